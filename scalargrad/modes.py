@@ -1,0 +1,147 @@
+"""Modes in which operations behave otherwise: `no_grad` and `detect_anomaly`, per thread and per asyncio task.
+
+This stands apart from `value.py` so that the ordinary path pays for all modes with one test: `active` counts the contexts
+that are open anywhere in the process, and only while it is not zero does an operation ask which hold for itself.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+from contextlib import ContextDecorator
+from contextvars import ContextVar
+from math import isfinite
+from threading import Lock
+from types import TracebackType
+from typing import Any, NamedTuple
+
+active = 0
+_lock = Lock()
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class Mode(NamedTuple):
+    """What holds for operations on this thread and in this task."""
+
+    recording: bool = True
+    anomaly: bool = False
+    outer: Any = None
+
+
+_current: ContextVar[Mode] = ContextVar("scalargrad_mode", default=Mode())
+
+
+def current() -> Mode:
+    """The mode of this thread and task."""
+    return _current.get()
+
+
+class _Context(ContextDecorator):
+    """A context manager, and a decorator, that changes fields of the mode; it nests and can be entered again."""
+
+    change: dict[str, bool]
+
+    def __enter__(self) -> None:
+        global active
+        outer = _current.get()
+        _current.set(outer._replace(outer=outer, **self.change))
+        with _lock:
+            active += 1
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        global active
+        with _lock:
+            active -= 1
+        _current.set(_current.get().outer)
+
+
+class no_grad(_Context):  # noqa: N801  # named as its users know it, from PyTorch
+    """Compute without recording: every result is a constant, which nothing is differentiated by.
+
+    Holds for this thread and asyncio task only; also usable as a decorator.
+
+    >>> from scalargrad import Value, no_grad
+    >>> x = Value(3.0)
+    >>> with no_grad():
+    ...     y = x * x
+    >>> y.data, y.parents
+    (9.0, ())
+    """
+
+    change = {"recording": False}
+
+
+class detect_anomaly(_Context):  # noqa: N801
+    """Raise `AnomalyError` at the first operation that turns finite operands into a non-finite value or gradient.
+
+    The error names the operation, its operands, and the line of code that recorded it. A backward pass also finds a
+    graph gone stale: a `data` that was changed after an operation had used it. Holds for this thread and asyncio task
+    only, costs several times the ordinary pass, and is also usable as a decorator.
+
+    >>> from scalargrad import Value, detect_anomaly, log
+    >>> x = Value(0.0, label="x")
+    >>> with detect_anomaly():
+    ...     y = log(x)
+    Traceback (most recent call last):
+    ...
+    scalargrad.modes.AnomalyError: log gave -inf from finite operands: x = 0.0
+      recorded at ...
+    """
+
+    change = {"anomaly": True}
+
+
+class AnomalyError(ArithmeticError):
+    """Under `detect_anomaly`: a value or gradient that is inf or nan while what it came from was finite; a stale graph."""
+
+
+def users_line() -> str:
+    """Where the user's code called into the package: file, line and text."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    file, line = frame.f_code.co_filename, frame.f_lineno
+    text = linecache.getline(file, line, frame.f_globals).strip()
+    return f"{file}:{line}" + (f": {text}" if text else "")
+
+
+def _described(node: Any) -> str:
+    label = getattr(node, "label", "")
+    return f"{label} = {node.data!r}" if label else repr(node.data)
+
+
+def _fault(node: Any, what: str) -> AnomalyError:
+    origin = getattr(node, "_origin", None) or "an unknown line: it was recorded outside detect_anomaly()"
+    return AnomalyError(f"{what}\n  recorded at {origin}")
+
+
+def check_value(node: Any, operands: tuple[Any, ...]) -> None:
+    """Raise if the node is not finite while its operands are."""
+    if not isfinite(node.data) and all(isfinite(p.data) for p in operands):
+        given = ", ".join(map(_described, operands))
+        raise _fault(node, f"{node.operation.name} gave {node.data!r} from finite operands: {given}")
+
+
+def check_gradient(node: Any, upstream: float) -> None:
+    """Raise if the node is stale, or brings a non-finite contribution from a finite upstream gradient and operands."""
+    operands = node.parents
+    if not operands:
+        return
+    operation, given = node.operation, ", ".join(map(_described, operands))
+    now = operation.compute(*[p.data for p in operands])
+    if now != node.data and not (now != now and node.data != node.data):
+        raise _fault(
+            node,
+            f"stale graph: {operation.name} was recorded as {node.data!r}, but its operands, {given}, now give {now!r}; "
+            "a .data was changed after recording: run the forward pass again before backward()",
+        )
+    if upstream == 0.0 or not isfinite(upstream) or not all(isfinite(p.data) for p in operands):
+        return
+    for k, local in enumerate(operation.local_gradients(node.data, [p.data for p in operands])):
+        if not isfinite(upstream * local) and operands[k].operation.name != "constant":
+            raise _fault(
+                node,
+                f"the gradient of {operation.name} by operand {k + 1} is not finite: upstream {upstream!r} x local "
+                f"{local!r} = {upstream * local!r}, at operands {given}",
+            )

@@ -1,0 +1,431 @@
+"""`Value`: a number that remembers how it was computed, so that `backward()` can tell what it depends on and how much.
+
+Nodes and operators are here; what the operations are and what their derivatives are stands in the table,
+`primitives.py`; what is done to a whole graph, in `graph.py`.
+
+A node holds its operands in two slots, `_a` and `_b`, rather than in a tuple: `(a, None)` for one operand, `(a, b)` for two,
+`(None, tuple)` for any other number, `(None, None)` for none. The garbage collector walks every tracked object again
+and again while a graph grows; one object a node instead of two halves the time of the forward pass.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from . import modes
+from . import primitives as table
+from .graph import float_adjoints, graph_adjoints, reduce, topological_order
+from .primitives import CONSTANT, LEAF, Primitive, as_float
+
+_new = object.__new__
+
+# The gradient of a node that no backward pass has reached: zero, and known by its identity, so that a drawing can
+# tell "none yet" from a computed zero while arithmetic needs no special case.
+NO_GRADIENT = float("0")
+
+
+class Value:
+    """A float64 that records the operations it goes through, for derivatives by reverse-mode differentiation.
+
+    `Value(data, label="")` makes a leaf from any real number (int, float, bool, Fraction, Decimal, NumPy scalar). Anything
+    else raises `TypeError`; an integer too large for a float raises `OverflowError`. Operators and scalargrad's functions
+    make further nodes; plain numbers among their operands become constants.
+
+    >>> x = Value(3.0, label="x")
+    >>> y = x * x + 2 * x
+    >>> y.backward()
+    >>> y.data, x.grad
+    (15.0, 8.0)
+
+    `data` is the value. `grad` is the derivative of the last `backward()`'s root by this node: set on inner nodes, added to on
+    leaves, 0.0 before any pass. `operation` and `parents` tell what it was computed from; `label` names it in drawings.
+    Comparisons compare `data`; `hash` is by identity.
+    """
+
+    __slots__ = ("_a", "_b", "_label", "_origin", "data", "grad", "operation")
+    __array_ufunc__ = None  # NumPy scalars and arrays leave their operators to ours
+    __match_args__ = ("data",)
+
+    data: float
+    grad: Any  # a float; a `Value` after backward(create_graph=True)
+    operation: Primitive
+
+    def __init__(self, data: Any, label: str = "") -> None:
+        self.data = data if type(data) is float else as_float(data)
+        self.grad = NO_GRADIENT
+        self.operation = LEAF
+        self._a = self._b = None
+        if label:
+            self.label = label
+
+    # ---- what a node knows -------------------------------------------------------------------------------------------
+
+    @property
+    def parents(self) -> tuple[Value, ...]:
+        """The operands, in order and with repeats: `a * a` has two.
+
+        >>> a = Value(2.0); (a * a).parents == (a, a)
+        True
+        """
+        a, b = self._a, self._b
+        if a is None:
+            return () if b is None else b
+        return (a,) if b is None else (a, b)
+
+    @property
+    def label(self) -> str:
+        """The name shown in drawings and messages; "" if none was given."""
+        try:
+            return self._label
+        except AttributeError:
+            return ""
+
+    @label.setter
+    def label(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"label: expected a str, got {type(text).__name__}")
+        self._label = text
+
+    @property
+    def is_leaf(self) -> bool:
+        """True for an input: made by `Value(...)`, neither computed nor a constant."""
+        return self.operation is LEAF
+
+    @property
+    def is_constant(self) -> bool:
+        """True for a plain number in an expression, a detached value, or a result computed under `no_grad()`."""
+        return self.operation is CONSTANT
+
+    @property
+    def local_gradients(self) -> tuple[float, ...]:
+        """The derivative of this node by each operand, in the operands' order.
+
+        >>> a, b = Value(2.0), Value(-3.0)
+        >>> (a * b).local_gradients
+        (-3.0, 2.0)
+        """
+        operands = self.parents
+        return self.operation.local_gradients(self.data, [p.data for p in operands]) if operands else ()
+
+    def __repr__(self) -> str:
+        name = f", label={self.label!r}" if self.label else ""
+        grad = self.grad.data if isinstance(self.grad, Value) else self.grad
+        return f"Value(data={self.data!r}, grad={grad!r}{name})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.data, spec) if spec else repr(self)
+
+    # ---- differentiating ---------------------------------------------------------------------------------------------
+
+    def backward(self, seed: Any = 1.0, create_graph: bool = False) -> None:
+        """Differentiate this node by everything it was computed from: the chain rule, in reverse topological order.
+
+        Every pass computes its own adjoints, `seed` at this node and upstream x local summed over the paths elsewhere; it
+        then adds them to the `grad` of leaves and sets the `grad` of inner nodes. An upstream gradient of exactly zero
+        contributes zero, whatever the local gradient is.
+
+        With `create_graph=True` the gradients are `Value`s, which can be differentiated again. They refer to the graph
+        and the graph to them, so such graphs are freed by the garbage collector; `scalargrad.grad` has no such cycle.
+
+        >>> x = Value(2.0)
+        >>> (x ** 3).backward(create_graph=True)
+        >>> dx = x.grad; x.zero_grad(); dx.backward()
+        >>> dx.data, x.grad
+        (12.0, 12.0)
+        """
+        order = topological_order((self,))
+        if create_graph:
+            seed = seed if isinstance(seed, Value) else as_float(seed, "seed")
+            found = graph_adjoints(order, ((self, seed),))
+            adjoint = {node: _node(found.get(node, 0.0)) for node in order}
+        else:
+            check = modes.check_gradient if modes.active and modes.current().anomaly else None
+            adjoint = float_adjoints(order, ((self, as_float(seed, "seed")),), (), check)
+        for node, g in adjoint.items():
+            operation = node.operation
+            if operation is not LEAF:
+                if operation is not CONSTANT:
+                    node.grad = g
+            elif node.grad is NO_GRADIENT:
+                node.grad = g
+            else:
+                node.grad = node.grad + g
+
+    def zero_grad(self) -> None:
+        """Forget this node's gradient, so that the next `backward()` does not add to it."""
+        self.grad = NO_GRADIENT
+
+    def detach(self) -> Value:
+        """This value as a constant: gradients do not flow through it.
+
+        >>> x = Value(3.0)
+        >>> (x * x.detach()).backward(); x.grad
+        3.0
+        """
+        return constant(self.data)
+
+    # ---- operators ---------------------------------------------------------------------------------------------------
+    # Those of arithmetic and comparison are made below the class, from rows of the table.
+
+    if TYPE_CHECKING:
+
+        def __add__(self, other: Any) -> Value: ...
+        def __radd__(self, other: Any) -> Value: ...
+        def __sub__(self, other: Any) -> Value: ...
+        def __rsub__(self, other: Any) -> Value: ...
+        def __mul__(self, other: Any) -> Value: ...
+        def __rmul__(self, other: Any) -> Value: ...
+        def __truediv__(self, other: Any) -> Value: ...
+        def __rtruediv__(self, other: Any) -> Value: ...
+        def __mod__(self, other: Any) -> Value: ...
+        def __rmod__(self, other: Any) -> Value: ...
+        def __floordiv__(self, other: Any) -> Value: ...
+        def __rfloordiv__(self, other: Any) -> Value: ...
+        def __lt__(self, other: Any) -> bool: ...
+        def __le__(self, other: Any) -> bool: ...
+        def __gt__(self, other: Any) -> bool: ...
+        def __ge__(self, other: Any) -> bool: ...
+
+    def __neg__(self) -> Value:
+        return _unary(table.neg, self)
+
+    def __pos__(self) -> Value:
+        return self
+
+    def __abs__(self) -> Value:
+        return _unary(table.abs, self)
+
+    def __floor__(self) -> Value:
+        return _unary(table.floor, self)
+
+    def __ceil__(self) -> Value:
+        return _unary(table.ceil, self)
+
+    def __round__(self, digits: None = None) -> Value:
+        if digits is not None:
+            raise TypeError("round: a Value rounds to whole numbers only; use round(v * 100) / 100 for digits")
+        return _unary(table.round, self)
+
+    def __divmod__(self, other: Any) -> tuple[Value, Value]:
+        return self // other, self % other
+
+    def __rdivmod__(self, other: Any) -> tuple[Value, Value]:
+        return other // self, other % self
+
+    def __pow__(self, exponent: Any, modulus: None = None) -> Value:
+        if modulus is not None:
+            raise TypeError("pow: a Value takes no modulus")
+        if isinstance(exponent, Value):
+            return Value._record(table.pow, (self, exponent))
+        other = _number(exponent, "pow", "__rpow__")
+        return other if other is NotImplemented else _unary(table.power(other), self)
+
+    def __rpow__(self, base: Any) -> Value:
+        other = _number(base, "pow", "__pow__")
+        return other if other is NotImplemented else Value._record(table.pow, (constant(other), self))
+
+    def __bool__(self) -> bool:
+        return self.data != 0.0
+
+    __hash__ = object.__hash__
+
+    def __float__(self) -> float:
+        raise TypeError(
+            "float() of a Value, or a function of math or numpy on one, would lose its gradient: "
+            "use scalargrad's function of that name, or v.data for the bare number"
+        )
+
+    def __int__(self) -> int:
+        raise TypeError("int() of a Value would lose its gradient: use v.data for the bare number")
+
+    __complex__ = __index__ = __trunc__ = __int__
+
+    # ---- functions as methods, as in micrograd -----------------------------------------------------------------------
+
+    def exp(self) -> Value:
+        """`exp(self)`."""
+        return _unary(table.exp, self)
+
+    def log(self) -> Value:
+        """The natural logarithm."""
+        return _unary(table.log, self)
+
+    def sqrt(self) -> Value:
+        """The square root."""
+        return _unary(table.sqrt, self)
+
+    def sin(self) -> Value:
+        """`sin(self)`, in radians."""
+        return _unary(table.sin, self)
+
+    def cos(self) -> Value:
+        """`cos(self)`, in radians."""
+        return _unary(table.cos, self)
+
+    def tanh(self) -> Value:
+        """`tanh(self)`."""
+        return _unary(table.tanh, self)
+
+    def sigmoid(self) -> Value:
+        """`1/(1 + exp(-self))`."""
+        return _unary(table.sigmoid, self)
+
+    def relu(self) -> Value:
+        """`max(self, 0)`, with derivative 0 at 0."""
+        return _unary(table.relu, self)
+
+    # ---- recording, copying ------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _record(operation: Primitive, operands: Iterable[Any]) -> Value:
+        """Make the node of an operation on any mixture of `Value`s and numbers: what `Primitive` calls."""
+        name = operation.name
+        given = tuple([x if isinstance(x, Value) else constant(as_float(x, name)) for x in operands])
+        if operation.arity is not None and len(given) != operation.arity:
+            raise TypeError(f"{name}: takes {operation.arity} operand(s), got {len(given)}")
+        v = _new(Value)
+        v.data = operation.compute(*[x.data for x in given])
+        v.grad = NO_GRADIENT
+        v.operation = operation
+        if len(given) == 1:
+            v._a, v._b = given[0], None
+        elif len(given) == 2:
+            v._a, v._b = given
+        else:
+            v._a, v._b = None, given
+        return _in_mode(v) if modes.active else v
+
+    def __copy__(self) -> Value:
+        """An independent copy of the whole graph, as `copy.deepcopy`."""
+        return self.__deepcopy__({})
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Value:
+        if id(self) not in memo:
+            for node in reversed(topological_order((self,))):
+                if id(node) not in memo:
+                    a, b = node._a, node._b
+                    if b is not None:
+                        b = memo[id(b)] if isinstance(b, Value) else tuple([memo[id(p)] for p in b])
+                    a = None if a is None else memo[id(a)]
+                    memo[id(node)] = _restore(None, node.operation, a, b, *_state(node))
+        return memo[id(self)]
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return reduce(self, _restore, _state(self))
+
+
+def _node(x: Any) -> Value:
+    return x if isinstance(x, Value) else constant(x)
+
+
+def constant(x: float) -> Value:
+    """A node for a plain number."""
+    v = _new(Value)
+    v.data = x
+    v.grad = NO_GRADIENT
+    v.operation = CONSTANT
+    v._a = v._b = None
+    return v
+
+
+def _state(node: Value) -> tuple[float, float | None, str]:
+    """What a copy keeps besides operation and operands; a gradient that is itself a graph is kept as its number."""
+    grad = None if node.grad is NO_GRADIENT else node.grad
+    return node.data, grad.data if isinstance(grad, Value) else grad, node.label
+
+
+def _restore(
+    _before: Any, operation: Primitive, a: Any, b: Any, data: float, grad: float | None, label: str
+) -> Value:
+    v = _new(Value)
+    v.data = data
+    v.grad = NO_GRADIENT if grad is None else grad
+    v.operation = operation
+    v._a, v._b = a, b
+    if label:
+        v.label = label
+    return v
+
+
+def _unary(operation: Primitive, a: Value) -> Value:
+    v = _new(Value)
+    v.data = operation.compute(a.data)
+    v.grad = NO_GRADIENT
+    v.operation = operation
+    v._a = a
+    v._b = None
+    return _in_mode(v) if modes.active else v
+
+
+def _in_mode(node: Value) -> Value:
+    """The node as the current thread's and task's mode wants it."""
+    mode = modes.current()
+    if mode.anomaly:
+        node._origin = modes.users_line()
+        modes.check_value(node, node.parents)
+    return node if mode.recording else constant(node.data)
+
+
+def _number(x: Any, name: str, reflected: str) -> Any:
+    """`x` as a float; `NotImplemented` for a class of somebody else's that defines the reflected operator."""
+    if type(x) is float:
+        return x
+    try:
+        return as_float(x, name)
+    except TypeError:
+        if type(x).__module__ not in ("builtins", "numpy") and hasattr(type(x), reflected):
+            return NotImplemented
+        raise
+
+
+def _make_operators(operation: Primitive) -> None:
+    name = operation.name if operation is not table.div else "truediv"
+    compute, forward, reflected = operation.compute, f"__{name}__", f"__r{name}__"
+    adds = operation is table.add
+
+    def method(self: Value, other: Any) -> Value:
+        if type(other) is not Value:
+            if not isinstance(other, Value):
+                other = _number(other, name, reflected)
+                if other is NotImplemented:
+                    return NotImplemented
+                other = constant(other)
+        v = _new(Value)
+        v.data = compute(self.data, other.data)
+        v.grad = NO_GRADIENT
+        v.operation = operation
+        v._a = self
+        v._b = other
+        return _in_mode(v) if modes.active else v
+
+    def reflected_method(self: Value, other: Any) -> Value:
+        if adds and other == 0 and type(other) is int:  # how the builtin sum() starts
+            return self
+        other = _number(other, name, forward)
+        return NotImplemented if other is NotImplemented else method(constant(other), self)
+
+    for each, title in ((method, forward), (reflected_method, reflected)):
+        each.__name__, each.__qualname__ = title, f"Value.{title}"
+        setattr(Value, title, each)
+
+
+def _make_comparison(title: str, compare: Callable[[Any, Any], bool]) -> None:
+    def method(self: Value, other: Any) -> bool:
+        if isinstance(other, Value):
+            return compare(self.data, other.data)
+        try:
+            number = as_float(other, title)
+        except (TypeError, OverflowError):  # an int beyond float's range compares exactly, as floats do
+            return compare(self.data, other) if isinstance(other, int) else NotImplemented
+        return compare(self.data, number)
+
+    method.__name__, method.__qualname__ = title, f"Value.{title}"
+    setattr(Value, title, method)
+
+
+for _each in (table.add, table.sub, table.mul, table.div, table.mod, table.floordiv):
+    _make_operators(_each)
+for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
+    _make_comparison(f"__{_name}__", getattr(operator, _name))
