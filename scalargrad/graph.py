@@ -174,8 +174,8 @@ def tangents(order: Sequence[Node], seeds: dict[Node, Any], as_graph: bool) -> d
 # ---- pickling --------------------------------------------------------------------------------------------------------
 # A pickler saves what an object refers to by recursion, which a deep graph would overflow. So a value is saved behind a
 # list of all nodes that it was computed from, operands first: by the time the pickler comes to a node, it knows its
-# operands. Between `_Opening` and `_Closing`, which the pickler meets at both ends of that list, its nodes are saved as they
-# are; anywhere else a node brings its list along. The pickler's own memo keeps shared nodes shared.
+# operands. Between `_Opening` and `_Closing`, which the pickler meets at both ends of that list, its nodes are saved as
+# they are; anywhere else a node brings its list along. The pickler's own memo keeps shared nodes shared.
 
 
 class _Opening:

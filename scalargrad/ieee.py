@@ -1,11 +1,12 @@
 """The functions of `math` as total functions on float64, following IEEE 754.
 
-Python's `math` raises where the standard returns: `math.exp(1000)`, `math.log(0.0)` and `1.0 / 0.0` are errors there and
-`inf`, `-inf` and `inf` here. This stands apart from the table of primitives because it knows nothing of derivatives: it
-is the arithmetic that the table is written in. Every function takes floats and returns a float, and none raises.
+Python's `math` raises where the standard returns: `math.exp(1000)`, `math.log(0.0)` and `1.0 / 0.0` are errors there
+and `inf`, `-inf` and `inf` here. This stands apart from the table of primitives because it knows nothing of
+derivatives: it is the arithmetic that the table is written in. Every function takes floats and returns a float, and
+none raises.
 
-A few do more than catch an exception, because the C library is less exact than two units in the last place (ULP): `cbrt`
-and `erfc`. Others exist only as derivatives that would lose digits if they were composed of simpler functions.
+A few do more than catch an exception, because the C library is less exact than two units in the last place (ULP):
+`cbrt` and `erfc`. Others exist only as derivatives that would lose digits if they were composed of simpler functions.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ def _scaled(a: float, b: float) -> tuple[float, float, float, float]:
     """`(a s, b s, hypot(a s, b s), s)` with a power of two `s` such that nothing over- or underflows."""
     h = hypot(a, b)
     s = 1.0
-    if h > 1e300 and h != inf or h == inf and not (isinf(a) or isinf(b)):
+    if (h > 1e300 and h != inf) or (h == inf and not (isinf(a) or isinf(b))):
         s = 7.458340731200207e-155  # 2**-512
     elif 0.0 < h < 1e-290:
         s = 1.3407807929942597e154  # 2**512
@@ -306,8 +307,9 @@ def erfc(x: float) -> float:
         return 1.0 - math.erf(x)
     if not x < 27.5:
         return nan if isnan(x) else 0.0
-    tail = 0.0
-    for k in range(int(12.0 + 150.0 / (x * x)), 0, -1):
+    terms = int(12.0 + 200.0 / (x * x))
+    tail = math.sqrt(0.25 * x * x + 0.5 * terms) - 0.5 * x  # about what the terms left out come to
+    for k in range(terms, 0, -1):
         tail = 0.5 * k / (x + tail)
     denominator, denominator_low = two_sum(x, tail)
     high, low = _exp_of_minus_square(x)

@@ -1,7 +1,8 @@
 """Modes in which operations behave otherwise: `no_grad` and `detect_anomaly`, per thread and per asyncio task.
 
-This stands apart from `value.py` so that the ordinary path pays for all modes with one test: `active` counts the contexts
-that are open anywhere in the process, and only while it is not zero does an operation ask which hold for itself.
+This stands apart from `value.py` so that the ordinary path pays for all modes with one test: `active` counts the
+contexts that are open anywhere in the process, and only while it is not zero does an operation ask which hold for
+itself.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from contextvars import ContextVar
 from math import isfinite
 from threading import Lock
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 active = 0
 _lock = Lock()
@@ -29,7 +30,8 @@ class Mode(NamedTuple):
     outer: Any = None
 
 
-_current: ContextVar[Mode] = ContextVar("scalargrad_mode", default=Mode())
+_ordinary = Mode()
+_current: ContextVar[Mode] = ContextVar("scalargrad_mode", default=_ordinary)
 
 
 def current() -> Mode:
@@ -40,7 +42,7 @@ def current() -> Mode:
 class _Context(ContextDecorator):
     """A context manager, and a decorator, that changes fields of the mode; it nests and can be entered again."""
 
-    change: dict[str, bool]
+    change: ClassVar[dict[str, bool]]
 
     def __enter__(self) -> None:
         global active
@@ -69,7 +71,13 @@ class no_grad(_Context):  # noqa: N801  # named as its users know it, from PyTor
     (9.0, ())
     """
 
-    change = {"recording": False}
+    change: ClassVar[dict[str, bool]] = {"recording": False}
+
+
+class recording(_Context):  # noqa: N801
+    """Record again, inside `no_grad()`: what a derivative taken there does for itself."""
+
+    change: ClassVar[dict[str, bool]] = {"recording": True}
 
 
 class detect_anomaly(_Context):  # noqa: N801
@@ -89,11 +97,12 @@ class detect_anomaly(_Context):  # noqa: N801
       recorded at ...
     """
 
-    change = {"anomaly": True}
+    change: ClassVar[dict[str, bool]] = {"anomaly": True}
 
 
 class AnomalyError(ArithmeticError):
-    """Under `detect_anomaly`: a value or gradient that is inf or nan while what it came from was finite; a stale graph."""
+    """Under `detect_anomaly`: a value or gradient that is inf or nan while what it came from was finite; a stale
+    graph."""
 
 
 def users_line() -> str:
@@ -133,15 +142,16 @@ def check_gradient(node: Any, upstream: float) -> None:
     if now != node.data and not (now != now and node.data != node.data):
         raise _fault(
             node,
-            f"stale graph: {operation.name} was recorded as {node.data!r}, but its operands, {given}, now give {now!r}; "
+            f"stale graph: {operation.name} was recorded as {node.data!r}, but its operands, {given}, give {now!r}; "
             "a .data was changed after recording: run the forward pass again before backward()",
         )
     if upstream == 0.0 or not isfinite(upstream) or not all(isfinite(p.data) for p in operands):
         return
     for k, local in enumerate(operation.local_gradients(node.data, [p.data for p in operands])):
-        if not isfinite(upstream * local) and operands[k].operation.name != "constant":
+        brought = upstream * local
+        if not isfinite(brought) and operands[k].operation.name != "constant":
             raise _fault(
                 node,
-                f"the gradient of {operation.name} by operand {k + 1} is not finite: upstream {upstream!r} x local "
-                f"{local!r} = {upstream * local!r}, at operands {given}",
+                f"the gradient of {operation.name} by operand {k + 1} is not finite: "
+                f"upstream {upstream!r} x local {local!r} = {brought!r}, at operands {given}",
             )

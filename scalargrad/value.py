@@ -3,9 +3,9 @@
 Nodes and operators are here; what the operations are and what their derivatives are stands in the table,
 `primitives.py`; what is done to a whole graph, in `graph.py`.
 
-A node holds its operands in two slots, `_a` and `_b`, rather than in a tuple: `(a, None)` for one operand, `(a, b)` for two,
-`(None, tuple)` for any other number, `(None, None)` for none. The garbage collector walks every tracked object again
-and again while a graph grows; one object a node instead of two halves the time of the forward pass.
+A node holds its operands in two slots, `_a` and `_b`, rather than in a tuple: `(a, None)` for one operand, `(a, b)` for
+two, `(None, tuple)` for any other number, `(None, None)` for none. The garbage collector walks every tracked object
+again and again while a graph grows; one object a node instead of two halves the time of the forward pass.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ NO_GRADIENT = float("0")
 class Value:
     """A float64 that records the operations it goes through, for derivatives by reverse-mode differentiation.
 
-    `Value(data, label="")` makes a leaf from any real number (int, float, bool, Fraction, Decimal, NumPy scalar). Anything
-    else raises `TypeError`; an integer too large for a float raises `OverflowError`. Operators and scalargrad's functions
-    make further nodes; plain numbers among their operands become constants.
+    `Value(data, label="")` makes a leaf from a real number (int, float, bool, Fraction, Decimal, NumPy scalar). All
+    else raises `TypeError`; an integer too large for a float raises `OverflowError`. Operators and scalargrad's
+    functions make further nodes; plain numbers among their operands become constants.
 
     >>> x = Value(3.0, label="x")
     >>> y = x * x + 2 * x
@@ -39,9 +39,9 @@ class Value:
     >>> y.data, x.grad
     (15.0, 8.0)
 
-    `data` is the value. `grad` is the derivative of the last `backward()`'s root by this node: set on inner nodes, added to on
-    leaves, 0.0 before any pass. `operation` and `parents` tell what it was computed from; `label` names it in drawings.
-    Comparisons compare `data`; `hash` is by identity.
+    `data` is the value. `grad` is the derivative of the last `backward()`'s root by this node: set on inner nodes,
+    added to on leaves, 0.0 before any pass. `operation` and `parents` tell what it was computed from; `label` names it
+    in drawings. Comparisons compare `data`; `hash` is by identity.
     """
 
     __slots__ = ("_a", "_b", "_label", "_origin", "data", "grad", "operation")
@@ -51,6 +51,10 @@ class Value:
     data: float
     grad: Any  # a float; a `Value` after backward(create_graph=True)
     operation: Primitive
+    _a: Value | None
+    _b: Any  # a `Value`, a tuple of them, or None
+    _label: str
+    _origin: str
 
     def __init__(self, data: Any, label: str = "") -> None:
         self.data = data if type(data) is float else as_float(data)
@@ -84,9 +88,7 @@ class Value:
 
     @label.setter
     def label(self, text: str) -> None:
-        if not isinstance(text, str):
-            raise TypeError(f"label: expected a str, got {type(text).__name__}")
-        self._label = text
+        self._label = _text(text)
 
     @property
     def is_leaf(self) -> bool:
@@ -122,9 +124,9 @@ class Value:
     def backward(self, seed: Any = 1.0, create_graph: bool = False) -> None:
         """Differentiate this node by everything it was computed from: the chain rule, in reverse topological order.
 
-        Every pass computes its own adjoints, `seed` at this node and upstream x local summed over the paths elsewhere; it
-        then adds them to the `grad` of leaves and sets the `grad` of inner nodes. An upstream gradient of exactly zero
-        contributes zero, whatever the local gradient is.
+        Every pass computes its own adjoints, `seed` at this node and upstream x local summed over the paths elsewhere;
+        it then adds them to the `grad` of leaves and sets the `grad` of inner nodes. An upstream gradient of exactly
+        zero contributes zero, whatever the local gradient is.
 
         With `create_graph=True` the gradients are `Value`s, which can be differentiated again. They refer to the graph
         and the graph to them, so such graphs are freed by the garbage collector; `scalargrad.grad` has no such cycle.
@@ -136,6 +138,7 @@ class Value:
         (12.0, 12.0)
         """
         order = topological_order((self,))
+        adjoint: dict[Any, Any]
         if create_graph:
             seed = seed if isinstance(seed, Value) else as_float(seed, "seed")
             found = graph_adjoints(order, ((self, seed),))
@@ -310,10 +313,17 @@ class Value:
                         b = memo[id(b)] if isinstance(b, Value) else tuple([memo[id(p)] for p in b])
                     a = None if a is None else memo[id(a)]
                     memo[id(node)] = _restore(None, node.operation, a, b, *_state(node))
-        return memo[id(self)]
+        copied: Value = memo[id(self)]
+        return copied
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return reduce(self, _restore, _state(self))
+
+
+def _text(x: Any) -> str:
+    if not isinstance(x, str):
+        raise TypeError(f"label: expected a str, got {type(x).__name__}")
+    return x
 
 
 def _node(x: Any) -> Value:
@@ -336,9 +346,7 @@ def _state(node: Value) -> tuple[float, float | None, str]:
     return node.data, grad.data if isinstance(grad, Value) else grad, node.label
 
 
-def _restore(
-    _before: Any, operation: Primitive, a: Any, b: Any, data: float, grad: float | None, label: str
-) -> Value:
+def _restore(_before: Any, operation: Primitive, a: Any, b: Any, data: float, grad: float | None, label: str) -> Value:
     v = _new(Value)
     v.data = data
     v.grad = NO_GRADIENT if grad is None else grad
@@ -386,12 +394,11 @@ def _make_operators(operation: Primitive) -> None:
     adds = operation is table.add
 
     def method(self: Value, other: Any) -> Value:
-        if type(other) is not Value:
-            if not isinstance(other, Value):
-                other = _number(other, name, reflected)
-                if other is NotImplemented:
-                    return NotImplemented
-                other = constant(other)
+        if type(other) is not Value and not isinstance(other, Value):
+            other = _number(other, name, reflected)
+            if other is NotImplemented:
+                return NotImplemented  # type: ignore[no-any-return]  # the protocol of operators
+            other = constant(other)
         v = _new(Value)
         v.data = compute(self.data, other.data)
         v.grad = NO_GRADIENT

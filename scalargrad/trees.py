@@ -1,0 +1,72 @@
+"""Nested lists, tuples and dicts of numbers, taken apart and put together again.
+
+This stands apart because derivatives, compiled functions and saved states all need the same answer to "which numbers
+are in here, in which order, and what holds them?". A structure is a hashable description: two arguments with equal
+structures can stand in for each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+Structure = Any  # LEAF, or (type, keys or None, structures of the children)
+LEAF = "*"
+
+
+def flatten(tree: Any, what: str = "argument") -> tuple[list[Any], Structure]:
+    """The leaves of a tree in order, and its structure. Dicts keep the order of their keys.
+
+    Everything that is not a list, tuple or dict is a leaf; whether it is a number is for the caller to say.
+
+    >>> flatten({"w": [1, 2], "b": 3})
+    ([1, 2, 3], (<class 'dict'>, ('w', 'b'), ((<class 'list'>, None, ('*', '*')), '*')))
+    """
+    leaves: list[Any] = []
+
+    def walk(node: Any, inside: tuple[int, ...]) -> Structure:
+        if not isinstance(node, list | tuple | dict):
+            leaves.append(node)
+            return LEAF
+        if id(node) in inside:
+            raise ValueError(f"{what}: a {type(node).__name__} that contains itself")
+        inside = (*inside, id(node))
+        if isinstance(node, dict):
+            return (dict, tuple(node), tuple([walk(child, inside) for child in node.values()]))
+        return (list if isinstance(node, list) else type(node), None, tuple([walk(child, inside) for child in node]))
+
+    return leaves, walk(tree, ())
+
+
+def unflatten(structure: Structure, leaves: Iterable[Any]) -> Any:
+    """The tree of that structure with these leaves.
+
+    >>> unflatten(flatten({"w": [1, 2], "b": 3})[1], "xyz")
+    {'w': ['x', 'y'], 'b': 'z'}
+    """
+    supply = iter(leaves)
+
+    def build(part: Structure) -> Any:
+        if part == LEAF:
+            return next(supply)
+        kind, keys, children = part
+        built = [build(child) for child in children]
+        if kind is dict:
+            return dict(zip(keys, built, strict=True))
+        return kind(*built) if hasattr(kind, "_fields") else kind(built)
+
+    return build(structure)
+
+
+def paths(structure: Structure, root: str = "") -> Iterator[str]:
+    """The place of each leaf as Python would write it, for messages.
+
+    >>> list(paths(flatten({"w": [1, 2], "b": 3})[1], "p"))
+    ["p['w'][0]", "p['w'][1]", "p['b']"]
+    """
+    if structure == LEAF:
+        yield root
+        return
+    _, keys, children = structure
+    for key, child in zip(keys or range(len(children)), children, strict=True):
+        yield from paths(child, f"{root}[{key!r}]")

@@ -1,0 +1,321 @@
+"""How exact every row of the table is: value, first and second derivative against mpmath, in units in the last place.
+
+    python -m tests.accuracy [points] [row ...]
+
+prints, for each row, the largest error over random points of its domain, their number and the worst point. mpmath works
+at a precision that is raised until p and 2p digits agree; only results that are normal floats count.
+
+Errors are measured in ULP of the result. Where the result is a sum of terms that can cancel (`sum`, `mean`, `dot`,
+`logsumexp`, and the mixed derivative of `pow`, `x**(y-1) (1 + y log x)`), no algorithm on rounded terms can be exact to
+ULP of the result, and they are measured in ULP of the sum of the terms' magnitudes instead.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import mpmath as mp
+
+from scalargrad import primitives as table
+from scalargrad.calculus import hessian
+from scalargrad.primitives import Interval, Primitive
+
+SMALLEST_NORMAL = sys.float_info.min
+
+
+def _softmax(x: Any, *rest: Any) -> Any:
+    return 1 / (1 + mp.fsum(mp.exp(each - x) for each in rest))
+
+
+EXACT: dict[str, Callable[..., Any]] = {
+    "identity": lambda a: a,
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": lambda a, b: a / b,
+    "neg": lambda a: -a,
+    "pow": mp.power,
+    "mod": lambda a, b: a - b * mp.floor(a / b),
+    "floordiv": lambda a, b: mp.floor(a / b),
+    "abs": abs,
+    "exp": mp.exp,
+    "expm1": mp.expm1,
+    "exp2": lambda a: mp.power(2, a),
+    "log": mp.log,
+    "log1p": mp.log1p,
+    "log2": lambda a: mp.log(a, 2),
+    "log10": mp.log10,
+    "log_slope": lambda a: 1 / a,
+    "sqrt": mp.sqrt,
+    "cbrt": lambda a: mp.sign(a) * mp.cbrt(abs(a)),
+    "sin": mp.sin,
+    "cos": mp.cos,
+    "tan": mp.tan,
+    "asin": mp.asin,
+    "acos": mp.acos,
+    "atan": mp.atan,
+    "asin_slope": lambda a: 1 / mp.sqrt((1 - a) * (1 + a)),
+    "atan_slope": lambda a: 1 / (1 + a * a),
+    "atan2": mp.atan2,
+    "atan2_slope": lambda a, b: a / (a * a + b * b),
+    "hypot": mp.hypot,
+    "hypot_slope": lambda a, b: a / mp.hypot(a, b),
+    "sinh": mp.sinh,
+    "cosh": mp.cosh,
+    "tanh": mp.tanh,
+    "tanh_slope": lambda a: mp.sech(a) ** 2,
+    "asinh": mp.asinh,
+    "asinh_slope": lambda a: 1 / mp.sqrt(1 + a * a),
+    "acosh": mp.acosh,
+    "acosh_slope": lambda a: 1 / mp.sqrt((a - 1) * (a + 1)),
+    "atanh": mp.atanh,
+    "atanh_slope": lambda a: 1 / ((1 - a) * (1 + a)),
+    "sigmoid": lambda a: 1 / (1 + mp.exp(-a)),
+    "sigmoid_slope": lambda a: mp.sech(a / 2) ** 2 / 4,
+    "softplus": lambda a: mp.log1p(mp.exp(a)),
+    "relu": lambda a: max(a, mp.mpf(0)),
+    "erf": mp.erf,
+    "erfc": mp.erfc,
+    "erf_slope": lambda a: 2 / mp.sqrt(mp.pi) * mp.exp(-a * a),
+    "sign": mp.sign,
+    "step": lambda a: mp.mpf(a > 0),
+    "floor": mp.floor,
+    "ceil": mp.ceil,
+    "round": mp.nint,
+    "is_nonzero": lambda a: mp.mpf(a != 0),
+    "is_zero": lambda a: mp.mpf(a == 0),
+    "less": lambda a, b: mp.mpf(a < b),
+    "within": lambda a, b, c: mp.mpf(b <= a <= c),
+    "share_of_tie": lambda a, b, c: (a == b) / mp.mpf(c),
+    "count_of_ties": lambda a, *rest: mp.mpf(sum(a == each for each in rest)),
+    "max": lambda *xs: max(xs),
+    "min": lambda *xs: min(xs),
+    "clamp": lambda a, b, c: min(max(a, b), c),
+    "where": lambda a, b, c: b if a != 0 else c,
+    "sum": lambda *xs: mp.fsum(xs),
+    "mean": lambda *xs: mp.fsum(xs) / len(xs),
+    "dot": lambda *xs: mp.fdot(xs[: len(xs) // 2], xs[len(xs) // 2 :]),
+    "prod": lambda *xs: mp.fprod(xs),
+    "logsumexp": lambda *xs: max(xs) + mp.log(mp.fsum(mp.exp(x - max(xs)) for x in xs)),
+    "softmax_share": _softmax,
+    "chain": lambda a, b: a * b,
+}
+
+# Powers with a constant exponent are rows of a family; these stand for it.
+POWERS = (2.0, 3.0, -1.0, 0.5, -0.5, 1.5, 0.1, 1 / 3, -2.7, 10.0, 1e-3, -40.3)
+
+
+def rows() -> Iterator[tuple[Primitive, Callable[..., Any]]]:
+    """Every row of the table and of the families, with its exact function."""
+    for name, row in table.TABLE.items():
+        yield row, EXACT[name]
+    for n in POWERS:
+        yield table.power(n), lambda a, n=n: mp.power(a, n)
+
+
+def sample(interval: Interval, r: random.Random) -> float:
+    """A point of an open interval: of any magnitude, of ordinary size, or close to an end."""
+    low, high = interval
+    while True:
+        kind = r.random()
+        if kind < 0.4:
+            x = r.choice((-1.0, 1.0)) * 10.0 ** r.uniform(-300.0, 300.0)
+        elif kind < 0.6:
+            x = r.uniform(-10.0, 10.0)
+        elif kind < 0.7:
+            x = r.choice((-1.0, 1.0)) * 10.0 ** r.uniform(-20.0, 3.0)
+        elif kind < 0.85 and math.isfinite(low) and math.isfinite(high):
+            x = r.uniform(low, high)
+        else:
+            ends = [end for end in interval if math.isfinite(end)] or [r.choice((-1.0, 0.0, 1.0))]
+            x = r.choice(ends) + r.choice((-1.0, 1.0)) * 10.0 ** r.uniform(-16.0, 0.0)
+        if low < x < high:
+            return x
+
+
+def points(row: Primitive, r: random.Random) -> list[float]:
+    """Operands on which the row is tested: of comparable size where a large difference would hide all but one."""
+    if row.arity is None:
+        count = 6 if row.name == "dot" else r.randint(1, 5)
+        if row.name == "softmax_share" and r.random() < 0.5:
+            return [r.uniform(-3.0, 3.0) for _ in range(count)]
+        xs = [sample(row.domain[0], r) if r.random() < 0.5 else r.uniform(-5.0, 5.0) for _ in range(count)]
+        return [r.choice(xs) for _ in xs] if row.name == "count_of_ties" else xs
+    xs = [sample(interval, r) for interval in row.domain]
+    if row.name in ("share_of_tie", "is_zero", "where") and r.random() < 0.5:
+        xs[0] = xs[1] if row.name == "share_of_tie" else 0.0
+    if row.arity == 2 and r.random() < 0.6:  # of comparable size
+        kept = xs[0] * 2.0 ** r.uniform(-20.0, 20.0) * r.choice((-1.0, 1.0))
+        if row.name == "pow":  # an exponent that keeps the power in range
+            kept = r.uniform(-700.0, 700.0) / (math.log(xs[0]) or 1.0)
+        if row.domain[1].low < kept < row.domain[1].high:
+            xs[1] = kept
+    return xs
+
+
+def _agreed(f: Callable[[], Any], xs: Sequence[float]) -> Any:
+    """`f` at a precision p for which p and 2p agree to 25 digits; a zero is believed from 6,000 bits on."""
+    exponents = [math.frexp(x)[1] for x in xs if x != 0.0]
+    p = 400 + 3 * (max(exponents) - min(exponents) if exponents else 0)
+    with mp.workprec(p):
+        last = f()
+    while True:
+        p *= 2
+        with mp.workprec(p):
+            now = f()
+            if abs(now - last) <= abs(now) * mp.mpf(10) ** -25 and (now != 0 or p > 6000):
+                return now
+        if p > 60000:
+            raise ArithmeticError(f"no precision was high enough at {xs}")
+        last = now
+
+
+def exact_value(f: Callable[..., Any], xs: Sequence[float]) -> Any:
+    return _agreed(lambda: f(*map(mp.mpf, xs)), xs)
+
+
+def _shift(xs: Sequence[float], moves: dict[int, int]) -> tuple[list[Any], list[Any]]:
+    """The point moved by whole steps, and each step's size: a relative 2**(-p/4), so that differences keep p/4 bits."""
+    steps = [(abs(mp.mpf(x)) or 1) * mp.mpf(2) ** (-mp.mp.prec // 4) for x in xs]
+    return [mp.mpf(x) + moves.get(k, 0) * steps[k] for k, x in enumerate(xs)], steps
+
+
+def exact_first(f: Callable[..., Any], xs: Sequence[float], k: int) -> Any:
+    def difference() -> Any:
+        above, steps = _shift(xs, {k: 1})
+        below, _ = _shift(xs, {k: -1})
+        return (f(*above) - f(*below)) / (2 * steps[k])
+
+    return _agreed(difference, xs)
+
+
+def exact_second(f: Callable[..., Any], xs: Sequence[float], j: int, k: int) -> Any:
+    def difference() -> Any:
+        _, steps = _shift(xs, {})
+
+        def at(*moves: tuple[int, int]) -> Any:
+            total: dict[int, int] = {}
+            for place, by in moves:
+                total[place] = total.get(place, 0) + by
+            return f(*_shift(xs, total)[0])
+
+        corners = at((j, 1), (k, 1)) - at((j, 1), (k, -1)) - at((j, -1), (k, 1)) + at((j, -1), (k, -1))
+        return corners / (4 * steps[j] * steps[k])
+
+    return _agreed(difference, xs)
+
+
+def ulps(found: float, exact: Any, scale: float | None = None) -> float | None:
+    """The error in ULP of the result, or of a given scale; None where the result is no normal float."""
+    rounded = float(exact)
+    size = abs(rounded) if scale is None else scale
+    if not (SMALLEST_NORMAL <= size < math.inf) or (rounded == 0.0 and scale is None):
+        return None if exact != 0 or found == 0.0 else math.inf
+    if not math.isfinite(rounded):
+        return None
+    if not math.isfinite(found):
+        return math.inf
+    with mp.workprec(2000):
+        return float(abs(mp.mpf(found) - exact) / mp.mpf(math.ulp(size)))
+
+
+def _scale_of_value(row: Primitive, xs: Sequence[float]) -> float | None:
+    """The sum of the terms' magnitudes, where they can cancel."""
+    if row.name == "sum":
+        return sum(map(abs, xs))
+    if row.name == "mean":
+        return sum(map(abs, xs)) / len(xs)
+    if row.name == "dot":
+        half = len(xs) // 2
+        return sum(abs(a * b) for a, b in zip(xs[:half], xs[half:], strict=True))
+    if row.name == "logsumexp":
+        return abs(max(xs)) + math.log(len(xs))
+    return None
+
+
+def _scale_of_mixed(row: Primitive, xs: Sequence[float]) -> float | None:
+    if row.name != "pow":
+        return None
+    x, y = xs
+    with mp.workprec(200):
+        return float(mp.power(x, mp.mpf(y) - 1) * (1 + abs(y * mp.log(x))))
+
+
+@dataclass
+class Worst:
+    """The largest error seen, and where."""
+
+    error: float = 0.0
+    count: int = 0
+    at: list[float] = field(default_factory=list)
+
+    def see(self, error: float | None, at: list[float]) -> None:
+        if error is None:
+            return
+        self.count += 1
+        if error > self.error or math.isnan(error):
+            self.error, self.at = error, at
+
+
+def bounds(row: Primitive) -> tuple[float, float, float]:
+    """What value, first and second derivative must keep to. A slope is itself a derivative, one order up."""
+    if "slope" in row.name or row.name == "softmax_share":
+        return 4.0, 16.0, math.inf
+    return 2.0, 8.0 if row.name.startswith("pow") else 4.0, 16.0
+
+
+def measure(row: Primitive, exact: Callable[..., Any], count: int, seed: int = 0) -> tuple[Worst, Worst, Worst]:
+    """The largest errors of value, first and second derivative over random points of the row's domain."""
+    r = random.Random(f"{row.name}{seed}")
+    value, first, second = Worst(), Worst(), Worst()
+    for _ in range(count):
+        xs = points(row, r)
+        found = row(*xs)
+        value.see(ulps(found, exact_value(exact, xs), _scale_of_value(row, xs)), xs)
+        if row.flat or row.name in ("max", "min", "clamp", "where", "mod"):
+            continue  # the derivatives are whole numbers, checked point by point with the awkward ones
+        gradients = row.local_gradients(found, xs)
+        for k, gradient in enumerate(gradients):
+            first.see(ulps(gradient, exact_first(exact, xs, k)), xs)
+        if bounds(row)[2] == math.inf or row.constants is not None or row.name in ("sum", "mean"):
+            continue  # linear, or a second derivative of a second derivative
+        seconds = hessian(lambda each: row(*each))(xs)
+        for j in range(len(xs)):
+            for k in range(len(xs)):
+                if row.name == "div" and j == k == 0:
+                    continue  # zero
+                scale = _scale_of_mixed(row, xs) if j != k else None
+                second.see(ulps(seconds[j][k], exact_second(exact, xs, j, k), scale), xs)
+    return value, first, second
+
+
+def main(arguments: Sequence[str]) -> int:
+    count = int(arguments[0]) if arguments else 300
+    names = set(arguments[1:])
+    print(f"largest error in ULP over {count} random points a row")
+    print(f"{'operation':16s} {'value':>7s} {'first':>7s} {'second':>7s} {'numbers':>8s}  worst of the three")
+    failed = False
+    overall = [0.0, 0.0, 0.0]
+    for row, exact in rows():
+        if names and row.name not in names:
+            continue
+        found = measure(row, exact, count)
+        broken = any(each.error > bound for each, bound in zip(found, bounds(row), strict=True))
+        failed |= broken
+        columns = " ".join(f"{each.error:7.2f}" if each.count else f"{'-':>7s}" for each in found)
+        worst = max(found, key=lambda each: each.error)
+        print(
+            f"{row.name:16s} {columns} {sum(w.count for w in found):8d}  {worst.at}{'   TOO LARGE' if broken else ''}"
+        )
+        overall = [max(a, each.error) for a, each in zip(overall, found, strict=True)]
+    print(f"largest of all   {overall[0]:7.2f} {overall[1]:7.2f} {overall[2]:7.2f}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
