@@ -65,10 +65,10 @@ def as_float(x: Any, operation: str = "Value") -> float:
             return float(x)
     kind = type(x).__name__
     hint = ""
-    if hasattr(x, "__array__") and not hasattr(x, "data_ptr"):
-        hint = "; for arrays, use lists of numbers (x.tolist()), one operation an element"
-    elif isinstance(x, complex) or "complex" in kind:
+    if isinstance(x, complex) or kind.startswith(("complex", "clongdouble")):
         hint = "; complex numbers are not supported"
+    elif hasattr(x, "__array__"):
+        hint = "; for arrays, use lists of numbers (x.tolist()), one operation an element"
     elif isinstance(x, str):
         hint = "; convert it with float() first"
     elif hasattr(x, "detach") and hasattr(x, "parents"):
@@ -170,7 +170,7 @@ def _row(
 
 
 # What stands where a `Value` is no operation's result: an input, and a number that nothing is differentiated by.
-LEAF = Primitive("leaf", 0, lambda: 0.0, None)
+LEAF = Primitive("leaf", 0, lambda: 0.0, ())
 CONSTANT = Primitive("constant", 0, lambda: 0.0, None)
 
 
@@ -257,7 +257,7 @@ def power(n: float, i: int = 0) -> Primitive:
         (POSITIVE,),
         f"^{exponent}" if i == 0 else f"(^{exponent}){'′' * i}",
     )
-    made.remake = (power, (n, i))
+    made.remake = (power, (n, i) if i else (n,))  # as they are called, so that the cache finds them
     return made
 
 

@@ -1,0 +1,482 @@
+"""Learning-rate schedules: callables from the number of a step or epoch, counted from 0, to a rate.
+
+A schedule is a small immutable object that knows nothing of optimizers: `schedule(t)` depends on `t` alone, so no order
+of calls can shift it, and a plot of it needs no training. That is why it stands apart. Give one to an optimizer as its
+`lr`, and `t` is the number of steps made; `by_epoch` stretches one that counts epochs. Any function of `t` will do, too.
+
+`ReduceOnPlateau` is the exception: its rate follows from metrics, so it keeps state, which it saves and loads.
+
+>>> schedule = warmup(Cosine(0.1, steps=90), steps=10)
+>>> schedule(0), schedule(5), schedule(10), schedule(55), schedule(100)
+(0.0, 0.05, 0.1, 0.05, 0.0)
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import cos, inf, isfinite, isinf, isnan, pi
+from typing import Any
+
+from . import ieee
+from .primitives import as_float
+
+Rate = Callable[[Any], float]  # from the number of a step, or a fraction of an epoch, to a rate
+
+
+def _check(schedule: object, **ranges: tuple[float, float]) -> None:
+    """Make the fields that are named floats, and see that each lies in its range, both bounds included."""
+    kind = type(schedule).__name__
+    for name, (low, high) in ranges.items():
+        value = as_float(getattr(schedule, name), f"{kind}, {name}")
+        if not (low <= value <= high and isfinite(value)):
+            bounds = f"of at least {low:g}" if high == inf else f"between {low:g} and {high:g}"
+            raise ValueError(f"{kind}: {name} must be a finite number {bounds}, got {value!r}")
+        object.__setattr__(schedule, name, value)
+
+
+def _count(kind: str, name: str, value: Any, least: int = 1) -> int:
+    if not isinstance(value, int) or value < least:
+        raise ValueError(f"{kind}: {name} must be a whole number of at least {least}, got {value!r}")
+    return value
+
+
+class Schedule:
+    """What all schedules share: the check of `t`. A member is data and one formula, `_rate(t)`."""
+
+    def __call__(self, t: float) -> float:
+        """Return the rate of step (or epoch) `t`, counted from 0; `ValueError` for one that is negative, inf or nan."""
+        if not 0 <= t < inf:
+            raise ValueError(f"{type(self).__name__}: steps count from 0, got {t!r}")
+        return self._rate(t)
+
+    def _rate(self, t: float) -> float:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """Always the same: `rate`.
+
+    >>> Constant(0.1)(1000)
+    0.1
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        _check(self, rate=(0.0, inf))
+
+    def _rate(self, t: float) -> float:
+        return self.rate
+
+
+@dataclass(frozen=True)
+class Step(Schedule):
+    """Multiply by a factor every so many steps: `rate factor**(t // every)`.
+
+    >>> [round(Step(0.1, every=30, factor=0.5)(t), 6) for t in (0, 29, 30, 60)]
+    [0.1, 0.1, 0.05, 0.025]
+    """
+
+    rate: float
+    every: int
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        _check(self, rate=(0.0, inf), factor=(0.0, inf))
+        _count("Step", "every", self.every)
+
+    def _rate(self, t: float) -> float:
+        return self.rate * ieee.pow(self.factor, t // self.every)
+
+
+@dataclass(frozen=True)
+class MultiStep(Schedule):
+    """Multiply by a factor at each milestone: `rate factor**(number of milestones <= t)`.
+
+    Raises `ValueError` for milestones that are not in order; one that stands twice counts twice.
+
+    >>> [round(MultiStep(0.1, [30, 80])(t), 6) for t in (29, 30, 80)]
+    [0.1, 0.01, 0.001]
+    """
+
+    rate: float
+    milestones: Sequence[int]
+    factor: float = 0.1
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "milestones", _in_order("MultiStep", "milestones", self.milestones))
+        _check(self, rate=(0.0, inf), factor=(0.0, inf))
+
+    def _rate(self, t: float) -> float:
+        return self.rate * ieee.pow(self.factor, bisect_right(self.milestones, t))
+
+
+def _in_order(kind: str, name: str, steps: Iterable[int]) -> tuple[int, ...]:
+    found = tuple(steps)
+    for a, b in zip((0, *found), found, strict=False):
+        if _count(kind, name, b, least=0) < a:
+            raise ValueError(f"{kind}: {name} must be in order, got {b} behind {a}")
+    return found
+
+
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    """Multiply by a factor at each step: `rate factor**t`.
+
+    >>> Exponential(1.0, 0.5)(3)
+    0.125
+    """
+
+    rate: float
+    factor: float
+
+    def __post_init__(self) -> None:
+        _check(self, rate=(0.0, inf), factor=(0.0, 1.0))
+
+    def _rate(self, t: float) -> float:
+        return self.rate * ieee.pow(self.factor, t)
+
+
+@dataclass(frozen=True)
+class InverseTime(Schedule):
+    """Fall as one over time: `rate / (1 + decay t)**power`.
+
+    With `power=1` the rates satisfy Robbins and Monro's conditions for convergence (Annals of Mathematical Statistics
+    22, 1951); `power=0.5` gives the inverse square root.
+
+    >>> InverseTime(1.0, decay=0.5)(2)
+    0.5
+    """
+
+    rate: float
+    decay: float
+    power: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check(self, rate=(0.0, inf), decay=(0.0, inf), power=(0.0, inf))
+
+    def _rate(self, t: float) -> float:
+        return self.rate / ieee.pow(1.0 + self.decay * t, self.power)
+
+
+@dataclass(frozen=True)
+class Polynomial(Schedule):
+    """Fall from `rate` to `final` in so many steps: `final + (rate - final) (1 - t/steps)**power`, then stay.
+
+    >>> [Polynomial(1.0, steps=4, power=2.0)(t) for t in (0, 2, 4, 9)]
+    [1.0, 0.25, 0.0, 0.0]
+    """
+
+    rate: float
+    steps: int
+    power: float = 1.0
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self, rate=(0.0, inf), power=(0.0, inf), final=(0.0, inf))
+        _count("Polynomial", "steps", self.steps)
+
+    def _rate(self, t: float) -> float:
+        if t >= self.steps:
+            return self.final
+        return self.final + (self.rate - self.final) * (1.0 - t / self.steps) ** self.power
+
+
+@dataclass(frozen=True)
+class Linear(Schedule):
+    """Go straight from `start` to `end` in so many steps, then stay: a warm-up, or a decay.
+
+    >>> [Linear(0.0, 1.0, steps=4)(t) for t in (0, 1, 4, 9)]
+    [0.0, 0.25, 1.0, 1.0]
+    """
+
+    start: float
+    end: float
+    steps: int
+
+    def __post_init__(self) -> None:
+        _check(self, start=(0.0, inf), end=(0.0, inf))
+        _count("Linear", "steps", self.steps)
+
+    def _rate(self, t: float) -> float:
+        return self.end if t >= self.steps else self.start + (self.end - self.start) * (t / self.steps)
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    """Half a cosine wave from `start` (share 0) to `end` (share 1)."""
+    return end + (start - end) * (1.0 + cos(pi * share)) / 2.0
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """Fall along half a cosine wave: `final + (rate - final) (1 + cos(pi t/steps)) / 2`, then stay.
+
+    Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts" (2017), equation 5, without restarts.
+
+    >>> [round(Cosine(1.0, steps=100)(t), 9) for t in (0, 50, 100, 150)]
+    [1.0, 0.5, 0.0, 0.0]
+    """
+
+    rate: float
+    steps: int
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self, rate=(0.0, inf), final=(0.0, inf))
+        _count("Cosine", "steps", self.steps)
+
+    def _rate(self, t: float) -> float:
+        return self.final if t >= self.steps else _cosine(self.rate, self.final, t / self.steps)
+
+
+@dataclass(frozen=True)
+class CosineRestarts(Schedule):
+    """Fall along half a cosine wave again and again, each time `growth` times as long as before.
+
+    Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts" (2017): `steps` is their
+    `T_0`, `growth` their `T_mult`.
+
+    >>> schedule = CosineRestarts(1.0, steps=10, growth=2)
+    >>> [round(schedule(t), 9) for t in (0, 5, 10, 20, 30)]
+    [1.0, 0.5, 1.0, 0.5, 1.0]
+    """
+
+    rate: float
+    steps: int
+    growth: int = 1
+    final: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(self, rate=(0.0, inf), final=(0.0, inf))
+        _count("CosineRestarts", "steps", self.steps)
+        _count("CosineRestarts", "growth", self.growth)
+
+    def _rate(self, t: float) -> float:
+        length = self.steps
+        if self.growth == 1:
+            t %= length
+        while t >= length:  # a logarithm would be off by one at a restart, for its rounding
+            t -= length
+            length *= self.growth
+        return _cosine(self.rate, self.final, t / length)
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Rise from `peak/divisor` to `peak`, then fall to `peak/(divisor final_divisor)`, within so many steps; then stay.
+
+    The rise takes the share `rise` of the steps. `shape` is "cosine" or "linear". With `symmetric=True` it falls to where
+    it rose from in as many steps as it rose in, and only then to its end: Smith's own form. Raises `ValueError` where there
+    are too few steps for a rise.
+
+    Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates" (2018), with the
+    arguments and steps of PyTorch: the peak is at `t = rise steps - 1`, the end at `t = steps - 1`.
+
+    >>> schedule = OneCycle(1.0, steps=11, rise=0.5, divisor=10.0, final_divisor=10.0, shape="linear")
+    >>> [round(schedule(t), 3) for t in (0, 1, 4, 5, 10)]
+    [0.1, 0.3, 0.9, 0.92, 0.01]
+    """
+
+    peak: float
+    steps: int
+    rise: float = 0.3
+    divisor: float = 25.0
+    final_divisor: float = 1e4
+    shape: str = "cosine"
+    symmetric: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self, peak=(0.0, inf), rise=(0.0, 1.0), divisor=(1.0, inf), final_divisor=(1.0, inf))
+        _count("OneCycle", "steps", self.steps)
+        if self.shape not in ("cosine", "linear"):
+            raise ValueError(f'OneCycle: shape must be "cosine" or "linear", got {self.shape!r}')
+        ends = [0.0, *(end for end, _ in self._phases())]
+        if any(a >= b for a, b in zip(ends, ends[1:], strict=False)):
+            raise ValueError(f"OneCycle: {self.steps} steps with a rise of {self.rise:g} leave a phase without a step")
+
+    def _phases(self) -> list[tuple[float, float]]:
+        """The last step of each phase, and the rate there."""
+        low, top = self.peak / self.divisor, self.rise * self.steps - 1.0
+        down = [(2.0 * self.rise * self.steps - 2.0, low)] if self.symmetric else []
+        return [(top, self.peak), *down, (self.steps - 1.0, low / self.final_divisor)]
+
+    def _rate(self, t: float) -> float:
+        begin, start = 0.0, self.peak / self.divisor
+        for end, rate in self._phases():
+            if t <= end:
+                share = (t - begin) / (end - begin)
+                return _cosine(start, rate, share) if self.shape == "cosine" else start + (rate - start) * share
+            begin, start = end, rate
+        return start
+
+
+# ---- schedules made of others ----------------------------------------------------------------------------------------
+
+
+def _schedule(schedule: Rate | float) -> Rate:
+    return schedule if callable(schedule) else Constant(schedule)
+
+
+@dataclass(frozen=True)
+class Joined(Schedule):
+    """Several schedules in turn, as `join` makes them."""
+
+    schedules: tuple[Rate, ...]
+    boundaries: tuple[int, ...]
+
+    def _rate(self, t: float) -> float:
+        k = bisect_right(self.boundaries, t)
+        return self.schedules[k](t - self.boundaries[k - 1] if k else t)
+
+
+def join(schedules: Iterable[Rate | float], boundaries: Iterable[int]) -> Joined:
+    """Follow one schedule up to a boundary, then the next, which counts from 0 there.
+
+    Takes schedules, functions of the step, or plain rates, and the steps at which the second, third, ... begin. Raises
+    `ValueError` unless there is a boundary between any two schedules, in order.
+
+    >>> schedule = join([0.1, Exponential(1.0, 0.5)], [10])
+    >>> schedule(9), schedule(10), schedule(11)
+    (0.1, 1.0, 0.5)
+    """
+    parts = tuple(_schedule(s) for s in schedules)
+    bounds = _in_order("join", "boundaries", boundaries)
+    if len(parts) != len(bounds) + 1:
+        raise ValueError(f"join: {len(parts)} schedule(s) need {max(len(parts) - 1, 0)} boundaries, got {len(bounds)}")
+    return Joined(parts, bounds)
+
+
+def warmup(schedule: Rate | float, steps: int, start: float = 0.0) -> Joined:
+    """Rise linearly from `start` to where the schedule begins, in so many steps, then follow it.
+
+    With `start=0.0` the first step does not move; a share of the rate, say `rate / steps`, wastes none. Goyal et al.,
+    "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour" (2017), section 2.2.
+
+    >>> [round(warmup(0.1, steps=4)(t), 6) for t in (0, 1, 4, 100)]
+    [0.0, 0.025, 0.1, 0.1]
+    """
+    after = _schedule(schedule)
+    return join([Linear(start, after(0), steps), after], [steps])
+
+
+@dataclass(frozen=True)
+class ByEpoch(Schedule):
+    """A schedule of epochs, asked for by step, as `by_epoch` makes it."""
+
+    schedule: Rate
+    steps_per_epoch: int
+
+    def _rate(self, t: float) -> float:
+        return self.schedule(int(t // self.steps_per_epoch))
+
+
+def by_epoch(schedule: Rate, steps_per_epoch: int) -> ByEpoch:
+    """Let a schedule count epochs where it is asked by step: `schedule(t // steps_per_epoch)`.
+
+    >>> schedule = by_epoch(Exponential(1.0, 0.5), steps_per_epoch=100)
+    >>> schedule(99), schedule(100)
+    (1.0, 0.5)
+    """
+    return ByEpoch(schedule, _count("by_epoch", "steps_per_epoch", steps_per_epoch))
+
+
+# ---- by a metric -----------------------------------------------------------------------------------------------------
+
+
+class ReduceOnPlateau:
+    """Multiply the rate by a factor when a metric has stopped improving.
+
+    Call `observe(metric)` once an epoch. A metric improves on the best so far if it is smaller (`mode="min"`) or greater
+    (`"max"`) by more than `threshold`, which is a share of the best's size (`threshold_mode="rel"`) or absolute (`"abs"`).
+    After more than `patience` epochs without improvement the rate becomes `max(factor rate, min_rate)`, unless that changes
+    it by no more than `eps`; then `cooldown` epochs go by before such epochs count again. A nan is no improvement. The
+    arguments and rules are PyTorch's, but for metrics below zero, where its relative threshold takes standing still for
+    improvement.
+
+    It can be given to an optimizer as any schedule; its rate does not depend on the step, but on what was observed.
+
+    >>> schedule = ReduceOnPlateau(0.1, factor=0.5, patience=1)
+    >>> [schedule.observe(loss) for loss in (1.0, 0.8, 0.8, 0.8, 0.7)]
+    [0.1, 0.1, 0.1, 0.05, 0.05]
+    >>> schedule(0)
+    0.05
+    """
+
+    def __init__(
+        self,
+        rate: float,
+        factor: float = 0.1,
+        patience: int = 10,
+        threshold: float = 1e-4,
+        threshold_mode: str = "rel",
+        cooldown: int = 0,
+        min_rate: float = 0.0,
+        mode: str = "min",
+        eps: float = 1e-8,
+    ) -> None:
+        self.rate, self.factor, self.threshold, self.min_rate, self.eps = rate, factor, threshold, min_rate, eps
+        _check(self, rate=(0.0, inf), factor=(0.0, 1.0), threshold=(0.0, inf), min_rate=(0.0, inf), eps=(0.0, inf))
+        if self.factor == 1.0:
+            raise ValueError("ReduceOnPlateau: a factor of 1 would never reduce the rate")
+        if mode not in ("min", "max"):
+            raise ValueError(f'ReduceOnPlateau: mode must be "min" or "max", got {mode!r}')
+        if threshold_mode not in ("rel", "abs"):
+            raise ValueError(f'ReduceOnPlateau: threshold_mode must be "rel" or "abs", got {threshold_mode!r}')
+        self.patience = _count("ReduceOnPlateau", "patience", patience, least=0)
+        self.cooldown = _count("ReduceOnPlateau", "cooldown", cooldown, least=0)
+        self.mode, self.threshold_mode = mode, threshold_mode
+        self.best = self._worst()
+        self.bad_epochs = self.cooling = 0
+
+    def __call__(self, t: float) -> float:
+        """Return the present rate, whatever the step."""
+        return self.rate
+
+    def __repr__(self) -> str:
+        names = ("rate", "factor", "patience", "best", "bad_epochs")
+        return f"ReduceOnPlateau({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
+    def _worst(self) -> float:
+        return inf if self.mode == "min" else -inf
+
+    def _improves(self, metric: float) -> bool:
+        sign = 1.0 if self.mode == "min" else -1.0
+        least = self.threshold * (abs(self.best) if self.threshold_mode == "rel" else 1.0)
+        return sign * metric < sign * self.best - (0.0 if isinf(self.best) else least)
+
+    def observe(self, metric: float) -> float:
+        """Take an epoch's metric into account; return the rate from now on."""
+        metric = as_float(metric, "observe")
+        if self._improves(metric):
+            self.best, self.bad_epochs = metric, 0
+        else:
+            self.bad_epochs += 1
+        if self.cooling > 0:
+            self.cooling -= 1
+            self.bad_epochs = 0
+        if self.bad_epochs > self.patience:
+            reduced = max(self.rate * self.factor, self.min_rate)
+            if self.rate - reduced > self.eps:
+                self.rate = reduced
+            self.cooling, self.bad_epochs = self.cooldown, 0
+        return self.rate
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what it has learnt from the metrics, as plain data for JSON; no best yet is None."""
+        best = None if self.best == self._worst() else self.best
+        return {"rate": self.rate, "best": best, "bad_epochs": self.bad_epochs, "cooling": self.cooling}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict()` returned. Raises `ValueError` where it is not that, and changes nothing then."""
+        if set(state) != set(self.state_dict()):
+            raise ValueError(f"ReduceOnPlateau: expected a state of {sorted(self.state_dict())}, got {sorted(state)}")
+        rate = as_float(state["rate"], "ReduceOnPlateau, rate")
+        best = self._worst() if state["best"] is None else as_float(state["best"], "ReduceOnPlateau, best")
+        if not (isfinite(rate) and rate >= 0.0) or isnan(best):
+            raise ValueError(f"ReduceOnPlateau: a rate of {rate!r} with a best metric of {best!r} cannot be")
+        bad_epochs = _count("ReduceOnPlateau", "bad_epochs", state["bad_epochs"], least=0)
+        cooling = _count("ReduceOnPlateau", "cooling", state["cooling"], least=0)
+        self.rate, self.best, self.bad_epochs, self.cooling = rate, best, bad_epochs, cooling
