@@ -12,37 +12,32 @@ that they depend on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
+import operator
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from . import modes
 from . import primitives as table
 from .graph import float_adjoints, graph_adjoints, tangents, topological_order
 from .primitives import as_float
-from .trees import LEAF, Structure, flatten, paths, unflatten
+from .trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
 from .value import Value
 
 Tree = Any  # a number, or nested lists, tuples and dicts of numbers
-_depth: ContextVar[int] = ContextVar("scalargrad_depth", default=0)
 
 
-@contextmanager
-def _differentiating() -> Iterator[None]:
-    token = _depth.set(_depth.get() + 1)
-    try:
-        with modes.recording() if modes.active else nullcontext():
-            yield
-    finally:
-        _depth.reset(token)
+def _recording() -> AbstractContextManager[None]:
+    return modes.recording() if modes.active else nullcontext()
 
 
 def _fresh(x: Any, what: str) -> Value:
     if isinstance(x, Value):
         node: Value = table.identity(x)
         return node
-    return Value(as_float(x, what))
+    leaf = Value(as_float(x, what))
+    leaf.operation = table.INPUT
+    return leaf
 
 
 class _Run:
@@ -60,9 +55,10 @@ class _Run:
             raise TypeError(f"expected a function to differentiate, got {type(f).__name__}")
         given = list(arguments)
         nested = False
+        recording = not modes.active or modes.current().recording
         self.inputs: list[Value] = []
         self.structures: list[Structure] = []
-        with _differentiating():
+        with _recording():
             for k in chosen:
                 leaves, structure = flatten(given[k], f"argument {k}")
                 places = paths(structure, f"argument {k}")
@@ -82,9 +78,9 @@ class _Run:
             if not isinstance(x, Value):
                 as_float(x, place)  # raises for what is not a number
         self.order = topological_order([x for x in self.outputs if isinstance(x, Value)], self.inputs)
-        # Inside another differentiation, by this function or around it, what the graph reaches beyond our own
-        # nodes may be what that one differentiates by.
-        self.as_graph = nested or (_depth.get() > 0 and any(node.is_leaf for node in self.order))
+        # Inside another differentiation the result must be differentiable too, if it depends on what that one
+        # differentiates by: through an argument, or through a variable of an enclosing function.
+        self.as_graph = recording and (nested or any(node.operation is table.INPUT for node in self.order))
         if aux and not self.as_graph:
             leaves, structure = flatten(self.aux)
             self.aux = unflatten(structure, [x.data if isinstance(x, Value) else x for x in leaves])
@@ -105,17 +101,17 @@ class _Run:
     def backward(self, seeds: Sequence[Any], as_graph: bool) -> list[Any]:
         """The derivative of the seeded outputs by every input."""
         given = [(y, s) for y, s in zip(self.outputs, seeds, strict=True) if isinstance(y, Value)]
+        check = modes.gradient_check(seeds) if modes.active and modes.current().anomaly else None
         if as_graph:
-            with _differentiating():
-                found = graph_adjoints(self.order, given, self.inputs)
+            with _recording():
+                found = graph_adjoints(self.order, given, self.inputs, check)
         else:
-            check = modes.check_gradient if modes.active and modes.current().anomaly else None
             found = float_adjoints(self.order, given, self.inputs, check)
         return [found.get(x, 0.0) for x in self.inputs]
 
     def forward(self, seeds: dict[Value, Any], as_graph: bool) -> list[Any]:
         """The directional derivative of every output."""
-        with _differentiating():
+        with _recording():
             found = tangents(self.order, seeds, as_graph)
         return [found.get(y, 0.0) if isinstance(y, Value) else 0.0 for y in self.outputs]
 
@@ -126,10 +122,14 @@ class _Run:
 
 
 def _chosen(argnums: int | Sequence[int], count: int) -> list[int]:
-    numbers = [argnums] if isinstance(argnums, int) else list(argnums)
+    try:
+        given: Any = argnums if isinstance(argnums, list | tuple) else [argnums]
+        numbers = [operator.index(k) for k in given]
+    except TypeError:
+        raise TypeError(f"argnums: expected an int or a tuple of ints, got {argnums!r}") from None
     for k in numbers:
-        if not isinstance(k, int) or not -count <= k < count:
-            raise ValueError(f"argnums: {k!r} is not the position of one of {count} positional argument(s)")
+        if not -count <= k < count:
+            raise ValueError(f"argnums: {k} is not the position of one of {count} positional argument(s)")
     positive = [k % count for k in numbers]
     if len(set(positive)) != len(positive) or not positive:
         raise ValueError(f"argnums: expected different positions, got {argnums!r}")
@@ -162,7 +162,9 @@ def value_and_grad(
         trees = run.split(run.backward([1.0], run.as_graph))
         value = run.plain(y)
         value = value if isinstance(value, Value) else as_float(value)
-        return (value, run.aux) if has_aux else value, trees[0] if isinstance(argnums, int) else tuple(trees)
+        return (value, run.aux) if has_aux else value, trees[0] if not isinstance(argnums, list | tuple) else tuple(
+            trees
+        )
 
     return _named(derivative, "value_and_grad", f)
 
@@ -192,14 +194,15 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
     return _named(derivative, "grad", f)
 
 
-def _matching(tree: Any, structure: Structure, what: str, like: str) -> list[Any]:
-    leaves, found = flatten(tree, what)
-    if found != structure:
-        raise ValueError(f"{what}: expected the structure of {like}, got another: {tree!r}")
-    return [
-        x if isinstance(x, Value) else as_float(x, place)
-        for x, place in zip(leaves, paths(structure, what), strict=True)
-    ]
+def _numbers_like(tree: Any, structure: Structure, what: str) -> list[Any]:
+    leaves = leaves_like(tree, structure, what)
+    places = paths(structure, what)
+    return [x if isinstance(x, Value) else as_float(x, place) for x, place in zip(leaves, places, strict=True)]
+
+
+def _one_an_argument(name: str, given: Any) -> None:
+    if not isinstance(given, list | tuple):
+        raise TypeError(f"{name}: expected a tuple with one entry an argument, got {type(given).__name__}")
 
 
 def vjp(f: Callable[..., Any], *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
@@ -216,7 +219,7 @@ def vjp(f: Callable[..., Any], *primals: Tree) -> tuple[Tree, Callable[[Tree], t
     run = _Run(f, primals, range(len(primals)), {}, False)
 
     def pull_back(cotangent: Tree) -> tuple[Tree, ...]:
-        seeds = _matching(cotangent, run.output_structure, "cotangent", "the function's result")
+        seeds = _numbers_like(cotangent, run.output_structure, "cotangent")
         as_graph = run.as_graph or any(isinstance(s, Value) for s in seeds)
         return tuple(run.split(run.backward(seeds, as_graph)))
 
@@ -233,12 +236,16 @@ def jvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tree]
     >>> jvp(lambda a, b: [a * b, a + b], (2.0, 3.0), (1.0, 10.0))
     ([6.0, 5.0], [23.0, 11.0])
     """
-    for name, given in (("primals", primals), ("tangents", tangents)):
-        if not isinstance(given, list | tuple):
-            raise TypeError(f"jvp: {name} must be a tuple with one entry an argument, got {type(given).__name__}")
+    _one_an_argument("primals", primals)
+    _one_an_argument("tangents", tangents)
+    if len(primals) != len(tangents):
+        raise ValueError(f"jvp: {len(tangents)} tangent(s) for {len(primals)} primal(s)")
     run = _Run(f, primals, range(len(primals)), {}, False)
-    whole = (tuple, None, tuple(run.structures))
-    directions = _matching(tuple(tangents), whole, "tangents", "the primals")
+    directions = [
+        x
+        for k, (tangent, structure) in enumerate(zip(tangents, run.structures, strict=True))
+        for x in _numbers_like(tangent, structure, f"tangents[{k}]")
+    ]
     as_graph = run.as_graph or any(isinstance(t, Value) for t in directions)
     seeds = {x: t for x, t in zip(run.inputs, directions, strict=True) if isinstance(t, Value) or t != 0.0}
     return run.value(), unflatten(run.output_structure, run.forward(seeds, as_graph))
@@ -264,7 +271,7 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
             columns = [run.forward({x: 1.0}, run.as_graph) for x in run.inputs]
             rows = [[column[k] for column in columns] for k in range(m)]
         trees = [run.split(row) for row in rows]
-        only = isinstance(argnums, int)
+        only = not isinstance(argnums, list | tuple)
         return unflatten(run.output_structure, [tree[0] if only else tuple(tree) for tree in trees])
 
     return _named(derivative, "jacobian", f)
@@ -289,5 +296,6 @@ def hvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tree]
     >>> hvp(lambda x: x[0] ** 2 * x[1], ([3.0, 5.0],), ([1.0, 0.0],))
     [10.0, 6.0]
     """
+    _one_an_argument("primals", primals)
     every: int | tuple[int, ...] = 0 if len(primals) == 1 else tuple(range(len(primals)))
     return jvp(grad(f, every), primals, tangents)[1]

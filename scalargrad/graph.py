@@ -7,13 +7,13 @@ there), `operation` and `data`. Nothing here recurses, so that a chain of a mill
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from math import isfinite
+from math import inf, isfinite
 from threading import local as thread_local
 from typing import Any
 from weakref import ref
 
 from . import primitives as table
-from .primitives import CONSTANT, LEAF
+from .primitives import CONSTANT
 
 Node = Any
 
@@ -24,9 +24,13 @@ def topological_order(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[
     The order is a depth-first one by operand order, so it depends on the graph alone, not on addresses or on which of
     two independent statements ran first; and so do the bits of every sum of gradients.
     """
+    return _order_unseen(roots, set(stop))
+
+
+def _order_unseen(roots: Iterable[Node], seen: set[Node]) -> list[Node]:
+    """The topological order of what is not in `seen`, which grows by it."""
     order: list[Node] = []
     emit = order.append
-    seen = set(stop)
     see = seen.add
     stack = list(roots)
     push, pop = stack.append, stack.pop
@@ -78,7 +82,9 @@ def float_adjoints(
         if check is not None:
             check(node, upstream)
         a = node._a
-        if a is not None:
+        if not -inf < upstream < inf:
+            _propagate_nonfinite(node, upstream, adjoint)
+        elif a is not None:
             operation = node.operation
             rule = operation.local
             b = node._b
@@ -103,7 +109,20 @@ def float_adjoints(
             gradients = node.operation.local_gradients(node.data, [p.data for p in operands])
             for p, d in zip(operands, gradients, strict=True):
                 adjoint[p] += upstream * d
+    if check is not None:
+        for node in stop:
+            check(node, adjoint[node])
     return adjoint
+
+
+def _propagate_nonfinite(node: Node, upstream: float, adjoint: dict[Node, float]) -> None:
+    """Pass on an upstream gradient of inf or nan; an operand that was not selected gets nothing, not 0 x inf."""
+    operation, operands = node.operation, node.parents
+    if not operation.flat:
+        gradients = operation.local_gradients(node.data, [p.data for p in operands])
+        for p, d in zip(operands, gradients, strict=True):
+            if d != 0.0 or not operation.selects:
+                adjoint[p] += upstream * d
 
 
 def contribution(upstream: Any, local: Any) -> Any:
@@ -112,31 +131,39 @@ def contribution(upstream: Any, local: Any) -> Any:
     A local gradient that is a plain number, or the result of a flat operation, does not vary; where it is zero nothing
     comes through. An upstream gradient that is zero here but varies may not be dropped: its derivative counts.
     """
-    if not hasattr(local, "operation") or local.operation.flat:
-        d = getattr(local, "data", local)
-        if d == 0.0:
-            return None
+    varies = hasattr(upstream, "operation")
+    if not varies and upstream == 0.0:
+        return None
+    fixed = not hasattr(local, "operation") or local.operation.flat
+    d = getattr(local, "data", local)
+    if fixed and d == 0.0:
+        return None
+    if varies and upstream.data == 0.0 and not isfinite(d):
+        return table.chain(upstream, d if fixed else local)
+    if fixed:
         return upstream if d == 1.0 else -upstream if d == -1.0 else upstream * d
-    if not hasattr(upstream, "operation"):
-        return local if upstream == 1.0 else None if upstream == 0.0 else upstream * local
-    if upstream.data == 0.0 and not isfinite(local.data):
-        return table.chain(upstream, local)
-    return upstream * local
+    return local if not varies and upstream == 1.0 else upstream * local
 
 
 def graph_adjoints(
-    order: Sequence[Node], seeds: Iterable[tuple[Node, Any]], stop: Iterable[Node] = ()
+    order: Sequence[Node],
+    seeds: Iterable[tuple[Node, Any]],
+    stop: Iterable[Node] = (),
+    check: Callable[[Node, float], None] | None = None,
 ) -> dict[Node, Any]:
     """As `float_adjoints`, but of nodes, so that the result can be differentiated again. Zeros are left out."""
     adjoint: dict[Node, Any] = {}
     for node, seed in seeds:
-        adjoint[node] = adjoint[node] + seed if node in adjoint else seed
+        if hasattr(seed, "operation") or seed != 0.0:
+            adjoint[node] = adjoint[node] + seed if node in adjoint else seed
     stops = set(stop)
     for node in order:
         operands = () if node in stops else node.parents
         if not operands or node not in adjoint or node.operation.flat:
             continue
         upstream = adjoint[node]
+        if check is not None:
+            check(node, getattr(upstream, "data", upstream))
         for p, d in zip(operands, node.operation.local_gradients(node, operands), strict=True):
             if p.operation is not CONSTANT:
                 brought = contribution(upstream, d)
@@ -163,7 +190,12 @@ def tangents(order: Sequence[Node], seeds: dict[Node, Any], as_graph: bool) -> d
         for p, d in zip(operands, gradients, strict=True):
             if p in tangent:
                 t = tangent[p]
-                brought = contribution(t, d) if as_graph else (t * d if t != 0.0 else None)
+                if as_graph:
+                    brought = contribution(t, d)
+                elif t == 0.0 or (d == 0.0 and node.operation.selects):
+                    brought = None
+                else:
+                    brought = t * d
                 if brought is not None:
                     total = brought if total is None else total + brought
         if total is not None:
@@ -171,53 +203,75 @@ def tangents(order: Sequence[Node], seeds: dict[Node, Any], as_graph: bool) -> d
     return tangent
 
 
-# ---- pickling --------------------------------------------------------------------------------------------------------
+# ---- copying and pickling ----------------------------------------------------------------------------------------------
 # A pickler saves what an object refers to by recursion, which a deep graph would overflow. So a value is saved behind a
-# list of all nodes that it was computed from, operands first: by the time the pickler comes to a node, it knows its
-# operands. Between `_Opening` and `_Closing`, which the pickler meets at both ends of that list, its nodes are saved as
-# they are; anywhere else a node brings its list along. The pickler's own memo keeps shared nodes shared.
+# list of the nodes that it was computed from, operands first: by the time the pickler comes to a node, it knows its
+# operands. While it works through such a list, the nodes of the list are saved as they are; anywhere else a node brings
+# a list along, of the nodes that this pickler has not met yet. The pickler's memo keeps shared nodes shared.
 
 
-class _Opening:
-    """The begin of a list of nodes; it lives no longer than the pickler that remembers it."""
+def unseen_first(node: Node, memo: dict[Any, Any]) -> list[Node]:
+    """The nodes that a deep copy with this memo has not met yet, operands first, up to the node itself."""
+    return _order_unseen((node,), memo.setdefault("scalargrad", set()))[::-1]
 
-    __slots__ = ("__weakref__", "nodes")
 
-    def __init__(self, nodes: set[Node]) -> None:
-        self.nodes = nodes
+class _Saved:
+    """The nodes that one pickler has saved. Only the pickler's memo holds it: it dies with the pickler."""
+
+    __slots__ = ("__weakref__", "foreign", "fresh", "listed", "nodes")
+
+    def __init__(self) -> None:
+        self.nodes: set[Node] = set()
+        self.listed: set[Node] = set()  # the nodes of the list that is being saved now
+        self.fresh = True
+        self.foreign = False
 
     def __reduce__(self) -> Any:
-        _open.lists = [*_open_lists(), ref(self)]
+        """Called once by each pickler that meets it: the second one is another than the one it belongs to."""
+        self.foreign = not self.fresh
+        self.fresh = False
         return bool, ()
 
 
-class _Closing:
-    __slots__ = ("opening",)
+class _Before:
+    """What is saved ahead of a node: which nodes, is decided only when the pickler has met the `_Saved` given with
+    it."""
 
-    def __init__(self, opening: _Opening) -> None:
-        self.opening = opening
+    __slots__ = ("node", "saved")
+
+    def __init__(self, node: Node, saved: _Saved | None) -> None:
+        self.node, self.saved = node, saved
 
     def __reduce__(self) -> Any:
-        _open.lists = [each for each in _open_lists() if each() is not self.opening]
+        saved = self.saved
+        if saved is None or saved.foreign:
+            saved = _Saved()
+            _thread.saved = ref(saved)
+        nodes = _order_unseen((self.node,), saved.nodes)[:0:-1]
+        saved.listed = set(nodes)
+        return list, ([saved, *nodes, _End(saved)],)
+
+
+class _End:
+    """The end of a list of nodes."""
+
+    __slots__ = ("saved",)
+
+    def __init__(self, saved: _Saved) -> None:
+        self.saved = saved
+
+    def __reduce__(self) -> Any:
+        self.saved.listed = set()
         return bool, ()
 
 
-_open = thread_local()
-
-
-def _open_lists() -> list[ref[_Opening]]:
-    return [each for each in getattr(_open, "lists", ()) if each() is not None]
+_thread = thread_local()
 
 
 def reduce(node: Node, restore: Callable[..., Node], state: tuple[Any, ...]) -> Any:
     """What `__reduce_ex__` returns for a node whose own state is given."""
     arguments = (node.operation, node._a, node._b, *state)
-    if node.operation is LEAF or node.operation is CONSTANT:
+    saved = _thread.saved() if hasattr(_thread, "saved") else None
+    if not node.parents or (saved is not None and node in saved.listed):
         return restore, (None, *arguments)
-    for each in _open_lists():
-        opening = each()
-        if opening is not None and node in opening.nodes:
-            return restore, (None, *arguments)
-    before = topological_order((node,))[:0:-1]
-    opening = _Opening(set(before))
-    return restore, ([opening, *before, _Closing(opening)], *arguments)
+    return restore, ((saved, _Before(node, saved)), *arguments)

@@ -10,8 +10,10 @@ from __future__ import annotations
 import linecache
 import os
 import sys
+from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
 from contextvars import ContextVar
+from functools import wraps
 from math import isfinite
 from threading import Lock
 from types import TracebackType
@@ -27,7 +29,8 @@ class Mode(NamedTuple):
 
     recording: bool = True
     anomaly: bool = False
-    outer: Any = None
+    outer: Any = None  # the mode that this one was entered in, and the context that made this one of it
+    by: Any = None
 
 
 _ordinary = Mode()
@@ -47,15 +50,41 @@ class _Context(ContextDecorator):
     def __enter__(self) -> None:
         global active
         outer = _current.get()
-        _current.set(outer._replace(outer=outer, **self.change))
+        _current.set(outer._replace(outer=outer, by=self, **self.change))
         with _lock:
             active += 1
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """Take this context's change out of the mode, wherever it is: generators may end out of order, or elsewhere."""
         global active
         with _lock:
             active -= 1
-        _current.set(_current.get().outer)
+        above: list[Mode] = []
+        mode = _current.get()
+        while mode.by is not self:
+            if mode.outer is None:
+                return  # entered in another thread or task, whose mode it was
+            above.append(mode)
+            mode = mode.outer
+        mode = mode.outer
+        for each in reversed(above):
+            mode = mode._replace(outer=mode, by=each.by, **each.by.change)
+        _current.set(mode)
+
+    def __call__(self, function: Any) -> Any:
+        """Decorate a function, or a coroutine function, to run in this mode."""
+        flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
+        if flags & 0x80:  # a coroutine function
+
+            @wraps(function)
+            async def coroutine(*arguments: Any, **keywords: Any) -> Any:
+                with self:
+                    return await function(*arguments, **keywords)
+
+            return coroutine
+        if flags & (0x20 | 0x200):  # a generator function: its body would run after the mode has ended
+            raise TypeError(f"{type(self).__name__}: write `with {type(self).__name__}():` inside the generator")
+        return super().__call__(function)
 
 
 class no_grad(_Context):  # noqa: N801  # named as its users know it, from PyTorch
@@ -132,26 +161,44 @@ def check_value(node: Any, operands: tuple[Any, ...]) -> None:
         raise _fault(node, f"{node.operation.name} gave {node.data!r} from finite operands: {given}")
 
 
-def check_gradient(node: Any, upstream: float) -> None:
-    """Raise if the node is stale, or brings a non-finite contribution from a finite upstream gradient and operands."""
-    operands = node.parents
-    if not operands:
-        return
-    operation, given = node.operation, ", ".join(map(_described, operands))
-    now = operation.compute(*[p.data for p in operands])
-    if now != node.data and not (now != now and node.data != node.data):
-        raise _fault(
-            node,
-            f"stale graph: {operation.name} was recorded as {node.data!r}, but its operands, {given}, give {now!r}; "
-            "a .data was changed after recording: run the forward pass again before backward()",
-        )
-    if upstream == 0.0 or not isfinite(upstream) or not all(isfinite(p.data) for p in operands):
-        return
-    for k, local in enumerate(operation.local_gradients(node.data, [p.data for p in operands])):
-        brought = upstream * local
-        if not isfinite(brought) and operands[k].operation.name != "constant":
+def gradient_check(seeds: Iterable[Any]) -> Callable[[Any, float], None]:
+    """Make the check of one backward pass, to be called with each node and its upstream gradient, in order.
+
+    It raises if the node is stale, if it brings a non-finite contribution from a finite upstream gradient and finite
+    operands, or if contributions that were all finite add up to something that is not.
+    """
+    finite = all(isfinite(getattr(seed, "data", seed)) for seed in seeds)
+
+    def check(node: Any, upstream: float) -> None:
+        nonlocal finite
+        if finite and not isfinite(upstream):
+            raise _fault(node, f"the contributions to the gradient of {_named(node)} add up to {upstream!r}")
+        operands = node.parents
+        if not operands:
+            return
+        operation, given = node.operation, ", ".join(map(_described, operands))
+        data = [p.data for p in operands]
+        now = operation.compute(*data)
+        if now != node.data and not (now != now and node.data != node.data):
             raise _fault(
                 node,
-                f"the gradient of {operation.name} by operand {k + 1} is not finite: "
-                f"upstream {upstream!r} x local {local!r} = {brought!r}, at operands {given}",
+                f"stale graph: {operation.name} was recorded as {node.data!r}, operands {given} now give {now!r}; "
+                "a .data was changed after recording: run the forward pass again before backward()",
             )
+        for k, local in enumerate(operation.local_gradients(node.data, data)):
+            unconnected = operation.flat or operands[k].operation.name == "constant"
+            if unconnected or upstream == 0.0 or isfinite(upstream * local):
+                continue
+            if isfinite(upstream) and all(map(isfinite, data)):
+                raise _fault(
+                    node,
+                    f"the gradient of {operation.name} by operand {k + 1} is not finite: "
+                    f"upstream {upstream!r} x local {local!r} = {upstream * local!r}, at operands {given}",
+                )
+            finite = False
+
+    return check
+
+
+def _named(node: Any) -> str:
+    return getattr(node, "label", "") or f"a result of {node.operation.name} ({node.data!r})"

@@ -101,6 +101,7 @@ class Primitive:
         self.local = local if callable(local) else None
         self.constants = local if isinstance(local, tuple) else None
         self.flat = local is None
+        self.selects = False  # local gradients are indicators: a zero means that the operand was not selected
         self.notation = notation
         self.domain = domain
         self.symbol = symbol or name
@@ -141,9 +142,15 @@ class Primitive:
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
+    def __copy__(self) -> Primitive:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Primitive:
+        return self
+
     def __reduce__(self) -> Any:
         make, arguments = self.remake
-        if make is _imported and make(*arguments) is not self:
+        if make in (named, _imported) and make(*arguments) is not self:
             raise TypeError(f"{self!r} is not what {'.'.join(arguments)} stands for, so it cannot be pickled")
         return self.remake
 
@@ -153,7 +160,10 @@ TABLE: dict[str, Primitive] = {}
 
 def named(name: str) -> Primitive:
     """The row of that name."""
-    return TABLE[name] if name in TABLE else {"leaf": LEAF, "constant": CONSTANT}[name]
+    row = TABLE.get(name) or {"leaf": LEAF, "input": INPUT, "constant": CONSTANT}.get(name)
+    if row is None:
+        raise TypeError(f"the table has no row {name!r}: give such a primitive a `remake`, or use @primitive")
+    return row
 
 
 def _row(
@@ -171,6 +181,7 @@ def _row(
 
 # What stands where a `Value` is no operation's result: an input, and a number that nothing is differentiated by.
 LEAF = Primitive("leaf", 0, lambda: 0.0, ())
+INPUT = Primitive("input", 0, lambda: 0.0, ())  # a leaf by which a running differentiation differentiates
 CONSTANT = Primitive("constant", 0, lambda: 0.0, None)
 
 
@@ -309,7 +320,7 @@ hypot_slope    = _row("hypot_slope", 2, ieee.hypot_slope, _hypot_slope_local,   
 
 sinh           = _row("sinh",        1, ieee.sinh,      lambda y, a: (cosh(a),),                                   ("cosh {a}",), (MODERATE,))
 cosh           = _row("cosh",        1, ieee.cosh,      lambda y, a: (sinh(a),),                                   ("sinh {a}",), (MODERATE,))
-tanh           = _row("tanh",        1, math.tanh, lambda y, a: (tanh_slope(a),),                             ("1-{y}²",), (Interval(-350.0, 350.0),))
+tanh           = _row("tanh",        1, ieee.tanh, lambda y, a: (tanh_slope(a),),                             ("1-{y}²",), (Interval(-350.0, 350.0),))
 tanh_slope     = _row("tanh_slope",  1, ieee.tanh_slope,lambda y, a: (-2.0 * tanh(a) * y,),                        ("-2·{y}·tanh {a}",), (Interval(-350.0, 350.0),))
 asinh          = _row("asinh",       1, math.asinh,lambda y, a: (asinh_slope(a),),                            ("1/√({a}²+1)",))
 asinh_slope    = _row("asinh_slope", 1, ieee.asinh_slope, lambda y, a: (-(a * y) * y * y,),                        ("-{a}·{y}³",))
@@ -354,6 +365,9 @@ softmax_share  = _row("softmax_share", None, ieee.softmax_share, _softmax_share_
 chain          = _row("chain",       2, lambda a, b: a * b if a != 0.0 else 0.0, lambda y, a, b: (b, a),           ("{b}", "{a}"), (REAL, REAL), "×")
 # fmt: on
 
+for _each in (abs, mod, relu, max, min, clamp, where):
+    _each.selects = True
+
 
 # ---- own operations --------------------------------------------------------------------------------------------------
 
@@ -390,16 +404,14 @@ def primitive(
     >>> sg.grad(f)(1.0), sg.grad(sg.grad(f))(1.0)
     (1.0907842487848953, 0.10012433738941384)
     """
-    import inspect  # not needed, and not paid for, where nobody adds an operation
-
     if not callable(local):
+        if not isinstance(local, Sequence):
+            raise TypeError("primitive: give the local gradients, a function or numbers: @primitive(lambda y, a: ...)")
         local = tuple(as_float(x, "primitive") for x in local)
 
     def decorate(compute: Callable[..., float]) -> Primitive:
         title = name or getattr(compute, "__name__", "primitive")
-        parameters = inspect.signature(compute).parameters.values()
-        takes_any = any(each.kind is each.VAR_POSITIONAL for each in parameters)
-        arity = None if takes_any else len(parameters)
+        arity = _arity(compute, title)
 
         def value(*operands: float) -> float:
             if arity is not None and len(operands) != arity:
@@ -407,28 +419,52 @@ def primitive(
             return as_float(compute(*operands), f"{title}, its result")
 
         def rule(y: Any, *operands: Any) -> tuple[Any, ...]:
-            given = local(y, *operands)  # type: ignore[operator]  # only used where it is callable
-            gradients: tuple[Any, ...] = given if isinstance(given, tuple) else (given,)
+            given = local(y, *operands) if callable(local) else local if arity is not None else local * len(operands)
+            gradients = tuple(given) if isinstance(given, tuple | list) else (given,)
             if len(gradients) != len(operands):
                 raise ValueError(f"{title}: {len(gradients)} local gradient(s) for {len(operands)} operand(s)")
-            return gradients
+            as_graph = hasattr(y, "operation")
+            return tuple(
+                [
+                    d if as_graph and hasattr(d, "operation") else as_float(d, f"{title}, its local gradient {k}")
+                    for k, d in enumerate(gradients, 1)
+                ]
+            )
 
-        if isinstance(local, tuple) and arity is not None and len(local) != arity:
-            raise ValueError(f"{title}: {len(local)} local gradient(s) for {arity} operand(s)")
+        if isinstance(local, tuple) and len(local) != (arity or 1):
+            raise ValueError(f"{title}: {len(local)} local gradient(s) for {arity or 'any number of'} operand(s)")
         made = Primitive(
             title,
             arity,
             value,
-            rule if callable(local) else local,
+            rule if arity is None or callable(local) else local,
             tuple(notation),
             tuple(Interval(*each) for each in domain) or (REAL,) * (arity or 1),
             symbol,
         )
         made.__doc__ = compute.__doc__
-        made.remake = (_imported, (compute.__module__, compute.__qualname__))
+        made.remake = (_imported, (compute.__module__, getattr(compute, "__qualname__", title)))
         return made
 
     return decorate
+
+
+def _arity(compute: Callable[..., float], title: str) -> int | None:
+    """The number of operands that a function takes: its positional parameters without a default; None for `*xs`."""
+    import inspect  # not needed, and not paid for, where nobody adds an operation
+
+    if not callable(compute):
+        raise TypeError(f"primitive: expected a function to decorate, got {type(compute).__name__}")
+    try:
+        parameters = inspect.signature(compute).parameters.values()
+    except ValueError:
+        raise TypeError(f"{title}: its signature is not known; wrap it in a function: def f(a, b): ...") from None
+    if any(each.kind is each.VAR_POSITIONAL for each in parameters):
+        return None
+    needed = [each for each in parameters if each.default is each.empty and each.kind is not each.VAR_KEYWORD]
+    if any(each.kind is each.KEYWORD_ONLY for each in needed):
+        raise TypeError(f"{title}: a parameter that must be named is no operand; close over it, or give it a default")
+    return len(needed)
 
 
 def _imported(module: str, qualname: str) -> Primitive:

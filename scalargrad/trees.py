@@ -17,7 +17,8 @@ LEAF = "*"
 def flatten(tree: Any, what: str = "argument") -> tuple[list[Any], Structure]:
     """The leaves of a tree in order, and its structure. Dicts keep the order of their keys.
 
-    Everything that is not a list, tuple or dict is a leaf; whether it is a number is for the caller to say.
+    Everything that is not a list, tuple or dict is a leaf; whether it is a number is for the caller to say. Named
+    tuples keep their type; other subclasses of list and dict come back as list and dict.
 
     >>> flatten({"w": [1, 2], "b": 3})
     ([1, 2, 3], (<class 'dict'>, ('w', 'b'), ((<class 'list'>, None, ('*', '*')), '*')))
@@ -56,6 +57,31 @@ def unflatten(structure: Structure, leaves: Iterable[Any]) -> Any:
         return kind(*built) if hasattr(kind, "_fields") else kind(built)
 
     return build(structure)
+
+
+def leaves_like(tree: Any, structure: Structure, what: str) -> list[Any]:
+    """The leaves of a tree that must have a given structure, in that structure's order; dicts match by key.
+
+    Raises `ValueError`, naming the place, where the two differ.
+
+    >>> leaves_like({"b": 3, "w": [1, 2]}, flatten({"w": [0, 0], "b": 0})[1], "p")
+    [1, 2, 3]
+    """
+    if structure == LEAF:
+        if isinstance(tree, list | tuple | dict):
+            raise ValueError(f"{what}: expected a number, got a {type(tree).__name__}")
+        return [tree]
+    kind, keys, children = structure
+    wanted = f"a {kind.__name__} of {len(children)}"
+    if not isinstance(tree, dict if kind is dict else list if kind is list else tuple) or len(tree) != len(children):
+        found = f"a {type(tree).__name__} of {len(tree)}" if isinstance(tree, list | tuple | dict) else repr(tree)
+        raise ValueError(f"{what}: expected {wanted}, got {found}")
+    found_leaves: list[Any] = []
+    for key, child in zip(keys or range(len(children)), children, strict=True):
+        if kind is dict and key not in tree:
+            raise ValueError(f"{what}: expected the keys {list(keys)}, got {list(tree)}")
+        found_leaves += leaves_like(tree[key], child, f"{what}[{key!r}]")
+    return found_leaves
 
 
 def paths(structure: Structure, root: str = "") -> Iterator[str]:

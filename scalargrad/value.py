@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from . import modes
 from . import primitives as table
-from .graph import float_adjoints, graph_adjoints, reduce, topological_order
-from .primitives import CONSTANT, LEAF, Primitive, as_float
+from .graph import float_adjoints, graph_adjoints, reduce, topological_order, unseen_first
+from .primitives import CONSTANT, INPUT, LEAF, Primitive, as_float
 
 _new = object.__new__
 
@@ -61,7 +62,7 @@ class Value:
         self.grad = NO_GRADIENT
         self.operation = LEAF
         self._a = self._b = None
-        if label:
+        if label != "":
             self.label = label
 
     # ---- what a node knows -------------------------------------------------------------------------------------------
@@ -93,7 +94,7 @@ class Value:
     @property
     def is_leaf(self) -> bool:
         """True for an input: made by `Value(...)`, neither computed nor a constant."""
-        return self.operation is LEAF
+        return self.operation is LEAF or self.operation is INPUT
 
     @property
     def is_constant(self) -> bool:
@@ -137,24 +138,21 @@ class Value:
         >>> dx.data, x.grad
         (12.0, 12.0)
         """
+        if self.operation is CONSTANT:
+            raise ValueError("backward() of a constant: it was computed under no_grad(), or detached, and has no graph")
+        if isinstance(seed, Value) and not create_graph:
+            raise TypeError("backward: a Value as seed needs create_graph=True; or give seed.data")
+        seed = seed if isinstance(seed, Value) else as_float(seed, "seed")
+        check = modes.gradient_check((seed,)) if modes.active and modes.current().anomaly else None
         order = topological_order((self,))
         adjoint: dict[Any, Any]
         if create_graph:
-            seed = seed if isinstance(seed, Value) else as_float(seed, "seed")
-            found = graph_adjoints(order, ((self, seed),))
-            adjoint = {node: _node(found.get(node, 0.0)) for node in order}
+            with modes.recording() if modes.active else nullcontext():
+                found = graph_adjoints(order, ((self, seed),), (), check)
+                adjoint = {node: _node(found.get(node, 0.0)) for node in order}
+                _store(adjoint)
         else:
-            check = modes.check_gradient if modes.active and modes.current().anomaly else None
-            adjoint = float_adjoints(order, ((self, as_float(seed, "seed")),), (), check)
-        for node, g in adjoint.items():
-            operation = node.operation
-            if operation is not LEAF:
-                if operation is not CONSTANT:
-                    node.grad = g
-            elif node.grad is NO_GRADIENT:
-                node.grad = g
-            else:
-                node.grad = node.grad + g
+            _store(float_adjoints(order, ((self, seed),), (), check))
 
     def zero_grad(self) -> None:
         """Forget this node's gradient, so that the next `backward()` does not add to it."""
@@ -241,9 +239,12 @@ class Value:
         )
 
     def __int__(self) -> int:
-        raise TypeError("int() of a Value would lose its gradient: use v.data for the bare number")
+        raise TypeError("int() of a Value, or its use as an index, would lose its gradient: use v.data")
 
-    __complex__ = __index__ = __trunc__ = __int__
+    __index__ = __trunc__ = __int__
+
+    def __complex__(self) -> complex:
+        raise TypeError("complex() of a Value would lose its gradient: use v.data for the bare number")
 
     # ---- functions as methods, as in micrograd -----------------------------------------------------------------------
 
@@ -306,7 +307,7 @@ class Value:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Value:
         if id(self) not in memo:
-            for node in reversed(topological_order((self,))):
+            for node in unseen_first(self, memo):
                 if id(node) not in memo:
                     a, b = node._a, node._b
                     if b is not None:
@@ -328,6 +329,19 @@ def _text(x: Any) -> str:
 
 def _node(x: Any) -> Value:
     return x if isinstance(x, Value) else constant(x)
+
+
+def _store(adjoint: dict[Any, Any]) -> None:
+    """Set the gradients of inner nodes and add to those of leaves."""
+    for node, g in adjoint.items():
+        operation = node.operation
+        if operation is not LEAF:
+            if operation is not CONSTANT:
+                node.grad = g
+        elif node.grad is NO_GRADIENT:
+            node.grad = g
+        else:
+            node.grad = node.grad + g
 
 
 def constant(x: float) -> Value:
@@ -408,7 +422,7 @@ def _make_operators(operation: Primitive) -> None:
         return _in_mode(v) if modes.active else v
 
     def reflected_method(self: Value, other: Any) -> Value:
-        if adds and other == 0 and type(other) is int:  # how the builtin sum() starts
+        if adds and type(other) is int and other == 0:  # how the builtin sum() starts
             return self
         other = _number(other, name, forward)
         return NotImplemented if other is NotImplemented else method(constant(other), self)
@@ -423,10 +437,12 @@ def _make_comparison(title: str, compare: Callable[[Any, Any], bool]) -> None:
         if isinstance(other, Value):
             return compare(self.data, other.data)
         try:
-            number = as_float(other, title)
-        except (TypeError, OverflowError):  # an int beyond float's range compares exactly, as floats do
-            return compare(self.data, other) if isinstance(other, int) else NotImplemented
-        return compare(self.data, number)
+            as_float(other, title)
+        except TypeError:
+            return NotImplemented  # type: ignore[no-any-return]  # the protocol of operators
+        except OverflowError:
+            pass  # an integer or fraction beyond the floats still compares
+        return bool(compare(self.data, other))  # exactly, as floats compare
 
     method.__name__, method.__qualname__ = title, f"Value.{title}"
     setattr(Value, title, method)

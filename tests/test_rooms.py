@@ -16,6 +16,7 @@ FLOORS = {
     "primitives": 1,
     "graph": 2,
     "value": 3,
+    "activation_rows": 2,
     "sequences": 4,
     "functions": 5,
     "calculus": 5,
