@@ -203,7 +203,7 @@ def tangents(order: Sequence[Node], seeds: dict[Node, Any], as_graph: bool) -> d
     return tangent
 
 
-# ---- copying and pickling ----------------------------------------------------------------------------------------------
+# ---- copying and pickling --------------------------------------------------------------------------------------------
 # A pickler saves what an object refers to by recursion, which a deep graph would overflow. So a value is saved behind a
 # list of the nodes that it was computed from, operands first: by the time the pickler comes to a node, it knows its
 # operands. While it works through such a list, the nodes of the list are saved as they are; anywhere else a node brings

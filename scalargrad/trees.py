@@ -24,19 +24,21 @@ def flatten(tree: Any, what: str = "argument") -> tuple[list[Any], Structure]:
     ([1, 2, 3], (<class 'dict'>, ('w', 'b'), ((<class 'list'>, None, ('*', '*')), '*')))
     """
     leaves: list[Any] = []
+    return leaves, _walk(tree, (), leaves, what)
 
-    def walk(node: Any, inside: tuple[int, ...]) -> Structure:
-        if not isinstance(node, list | tuple | dict):
-            leaves.append(node)
-            return LEAF
-        if id(node) in inside:
-            raise ValueError(f"{what}: a {type(node).__name__} that contains itself")
-        inside = (*inside, id(node))
-        if isinstance(node, dict):
-            return (dict, tuple(node), tuple([walk(child, inside) for child in node.values()]))
-        return (list if isinstance(node, list) else type(node), None, tuple([walk(child, inside) for child in node]))
 
-    return leaves, walk(tree, ())
+def _walk(node: Any, inside: tuple[int, ...], leaves: list[Any], what: str) -> Structure:
+    # Not a closure: one that calls itself is a reference cycle, which would keep the leaves' graphs alive.
+    if not isinstance(node, list | tuple | dict):
+        leaves.append(node)
+        return LEAF
+    if id(node) in inside:
+        raise ValueError(f"{what}: a {type(node).__name__} that contains itself")
+    inside = (*inside, id(node))
+    if isinstance(node, dict):
+        return (dict, tuple(node), tuple([_walk(child, inside, leaves, what) for child in node.values()]))
+    kind = list if isinstance(node, list) else type(node)
+    return (kind, None, tuple([_walk(child, inside, leaves, what) for child in node]))
 
 
 def unflatten(structure: Structure, leaves: Iterable[Any]) -> Any:
@@ -45,18 +47,17 @@ def unflatten(structure: Structure, leaves: Iterable[Any]) -> Any:
     >>> unflatten(flatten({"w": [1, 2], "b": 3})[1], "xyz")
     {'w': ['x', 'y'], 'b': 'z'}
     """
-    supply = iter(leaves)
+    return _build(structure, iter(leaves))
 
-    def build(part: Structure) -> Any:
-        if part == LEAF:
-            return next(supply)
-        kind, keys, children = part
-        built = [build(child) for child in children]
-        if kind is dict:
-            return dict(zip(keys, built, strict=True))
-        return kind(*built) if hasattr(kind, "_fields") else kind(built)
 
-    return build(structure)
+def _build(part: Structure, supply: Iterator[Any]) -> Any:
+    if part == LEAF:
+        return next(supply)
+    kind, keys, children = part
+    built = [_build(child, supply) for child in children]
+    if kind is dict:
+        return dict(zip(keys, built, strict=True))
+    return kind(*built) if hasattr(kind, "_fields") else kind(built)
 
 
 def leaves_like(tree: Any, structure: Structure, what: str) -> list[Any]:
