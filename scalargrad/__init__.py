@@ -1,19 +1,20 @@
 """Reverse-mode automatic differentiation on scalars.
 
-The same code, seen, checked and run fast: a function written once on plain numbers runs on floats, on `Value`s, which record
-what is done to them, and under `grad`.
+The same code, seen, checked and run fast: a function written once on plain numbers runs on floats, on `Value`s, which
+record what is done to them, and under `grad`.
 
 >>> from scalargrad import Value, grad, tanh
 >>> x = Value(0.5, label="x")
 >>> y = x * tanh(x)
 >>> y.backward()
 >>> y.data, x.grad
-(0.23105857863000487, 0.8553410236387499)
+(0.23105857863000487, 0.8553410237429735)
 >>> grad(lambda x: x * tanh(x))(0.5)
-0.8553410236387499
+0.8553410237429735
 """
 
 from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .drawing import Drawing, draw
 from .functions import (
     abs,
     acos,
@@ -62,18 +63,19 @@ from .functions import (
     tanh,
     where,
 )
-from .modes import AnomalyError, detect_anomaly, no_grad
+from .modes import AnomalyError, detect_anomaly, group, no_grad
 from .primitives import Primitive, primitive
 from .value import Value
 
 __version__ = "0.1.0"
 
 # fmt: off
-__all__ = [
-    "AnomalyError", "Primitive", "Value", "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt",
-    "ceil", "clamp", "cos", "cosh", "detect_anomaly", "dot", "erf", "erfc", "exp", "exp2", "expm1", "floor", "floordiv",
-    "grad", "hessian", "hvp", "hypot", "jacobian", "jvp", "log", "log10", "log1p", "log2", "logsumexp", "max", "mean",
-    "min", "mod", "no_grad", "pow", "primitive", "prod", "relu", "round", "sigmoid", "sign", "sin", "sinh", "softplus",
-    "sqrt", "step", "sum", "tan", "tanh", "value_and_grad", "vjp", "where",
+__all__ = [  # noqa: RUF022  # by name alone, as a reader looks them up
+    "AnomalyError", "Drawing", "Primitive", "Value", "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2",
+    "atanh", "cbrt", "ceil", "clamp", "cos", "cosh", "detect_anomaly", "dot", "draw", "erf", "erfc", "exp", "exp2",
+    "expm1", "floor", "floordiv", "grad", "group", "hessian", "hvp", "hypot", "jacobian", "jvp", "log", "log10",
+    "log1p", "log2", "logsumexp", "max", "mean", "min", "mod", "no_grad", "pow", "primitive", "prod", "relu",
+    "round", "sigmoid", "sign", "sin", "sinh", "softplus", "sqrt", "step", "sum", "tan", "tanh", "value_and_grad",
+    "vjp", "where",
 ]
 # fmt: on

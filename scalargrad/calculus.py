@@ -80,7 +80,11 @@ class _Run:
         self.order = topological_order([x for x in self.outputs if isinstance(x, Value)], self.inputs)
         # Inside another differentiation the result must be differentiable too, if it depends on what that one
         # differentiates by: through an argument, or through a variable of an enclosing function.
-        self.as_graph = recording and (nested or any(node.operation is table.INPUT for node in self.order))
+        # While a function is compiled, everything is kept as a graph.
+        self.tracing = modes.tracer() is not None
+        self.as_graph = self.tracing or (
+            recording and (nested or any(node.operation is table.INPUT for node in self.order))
+        )
         if aux and not self.as_graph:
             leaves, structure = flatten(self.aux)
             self.aux = unflatten(structure, [x.data if isinstance(x, Value) else x for x in leaves])
@@ -107,13 +111,15 @@ class _Run:
                 found = graph_adjoints(self.order, given, self.inputs, check)
         else:
             found = float_adjoints(self.order, given, self.inputs, check)
+        if self.tracing:  # as a pass on floats, which adds everything to 0.0, and so never gives -0.0
+            return [0.0 + found.get(x, 0.0) for x in self.inputs]
         return [found.get(x, 0.0) for x in self.inputs]
 
     def forward(self, seeds: dict[Value, Any], as_graph: bool) -> list[Any]:
         """The directional derivative of every output."""
         with _recording():
             found = tangents(self.order, seeds, as_graph)
-        return [found.get(y, 0.0) if isinstance(y, Value) else 0.0 for y in self.outputs]
+        return [0.0 + found.get(y, 0.0) if isinstance(y, Value) else 0.0 for y in self.outputs]
 
     def split(self, flat: Sequence[Any]) -> list[Tree]:
         """A flat list over all inputs as one tree an argument."""

@@ -50,13 +50,20 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 INSTEAD = {
     "^": "for a power write **", "²": "write **2", "³": "write **3", "√": "write sqrt(...)", "∞": "write inf",
     "|": "for an absolute value write abs(...)", "@": "for a sum of products write dot([...], [...])",
-    "=": "values are given apart from the expression", "!": "only != is a comparison",
-    ".": "write functions by their name alone; attributes are not supported",
+    "=": "values are given apart from the expression", ";": "there is only one expression",
+    "!": "only != is a comparison", ".": "write functions by their name alone; attributes are not supported",
     "≤": "write <=", "≥": "write >=", "≠": "write !=", **dict.fromkeys("{}", "write ( ) or [ ]"),
     **dict.fromkeys("×·∙⋅∗", "write *"), **dict.fromkeys("÷∕", "write /"), **dict.fromkeys("−–—", "write -"),
     **dict.fromkeys("'\"", "an expression holds no text in quotes"),
     **dict.fromkeys(("if", "else"), "for a choice write where(condition, a, b)"),
-    **dict.fromkeys(("and", "or", "not"), "put one where(...) into another"), "True": "write 1", "False": "write 0",
+    **dict.fromkeys(("and", "or", "not"), "to combine conditions, put one where(...) into another"),
+    **dict.fromkeys("₀₁₂₃₄₅₆₇₈₉", "write a plain digit, as in x1"), "True": "write 1", "False": "write 0",
+}
+OTHER_NAMES = {
+    "ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh",
+    "arccosh": "acosh", "arctanh": "atanh", "sgn": "sign", "heaviside": "step", "clip": "clamp", "average": "mean",
+    "product": "prod", "maximum": "max", "minimum": "min", "power": "pow", "fabs": "abs", "logistic": "sigmoid",
+    "σ": "sigmoid", "Σ": "sum", "Π": "prod",
 }
 # fmt: on
 
@@ -85,13 +92,14 @@ class ExpressionError(ValueError):
 
     def render(self, encoding: str = "utf-8", before: int = 60, behind: int = 30) -> str:
         """The message, the text around the spot as it can be shown in an encoding, and the carets below it."""
-        start, end = max(0, self.column - before), self.column + self.width + behind
+        width = min(self.width, 80)
+        start, end = max(0, self.column - before), self.column + width + behind
         shown = [_printable(c, encoding) for c in self.text[start:end]]
         spot = self.column - start
         ahead = "..." if start else ""
         line = ahead + "".join(shown) + ("..." if end < len(self.text) else "")
         indent = display_width(ahead + "".join(shown[:spot]))
-        carets = max(1, display_width("".join(shown[spot : spot + self.width])))
+        carets = max(1, display_width("".join(shown[spot : spot + width])))
         message = "".join(_printable(c, encoding) for c in self.message)
         return f"{message}\n  {line}\n  {' ' * indent}{'^' * carets}"
 
@@ -160,7 +168,7 @@ class _Reader:
             elif symbol := SYMBOL.match(self.text, self.at):
                 found = self.symbol(symbol[0])
             elif c.isprintable():
-                raise self.fail(f"'{c}' is not supported: {INSTEAD.get(c, 'it has no meaning in a formula')}")
+                raise self.fail(f"{c!r} is not supported: {INSTEAD.get(c, 'it has no meaning in a formula')}")
             else:
                 raise self.fail(f"an unprintable character, U+{ord(c):04X}")
             self.at += len(found)
@@ -176,7 +184,13 @@ class _Reader:
 
     def operand(self, meaning: float | str, width: int) -> None:
         if not self.operand_next:
-            raise self.fail("an operator, such as *, is missing here", width=width)
+            function = self.previous in FUNCTIONS
+            what = (
+                f"brackets are missing: write {self.previous}(...)"
+                if function
+                else "an operator is missing before this"
+            )
+            raise self.fail(what, width=width)
         self.tokens[self.at] = meaning
         self.skeleton.append("_" * width)
         self.operand_next = False
@@ -355,7 +369,7 @@ class _Compiler:
 def _unknown(name: str) -> str:
     if name in CONSTANTS:
         return f"'{name}' is a number, not a function; for a product write {name}*(...)"
-    near = get_close_matches(name, FUNCTIONS, n=1, cutoff=0.6)
+    near = [OTHER_NAMES[name]] if name in OTHER_NAMES else get_close_matches(name, FUNCTIONS, n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"for a product write {name}*(...)"
     return f"unknown function '{name}'; {hint}"
 

@@ -12,6 +12,7 @@ from threading import local as thread_local
 from typing import Any
 from weakref import ref
 
+from . import modes
 from . import primitives as table
 from .primitives import CONSTANT
 
@@ -115,17 +116,22 @@ def float_adjoints(
     return adjoint
 
 
+def edge_product(operation: table.Primitive, upstream: float, local: float) -> float:
+    """What one edge brings to its operand: upstream x local, and 0 where nothing passes."""
+    if upstream == 0.0 or operation.flat or (local == 0.0 and operation.selects):
+        return 0.0
+    return upstream * local
+
+
 def _propagate_nonfinite(node: Node, upstream: float, adjoint: dict[Node, float]) -> None:
     """Pass on an upstream gradient of inf or nan; an operand that was not selected gets nothing, not 0 x inf."""
     operation, operands = node.operation, node.parents
-    if not operation.flat:
-        gradients = operation.local_gradients(node.data, [p.data for p in operands])
-        for p, d in zip(operands, gradients, strict=True):
-            if d != 0.0 or not operation.selects:
-                adjoint[p] += upstream * d
+    gradients = operation.local_gradients(node.data, [p.data for p in operands])
+    for p, d in zip(operands, gradients, strict=True):
+        adjoint[p] += edge_product(operation, upstream, d)
 
 
-def contribution(upstream: Any, local: Any) -> Any:
+def contribution(operation: table.Primitive, upstream: Any, local: Any) -> Any:
     """Upstream x local as a graph, or None where it is zero whatever the values around it are.
 
     A local gradient that is a plain number, or the result of a flat operation, does not vary; where it is zero nothing
@@ -136,7 +142,7 @@ def contribution(upstream: Any, local: Any) -> Any:
         return None
     fixed = not hasattr(local, "operation") or local.operation.flat
     d = getattr(local, "data", local)
-    if fixed and d == 0.0:
+    if fixed and d == 0.0 and (operation.selects or isfinite(getattr(upstream, "data", upstream))):
         return None
     if varies and upstream.data == 0.0 and not isfinite(d):
         return table.chain(upstream, d if fixed else local)
@@ -157,6 +163,7 @@ def graph_adjoints(
         if hasattr(seed, "operation") or seed != 0.0:
             adjoint[node] = adjoint[node] + seed if node in adjoint else seed
     stops = set(stop)
+    tracer = modes.tracer()
     for node in order:
         operands = () if node in stops else node.parents
         if not operands or node not in adjoint or node.operation.flat:
@@ -166,7 +173,10 @@ def graph_adjoints(
             check(node, getattr(upstream, "data", upstream))
         for p, d in zip(operands, node.operation.local_gradients(node, operands), strict=True):
             if p.operation is not CONSTANT:
-                brought = contribution(upstream, d)
+                if tracer is None:
+                    brought = contribution(node.operation, upstream, d)
+                else:  # right for all data, not for those of the trace alone
+                    brought = tracer.contribution(node.operation, upstream, d)
                 if brought is not None:
                     adjoint[p] = adjoint[p] + brought if p in adjoint else brought
     return adjoint
@@ -178,6 +188,7 @@ def tangents(order: Sequence[Node], seeds: dict[Node, Any], as_graph: bool) -> d
     `order` is reverse topological, as `topological_order` gives it. Nodes with a zero tangent are left out.
     """
     tangent = dict(seeds)
+    tracer = modes.tracer()
     for node in reversed(order):
         operands = node.parents
         if node.operation.flat or not any(p in tangent for p in operands):
@@ -190,12 +201,14 @@ def tangents(order: Sequence[Node], seeds: dict[Node, Any], as_graph: bool) -> d
         for p, d in zip(operands, gradients, strict=True):
             if p in tangent:
                 t = tangent[p]
-                if as_graph:
-                    brought = contribution(t, d)
-                elif t == 0.0 or (d == 0.0 and node.operation.selects):
-                    brought = None
+                if not as_graph:
+                    brought = edge_product(node.operation, t, d)
                 else:
-                    brought = t * d
+                    brought = (
+                        contribution(node.operation, t, d)
+                        if tracer is None
+                        else tracer.contribution(node.operation, t, d)
+                    )
                 if brought is not None:
                     total = brought if total is None else total + brought
         if total is not None:
@@ -272,6 +285,8 @@ def reduce(node: Node, restore: Callable[..., Node], state: tuple[Any, ...]) -> 
     """What `__reduce_ex__` returns for a node whose own state is given."""
     arguments = (node.operation, node._a, node._b, *state)
     saved = _thread.saved() if hasattr(_thread, "saved") else None
-    if not node.parents or (saved is not None and node in saved.listed):
+    if not node.parents:
         return restore, (None, *arguments)
+    if saved is not None and node in saved.listed and not saved.foreign:
+        return restore, (saved, *arguments)  # which another pickler than its own takes notice of
     return restore, ((saved, _Before(node, saved)), *arguments)

@@ -1,4 +1,4 @@
-"""Modes in which operations behave otherwise: `no_grad` and `detect_anomaly`, per thread and per asyncio task.
+"""Modes in which operations behave otherwise: `no_grad`, `detect_anomaly`, `group`; per thread and per asyncio task.
 
 This stands apart from `value.py` so that the ordinary path pays for all modes with one test: `active` counts the
 contexts that are open anywhere in the process, and only while it is not zero does an operation ask which hold for
@@ -10,6 +10,7 @@ from __future__ import annotations
 import linecache
 import os
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
 from contextvars import ContextVar
@@ -17,7 +18,7 @@ from functools import wraps
 from math import isfinite
 from threading import Lock
 from types import TracebackType
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 active = 0
 _lock = Lock()
@@ -29,6 +30,8 @@ class Mode(NamedTuple):
 
     recording: bool = True
     anomaly: bool = False
+    group: str = ""
+    tracer: Any = None  # what sees every node, comparison and truth value while a function is compiled
     outer: Any = None  # the mode that this one was entered in, and the context that made this one of it
     by: Any = None
 
@@ -42,15 +45,17 @@ def current() -> Mode:
     return _current.get()
 
 
-class _Context(ContextDecorator):
+class _Context(ABC, ContextDecorator):
     """A context manager, and a decorator, that changes fields of the mode; it nests and can be entered again."""
 
-    change: ClassVar[dict[str, bool]]
+    @abstractmethod
+    def within(self, outer: Mode) -> Mode:
+        """The mode that this context makes of the one around it."""
 
     def __enter__(self) -> None:
         global active
         outer = _current.get()
-        _current.set(outer._replace(outer=outer, by=self, **self.change))
+        _current.set(self.within(outer)._replace(outer=outer, by=self))
         with _lock:
             active += 1
 
@@ -68,7 +73,7 @@ class _Context(ContextDecorator):
             mode = mode.outer
         mode = mode.outer
         for each in reversed(above):
-            mode = mode._replace(outer=mode, by=each.by, **each.by.change)
+            mode = each.by.within(mode)._replace(outer=mode, by=each.by)
         _current.set(mode)
 
     def __call__(self, function: Any) -> Any:
@@ -100,13 +105,15 @@ class no_grad(_Context):  # noqa: N801  # named as its users know it, from PyTor
     (9.0, ())
     """
 
-    change: ClassVar[dict[str, bool]] = {"recording": False}
+    def within(self, outer: Mode) -> Mode:
+        return outer._replace(recording=False)
 
 
 class recording(_Context):  # noqa: N801
     """Record again, inside `no_grad()`: what a derivative taken there does for itself."""
 
-    change: ClassVar[dict[str, bool]] = {"recording": True}
+    def within(self, outer: Mode) -> Mode:
+        return outer._replace(recording=True)
 
 
 class detect_anomaly(_Context):  # noqa: N801
@@ -126,7 +133,44 @@ class detect_anomaly(_Context):  # noqa: N801
       recorded at ...
     """
 
-    change: ClassVar[dict[str, bool]] = {"anomaly": True}
+    def within(self, outer: Mode) -> Mode:
+        return outer._replace(anomaly=True)
+
+
+class tracing(_Context):  # noqa: N801
+    """Hand every node that is made, every comparison and every truth value to a tracer: see `compile/trace.py`."""
+
+    def __init__(self, tracer: Any) -> None:
+        self.tracer = tracer
+
+    def within(self, outer: Mode) -> Mode:
+        return outer._replace(tracer=self.tracer, recording=True, anomaly=False)
+
+
+def tracer() -> Any:
+    """The tracer of this thread and task, or None."""
+    return _current.get().tracer if active else None
+
+
+class group(_Context):  # noqa: N801  # the three above are lower case, too
+    """Name what the nodes made inside belong to, for drawings: groups become frames, and can be folded into one node.
+
+    Groups nest, by "/"; so does a name that has one. Holds for this thread and asyncio task only.
+
+    >>> from scalargrad import Value, group
+    >>> with group("layer1"), group("neuron0"):
+    ...     y = Value(2.0) * 3.0
+    >>> y.group
+    'layer1/neuron0'
+    """
+
+    def __init__(self, name: str) -> None:
+        if not isinstance(name, str) or not name.strip("/"):
+            raise TypeError(f"group: expected a name, got {name!r}")
+        self.name = name.strip("/")
+
+    def within(self, outer: Mode) -> Mode:
+        return outer._replace(group=f"{outer.group}/{self.name}" if outer.group else self.name)
 
 
 class AnomalyError(ArithmeticError):
@@ -171,6 +215,8 @@ def gradient_check(seeds: Iterable[Any]) -> Callable[[Any, float], None]:
 
     def check(node: Any, upstream: float) -> None:
         nonlocal finite
+        if node.operation.name == "constant":
+            return
         if finite and not isfinite(upstream):
             raise _fault(node, f"the contributions to the gradient of {_named(node)} add up to {upstream!r}")
         operands = node.parents

@@ -67,10 +67,10 @@ def as_float(x: Any, operation: str = "Value") -> float:
     hint = ""
     if isinstance(x, complex) or kind.startswith(("complex", "clongdouble")):
         hint = "; complex numbers are not supported"
-    elif hasattr(x, "__array__"):
-        hint = "; for arrays, use lists of numbers (x.tolist()), one operation an element"
     elif isinstance(x, str):
         hint = "; convert it with float() first"
+    elif hasattr(x, "__array__"):
+        hint = "; for arrays, use lists of numbers (x.tolist()), one operation an element"
     elif hasattr(x, "detach") and hasattr(x, "parents"):
         hint = "; it is one already: use it as it is, or x.data for the bare number"
     raise TypeError(f"{operation}: expected a real number, got {kind}{hint}")
@@ -101,7 +101,8 @@ class Primitive:
         self.local = local if callable(local) else None
         self.constants = local if isinstance(local, tuple) else None
         self.flat = local is None
-        self.selects = False  # local gradients are indicators: a zero means that the operand was not selected
+        # True where a local gradient of zero means that the operand was not selected, and gets exactly nothing.
+        self.selects = self.constants is not None and 0.0 in self.constants
         self.notation = notation
         self.domain = domain
         self.symbol = symbol or name

@@ -2,7 +2,8 @@
 
 A schedule is a small immutable object that knows nothing of optimizers: `schedule(t)` depends on `t` alone, so no order
 of calls can shift it, and a plot of it needs no training. That is why it stands apart. Give one to an optimizer as its
-`lr`, and `t` is the number of steps made; `by_epoch` stretches one that counts epochs. Any function of `t` will do, too.
+`lr`, and `t` is the number of steps made; `by_epoch` stretches one that counts epochs. Any function of `t` will do,
+too.
 
 `ReduceOnPlateau` is the exception: its rate follows from metrics, so it keeps state, which it saves and loads.
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import cos, inf, isfinite, isinf, isnan, pi
 from typing import Any
 
@@ -116,7 +118,7 @@ class MultiStep(Schedule):
 
 def _in_order(kind: str, name: str, steps: Iterable[int]) -> tuple[int, ...]:
     found = tuple(steps)
-    for a, b in zip((0, *found), found, strict=False):
+    for a, b in pairwise((0, *found)):
         if _count(kind, name, b, least=0) < a:
             raise ValueError(f"{kind}: {name} must be in order, got {b} behind {a}")
     return found
@@ -182,7 +184,7 @@ class Polynomial(Schedule):
     def _rate(self, t: float) -> float:
         if t >= self.steps:
             return self.final
-        return self.final + (self.rate - self.final) * (1.0 - t / self.steps) ** self.power
+        return self.final + (self.rate - self.final) * ieee.pow(1.0 - t / self.steps, self.power)
 
 
 @dataclass(frozen=True)
@@ -268,16 +270,16 @@ class CosineRestarts(Schedule):
 class OneCycle(Schedule):
     """Rise from `peak/divisor` to `peak`, then fall to `peak/(divisor final_divisor)`, within so many steps; then stay.
 
-    The rise takes the share `rise` of the steps. `shape` is "cosine" or "linear". With `symmetric=True` it falls to where
-    it rose from in as many steps as it rose in, and only then to its end: Smith's own form. Raises `ValueError` where there
-    are too few steps for a rise.
+    The rise takes the share `rise` of the steps. `shape` is "cosine" or "linear". With `symmetric=True` it falls to
+    where it rose from in as many steps as it rose in, and only then to its end: Smith's own form. Raises `ValueError`
+    where there are too few steps for a rise.
 
-    Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates" (2018), with the
-    arguments and steps of PyTorch: the peak is at `t = rise steps - 1`, the end at `t = steps - 1`.
+    Smith and Topin, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates" (2018), with
+    the arguments and steps of PyTorch: the peak is at `t = rise steps - 1`, the end at `t = steps - 1`.
 
     >>> schedule = OneCycle(1.0, steps=11, rise=0.5, divisor=10.0, final_divisor=10.0, shape="linear")
     >>> [round(schedule(t), 3) for t in (0, 1, 4, 5, 10)]
-    [0.1, 0.3, 0.9, 0.92, 0.01]
+    [0.1, 0.3, 0.9, 0.91, 0.01]
     """
 
     peak: float
@@ -294,7 +296,7 @@ class OneCycle(Schedule):
         if self.shape not in ("cosine", "linear"):
             raise ValueError(f'OneCycle: shape must be "cosine" or "linear", got {self.shape!r}')
         ends = [0.0, *(end for end, _ in self._phases())]
-        if any(a >= b for a, b in zip(ends, ends[1:], strict=False)):
+        if any(a >= b for a, b in pairwise(ends)):
             raise ValueError(f"OneCycle: {self.steps} steps with a rise of {self.rise:g} leave a phase without a step")
 
     def _phases(self) -> list[tuple[float, float]]:
@@ -389,12 +391,12 @@ def by_epoch(schedule: Rate, steps_per_epoch: int) -> ByEpoch:
 class ReduceOnPlateau:
     """Multiply the rate by a factor when a metric has stopped improving.
 
-    Call `observe(metric)` once an epoch. A metric improves on the best so far if it is smaller (`mode="min"`) or greater
-    (`"max"`) by more than `threshold`, which is a share of the best's size (`threshold_mode="rel"`) or absolute (`"abs"`).
-    After more than `patience` epochs without improvement the rate becomes `max(factor rate, min_rate)`, unless that changes
-    it by no more than `eps`; then `cooldown` epochs go by before such epochs count again. A nan is no improvement. The
-    arguments and rules are PyTorch's, but for metrics below zero, where its relative threshold takes standing still for
-    improvement.
+    Call `observe(metric)` once an epoch. A metric improves on the best so far if it is smaller (`mode="min"`) or
+    greater (`"max"`) by more than `threshold`, which is a share of the best's size (`threshold_mode="rel"`) or absolute
+    (`"abs"`). After more than `patience` epochs without improvement the rate becomes `max(factor rate, min_rate)`,
+    unless that changes it by no more than `eps`; then `cooldown` epochs go by before such epochs count again. A nan is
+    no improvement. The arguments and rules are PyTorch's, but for metrics below zero, where its relative threshold
+    takes standing still for improvement.
 
     It can be given to an optimizer as any schedule; its rate does not depend on the step, but on what was observed.
 
@@ -470,7 +472,7 @@ class ReduceOnPlateau:
         return {"rate": self.rate, "best": best, "bad_epochs": self.bad_epochs, "cooling": self.cooling}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take over what `state_dict()` returned. Raises `ValueError` where it is not that, and changes nothing then."""
+        """Take over what `state_dict()` returned; `ValueError` where it is not that, and nothing is changed."""
         if set(state) != set(self.state_dict()):
             raise ValueError(f"ReduceOnPlateau: expected a state of {sorted(self.state_dict())}, got {sorted(state)}")
         rate = as_float(state["rate"], "ReduceOnPlateau, rate")

@@ -45,7 +45,7 @@ class Value:
     in drawings. Comparisons compare `data`; `hash` is by identity.
     """
 
-    __slots__ = ("_a", "_b", "_label", "_origin", "data", "grad", "operation")
+    __slots__ = ("_a", "_b", "_group", "_label", "_origin", "data", "grad", "operation")
     __array_ufunc__ = None  # NumPy scalars and arrays leave their operators to ours
     __match_args__ = ("data",)
 
@@ -54,6 +54,7 @@ class Value:
     operation: Primitive
     _a: Value | None
     _b: Any  # a `Value`, a tuple of them, or None
+    _group: str
     _label: str
     _origin: str
 
@@ -64,6 +65,8 @@ class Value:
         self._a = self._b = None
         if label != "":
             self.label = label
+        if modes.active:
+            _in_group(self)
 
     # ---- what a node knows -------------------------------------------------------------------------------------------
 
@@ -89,7 +92,19 @@ class Value:
 
     @label.setter
     def label(self, text: str) -> None:
-        self._label = _text(text)
+        self._label = _text(text, "label")
+
+    @property
+    def group(self) -> str:
+        """What the node belongs to in drawings, such as "layer1/neuron0"; "" for nothing. See `scalargrad.group`."""
+        try:
+            return self._group
+        except AttributeError:
+            return ""
+
+    @group.setter
+    def group(self, path: str) -> None:
+        self._group = _text(path, "group")
 
     @property
     def is_leaf(self) -> bool:
@@ -167,6 +182,10 @@ class Value:
         """
         return constant(self.data)
 
+    if TYPE_CHECKING:  # attached by `scalargrad.drawing`, which stands on this file
+
+        def draw(self, **options: Any) -> Any: ...
+
     # ---- operators ---------------------------------------------------------------------------------------------------
     # Those of arithmetic and comparison are made below the class, from rows of the table.
 
@@ -228,6 +247,8 @@ class Value:
         return other if other is NotImplemented else Value._record(table.pow, (constant(other), self))
 
     def __bool__(self) -> bool:
+        if modes.active and (tracer := modes.tracer()) is not None:
+            return tracer.compare("__ne__", self, 0.0)  # type: ignore[no-any-return]
         return self.data != 0.0
 
     __hash__ = object.__hash__
@@ -321,9 +342,9 @@ class Value:
         return reduce(self, _restore, _state(self))
 
 
-def _text(x: Any) -> str:
+def _text(x: Any, what: str) -> str:
     if not isinstance(x, str):
-        raise TypeError(f"label: expected a str, got {type(x).__name__}")
+        raise TypeError(f"{what}: expected a str, got {type(x).__name__}")
     return x
 
 
@@ -335,7 +356,7 @@ def _store(adjoint: dict[Any, Any]) -> None:
     """Set the gradients of inner nodes and add to those of leaves."""
     for node, g in adjoint.items():
         operation = node.operation
-        if operation is not LEAF:
+        if operation is not LEAF and operation is not INPUT:
             if operation is not CONSTANT:
                 node.grad = g
         elif node.grad is NO_GRADIENT:
@@ -354,20 +375,24 @@ def constant(x: float) -> Value:
     return v
 
 
-def _state(node: Value) -> tuple[float, float | None, str]:
+def _state(node: Value) -> tuple[float, float | None, str, str]:
     """What a copy keeps besides operation and operands; a gradient that is itself a graph is kept as its number."""
     grad = None if node.grad is NO_GRADIENT else node.grad
-    return node.data, grad.data if isinstance(grad, Value) else grad, node.label
+    return node.data, grad.data if isinstance(grad, Value) else grad, node.label, node.group
 
 
-def _restore(_before: Any, operation: Primitive, a: Any, b: Any, data: float, grad: float | None, label: str) -> Value:
+def _restore(
+    _before: Any, operation: Primitive, a: Any, b: Any, data: float, grad: float | None, label: str, group: str
+) -> Value:
     v = _new(Value)
     v.data = data
     v.grad = NO_GRADIENT if grad is None else grad
     v.operation = operation
     v._a, v._b = a, b
     if label:
-        v.label = label
+        v._label = label
+    if group:
+        v._group = group
     return v
 
 
@@ -387,7 +412,15 @@ def _in_mode(node: Value) -> Value:
     if mode.anomaly:
         node._origin = modes.users_line()
         modes.check_value(node, node.parents)
-    return node if mode.recording else constant(node.data)
+    if mode.tracer is not None:
+        return mode.tracer.made(node, mode.recording)  # type: ignore[no-any-return]
+    return _in_group(node) if mode.recording else constant(node.data)
+
+
+def _in_group(node: Value) -> Value:
+    if group := modes.current().group:
+        node._group = group
+    return node
 
 
 def _number(x: Any, name: str, reflected: str) -> Any:
@@ -434,6 +467,8 @@ def _make_operators(operation: Primitive) -> None:
 
 def _make_comparison(title: str, compare: Callable[[Any, Any], bool]) -> None:
     def method(self: Value, other: Any) -> bool:
+        if modes.active and (tracer := modes.tracer()) is not None and tracer.knows(other):
+            return tracer.compare(title, self, other)  # type: ignore[no-any-return]
         if isinstance(other, Value):
             return compare(self.data, other.data)
         try:

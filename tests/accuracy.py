@@ -266,6 +266,8 @@ def bounds(row: Primitive) -> tuple[float, float, float]:
     """What value, first and second derivative must keep to. A slope is itself a derivative, one order up."""
     if "slope" in row.name or row.name == "softmax_share":
         return 4.0, 16.0, math.inf
+    if row.name == "prod":
+        return 4.0, 4.0, 16.0  # up to five factors, and so up to four roundings
     return 2.0, 8.0 if row.name.startswith("pow") else 4.0, 16.0
 
 

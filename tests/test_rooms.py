@@ -16,12 +16,16 @@ FLOORS = {
     "primitives": 1,
     "graph": 2,
     "value": 3,
+    "activation_kernels": 1,
     "activation_rows": 2,
+    "loss_rows": 2,
     "sequences": 4,
     "functions": 5,
     "calculus": 5,
     "activations": 6,
+    "loss_batches": 5,
     "losses": 6,
+    "optimizer": 5,
     "optim": 6,
     "schedules": 6,
     "data": 7,
@@ -32,8 +36,8 @@ FLOORS = {
     "compile": 8,
     "testing": 8,
     "expression": 8,
-    "__main__": 9,
     "__init__": 9,
+    "__main__": 10,
 }
 
 

@@ -1,0 +1,192 @@
+"""Rows for the activations that the table does not have: each is one node, whose slope is one node, and so on.
+
+They stand apart from `activations.py`, which says what each is for, and from `primitives.py`, because nothing but a
+network needs them. Their arithmetic is in `activation_kernels.py`. Those with parameters are families, one row for each
+value of the parameters, which their local gradients close over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from math import fabs, isnan, nan
+from typing import Any
+
+from . import activation_kernels as kernels
+from . import ieee
+from . import primitives as table
+from .activation_kernels import CUBIC, SQRT_HALF, TWO_K
+from .ieee import exp, expm1, log1p, two_product
+from .primitives import REAL, Interval, Notation, Primitive
+
+TAIL = Interval(-700.0, 700.0)
+_ROWS: dict[str, Primitive] = {}
+
+
+def named(name: str) -> Primitive:
+    """The row of that name: how a pickle refers to it."""
+    return _ROWS[name]
+
+
+def _row(
+    name: str,
+    compute: Callable[..., float],
+    local: Callable[..., tuple[Any, ...]] | None,
+    notation: Notation = (),
+    domain: Interval = REAL,
+    symbol: str = "",
+    arity: int | None = 1,
+) -> Primitive:
+    made = _ROWS[name] = Primitive(name, arity, compute, local, notation, (domain,), symbol)
+    made.remake = (named, (name,))
+    return made
+
+
+# ---- local gradients that need more than a line: third derivatives, as a rule -----------------------------------------
+
+
+def _silu_third(y: Any, a: Any) -> tuple[Any, ...]:
+    s = table.sigmoid_slope(a)
+    return (s * (a * (1.0 - 6.0 * s) - 3.0 * table.tanh(0.5 * a)),)
+
+
+def _gelu_third(y: Any, a: Any) -> tuple[Any, ...]:
+    density = table.erf_slope(a * SQRT_HALF) * (0.5 * SQRT_HALF)
+    return (-a * (y + 2.0 * density),)
+
+
+def _gelu_tanh_third(y: Any, a: Any) -> tuple[Any, ...]:
+    w = TWO_K * a * (1.0 + CUBIC * a * a)
+    w1, w2 = TWO_K * (1.0 + 3.0 * CUBIC * a * a), 6.0 * TWO_K * CUBIC * a
+    s, th = table.sigmoid_slope(w), table.tanh(0.5 * w)  # σ'' = -th s, σ''' = s (1 - 6 s)
+    return (
+        s
+        * (3.0 * (w2 - th * w1 * w1) + a * (w1 * w1 * w1 * (1.0 - 6.0 * s) - 3.0 * th * w1 * w2 + 6.0 * TWO_K * CUBIC)),
+    )
+
+
+def _softsign_local(y: Any, a: Any) -> tuple[Any, ...]:
+    r = table.div(1.0, 1.0 + table.abs(a))
+    return (r * r,)
+
+
+def _log_softmax_local(y: Any, *xs: Any) -> tuple[Any, ...]:
+    """One less the share of the first, summed from the other shares, which does not cancel; less the share of another."""
+    others = table._softmax(xs)[1:]
+    return (table.sum(*others), *(-share for share in others))
+
+
+# ---- families of rows: one for each value of their parameters --------------------------------------------------------
+
+
+def _made(
+    make: Callable[..., Primitive],
+    arguments: tuple[Any, ...],
+    compute: Callable[[float], float],
+    local: Callable[..., tuple[Any, ...]] | None,
+    notation: str,
+    symbol: str,
+    domain: Interval = REAL,
+) -> Primitive:
+    name = f"{make.__name__}[{', '.join(f'{x:g}' for x in arguments)}]"
+    made = Primitive(name, 1, compute, local, (notation,), (domain,), symbol)
+    made.remake = (make, arguments)
+    return made
+
+
+@lru_cache(maxsize=256)
+def leaky_relu(slope: float) -> Primitive:
+    """`x` above 0, `slope x` at 0 and below."""
+    step = leaky_step(slope)
+    return _made(
+        leaky_relu, (slope,), lambda x: x if x > 0.0 else slope * x,
+        lambda y, a: (step(a),), f"{{a}}>0 ? 1 : {slope:g}", "leaky relu",
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def leaky_step(slope: float) -> Primitive:
+    """1 above 0, `slope` at 0 and below: flat."""
+    return _made(
+        leaky_step, (slope,), lambda x: 1.0 if x > 0.0 else slope if x <= 0.0 else nan, None, "0", "leaky relu′"
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def elu(alpha: float, scale: float, order: int) -> Primitive:
+    """`scale x` above 0, `alpha expm1(x)` at 0 and below (`alpha` includes the scale), differentiated `order` times."""
+    if order == 0:
+        compute = lambda x: scale * x if x > 0.0 else alpha * expm1(x)  # noqa: E731
+    else:
+        above = scale if order == 1 else 0.0
+        compute = lambda x: above if x > 0.0 else kernels.times_exp(alpha, x)  # noqa: E731
+    symbol = "elu" if scale == 1.0 else "selu"
+    return _made(
+        elu, (alpha, scale, order), compute, lambda y, a: (elu(alpha, scale, order + 1)(a),),
+        f"{{a}}>0 ? {scale if order == 0 else 0:g} : {alpha:g}·exp {{a}}", symbol + "′" * order, TAIL,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def softplus(beta: float, order: int) -> Primitive:
+    """`log(1 + exp(beta x))/beta`, differentiated `order` times, 2 at most."""
+
+    def compute(x: float) -> float:
+        p, low = two_product(beta, x) if fabs(x) < 1e150 and 1e-150 < beta < 1e150 else (beta * x, 0.0)
+        if p < 0.0:
+            low = -low  # exp(-|beta x|) = exp(-|p|) (1 - low)
+        e = exp(-fabs(p))
+        if order == 0 and not 1e-150 < beta < 1e150:
+            return ieee.relu(x) + log1p(e) / beta
+        if order == 0:
+            if p < -40.0:
+                return kernels.times_exp(kernels.quotient(1.0, -low, beta), p)
+            return ieee.relu(x) + kernels.quotient(log1p(e), -low * e / (1.0 + e), beta)
+        if order == 1:
+            return 1.0 / (1.0 + (e - e * low)) if p >= 0.0 else kernels.times_exp((1.0 - low) / (1.0 + e - e * low), p)
+        return kernels.times_exp(beta * (1.0 - low) / ((1.0 + e) * (1.0 + e)), -fabs(p))
+
+    def local(y: Any, a: Any) -> tuple[Any, ...]:
+        return (softplus(beta, order + 1)(a),) if order < 2 else (-beta * table.tanh(0.5 * beta * a) * y,)
+
+    notation = (f"σ({beta:g}·{{a}})", f"{beta:g}·{{y}}·(1-{{y}})", f"-{beta:g}·{{y}}·tanh({0.5 * beta:g}·{{a}})")[order]
+    symbol = ("softplus", "σ", "σ′")[order]
+    return _made(softplus, (beta, order), compute, local, notation, symbol, Interval(-700.0 / beta, 700.0 / beta))
+
+
+@lru_cache(maxsize=256)
+def hardtanh(low: float, high: float) -> Primitive:
+    """`x` brought into [low, high]; unlike `clamp`, flat on its bounds."""
+    inside = between(low, high, 1.0)
+    return _made(
+        hardtanh, (low, high), lambda x: ieee.clamp(x, low, high),
+        lambda y, a: (inside(a),), f"[{low:g}<{{a}}<{high:g}]", "hardtanh",
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=256)
+def between(low: float, high: float, height: float) -> Primitive:
+    """`height` for `low < x < high`, else 0: flat."""
+    return _made(
+        between, (low, high, height), lambda x: nan if isnan(x) else height if low < x < high else 0.0,
+        None, "0", "between",
+    )  # fmt: skip
+
+
+# ---- the rows --------------------------------------------------------------------------------------------------------
+# fmt: off
+# ruff: noqa: E501  # aligned by hand, as in the table
+
+silu_curvature       = _row("silu_curvature",       kernels.silu_curvature,      _silu_third,                             ("silu‴({a})",), TAIL, "silu″")
+silu_slope           = _row("silu_slope",           kernels.silu_slope,          lambda y, a: (silu_curvature(a),),       ("σ′({a})·(2-{a}·tanh({a}/2))",), TAIL, "silu′")
+silu                 = _row("silu",                 kernels.silu,                lambda y, a: (silu_slope(a),),           ("σ({a})·(1+{a}·(1-σ({a})))",), TAIL)
+gelu_curvature       = _row("gelu_curvature",       kernels.gelu_curvature,      _gelu_third,                             ("gelu‴({a})",), Interval(-38.0, 38.0), "gelu″")
+gelu_slope           = _row("gelu_slope",           kernels.gelu_slope,          lambda y, a: (gelu_curvature(a),),       ("φ({a})·(2-{a}²)",), Interval(-38.0, 38.0), "gelu′")
+gelu                 = _row("gelu",                 kernels.gelu,                lambda y, a: (gelu_slope(a),),           ("Φ({a})+{a}·φ({a})",), Interval(-38.0, 1e300))
+gelu_tanh_curvature  = _row("gelu_tanh_curvature",  kernels.gelu_tanh_curvature, _gelu_tanh_third,                        ("gelu‴({a})",), Interval(-20.0, 20.0), "gelu″")
+gelu_tanh_slope      = _row("gelu_tanh_slope",      kernels.gelu_tanh_slope,     lambda y, a: (gelu_tanh_curvature(a),),  ("gelu″({a})",), Interval(-20.0, 20.0), "gelu′")
+gelu_tanh            = _row("gelu_tanh",            kernels.gelu_tanh,           lambda y, a: (gelu_tanh_slope(a),),      ("gelu′({a})",), Interval(-20.0, 1e300), "gelu")
+softsign             = _row("softsign",             kernels.softsign,            _softsign_local,                         ("1/(1+|{a}|)²",))
+hardsigmoid          = _row("hardsigmoid",          kernels.hardsigmoid,         lambda y, a: (between(-3.0, 3.0, 1 / 6)(a),), ("[-3<{a}<3]/6",))
+log_softmax_share    = _row("log_softmax_share",    kernels.log_softmax,         _log_softmax_local,                      lambda y, xs: (f"1-exp {y}", *(f"-σ({x})" for x in xs[1:])), TAIL, "log softmax", None)
+# fmt: on

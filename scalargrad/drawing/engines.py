@@ -1,0 +1,143 @@
+"""Who lays a graph out: the engines, in the order in which they are tried, each called in a process of its own.
+
+Apart from what is drawn, because here are the only processes that this package starts.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+VARIABLE = "SCALARGRAD_DOT"
+# pygraphviz lays out inside the process that imports it, and holds its lock: in a process of its own it can be stopped.
+_PYGRAPHVIZ = """
+import sys, pygraphviz
+graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode())
+sys.stdout.buffer.write(graph.draw(format=sys.argv[1][2:], prog="dot"))
+"""
+
+
+class LayoutError(RuntimeError):
+    """No picture could be made: no engine, an engine that failed, or one that lost part of the graph."""
+
+
+class NoEngineError(LayoutError):
+    """There is no engine for the format that was asked for."""
+
+
+class LayoutTimeoutError(LayoutError, TimeoutError):
+    """An engine took longer than the time limit."""
+
+
+class Engine(NamedTuple):
+    """A program that takes dot's flags, reads DOT and writes a picture."""
+
+    name: str
+    command: tuple[str, ...]
+    without: tuple[str, ...] = ()  # formats that it cannot make
+    ascii_only_png: bool = False
+
+
+def _chosen() -> Engine | str:
+    path = os.environ.get(VARIABLE, "")
+    if not path:
+        return f"${VARIABLE}: not set"
+    found = shutil.which(path)
+    if found is None:
+        raise NoEngineError(f"${VARIABLE} names {path!r}, which is not an executable file; correct it or unset it")
+    return Engine(f"{path} (${VARIABLE})", (found,))
+
+
+def _bundled() -> Engine | str:
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        package = distribution("graphviz-pure")
+    except PackageNotFoundError:
+        return "graphviz-pure: not installed"
+    for file in package.files or ():
+        if file.name in ("graphviz-pure", "graphviz-pure.exe"):
+            found = shutil.which(os.path.abspath(str(package.locate_file(file))))
+            if found is not None:
+                return Engine("graphviz-pure", (found,), without=("pdf",), ascii_only_png=True)
+    return "graphviz-pure: installed, but without its executable"
+
+
+def _system() -> Engine | str:
+    found = shutil.which("dot")
+    return "dot: not on PATH" if found is None else Engine("dot", (found,))
+
+
+def _pygraphviz() -> Engine | str:
+    from importlib.util import find_spec
+
+    if find_spec("pygraphviz") is None:
+        return "pygraphviz: not installed"
+    return Engine("pygraphviz", (sys.executable, "-c", _PYGRAPHVIZ))
+
+
+def engines(format: str = "svg", tried: list[str] | None = None) -> Iterator[Engine]:  # noqa: A002  # as dot calls it
+    """The engines that are there and make this format, in the order of preference; `tried` is told about the rest."""
+    for look in (_chosen, _bundled, _system, _pygraphviz):
+        found = look()
+        if isinstance(found, Engine) and format not in found.without:
+            yield found
+        elif tried is not None:
+            tried.append(found if isinstance(found, str) else f"{found.name}: makes no {format.upper()}")
+
+
+def find(format: str = "svg") -> Engine:  # noqa: A002
+    """The first engine for a format, or an error that lists what was tried and what to do."""
+    tried: list[str] = []
+    for engine in engines(format, tried):
+        return engine
+    ways = [
+        "pip install graphviz-pure     (Linux, macOS, Windows; SVG and PNG)",
+        "apt install graphviz, brew install graphviz, or winget install graphviz",
+        "pip install pygraphviz        (SVG, PNG and PDF)",
+        f"{VARIABLE}=/path/to/dot",
+    ]
+    if format == "pdf":
+        del ways[0]
+    raise NoEngineError(
+        f"no Graphviz engine found that makes {format.upper()}. Tried:\n  "
+        + "\n  ".join(tried)
+        + "\nAny of these gives one:\n  "
+        + "\n  ".join(ways)
+        + "\nNone is needed for .dot and .json, nor for print(drawing)."
+    )
+
+
+def run(engine: Engine, dot: str, format: str, time_limit: float) -> bytes:  # noqa: A002
+    """What the engine makes of the DOT text; `LayoutError` if it fails, `LayoutTimeoutError` if it takes too long."""
+    hint = (
+        "draw less of the graph (depth=, focus=, path=, collapse=), or leave out the labels (labels='none'), "
+        f"or choose another engine by ${VARIABLE}"
+    )
+    no_window: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # on Windows; 0 elsewhere
+    try:
+        done = subprocess.run(
+            [*engine.command, f"-T{format}"],
+            input=dot.encode(),
+            capture_output=True,
+            timeout=time_limit,
+            creationflags=no_window,
+        )
+    except subprocess.TimeoutExpired:
+        raise LayoutTimeoutError(
+            f"{engine.name} was stopped after {time_limit:g} s, the time limit of a layout: {hint}, "
+            "or give it longer (time_limit=)"
+        ) from None
+    except OSError as error:
+        raise LayoutError(f"{engine.name} could not be started: {error}") from error
+    if done.returncode != 0 or not done.stdout:
+        said = done.stderr.decode(errors="replace").strip().splitlines()[-5:]
+        raise LayoutError(
+            f"{engine.name} failed with exit code {done.returncode}: {'; '.join(said) or 'it said nothing'}.\n"
+            f"To get on: {hint}"
+        )
+    return done.stdout

@@ -1,0 +1,18 @@
+"""Networks: modules that own parameters, and the multilayer perceptron with its layers, neurons and dropout.
+
+A module is told nothing about its parameters: they are found in its attributes. So optimizers, losses and training see
+it as a list of parameters and a function.
+
+>>> from scalargrad.nn import MLP
+>>> model = MLP(2, [3, 1], activation="tanh")
+>>> y = model([0.5, -1.0])
+>>> y.backward()
+>>> model.parameters()[0].label, len(model.parameters())
+('θ1[1,1]', 13)
+"""
+
+from .initialisation import INITIALISATIONS, initialisation
+from .layers import MLP, Dropout, Layer, Neuron
+from .module import Module
+
+__all__ = ["INITIALISATIONS", "MLP", "Dropout", "Layer", "Module", "Neuron", "initialisation"]

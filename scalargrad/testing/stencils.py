@@ -1,0 +1,184 @@
+"""Measured derivatives: a function's values at seven points of a line, at every step from coarse to fine.
+
+This stands apart because it knows nothing of claimed gradients: it only measures. At each step `h` the six-point
+central stencil gives a slope,
+
+    D6 = (45 (f1 - f-1) - 9 (f2 - f-2) + (f3 - f-3)) / 60 h,        off by h**6 f7 / 140
+
+(B. Fornberg, Mathematics of Computation 51, 1988). The same seven values tell how far to trust it, in two parts that
+see different faults. `|D6 - D4|`, where D4 is the four-point stencil, sees what is odd about the point. The sixth
+difference over `6 h` sees what is even: kinks, a curve too steep for the step, and noise (J. J. Moré and S. M. Wild,
+SIAM Journal on Scientific Computing 33, 2011). Where the function is smooth, both are far larger than D6's own error.
+
+Steps are powers of two, so that the points of a stencil are floats and no rounding of the argument is taken for a
+property of the function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import frexp, isfinite, ldexp, nan, ulp
+from typing import Any, NamedTuple
+
+Evaluate = Callable[[list[Any]], list[Any]]  # all inputs to all outputs, both flat
+FINEST = -1060  # the exponent of a step: some bits above the smallest subnormal
+
+
+class Level(NamedTuple):
+    """What seven values at the step `h = 2**k` tell of an output."""
+
+    k: int
+    h: float
+    slope: float  # D6
+    error: float  # of the slope, as estimated from these values alone
+    jump: float  # the right-hand slope less the left-hand one, as far as it does not vanish with the step
+    noise: float  # the deviation of each value, if all of the sixth difference were noise
+    variation: float  # how far the values go from the middle one; 0 where all seven are equal
+    grain: float  # one unit in the last place of the largest value
+    values: tuple[float, ...]  # f(-3h) ... f(3h)
+
+
+def measure(k: int, values: Sequence[float], misplaced: float = 0.0) -> Level:
+    """The slope in the middle of seven finite values at distances of `2**k`, with its error.
+
+    `misplaced` is the relative error of the distances. Slopes beyond the range of floats are infinite.
+
+    >>> level = measure(-10, [(1.0 + m / 1024) ** 3 for m in range(-3, 4)])
+    >>> abs(level.slope - 3.0) < level.error < 1e-11
+    True
+    """
+    size = max(map(abs, values))
+    scale = 2.0**40 if size > 1e300 else 1.0  # so that no sum below overflows
+    a, b, c, middle, d, e, f = [x / scale for x in values]
+    d1, d2, d3 = d - c, e - b, f - a
+    change = (45.0 * d1 - 9.0 * d2 + d3) / 60.0
+    odd = abs(5.0 * d1 - 4.0 * d2 + d3) / 60.0
+    even = 15.0 * ((d - middle) + (c - middle)) - 6.0 * ((e - middle) + (b - middle)) + (f - middle) + (a - middle)
+    grain = ulp(size / scale)
+    error = odd + abs(even) / 6.0 + 2.0 * grain + abs(change) * misplaced
+    variation = max(abs(x - middle) for x in (a, b, c, d, e, f))
+    h = ldexp(1.0, k)
+    return Level(
+        k,
+        h,
+        change / h * scale,
+        error / h * scale,
+        even / (6.0 * h) * scale if h > 1e-300 else even / h / 6.0 * scale,
+        abs(even) / 30.4 * scale,  # the sixth difference's coefficients have the norm sqrt(924)
+        variation * scale,
+        grain * scale,
+        tuple(values),
+    )
+
+
+class Line:
+    """A function along the line `t -> x + t d` through a point, measured at any step; every value is computed once.
+
+    `direction` gives the inputs that move, each by a power of two or its negative. `start` are the values at the point.
+    """
+
+    def __init__(
+        self, evaluate: Evaluate, point: Sequence[float], direction: Mapping[int, float], start: Sequence[float]
+    ) -> None:
+        self.evaluate = evaluate
+        self.point = list(point)
+        self.direction = dict(direction)
+        self.start = list(start)
+        self.fault = ""  # what a neighbour raised, if one did
+        self._values: dict[tuple[int, int], list[float]] = {}
+        self._misplaced: dict[int, float] = {}
+        self._levels: dict[tuple[int, int], Level | None] = {}
+        self.at_zero = False
+        self.exponent = 0  # a direction of several inputs has their scales in it
+        if len(self.direction) == 1:
+            ((where, by),) = self.direction.items()
+            self.at_zero = self.point[where] == 0.0
+            self.exponent = FINEST + 50 if self.at_zero else frexp(self.point[where] / by)[1]
+
+    def extent(self) -> float:
+        """The size of what moves, in units of the direction."""
+        return 0.0 if self.at_zero else ldexp(1.0, self.exponent)
+
+    def moved(self, t: float) -> list[Any]:
+        """The inputs at `t`."""
+        at: list[Any] = list(self.point)
+        for where, by in self.direction.items():
+            at[where] += t * by
+        return at
+
+    def values(self, k: int, m: int) -> list[float]:
+        """All outputs at `t = m 2**k`; nan where the function raises what arithmetic raises outside a domain."""
+        while m % 2 == 0:
+            k, m = k + 1, m // 2
+        if (k, m) not in self._values:
+            try:
+                self._values[k, m] = self.evaluate(self.moved(m * ldexp(1.0, k)))
+            except (ArithmeticError, ValueError) as error:
+                self.fault = self.fault or f"{type(error).__name__}: {error}"
+                self._values[k, m] = [nan] * len(self.start)
+        return self._values[k, m]
+
+    def side(self, k: int, output: int, sign: int) -> list[float]:
+        """An output at one, two and three steps to the right (sign 1) or the left (-1)."""
+        return [self.values(k, m * sign)[output] for m in (1, 2, 3)]
+
+    def level(self, k: int, output: int) -> Level | None:
+        """The measurement at step `2**k`; None where a value is not finite."""
+        if (k, output) not in self._levels:
+            values = [*reversed(self.side(k, output, -1)), self.start[output], *self.side(k, output, 1)]
+            finite = all(map(isfinite, values))
+            self._levels[k, output] = measure(k, values, self._misplacement(k)) if finite else None
+        return self._levels[k, output]
+
+    def _misplacement(self, k: int) -> float:
+        """How far, relatively, rounding moves the points of a stencil."""
+        if k not in self._misplaced:
+            worst = 0.0
+            for where, by in self.direction.items():
+                x, step = self.point[where], ldexp(by, k)
+                for m in (-3, -1, 1, 3):
+                    if step != 0.0:
+                        worst = max(worst, abs(((x + m * step) - x) / step - m))
+            self._misplaced[k] = worst
+        return self._misplaced[k]
+
+    def first_steps(self) -> list[int]:
+        """Exponents of steps that fit most functions: a thousandth of the input, and of one."""
+        e = self.exponent
+        if self.at_zero:
+            return [-10]
+        return [e - 10] if -2 <= e <= 4 else [e - 10, -10] if e > 4 else [-10, max(e - 10, FINEST)]
+
+    def ladder(self) -> list[int]:
+        """Exponents of steps from coarse to fine, near enough to each other that one of them fits any function.
+
+        Down to some units in the last place of the input; between 1 and a tiny input, and below 1 at a zero, in larger
+        strides, since nothing says what the function's scale is.
+        """
+        e = self.exponent
+        top, bottom = max(e, 0) + 1, max(e - 50, FINEST)
+        steps = set(range(top, max(bottom, top - 62), -4)) | set(range(top, max(bottom, e + 2), -24))
+        return sorted((k for k in steps | set(range(e + 1, bottom, -4)) | {bottom} if k <= 1018), reverse=True)
+
+    def complex_step(self, output: int) -> tuple[float, float] | None:
+        """The slope as `Im f(x + i h d) / h` with a tiny `h`, and its error; None for a function that takes no complex.
+
+        There is no difference in it, so nothing cancels (W. Squire and G. Trapp, SIAM Review 40, 1998). The error is
+        seen from how far five slopes, some units in the last place apart, are from a straight line. It holds only for
+        analytic functions, which is for the caller to make sure of.
+        """
+        h = ldexp(1.0, max(self.exponent - 60, -900))
+        slopes = []
+        for m in (-2, -1, 0, 1, 2):
+            try:
+                at = self.moved(m * ldexp(1.0, max(self.exponent - 49, FINEST)))
+                for where, by in self.direction.items():
+                    at[where] = complex(at[where], h * by)
+                found = self.evaluate(at)[output]
+            except (TypeError, ValueError, ArithmeticError, AttributeError):
+                return None
+            if not isinstance(found, complex) or not isfinite(found.imag):
+                return None
+            slopes.append(found.imag / h)
+        a, b, c, d, e = slopes
+        return c, max(abs(a - 2.0 * c + e), abs(b - 2.0 * c + d), abs(d - c - (c - b))) + 4.0 * ulp(c)

@@ -1,0 +1,311 @@
+"""Verdicts: what measured values say about one claimed derivative, and what they cannot say.
+
+This stands apart because here alone it is decided what counts as wrong. A claim is wrong only if it lies outside
+what the estimated error of the measurement allows; where the function has no derivative to measure (a kink, a jump, the
+edge of its domain), that is said; and where the values are too coarse to tell, that is said, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from math import inf, isfinite, isinf, log2, nan, ulp
+
+from .stencils import Level, Line
+
+SAFETY = 4.0  # how many times its estimate an error may be
+RESOLUTION = 1e-3  # a tolerance above this part of the derivative, or of the slopes nearby, tells too little
+STEADY = 0.05  # how far, relatively, what stays the same from step to step may vary
+
+
+class State(Enum):
+    """The outcome of one check.
+
+    - `AGREES`: the claim is within the tolerance, and the tolerance is small.
+    - `KINK`: the one-sided derivatives differ, and the claim is one of them or lies between them.
+    - `JUMP`: the function jumps at the point, or too near to it to tell.
+    - `EDGE`: the function is not finite at the point or next to it.
+    - `SINGULAR`: the slope grows without bound as the step shrinks.
+    - `UNDECIDED`: the values are too coarse, or too noisy, to judge the claim.
+    - `WRONG`: the claim is outside of what the measurement's error allows.
+    """
+
+    AGREES = "agrees"
+    KINK = "kink"
+    JUMP = "jump"
+    EDGE = "edge of the domain"
+    SINGULAR = "singular"
+    UNDECIDED = "not decided"
+    WRONG = "WRONG"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was measured, to which error, and what follows for the claim."""
+
+    state: State
+    claimed: float
+    measured: float
+    estimate: float  # of the measurement's error
+    tolerance: float  # by how much the claim may differ
+    method: str
+    note: str = ""
+    jump: float = 0.0  # at a kink: the right-hand derivative less the left-hand one
+
+
+def judge(line: Line, output: int, claimed: float, rtol: float, allowance: float = 0.0) -> Verdict:
+    """Compare a claimed derivative along a line with the measured one.
+
+    `rtol` is a relative difference that is always allowed; `allowance` an absolute one, for the claim's own rounding.
+    """
+    return _Case(line, output, claimed, rtol, allowance).verdict()
+
+
+class _Case:
+    """One claim, and the levels measured for it, from coarse to fine."""
+
+    def __init__(self, line: Line, output: int, claimed: float, rtol: float, allowance: float) -> None:
+        self.line, self.output = line, output
+        self.claimed, self.rtol, self.allowance = claimed, rtol, allowance
+        self.levels: list[Level] = []
+        self.outside: list[int] = []  # exponents of steps with a value that is not finite
+        self._errors: dict[int, float] = {}
+
+    def verdict(self) -> Verdict:
+        """Try a fitting step first, then every step, then steps near the best one, until one settles it."""
+        value = self.line.start[self.output]
+        if not isfinite(value):
+            return self.says(State.EDGE, None, f"the function is {value!r} at the point")
+        for k in self.line.first_steps():
+            settled = self.measured_at(k)
+            if settled:
+                return settled
+        if self.claimed == 0.0 and self.levels and not self.outside and not any(x.variation for x in self.levels):
+            return self.says(State.AGREES, self.levels[0], "the function is constant")
+        ladder = self.line.ladder()
+        for k in ladder:
+            settled = self.measured_at(k)
+            if settled:
+                return settled
+        for stride in (12, 6, 3, 2, 1):
+            best = self.best()
+            for k in (best.k + stride, best.k - stride) if best else ():
+                settled = self.measured_at(k) if ladder[-1] <= k <= ladder[0] else None
+                if settled:
+                    return settled
+        return self.weighed()
+
+    # ---- measuring ---------------------------------------------------------------------------------------------------
+
+    def measured_at(self, k: int) -> Verdict | None:
+        """Add a level; agreement, if it is sharp enough to settle the matter."""
+        if k in self._errors or k in self.outside:
+            return None
+        level = self.line.level(k, self.output)
+        if level is None:
+            self.outside.append(k)
+            return None
+        self.levels = sorted([*self.levels, level], key=lambda each: -each.k)
+        # A single sixth difference can be small by chance: the noise is the largest one seen at finer steps, too.
+        for each in self.levels:
+            noise = max(other.noise for other in self.levels if each.k - 12 <= other.k <= each.k)
+            self._errors[each.k] = each.error + 4.0 * noise / each.h
+        if isinf(level.slope):
+            return self.says(State.AGREES, level, "beyond the range of floats") if level.slope == self.claimed else None
+        sharp = SAFETY * level.error <= self.rtol * max(abs(level.slope), level.variation / level.h)
+        return self.says(State.AGREES, level) if sharp and self.admits(level.slope, level.error) else None
+
+    def error(self, level: Level) -> float:
+        """A level's error in the light of the others."""
+        return self._errors[level.k]
+
+    def contradicted(self, level: Level) -> bool:
+        """Whether a finer step measures something else: the function has structure that this step does not see."""
+        own = self.error(level)
+        return any(
+            other.k < level.k and abs(other.slope - level.slope) > SAFETY * (own + self.error(other))
+            for other in self.levels
+        )
+
+    def best(self) -> Level | None:
+        good = [level for level in self.levels if isfinite(level.slope) and not self.contradicted(level)]
+        return min(good, key=self.error, default=None)
+
+    def usable(self, level: Level) -> bool:
+        """Whether the function is smooth on the stencil, or constant there but for rounding."""
+        return self.error(level) * level.h <= 0.05 * level.variation or level.variation <= 64.0 * level.grain
+
+    # ---- comparing ---------------------------------------------------------------------------------------------------
+
+    def tolerance(self, slope: float, error: float) -> float:
+        return max(SAFETY * error, self.rtol * abs(slope)) + self.allowance
+
+    def admits(self, slope: float, error: float) -> bool:
+        return abs(self.claimed - slope) <= self.tolerance(slope, error)
+
+    def says(self, state: State, level: Level | None, note: str = "", error: float = inf, jump: float = 0.0) -> Verdict:
+        if level is None:
+            return Verdict(state, self.claimed, nan, inf, inf, "no step was of use", note)
+        error = min(error, self.error(level))
+        tolerance = self.tolerance(level.slope, error) if isfinite(level.slope) else 0.0
+        method = f"six-point stencil, h = 2**{level.k}"
+        return Verdict(state, self.claimed, level.slope, error, tolerance, method, note, jump)
+
+    def weighed(self) -> Verdict:
+        """What follows from all levels together, where none alone has settled it."""
+        best = self.best()
+        if best is None:
+            return self.special() or self.says(State.UNDECIDED, None, self.doubt(None))
+        if best.variation == 0.0:
+            sloped = [x for x in self.levels if abs(x.slope) > SAFETY * (self.error(x) + self.error(best))]
+            if sloped:
+                return self.stepwise(best)
+        return self.compared(best)
+
+    def compared(self, best: Level) -> Verdict:
+        error = self.error(best)
+        by_complex = self.complex_step(best)
+        if by_complex:
+            return by_complex
+        inside = self.admits(best.slope, error)
+        nearby = max(x.variation / x.h for x in self.levels if x.k <= best.k + 8)
+        resolved = SAFETY * error <= RESOLUTION * max(abs(best.slope), nearby) and self.usable(best)
+        if inside and (resolved or (self.claimed == 0.0 and nearby == 0.0)):
+            return self.says(State.AGREES, best)
+        if not resolved:
+            found = self.special()
+            if found:
+                return found
+        if not inside and self.usable(best) and not self.could_hide(best):
+            return self.says(State.WRONG, best)
+        if inside and abs(self.claimed) * max(abs(self.line.extent()), best.h) <= best.grain:
+            return self.says(State.AGREES, best, "zero, as far as the function's rounding lets see")
+        return self.says(State.UNDECIDED, best, self.doubt(best))
+
+    def could_hide(self, best: Level) -> bool:
+        """Whether what looks like noise, far above rounding, could be a curve too fine for floats, with this slope."""
+        finest = self.levels[-1]
+        noise = max(x.noise for x in self.levels if x.k <= best.k)
+        return noise > 16.0 * finest.grain and abs(self.claimed - best.slope) * finest.h >= 0.25 * noise
+
+    def doubt(self, best: Level | None) -> str:
+        if not self.levels:
+            return "no step keeps inside the domain"
+        level = best or self.levels[-1]
+        noise = max((x.noise for x in self.levels if x.k <= level.k), default=0.0)
+        size = max(map(abs, level.values))
+        text = f"the function's values scatter by about {noise:.1e}"
+        if 2**-26 * size < noise < 2**-18 * size:
+            text += ", as in single precision: compute in float64"
+        return text
+
+    def complex_step(self, best: Level) -> Verdict | None:
+        """The complex step, where it is sharper than the stencil and the two agree, as for analytic functions."""
+        error = self.error(best)
+        if not self.rtol * abs(best.slope) < SAFETY * error <= 0.1 * abs(best.slope):
+            return None
+        found = self.line.complex_step(self.output)
+        if found is None or abs(found[0] - best.slope) > SAFETY * error or found[1] > error:
+            return None
+        slope, error = found
+        state = State.AGREES if self.admits(slope, error) else State.WRONG
+        return Verdict(state, self.claimed, slope, error, self.tolerance(slope, error), "complex step")
+
+    # ---- where there is no derivative to measure ---------------------------------------------------------------------
+
+    def special(self) -> Verdict | None:
+        return self.edge() or self.jump() or self.kink() or self.singular()
+
+    def stepwise(self, flat: Level) -> Verdict:
+        """Constant at fine steps, but not at coarse ones: a function of steps, or one rounded to a lower precision."""
+        sloped = min((x for x in self.levels if x.variation > 0.0), key=self.error)
+        riser = min(abs(v - x.values[3]) for x in self.levels for v in x.values if v != x.values[3])
+        rounded = riser < 2.0**-16 * abs(flat.values[3])
+        note = "constant at fine steps, not at coarse ones"
+        if self.claimed == 0.0 and not (rounded and self.usable(sloped)):
+            return self.says(State.AGREES, flat, note)
+        if self.claimed != 0.0 and rounded:
+            return self.compared(sloped)
+        supported = self.claimed == 0.0 or self.admits(sloped.slope, self.error(sloped))
+        return self.says(State.UNDECIDED if supported else State.WRONG, flat, note)
+
+    def edge(self) -> Verdict | None:
+        if not self.outside or (self.levels and min(self.outside) > self.levels[-1].k + 12):
+            return None
+        note = f"{self.line.fault or 'not finite'} next to the point"
+        for sign in (1, -1):
+            found = self.one_sided(sign)
+            if found and isfinite(self.claimed):
+                slope, error, k = found
+                state = State.EDGE if self.admits(slope, error) else State.WRONG
+                method = f"one-sided stencil, h = {'-' if sign < 0 else ''}2**{k}"
+                return Verdict(state, self.claimed, slope, error, self.tolerance(slope, error), method, note)
+        return self.says(State.EDGE, self.levels[-1] if self.levels else None, note)
+
+    def one_sided(self, sign: int) -> tuple[float, float, int] | None:
+        """The derivative on one side, its error and the step's exponent, if it is well resolved."""
+        value = self.line.start[self.output]
+        found: list[tuple[float, float, int]] = []
+        third = 0.0  # the largest third difference seen at this step or a finer one
+        for k in reversed(self.line.ladder()):
+            a, b, c = self.line.side(k, self.output, sign)
+            h = sign * 2.0**k
+            if not all(map(isfinite, (a, b, c))):
+                continue
+            third = max(third, abs((c - 3.0 * b) + (3.0 * a - value)))
+            error = (2.0 * third + 4.0 * ulp(max(map(abs, (value, a, b, c))))) / abs(h)
+            found.append(((18.0 * a - 9.0 * b + 2.0 * c - 11.0 * value) / (6.0 * h), error, k))
+        best = min(found, key=lambda each: each[1], default=None)
+        return best if best and SAFETY * best[1] <= RESOLUTION * abs(best[0]) else None
+
+    def jump(self) -> Verdict | None:
+        """At the finest steps the values on each side keep together, and apart from the other side or the middle."""
+        gaps: list[float] = []
+        for level in self.levels[-3:]:
+            a, b, c, middle, d, e, f = level.values
+            gap = max(abs(d - c), abs(d - middle), abs(middle - c))
+            if max(a, b, c) - min(a, b, c) + max(d, e, f) - min(d, e, f) > STEADY * gap or gap < 1e4 * level.grain:
+                return None
+            gaps.append(gap)
+        if len(gaps) < 3 or max(gaps) - min(gaps) > STEADY * gaps[0]:
+            return None
+        return self.says(State.JUMP, self.levels[-1], f"the function jumps by {gaps[-1]:.6g}")
+
+    def steadiest(self, differ: Callable[[Level, Level], float]) -> tuple[Level, Level] | None:
+        """Of two neighbouring levels, twice in a row, the ones that differ least."""
+        pairs = list(zip(self.levels, self.levels[1:], strict=False))
+        runs = [(differ(*first), differ(*second), second) for first, second in zip(pairs, pairs[1:], strict=False)]
+        good = [(max(a, b), pair) for a, b, pair in runs if max(a, b) <= STEADY]
+        return min(good, key=lambda each: each[0])[1] if good else None
+
+    def kink(self) -> Verdict | None:
+        """The one-sided slopes differ by the same amount at several steps: neither smooth (h**5) nor noise (1/h)."""
+
+        def differ(coarse: Level, fine: Level) -> float:
+            if abs(fine.jump) < 100.0 * fine.grain / fine.h or coarse.k - fine.k < 2:
+                return inf
+            return (abs(coarse.jump - fine.jump) + abs(coarse.slope - fine.slope)) / abs(fine.jump)
+
+        found = self.steadiest(differ)
+        if found is None:
+            return None
+        coarse, fine = found
+        error = abs(coarse.jump - fine.jump) + abs(coarse.slope - fine.slope) + 4.0 * fine.grain / fine.h
+        left, right = fine.slope - 0.5 * fine.jump, fine.slope + 0.5 * fine.jump
+        allowed = self.tolerance(max(abs(left), abs(right)), error)
+        between = min(left, right) - allowed <= self.claimed <= max(left, right) + allowed
+        note = f"left-hand derivative {left:.12g}, right-hand {right:.12g}"
+        return self.says(State.KINK if between else State.WRONG, fine, note, error, fine.jump)
+
+    def singular(self) -> Verdict | None:
+        """Slope, or the gap between the one-sided slopes, grows as a power of the step between 0 and -1."""
+        for of in (lambda x: abs(x.slope), lambda x: abs(x.jump)):
+            sizes = [(x.k, of(x)) for x in self.levels[-6:]]
+            if len(sizes) < 6 or not all(0.0 < size < inf for _, size in sizes):
+                continue
+            powers = [log2(b / a) / (j - k) for (j, a), (k, b) in zip(sizes, sizes[1:], strict=False)]
+            if max(powers) - min(powers) <= 0.02 and 0.02 <= min(powers) <= max(powers) <= 0.98:
+                note = f"the slope grows as h**{-powers[-1]:.2f}"
+                return self.says(State.SINGULAR, self.levels[-1], note)
+        return None

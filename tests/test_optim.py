@@ -1,0 +1,862 @@
+import copy
+import inspect
+import json
+import math
+import pickle
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+
+import mpmath
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from scalargrad import Value, optim, schedules
+from scalargrad.optim import (
+    SGD,
+    AdaDelta,
+    AdaGrad,
+    Adam,
+    AdamW,
+    AMSGrad,
+    Momentum,
+    NAdam,
+    NonFiniteGradientError,
+    Optimizer,
+    RAdam,
+    RMSProp,
+    clip_grad_norm,
+    clip_grad_value,
+)
+
+REFERENCE_FOLDER = Path(__file__).with_name("reference")
+REFERENCE = json.loads(REFERENCE_FOLDER.joinpath("pytorch.json").read_text())
+PROBLEMS = {}
+exec(REFERENCE_FOLDER.joinpath("problems.py").read_text(), PROBLEMS)
+PROBLEMS = PROBLEMS["PROBLEMS"]
+METHODS = [SGD, Momentum, AdaGrad, RMSProp, AdaDelta, Adam, AdamW, AMSGrad, NAdam, RAdam]
+# Every method in a form that uses all of its state, and one of each option.
+FORMS = [
+    (SGD, {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "weight_decay": 0.01}),
+    (SGD, {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    (Momentum, {"lr": 0.1}),
+    (AdaGrad, {"lr": 0.1, "lr_decay": 0.1, "initial_accumulator_value": 0.5}),
+    (RMSProp, {"lr": 0.1, "momentum": 0.5, "centered": True}),
+    (AdaDelta, {"rho": 0.8, "weight_decay": 0.1}),
+    (Adam, {"lr": 0.1, "betas": (0.8, 0.9), "weight_decay": 0.1}),
+    (AdamW, {"lr": 0.1}),
+    (AMSGrad, {"lr": 0.1}),
+    (NAdam, {"lr": 0.1, "decoupled_weight_decay": True, "weight_decay": 0.1}),
+    (RAdam, {"lr": 0.1, "betas": (0.5, 0.9)}),
+]
+NAMES = [f"{method.__name__}{k}" for k, (method, _) in enumerate(FORMS)]
+each_form = pytest.mark.parametrize(("method", "arguments"), FORMS, ids=NAMES)
+
+
+def push(params, gradients):
+    for w, g in zip(params, gradients, strict=True):
+        w.grad = g
+
+
+def walk(optimizer, params, gradient, steps, every=1):
+    points = []
+    for t in range(1, steps + 1):
+        push(params, gradient([w.data for w in params]))
+        optimizer.step()
+        if t % every == 0:
+            points.append([w.data for w in params])
+    return points
+
+
+# ---- against PyTorch -------------------------------------------------------------------------------------------------
+
+
+def assert_same_way(found, expected):
+    assert len(found) == len(expected) == 20
+    for point, reference in zip(found, expected, strict=True):
+        assert point == pytest.approx(reference, rel=1e-12, abs=0.0)
+
+
+@pytest.mark.parametrize("way", REFERENCE["ways"], ids=lambda w: f"{w['optimizer']} {w['problem']} {w['arguments']}")
+def test_ways_are_pytorchs(way):
+    gradient, start = PROBLEMS[way["problem"]]
+    params = [Value(x) for x in start]
+    optimizer = getattr(optim, way["optimizer"])(params, **way["arguments"])
+    assert_same_way(walk(optimizer, params, gradient, 200, REFERENCE["every"]), way["points"])
+
+
+def test_every_method_and_option_is_compared_with_pytorch():
+    compared = {way["optimizer"] for way in REFERENCE["ways"]}
+    assert compared == {method.__name__ for method in METHODS}
+    for method in METHODS:
+        used = {name for way in REFERENCE["ways"] if way["optimizer"] == method.__name__ for name in way["arguments"]}
+        base = {name for parent in METHODS if parent in method.__mro__[1:] for name in parent.defaults}
+        by_name = {"decoupled_weight_decay"} if method is Adam else set()  # what AdamW is
+        assert set(method.defaults) - base - by_name <= used
+
+
+def test_a_way_with_groups_is_pytorchs():
+    gradient, start = PROBLEMS["rosenbrock"]
+    x, y = params = [Value(each) for each in start]
+    optimizer = Adam([{"params": [x], "lr": 0.05}, {"params": [y], "betas": (0.8, 0.99)}], lr=0.01)
+    assert_same_way(walk(optimizer, params, gradient, 200, 10), REFERENCE["groups"])
+
+
+def test_a_way_with_a_schedule_is_pytorchs():
+    gradient, start = PROBLEMS["valley"]
+    params = [Value(x) for x in start]
+    optimizer = Momentum(params, lr=schedules.Cosine(0.01, steps=200))
+    assert_same_way(walk(optimizer, params, gradient, 200, 10), REFERENCE["schedule"])
+
+
+# ---- against an independent model of the equations -------------------------------------------------------------------
+# Exact fractions where the equations are rational, 50 digits where they have roots.
+
+SERIES = [1.5, -0.25, 3.0, 0.125, -2.0, 0.75, 0.5, -1.0]
+
+
+def exact_descent(w, lr, mu, damp, decay, nesterov):
+    v = None
+    for g in SERIES:
+        d = Fraction(g) + decay * w
+        v = d if v is None else mu * v + (1 - damp) * d
+        w -= lr * (d + mu * v if nesterov else v)
+    return w
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum_against_fractions(nesterov):
+    damp = 0.0 if nesterov else 0.25
+    w = Value(2.0)
+    optimizer = SGD([w], lr=0.1, momentum=0.9, dampening=damp, weight_decay=0.01, nesterov=nesterov)
+    for g in SERIES:
+        w.grad = g
+        optimizer.step()
+    expected = exact_descent(*map(Fraction, (2.0, 0.1, 0.9, damp, 0.01)), nesterov)
+    assert w.data == pytest.approx(float(expected), rel=1e-15)
+
+
+def model(method):
+    """The value after all of SERIES from 2, from sums over the series instead of recurrences wherever there are any."""
+    mp, w, lr, eps = mpmath.mpf, mpmath.mpf(2), mpmath.mpf(0.1), mpmath.mpf(1e-3)
+    g = [mp(each) for each in SERIES]
+
+    def mean(beta, xs):
+        return (1 - beta) * sum(beta ** (len(xs) - 1 - k) * x for k, x in enumerate(xs))
+
+    squares, deltas, rises = [x * x for x in g], [], []
+    a, b1, b2 = mp(0.75), mp(0.8), mp(0.9)
+    mus = [b1 * (1 - mp(0.96) ** (t * mp(0.004)) / 2) for t in range(1, len(g) + 2)]
+    velocity = 0
+    for t in range(1, len(g) + 1):
+        m, v = mean(b1, g[:t]) / (1 - b1**t), mean(b2, squares[:t]) / (1 - b2**t)
+        if method is AdaGrad:
+            w -= lr * g[t - 1] / (mpmath.sqrt(sum(squares[:t])) + eps)
+        elif method is RMSProp:
+            spread = mpmath.sqrt(mean(a, squares[:t]) - mean(a, g[:t]) ** 2)
+            velocity = velocity / 2 + g[t - 1] / (spread + eps)
+            w -= lr * velocity
+        elif method is AdaDelta:
+            deltas.append(
+                g[t - 1]
+                * mpmath.sqrt(mean(a, deltas) + eps if deltas else eps)
+                / mpmath.sqrt(mean(a, squares[:t]) + eps)
+            )
+            w -= lr * deltas[-1]
+            deltas[-1] = deltas[-1] ** 2
+        elif method in (Adam, AdamW):
+            if method is AdamW:
+                w -= lr * mp(0.01) * w
+            w -= lr * m / (mpmath.sqrt(v) + eps)
+        elif method is AMSGrad:
+            rises.append(mean(b2, squares[:t]))
+            w -= lr * m / (mpmath.sqrt(max(rises) / (1 - b2**t)) + eps)
+        elif method is NAdam:
+            upto = mpmath.fprod(mus[:t])
+            ahead = mus[t] * mean(b1, g[:t]) / (1 - upto * mus[t]) + (1 - mus[t - 1]) * g[t - 1] / (1 - upto)
+            w -= lr * ahead / (mpmath.sqrt(v) + eps)
+        elif method is RAdam:
+            longest = 2 / (1 - b2) - 1
+            length = longest - 2 * t * b2**t / (1 - b2**t)
+            if length > 5:
+                r2 = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+                m *= mpmath.sqrt(r2 * (1 - b2**t)) / (mpmath.sqrt(mean(b2, squares[:t])) + eps)
+            w -= lr * m
+    return float(w)
+
+
+@pytest.mark.parametrize("method", [AdaGrad, RMSProp, AdaDelta, Adam, AdamW, AMSGrad, NAdam, RAdam])
+def test_methods_with_roots_against_fifty_digits(method):
+    arguments = {"lr": 0.1, "eps": 1e-3}
+    if "betas" in method.defaults:
+        arguments["betas"] = (0.8, 0.9)
+    arguments.update(
+        {RMSProp: {"alpha": 0.75, "centered": True, "momentum": 0.5}, AdaDelta: {"rho": 0.75}}.get(method, {})
+    )
+    w = Value(2.0)
+    optimizer = method([w], **arguments)
+    for g in SERIES:
+        w.grad = g
+        optimizer.step()
+    with mpmath.workdps(50):
+        assert w.data == pytest.approx(model(method), rel=1e-14)
+
+
+# ---- the rule is a pure function -------------------------------------------------------------------------------------
+
+
+@each_form
+def test_a_rule_can_be_traced(method, arguments):
+    """On `Value`s it records the same numbers as on floats."""
+    h = SimpleNamespace(**{**method.defaults, **arguments})
+    state = tuple(0.25 + 0.125 * k for k in range(len(method.state_names)))[::-1]
+    w, rest = method.update(1.5, -0.75, 9, state, h)
+    traced_w, traced_rest = method.update(Value(1.5), Value(-0.75), 9, tuple(map(Value, state)), h)
+    assert traced_w.data == w
+    assert [getattr(x, "data", x) for x in traced_rest] == list(rest)
+    assert len(rest) == len(method.state_names)
+
+
+@each_form
+@given(
+    w=st.floats(allow_nan=True),
+    g=st.floats(allow_nan=True),
+    t=st.integers(1, 10**6),
+    x=st.floats(0),
+    y=st.floats(0),
+    z=st.floats(0),
+)
+@settings(max_examples=40)
+def test_no_number_makes_a_rule_raise(method, arguments, w, g, t, x, y, z):
+    h = SimpleNamespace(**{**method.defaults, "eps": 0.0, **arguments})
+    new, state = method.update(w, g, t, (x, y, z)[: len(method.state_names)], h)
+    assert type(new) is float
+    assert all(type(s) is float for s in state)
+
+
+@given(g=st.floats(-1e3, 1e3))
+def test_a_constant_gradient_does_not_make_centred_rmsprop_nan(g):
+    w = Value(0.0)
+    optimizer = RMSProp([w], alpha=0.5, centered=True)
+    for _ in range(120):
+        w.grad = g
+        optimizer.step()
+    assert math.isfinite(w.data)
+
+
+# ---- parameters and hyperparameters ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("params", "error", "message"),
+    [
+        ([], ValueError, "Adam: no parameters"),
+        ([Value(1.0), 2.0], TypeError, "parameter 1 is not a Value but float: 2.0"),
+        ([Value(1.0), "w"], TypeError, "parameter 1 is not a Value but str"),
+        ([Value(1.0), Value(1.0, "a") * 2], ValueError, "parameter 1 is not a leaf but computed by mul"),
+        ([Value(1.0).detach()], ValueError, "parameter 0 is not a leaf but a constant"),
+        (Value(1.0), TypeError, "expected a list of parameters, got Value"),
+        ({Value(1.0)}, TypeError, "a set has no order"),
+        ({"params": [Value(1.0)]}, TypeError, "expected a list of parameters, got dict"),
+        ([{"params": [Value(1.0)]}, Value(2.0)], TypeError, 'group 1 must be a dict with "params", got Value'),
+        ([{"parameters": [Value(1.0)]}], TypeError, 'group 0 must be a dict with "params"'),
+        ([{"params": []}], ValueError, "group 0: no parameters"),
+        ([{"params": [Value(1.0)], "rate": 0.1}], TypeError, "no hyperparameter 'rate'; it has lr, betas"),
+        ([{"params": [Value(1.0)], "lr": -0.1}], ValueError, "lr: must lie in"),
+        ([{"params": [Value(1.0)]}, {"params": [3]}], TypeError, "parameter 0 of group 1 is not a Value"),
+    ],
+)
+def test_bad_parameters(params, error, message):
+    with pytest.raises(error, match=message):
+        Adam(params)
+
+
+def test_a_parameter_twice():
+    a, b = Value(1.0), Value(2.0, label="b")
+    with pytest.raises(ValueError, match=r"parameter 2 \('b'\) is parameter 1 already"):
+        SGD([a, b, b])
+    with pytest.raises(ValueError, match=r"parameter 1 of group 1 \('b'\) is parameter 0 of group 0 already"):
+        SGD([{"params": [b]}, {"params": [a, b]}])
+    optimizer = SGD([a])
+    with pytest.raises(ValueError, match="parameter 0 of group 1 is parameter 0 of group 0 already"):
+        optimizer.add_group({"params": [a]})
+    assert len(optimizer.groups) == 1
+
+
+def test_parameters_with_equal_values_are_different_ones():
+    assert len(SGD([Value(1.0), Value(1.0)]).groups[0]["params"]) == 2
+
+
+def test_parameters_may_come_from_a_generator():
+    params = [Value(1.0), Value(2.0)]
+    assert SGD(w for w in params).groups[0]["params"] == tuple(params)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("value", [-0.1, math.nan, math.inf])
+def test_no_number_may_be_negative_or_not_finite(method, value):
+    for name, default in method.defaults.items():
+        if isinstance(default, bool):
+            with pytest.raises(TypeError, match=f"{name}: expected True or False"):
+                method([Value(0.0)], **{name: 1})
+        else:
+            bad = (0.9, value) if name == "betas" else value
+            with pytest.raises(ValueError, match=f"{method.__name__}, {name}: must lie in"):
+                method([Value(0.0)], **{name: bad})
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda w: Adam(w, betas=(1.0, 0.9)), ValueError, r"betas: must lie in \[0, 1\), got 1.0"),
+        (lambda w: Adam(w, betas=0.9), ValueError, "betas: expected 2 numbers"),
+        (lambda w: Adam(w, betas=(0.9, 0.9, 0.9)), ValueError, "betas: expected 2 numbers"),
+        (lambda w: RMSProp(w, alpha=1.0), ValueError, "alpha"),
+        (lambda w: AdaDelta(w, rho=1.5), ValueError, "rho"),
+        (lambda w: Adam(w, lr="0.1"), TypeError, "Adam, lr"),
+        (lambda w: Adam(w, momentum=0.9), TypeError, "no hyperparameter 'momentum'; it has lr, betas"),
+        (lambda w: SGD(w, nesterov=True), ValueError, "nesterov needs a momentum"),
+        (lambda w: SGD(w, nesterov=True, momentum=0.9, dampening=0.1), ValueError, "no dampening"),
+        (lambda w: SGD(w, on_nonfinite="ignore"), ValueError, "on_nonfinite"),
+        (lambda w: SGD([{"params": w, "nesterov": True}]), ValueError, "nesterov"),
+    ],
+)
+def test_bad_hyperparameters(make, error, message):
+    with pytest.raises(error, match=message):
+        make([Value(0.0)])
+
+
+def test_a_hyperparameter_changed_to_nonsense_is_found_at_the_step():
+    w = Value(1.0)
+    optimizer = Adam([w])
+    w.grad = 1.0
+    optimizer.groups[0]["lr"] = -1.0
+    with pytest.raises(ValueError, match="lr"):
+        optimizer.step()
+    optimizer.groups[0].update(lr=0.1, name="bias")
+    with pytest.raises(TypeError, match="no hyperparameter 'name'"):
+        optimizer.step()
+    assert w.data == 1.0
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_signature_and_repr_show_the_hyperparameters(method):
+    shown = inspect.signature(method).parameters
+    assert {name: shown[name].default for name in method.defaults} == method.defaults
+    made = method([Value(0.0)])
+    assert repr(made).startswith(f"{method.__name__}(1 parameter, lr=")
+    assert all(f"{name}={value!r}" in repr(made) for name, value in method.defaults.items())
+
+
+# ---- rates -----------------------------------------------------------------------------------------------------------
+
+
+def test_lr_is_read_and_set():
+    w = Value(0.0)
+    optimizer = SGD([w], 0.5)
+    assert optimizer.lr == 0.5
+    optimizer.lr = 0.25
+    w.grad = 1.0
+    optimizer.step()
+    assert w.data == -0.25
+    with pytest.raises(ValueError, match="lr"):
+        optimizer.lr = -1.0
+    assert optimizer.lr == 0.25
+
+
+def test_groups_keep_rates_of_their_own():
+    a, b = Value(0.0), Value(0.0)
+    optimizer = SGD([{"params": [a], "lr": 0.5}, {"params": [b]}], lr=0.1)
+    assert optimizer.rates == [0.5, 0.1]
+    push([a, b], [1.0, 1.0])
+    optimizer.step()
+    assert (a.data, b.data) == (-0.5, -0.1)
+    with pytest.raises(ValueError, match="rates of their own"):
+        optimizer.lr = 0.2
+    assert optimizer.rates == [0.5, 0.1]
+
+
+def test_a_schedule_gives_the_rate_of_step_t_whatever_is_called_between():
+    w = Value(0.0)
+    rates = [0.5, 0.25, 1.0, 0.125]
+    optimizer = SGD([w], lr=lambda t: rates[t])
+    seen = []
+    for t in range(4):
+        for _ in range(t):  # reading, saving and clearing shift nothing
+            seen.append(optimizer.lr)
+            optimizer.state_dict()
+        before = w.data
+        w.grad = 1.0
+        optimizer.step()
+        optimizer.zero_grad()
+        assert before - w.data == rates[t]
+    assert seen == [0.25, 1.0, 1.0, 0.125, 0.125, 0.125]
+
+
+def test_skipped_steps_do_not_count():
+    w = Value(0.0)
+    optimizer = SGD([w], lr=lambda t: [0.5, 0.25][t], on_nonfinite="skip")
+    for g in (1.0, math.nan, 1.0):
+        w.grad = g
+        optimizer.step()
+    assert (w.data, optimizer.steps, optimizer.skipped) == (-0.75, 2, 1)
+
+
+def test_a_schedule_out_of_range_is_named_with_its_step():
+    w = Value(0.0)
+    optimizer = SGD([w], lr=lambda t: 0.1 - t)
+    w.grad = 1.0
+    optimizer.step()
+    with pytest.raises(ValueError, match=r"at step 1: must lie in \[0, inf\), got -0.9"):
+        optimizer.step()
+    assert w.data == -0.1
+
+
+# ---- gradients -------------------------------------------------------------------------------------------------------
+
+
+@each_form
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("policy", ["raise", "skip"])
+def test_a_gradient_that_is_not_finite_changes_nothing(method, arguments, bad, policy):
+    params = [Value(1.0), Value(2.0), Value(3.0, label="bias")]
+    optimizer = method([{"params": params[:1]}, {"params": params[1:]}], **arguments, on_nonfinite=policy)
+    push(params, [0.5, -0.5, 1.0])
+    optimizer.step()
+    before = optimizer.state_dict(), [w.data for w in params]
+    push(params, [0.5, -0.5, bad])
+    if policy == "raise":
+        message = rf"{method.__name__}: the gradient of parameter 1 of group 1 \('bias'\) is {bad} at step 1"
+        with pytest.raises(NonFiniteGradientError, match=message) as caught:
+            optimizer.step()
+        assert caught.value.position == 2
+        assert caught.value.gradient == bad or math.isnan(bad)
+        again = pickle.loads(pickle.dumps(caught.value))
+        assert (str(again), again.position) == (str(caught.value), 2)
+    else:
+        optimizer.step()
+        assert optimizer.skipped == 1
+        before[0]["skipped"] = 1
+    assert (optimizer.state_dict(), [w.data for w in params]) == before
+    push(params, [0.5, -0.5, 1.0])
+    optimizer.step()
+    assert optimizer.steps == 2
+
+
+def test_apply_computes_with_what_there_is():
+    a, b = Value(1.0), Value(1.0)
+    optimizer = SGD([a, b], lr=0.5, on_nonfinite="apply")
+    push([a, b], [math.inf, 1.0])
+    optimizer.step()
+    assert (a.data, b.data) == (-math.inf, 0.5)
+
+
+def test_a_real_gradient_that_is_not_finite():
+    x = Value(0.0, label="x")
+    optimizer = SGD([x])
+    (x.sqrt() + 1.0).backward()
+    with pytest.raises(NonFiniteGradientError, match=r"parameter 0 \('x'\) is inf"):
+        optimizer.step()
+
+
+@each_form
+def test_a_parameter_that_no_pass_has_reached_stays(method, arguments):
+    a, b = Value(1.0), Value(2.0)
+    alone = Value(1.0)
+    optimizer, other = method([a, b], **arguments), method([alone], **arguments)
+    for _ in range(3):
+        for each, w in ((optimizer, a), (other, alone)):
+            each.zero_grad()
+            (w * w).backward()
+            each.step()
+    assert b.data == 2.0
+    assert optimizer.moments(b)["t"] == 0
+    assert a.data == alone.data
+    assert optimizer.moments(a) == other.moments(alone)
+
+
+def test_a_step_without_any_gradient_is_an_error():
+    w = Value(1.0)
+    optimizer = SGD([w])
+    with pytest.raises(RuntimeError, match="call backward"):
+        optimizer.step()
+    (2.0 * w).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    with pytest.raises(RuntimeError, match="call backward"):
+        optimizer.step()
+
+
+def test_a_gradient_of_zero_is_a_gradient():
+    w = Value(1.0)
+    optimizer = Momentum([w], lr=1.0)
+    w.grad = 1.0
+    optimizer.step()
+    w.grad = 0.0
+    optimizer.step()
+    assert w.data == -0.9
+
+
+def test_gradients_that_are_graphs_serve_as_numbers():
+    w = Value(3.0)
+    (w**2).backward(create_graph=True)
+    optimizer = SGD([w], lr=0.5)
+    optimizer.step()
+    assert w.data == 0.0
+    assert clip_grad_norm([w], 1.0) == 6.0
+    assert w.grad == 1.0
+
+
+# ---- saving and loading ----------------------------------------------------------------------------------------------
+
+
+def stretch(method, arguments, n, m):
+    """n + m steps at once, and n steps, JSON, m steps."""
+    gradient, start = PROBLEMS["logistic"]
+    params = [Value(x) for x in start]
+    walk(method(params, **arguments), params, gradient, n + m)
+    first = [Value(x) for x in start]
+    optimizer = method(first, **arguments)
+    walk(optimizer, first, gradient, n)
+    return params, json.dumps({"w": [w.data for w in first], "optimizer": optimizer.state_dict()})
+
+
+RESUME = """
+import json, sys
+from pathlib import Path
+from scalargrad import Value, optim
+space = {}
+exec(Path(sys.argv[1]).read_text(), space)
+gradient, _ = space["PROBLEMS"]["logistic"]
+results = []
+for name, arguments, saved in json.load(sys.stdin):
+    saved = json.loads(saved)
+    params = [Value(x) for x in saved["w"]]
+    optimizer = getattr(optim, name)(params)
+    optimizer.load_state_dict(saved["optimizer"])
+    for _ in range(25):
+        for w, g in zip(params, gradient([w.data for w in params])):
+            w.grad = g
+        optimizer.step()
+    results.append([w.data for w in params])
+print(json.dumps(results))
+"""
+
+
+def test_a_new_process_goes_on_bit_for_bit():
+    expected, work = [], []
+    for method, arguments in FORMS:
+        params, saved = stretch(method, arguments, 30, 25)
+        expected.append([w.data for w in params])
+        work.append([method.__name__, arguments, saved])
+    command = [sys.executable, "-c", RESUME, str(REFERENCE_FOLDER / "problems.py")]
+    done = subprocess.run(command, input=json.dumps(work), capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == expected
+
+
+@each_form
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["copy", "pickle"])
+def test_copies_go_on_alike_and_apart(method, arguments, duplicate):
+    gradient, start = PROBLEMS["logistic"]
+    params = [Value(x) for x in start]
+    optimizer = method(params, **arguments)
+    walk(optimizer, params, gradient, 5)
+    twin = duplicate(optimizer)
+    twins = list(twin.groups[0]["params"])
+    before = [w.data for w in params]
+    walk(twin, twins, gradient, 5)
+    assert [w.data for w in params] == before
+    walk(optimizer, params, gradient, 5)
+    assert [w.data for w in params] == [w.data for w in twins]
+
+
+def test_a_state_is_plain_and_complete():
+    w = Value(1.0, label="w")
+    optimizer = Adam([w], lr=0.5)
+    assert optimizer.state_dict()["groups"][0]["params"] == [{"label": "w", "t": 0, "m": 0.0, "v": 0.0, "v_max": 0.0}]
+    w.grad = 1.0
+    optimizer.step()
+    state = optimizer.state_dict()
+    assert json.loads(json.dumps(state)) == state
+    assert state["groups"][0]["betas"] == [0.9, 0.999]
+    saved = json.dumps(state)
+    w.grad = 1.0
+    optimizer.step()
+    assert json.dumps(state) == saved  # not a window into the optimizer
+    other = Adam([Value(1.0)])
+    other.load_state_dict(state)
+    assert other.state_dict()["groups"][0] | {"params": None} == state["groups"][0] | {"params": None}
+    assert (other.lr, other.steps, other.groups[0]["betas"]) == (0.5, 1, (0.9, 0.999))
+
+
+def spoilt(change):
+    def spoil(state):
+        change(state)
+        return state
+
+    return spoil
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda s: {**s, "optimizer": "SGD"}, "this is the state of SGD"),
+        (lambda s: {**s, "steps": -1}, "steps: must be a whole number"),
+        (lambda s: {**s, "steps": True}, "steps: must be a whole number"),
+        (lambda s: {k: v for k, v in s.items() if k != "skipped"}, "the state should have optimizer, steps, skipped"),
+        (lambda s: {**s, "groups": []}, "2 groups, but 0 in the state"),
+        (lambda s: {**s, "groups": 3}, "2 groups, but int in the state"),
+        (lambda s: [], "expected a dict, got list"),
+        (spoilt(lambda s: s["groups"][1]["params"].pop()), "group 1: 2 parameters, but 1 in the state"),
+        (spoilt(lambda s: s["groups"][0].pop("eps")), "group 0: the state should have"),
+        (spoilt(lambda s: s["groups"][0].update(eps=-1.0)), "eps: must lie in"),
+        (spoilt(lambda s: s["groups"][0].update(lr={"schedule": None})), "group 0: its lr is 0.1 but"),
+        (
+            spoilt(lambda s: s["groups"][1]["params"][1].update(m="x")),
+            "parameter 1 of group 1, m: expected a real number",
+        ),
+        (
+            spoilt(lambda s: s["groups"][1]["params"][1].pop("m")),
+            "parameter 1 of group 1: the state should have label, t",
+        ),
+        (spoilt(lambda s: s["groups"][1]["params"][1].update(t=1.5)), "parameter 1 of group 1, t: must be a whole"),
+        (spoilt(lambda s: s["groups"][1]["params"][1].update(label="z")), "its label is 'c' but 'z' in the state"),
+    ],
+)
+def test_a_state_that_does_not_fit_changes_nothing(spoil, message):
+    params = [Value(1.0), Value(2.0), Value(3.0, label="c")]
+    optimizer = Adam([{"params": params[:1]}, {"params": params[1:]}], lr=0.1)
+    push(params, [1.0, 2.0, 3.0])
+    optimizer.step()
+    before = optimizer.state_dict()
+    with pytest.raises((ValueError, TypeError), match=message):
+        optimizer.load_state_dict(spoil(copy.deepcopy(before)))
+    assert optimizer.state_dict() == before
+
+
+def test_schedules_are_given_again_and_their_state_is_kept():
+    def make():
+        w = Value(1.0)
+        plateau = schedules.ReduceOnPlateau(0.5, factor=0.5, patience=0)
+        return w, plateau, SGD([w], lr=plateau)
+
+    _, plateau, optimizer = make()
+    for metric in (1.0, 1.0, 1.0):
+        plateau.observe(metric)
+    state = json.loads(json.dumps(optimizer.state_dict()))
+    _, other_plateau, other = make()
+    other.load_state_dict(state)
+    assert (other.lr, other_plateau.best) == (0.125, 1.0)
+    with pytest.raises(ValueError, match="give what it had then"):
+        SGD([Value(1.0)], lr=0.5).load_state_dict(state)
+    with pytest.raises(ValueError, match="does not belong"):
+        SGD([Value(1.0)], lr=schedules.Constant(0.5)).load_state_dict(state)
+    plain = SGD([Value(1.0)], lr=schedules.Constant(0.5))
+    with pytest.raises(ValueError, match="does not belong"):
+        other.load_state_dict(plain.state_dict())
+
+
+def test_a_state_remembers_where_a_schedule_was():
+    def make():
+        w = Value(1.0)
+        return w, SGD([w], lr=schedules.Step(1.0, 2, 0.5))
+
+    w, optimizer = make()
+    w.grad = 0.0
+    for _ in range(5):
+        optimizer.step()
+    _, other = make()
+    other.load_state_dict(optimizer.state_dict())
+    assert (other.steps, other.lr) == (5, 0.25)
+
+
+def test_saving_asks_no_schedule():
+    """A schedule may have no rate beyond the last step."""
+    w = Value(1.0)
+    optimizer = SGD([w], lr=lambda t: [0.5, 0.25][t])
+    w.grad = 1.0
+    optimizer.step()
+    optimizer.step()
+    assert optimizer.state_dict()["steps"] == 2
+    assert optimizer.moments(w)["t"] == 2
+    with pytest.raises(IndexError):
+        optimizer.step()
+    assert (w.data, optimizer.steps) == (0.25, 2)
+
+
+def test_moments_belong_to_parameters():
+    w = Value(1.0)
+    optimizer = NAdam([w])
+    assert optimizer.moments(w) == {"t": 0, "m": 0.0, "v": 0.0, "mu_product": 1.0}
+    with pytest.raises(ValueError, match="not one of its parameters"):
+        optimizer.moments(Value(1.0))
+
+
+# ---- clipping --------------------------------------------------------------------------------------------------------
+
+GRADIENTS = st.lists(st.floats(-1e150, 1e150), min_size=1, max_size=6)
+
+
+@given(gradients=GRADIENTS, bound=st.floats(1e-3, 1e3), order=st.sampled_from([1.0, 2.0, 3.0, math.inf]))
+def test_clipping_by_norm(gradients, bound, order):
+    params = [Value(0.0) for _ in gradients]
+    push(params, gradients)
+    norm = clip_grad_norm(params, bound, order)
+    sizes = [mpmath.mpf(abs(g)) for g in gradients]
+    exact = max(sizes) if order == math.inf else mpmath.root(mpmath.fsum(x**order for x in sizes), order)
+    assert norm == pytest.approx(float(exact), rel=1e-14)
+    clipped = [w.grad for w in params]
+    if norm <= bound:
+        assert clipped == gradients
+    else:
+        for c, g in zip(clipped, gradients, strict=True):
+            assert c == pytest.approx(g * (bound / norm), rel=1e-13, abs=1e-300)
+    assert clip_grad_norm(params, math.inf, order) <= bound * (1 + 1e-13)
+
+
+def test_a_norm_beyond_floats_is_still_brought_down():
+    params = [Value(0.0), Value(0.0)]
+    push(params, [1.5e308, -1.5e308])
+    assert clip_grad_norm(params, 1.0) == math.inf
+    assert [w.grad for w in params] == pytest.approx([0.5**0.5, -(0.5**0.5)])
+    push(params, [3e-320, 4e-320])
+    assert clip_grad_norm(params, 1.0) == pytest.approx(5e-320)
+
+
+@pytest.mark.parametrize("bad", [math.inf, math.nan])
+def test_clipping_leaves_what_is_not_finite_to_the_optimizer(bad):
+    params = [Value(0.0), Value(0.0), Value(0.0)]
+    push(params, [bad, 5.0, 1.0])
+    norm = clip_grad_norm(params, 1.0)
+    assert norm == math.inf if bad == math.inf else math.isnan(norm)
+    assert [w.grad for w in params[1:]] == [5.0, 1.0]
+    with pytest.raises(NonFiniteGradientError):
+        SGD(params).step()
+
+
+def test_clipping_by_value():
+    params = [Value(0.0) for _ in range(5)]
+    push(params, [3.0, -3.0, 0.5, -math.inf, math.nan])
+    clip_grad_value(params, 1.0)
+    assert [w.grad for w in params[:4]] == [1.0, -1.0, 0.5, -1.0]
+    assert math.isnan(params[4].grad)
+
+
+def test_clipping_ignores_parameters_without_a_gradient():
+    a, b = Value(1.0), Value(1.0)
+    a.grad = 2.0
+    assert clip_grad_norm([a, b], 1.0) == 2.0
+    clip_grad_value([a, b], 1.0)
+    with pytest.raises(RuntimeError, match="no parameter has a gradient"):
+        SGD([b]).step()
+    assert clip_grad_norm([b], 1.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda w: clip_grad_norm(w, -1.0), ValueError, "bound"),
+        (lambda w: clip_grad_norm(w, math.nan), ValueError, "bound"),
+        (lambda w: clip_grad_norm(w, 1.0, 0.5), ValueError, "order"),
+        (lambda w: clip_grad_norm(w[0], 1.0), TypeError, "list of parameters"),
+        (lambda w: clip_grad_norm([1.0], 1.0), TypeError, "parameter 0 is not a Value"),
+        (lambda w: clip_grad_value(w, -1.0), ValueError, "limit"),
+        (lambda w: clip_grad_value([w[0] * 2], 1.0), ValueError, "parameter 0 is not a leaf"),
+    ],
+)
+def test_bad_clipping(call, error, message):
+    with pytest.raises(error, match=message):
+        call([Value(1.0)])
+
+
+# ---- any order of calls ----------------------------------------------------------------------------------------------
+
+
+class SavedAndLoaded(RuleBasedStateMachine):
+    """Two optimizers are given the same gradients; one of them is saved and loaded into a new one at any time."""
+
+    @initialize(form=st.sampled_from(FORMS), scheduled=st.booleans())
+    def begin(self, form, scheduled):
+        self.method, self.arguments = form
+        if scheduled:
+            self.arguments = {**self.arguments, "lr": schedules.CosineRestarts(0.1, 5)}
+        self.params = [[Value(1.0), Value(-2.0, label="w"), Value(0.5)] for _ in range(2)]
+        self.optimizers = [self.make(params) for params in self.params]
+        self.count = 0
+
+    def make(self, params):
+        groups = [{"params": params[:1]}, {"params": params[1:], "weight_decay": 0.1}]
+        return self.method(groups, **self.arguments, on_nonfinite="skip")
+
+    @rule(gradients=st.tuples(*[st.floats(-10, 10) | st.just(math.nan) | st.none()] * 3))
+    def step(self, gradients):
+        for params, optimizer in zip(self.params, self.optimizers, strict=True):
+            optimizer.zero_grad()
+            for w, g in zip(params, gradients, strict=True):
+                if g is not None:
+                    w.grad = g
+            if any(g is not None for g in gradients):
+                optimizer.step()
+        self.count += all(g is None or g == g for g in gradients) and any(g is not None for g in gradients)
+
+    @rule()
+    def save_and_load(self):
+        saved = json.loads(json.dumps([[w.data for w in self.params[1]], self.optimizers[1].state_dict()]))
+        self.params[1] = [Value(x, w.label) for x, w in zip(saved[0], self.params[1], strict=True)]
+        self.optimizers[1] = self.make(self.params[1])
+        self.optimizers[1].load_state_dict(saved[1])
+
+    @precondition(lambda self: not callable(self.arguments["lr"]) if "lr" in getattr(self, "arguments", {}) else False)
+    @rule(rate=st.floats(0.0, 1.0))
+    def change_rate(self, rate):
+        for optimizer in self.optimizers:
+            optimizer.lr = rate
+
+    @invariant()
+    def both_are_alike(self):
+        if hasattr(self, "params"):
+            assert [w.data for w in self.params[0]] == [w.data for w in self.params[1]]
+            assert self.optimizers[0].state_dict() == self.optimizers[1].state_dict()
+            assert self.optimizers[0].steps == self.count
+
+
+TestSavedAndLoaded = SavedAndLoaded.TestCase
+TestSavedAndLoaded.settings = settings(max_examples=40, stateful_step_count=25)
+
+
+def test_a_method_of_ones_own():
+    class SignDescent(Optimizer):
+        defaults = {"lr": 0.1, "own": True, "sizes": (1.0, 2.0)}  # noqa: RUF012
+
+        @staticmethod
+        def rule(w, g, t, s, h):
+            return w - h.lr * math.copysign(1.0, g), s
+
+    w = Value(1.0)
+    optimizer = SignDescent([w], lr=0.25)
+    w.grad = 100.0
+    optimizer.step()
+    assert w.data == 0.75
+    signature = "(params, lr=0.1, *, own=True, sizes=(1.0, 2.0), on_nonfinite='raise')"
+    assert str(inspect.signature(SignDescent)) == signature
+    for bad, error in (({"own": 1}, TypeError), ({"sizes": (1.0,)}, ValueError), ({"sizes": (1.0, -1.0)}, ValueError)):
+        with pytest.raises(error, match="SignDescent, "):
+            SignDescent([w], **bad)
+    with pytest.raises(TypeError, match="Optimizer itself is none"):
+        Optimizer([w])
+
+
+@each_form
+def test_every_method_finds_the_bottom_of_a_bowl(method, arguments):
+    w = Value(1.0, label="w")
+    optimizer = method([w], **{**arguments, "weight_decay": 0.0})
+    start = (w.data + 0.5) ** 2
+    for _ in range(300):
+        optimizer.zero_grad()
+        ((w + 0.5) ** 2).backward()
+        optimizer.step()
+    assert (w.data + 0.5) ** 2 < 0.3 * start
