@@ -13,6 +13,9 @@ record what is done to them, and under `grad`.
 0.8553410237429735
 """
 
+from importlib import import_module
+from typing import Any
+
 from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .drawing import Drawing, draw
 from .functions import (
@@ -67,7 +70,20 @@ from .modes import AnomalyError, detect_anomaly, group, no_grad
 from .primitives import Primitive, primitive
 from .value import Value
 
+ROOMS = ("activations", "data", "drawing", "losses", "nn", "optim", "schedules", "testing", "training")
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Import a room of the library when it is first used: `scalargrad.nn`, `scalargrad.optim`, ..."""
+    if name in ROOMS:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, *ROOMS]
+
 
 # fmt: off
 __all__ = [  # noqa: RUF022  # by name alone, as a reader looks them up

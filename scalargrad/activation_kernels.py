@@ -253,17 +253,26 @@ def hardsigmoid(x: float) -> float:
     return ieee.clamp(x + 3.0, 0.0, 6.0) / 6.0
 
 
-def log_softmax(x: float, *others: float) -> float:
-    """`x - logsumexp(x, *others)` without its cancellation: a sum of terms of one sign."""
-    top = ieee.maximum(x, *others)
+def log_softmax(xs: tuple[float, ...]) -> list[float]:
+    """`x - logsumexp(xs)` for each `x` without its cancellation: a sum of terms of one sign. -inf if all are."""
+    top = ieee.maximum(*xs)
     if isnan(top):
-        return nan
-    if x == -inf or top == inf:
-        return -math.log(1 + others.count(inf)) if x == inf else -inf
-    rest, d, error = others, 0.0, 0.0
-    if x < top:
-        k = others.index(top)
-        rest = (x, *others[:k], *others[k + 1 :])
+        return [nan] * len(xs)
+    if top == inf:
+        share = -math.log(xs.count(inf))
+        return [share if x == inf else -inf for x in xs]
+    if top == -inf:
+        return [-inf] * len(xs)
+    largest = xs.index(top)
+    _, s, low = ieee._shifted_exponentials(xs[:largest] + xs[largest + 1 :], top)
+    rest = log1p(s + low)
+    found = []
+    for x in xs:
         d, error = two_sum(x, -top)
-    _, s, low = ieee._shifted_exponentials(rest, top)
-    return d - (log1p(s + low) - error)
+        found.append(d - (rest - error) if x != -inf else -inf)
+    return found
+
+
+def log_softmax_share(*xs: float) -> float:
+    """The logarithm of the first operand's share of the softmax of all operands."""
+    return log_softmax(xs)[0]

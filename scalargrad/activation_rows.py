@@ -188,5 +188,5 @@ gelu_tanh_slope      = _row("gelu_tanh_slope",      kernels.gelu_tanh_slope,    
 gelu_tanh            = _row("gelu_tanh",            kernels.gelu_tanh,           lambda y, a: (gelu_tanh_slope(a),),      ("gelu′({a})",), Interval(-20.0, 1e300), "gelu")
 softsign             = _row("softsign",             kernels.softsign,            _softsign_local,                         ("1/(1+|{a}|)²",))
 hardsigmoid          = _row("hardsigmoid",          kernels.hardsigmoid,         lambda y, a: (between(-3.0, 3.0, 1 / 6)(a),), ("[-3<{a}<3]/6",))
-log_softmax_share    = _row("log_softmax_share",    kernels.log_softmax,         _log_softmax_local,                      lambda y, xs: (f"1-exp {y}", *(f"-σ({x})" for x in xs[1:])), TAIL, "log softmax", None)
+log_softmax_share    = _row("log_softmax_share",    kernels.log_softmax_share,   _log_softmax_local,                      lambda y, xs: (f"1-exp {y}", *(f"-σ({x})" for x in xs[1:])), TAIL, "log softmax", None)
 # fmt: on

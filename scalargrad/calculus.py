@@ -67,7 +67,12 @@ class _Run:
                 given[k] = unflatten(structure, nodes)
                 self.inputs += nodes
                 self.structures.append(structure)
-            result = f(*given, **keywords)
+            try:
+                result = f(*given, **keywords)
+            finally:  # what escapes from here is a leaf as any other
+                for x in self.inputs:
+                    if x.operation is table.INPUT:
+                        x.operation = table.LEAF
         self.aux: Any = None
         if aux:
             if not isinstance(result, tuple) or len(result) != 2:

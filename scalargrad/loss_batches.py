@@ -21,14 +21,19 @@ def plain(x: Any) -> float:
 
 
 def is_list(x: Any) -> bool:
-    return hasattr(x, "__iter__") and not isinstance(x, str)
+    return type(x) is not float and hasattr(x, "__iter__") and not isinstance(x, str)
+
+
+def number(x: Any, name: str, what: str) -> Any:
+    """A float or a `Value`."""
+    return x if type(x) is float or isinstance(x, Value) else as_float(x, f"{name}: {what}")
 
 
 def numbers(x: Any, name: str, what: str) -> list[Any]:
     """A list of floats and `Value`s."""
     if not is_list(x):
         raise TypeError(f"{name}: expected a list of numbers as {what}, got one {type(x).__name__}")
-    return [each if isinstance(each, Value) or type(each) is float else as_float(each, f"{name}: {what}") for each in x]
+    return [number(each, name, what) for each in x]
 
 
 def batch(name: str, predictions: Any, targets: Any, reduction: str) -> list[tuple[Any, Any]]:
@@ -53,41 +58,49 @@ def reduced(losses: list[Any], reduction: str, total_weight: Any = None) -> Any:
     return table.mean(*losses) if total_weight is None else table.div(table.sum(*losses), total_weight)
 
 
-def elementwise(name: str, one: Callable[[Any, Any, str], Any], predictions: Any, targets: Any, reduction: str) -> Any:
+Place = tuple[int, int | None]  # a sample, and which of its numbers where it has several
+
+
+def place(at: Place) -> str:
+    return f"sample {at[0]}" if at[1] is None else f"sample {at[0]}, output {at[1]}"
+
+
+def elementwise(
+    name: str, one: Callable[[Any, Any, Place], Any], predictions: Any, targets: Any, reduction: str
+) -> Any:
     """The loss of each prediction and target, numbers or lists of numbers, reduced over all of them."""
     losses: list[Any] = []
     shaped: list[Any] = []  # as the predictions are, for "none"
     for n, (p, t) in enumerate(batch(name, predictions, targets, reduction)):
-        if is_list(p) != is_list(t):
-            kind = {True: "a list", False: "a number"}
-            raise ValueError(
-                f"{name}: the prediction of sample {n} is {kind[is_list(p)]}, its target {kind[is_list(t)]}"
-            )
         nested = is_list(p)
-        ps = numbers(p if nested else (p,), name, f"prediction {n}")
-        ts = numbers(t if nested else (t,), name, f"target {n}")
+        if nested != is_list(t):
+            kinds = ("a list", "a number") if nested else ("a number", "a list")
+            raise ValueError(f"{name}: the prediction of sample {n} is {kinds[0]}, its target {kinds[1]}")
+        if not nested:
+            loss = one(number(p, name, "prediction"), number(t, name, "target"), (n, None))
+            losses.append(loss)
+            shaped.append(loss)
+            continue
+        ps, ts = numbers(p, name, "prediction"), numbers(t, name, "target")
         if len(ps) != len(ts):
             raise ValueError(f"{name}: {len(ps)} predictions but {len(ts)} targets in sample {n}")
-        found = [
-            one(a, b, f"sample {n}, output {k}" if nested else f"sample {n}")
-            for k, (a, b) in enumerate(zip(ps, ts, strict=True))
-        ]
+        found = [one(a, b, (n, k)) for k, (a, b) in enumerate(zip(ps, ts, strict=True))]
         losses += found
-        shaped.append(found if nested else found[0])
+        shaped.append(found)
     if not losses:
         raise ValueError(f"{name}: an empty batch: samples without a number")
     return shaped if reduction == "none" else reduced(losses, reduction)
 
 
-def probability(t: Any, name: str, at: str) -> Any:
+def probability(t: Any, name: str, at: Place) -> Any:
     if not 0.0 <= t <= 1.0:
-        raise ValueError(f"{name}: targets must be in [0, 1], got {plain(t)!r} at {at}")
+        raise ValueError(f"{name}: targets must be in [0, 1], got {plain(t)!r} at {place(at)}")
     return t
 
 
 def target_distribution(ts: list[Any], name: str, n: int) -> list[Any]:
     for k, t in enumerate(ts):
-        probability(t, name, f"sample {n}, class {k}")
+        probability(t, name, (n, k))
     return distribution(ts, name, f"the target of sample {n}")
 
 

@@ -128,9 +128,9 @@ def _soft_cross_entropy(*operands: float) -> float:
     """`-(t1 log softmax_1 + t2 log softmax_2 + ...)` of `z1, z2, ..., t1, t2, ...`; a term with target 0 is 0."""
     zs, ts = _split(operands)
     s = 0.0
-    for k, t in enumerate(ts):
+    for t, y in zip(ts, log_softmax(zs), strict=True):
         if t != 0.0:
-            s -= t * log_softmax(zs[k], *zs[:k], *zs[k + 1 :])
+            s -= t * y
     return s
 
 
@@ -148,6 +148,8 @@ def _soft_local(y: Any, *operands: Any) -> tuple[Any, ...]:
     ps = table._softmax(zs)
     sums = zip(ps, ts, _sums_of_others(ps), _sums_of_others(ts), strict=True)
     by_z = [p * other_ts - t * other_ps for p, t, other_ps, other_ts in sums]
+    if all(type(z) is float for z in zs):
+        return (*by_z, *(0.0 - y for y in log_softmax(zs)))
     return (*by_z, *(surprise(z, *zs[:k], *zs[k + 1 :]) for k, z in enumerate(zs)))
 
 
@@ -186,7 +188,7 @@ def _relative_entropy_notation(y: str, operands: Any) -> tuple[str, ...]:
 floored_slope        = _row("floored_slope",  1, _floored_slope, lambda y, a: (table.where(table.less(SMALLEST, a), -(y * y), 0.0),), ("-1/{a}²",), (PROBABILITY,))
 minus_log            = _row("minus_log",      1, _minus_log,     lambda y, a: (-floored_slope(a),), ("-1/{a}",), (PROBABILITY,), "-log")
 binary_cross_entropy = _row("binary_cross_entropy", 2, _binary_cross_entropy, _binary_local, ("({a}-{b})/({a}·(1-{a}))", "log((1-{a})/{a})"), (PROBABILITY, PROBABILITY), "BCE")
-surprise             = _row("surprise",       None, lambda *xs: 0.0 - log_softmax(*xs), _surprise_local, lambda y, xs: (f"σ({xs[0]})-1", *(f"σ({x})" for x in xs[1:])), (LOGIT,), "cross entropy")
+surprise             = _row("surprise",       None, lambda *xs: 0.0 - log_softmax(xs)[0], _surprise_local, lambda y, xs: (f"σ({xs[0]})-1", *(f"σ({x})" for x in xs[1:])), (LOGIT,), "cross entropy")
 soft_cross_entropy   = _row("soft_cross_entropy", None, _soft_cross_entropy, _soft_local, _soft_notation, (LOGIT,), "cross entropy")
 relative_entropy     = _row("relative_entropy", None, _relative_entropy, _relative_entropy_local, _relative_entropy_notation, (PROBABILITY,), "KL")
 # fmt: on

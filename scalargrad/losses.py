@@ -20,11 +20,13 @@ from typing import Any
 from . import loss_rows as rows
 from . import primitives as table
 from .loss_batches import (
+    Place,
     batch,
     by_class,
     distribution,
     elementwise,
     numbers,
+    place,
     plain,
     probability,
     reduced,
@@ -59,9 +61,8 @@ def mean_squared_error(predictions: Numbers, targets: Numbers, *, reduction: str
     >>> p = Value(2.5); loss = mean_squared_error([p, 1.0], [3.0, 1.0]); loss.backward(); (loss.data, p.grad)
     (0.125, -0.5)
     """
-    return elementwise(
-        "mean_squared_error", lambda p, t, at: table.power(2.0)(table.sub(p, t)), predictions, targets, reduction
-    )
+    square = table.power(2.0)
+    return elementwise("mean_squared_error", lambda p, t, at: square(table.sub(p, t)), predictions, targets, reduction)
 
 
 def mean_absolute_error(predictions: Numbers, targets: Numbers, *, reduction: str = "mean") -> Any:
@@ -106,9 +107,9 @@ def hinge(predictions: Numbers, targets: Numbers, *, reduction: str = "mean") ->
     0.25
     """
 
-    def one(p: Any, t: Any, at: str) -> Any:
+    def one(p: Any, t: Any, at: Place) -> Any:
         if t != 1.0 and t != -1.0:
-            raise ValueError(f"hinge: targets must be -1 or 1, got {plain(t)!r} at {at}")
+            raise ValueError(f"hinge: targets must be -1 or 1, got {plain(t)!r} at {place(at)}")
         return table.relu(1.0 - table.mul(t, p))
 
     return elementwise("hinge", one, predictions, targets, reduction)
@@ -126,10 +127,10 @@ def binary_cross_entropy(predictions: Numbers, targets: Numbers, *, reduction: s
     (0.10536051565782628, -1.1111111111111112)
     """
 
-    def one(p: Any, t: Any, at: str) -> Any:
+    def one(p: Any, t: Any, at: Place) -> Any:
         if p < 0.0 or p > 1.0:
             raise ValueError(
-                f"binary_cross_entropy: predictions must be in [0, 1], got {plain(p)!r} at {at}; "
+                f"binary_cross_entropy: predictions must be in [0, 1], got {plain(p)!r} at {place(at)}; "
                 "for logits use binary_cross_entropy_with_logits"
             )
         return rows.binary_cross_entropy(p, probability(t, "binary_cross_entropy", at))

@@ -109,16 +109,15 @@ class Primitive:
         self.remake: tuple[Callable[..., Primitive], tuple[Any, ...]] = (named, (name,))
 
     def __call__(self, *operands: Any) -> Any:
+        floats = True
         for x in operands:
-            if type(x) is not float:
-                break
-        else:
-            return self.compute(*operands)
-        for x in operands:
-            record = getattr(type(x), "_record", None)
-            if record is not None:
-                return record(self, operands)
-        return self.compute(*[as_float(x, self.name) for x in operands])
+            kind = type(x)
+            if kind is not float:
+                record = getattr(kind, "_record", None)
+                if record is not None:
+                    return record(self, operands)
+                floats = False
+        return self.compute(*operands) if floats else self.compute(*[as_float(x, self.name) for x in operands])
 
     def local_gradients(self, y: Any, operands: Sequence[Any]) -> tuple[Any, ...]:
         """The derivative of the output by each operand, on floats or `Value`s; zeros for a flat operation."""

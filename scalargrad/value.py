@@ -11,7 +11,7 @@ again and again while a graph grows; one object a node instead of two halves the
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -304,8 +304,10 @@ class Value:
     # ---- recording, copying ------------------------------------------------------------------------------------------
 
     @staticmethod
-    def _record(operation: Primitive, operands: Iterable[Any]) -> Value:
+    def _record(operation: Primitive, operands: Sequence[Any]) -> Value:
         """Make the node of an operation on any mixture of `Value`s and numbers: what `Primitive` calls."""
+        if len(operands) == 1 and operation.arity == 1 and isinstance(operands[0], Value):
+            return _unary(operation, operands[0])
         name = operation.name
         given = tuple([x if isinstance(x, Value) else constant(as_float(x, name)) for x in operands])
         if operation.arity is not None and len(given) != operation.arity:
@@ -314,10 +316,10 @@ class Value:
         v.data = operation.compute(*[x.data for x in given])
         v.grad = NO_GRADIENT
         v.operation = operation
-        if len(given) == 1:
-            v._a, v._b = given[0], None
-        elif len(given) == 2:
+        if len(given) == 2:
             v._a, v._b = given
+        elif len(given) == 1:
+            v._a, v._b = given[0], None
         else:
             v._a, v._b = None, given
         return _in_mode(v) if modes.active else v
@@ -349,7 +351,8 @@ def _text(x: Any, what: str) -> str:
 
 
 def _node(x: Any) -> Value:
-    return x if isinstance(x, Value) else constant(x)
+    """A gradient as a `Value`; one that does not vary is a leaf, whose own derivatives are zero."""
+    return x if isinstance(x, Value) else Value(x)
 
 
 def _store(adjoint: dict[Any, Any]) -> None:

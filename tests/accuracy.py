@@ -302,7 +302,7 @@ def main(arguments: Sequence[str]) -> int:
     print(f"largest error in ULP over {count} random points a row")
     print(f"{'operation':16s} {'value':>7s} {'first':>7s} {'second':>7s} {'numbers':>8s}  worst of the three")
     failed = False
-    overall = [0.0, 0.0, 0.0]
+    worst_of: list[tuple[float, str]] = [(0.0, "")] * 3  # over the public operations
     for row, exact in rows():
         if names and row.name not in names:
             continue
@@ -314,8 +314,11 @@ def main(arguments: Sequence[str]) -> int:
         print(
             f"{row.name:16s} {columns} {sum(w.count for w in found):8d}  {worst.at}{'   TOO LARGE' if broken else ''}"
         )
-        overall = [max(a, each.error) for a, each in zip(overall, found, strict=True)]
-    print(f"largest of all   {overall[0]:7.2f} {overall[1]:7.2f} {overall[2]:7.2f}")
+        if bounds(row) == (2.0, 4.0, 16.0) or row.name.startswith("pow"):
+            worst_of = [max(a, (each.error, row.name)) for a, each in zip(worst_of, found, strict=True)]
+    print("largest of all, but for rows that are themselves derivatives, and prod:")
+    for what, (error, name) in zip(("value", "first derivative", "second derivative"), worst_of, strict=True):
+        print(f"  {what:18s} {error:5.2f} ULP  ({name})")
     return 1 if failed else 0
 
 

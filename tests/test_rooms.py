@@ -18,7 +18,7 @@ FLOORS = {
     "value": 3,
     "activation_kernels": 1,
     "activation_rows": 2,
-    "loss_rows": 2,
+    "loss_rows": 3,
     "sequences": 4,
     "functions": 5,
     "calculus": 5,

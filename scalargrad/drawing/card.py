@@ -59,6 +59,8 @@ def card(node: Node, compact: bool = False) -> Card:
     lines = [*_path_rows(node.paths)]
     if node.elsewhere is not None:
         lines.append(Row("elsewhere", signed(node.elsewhere), "muted"))
+    if node.arrived is not None and node.arrived[1] > 1:
+        lines.append(Row(f"{node.arrived[0]} of {node.arrived[1]} paths arrived", "", "muted"))
     if lines:
         lines[0] = lines[0]._replace(rule=True)
         lines.append(Row(f"{node.gradient_name} = sum", gradient, rule=True))
@@ -131,10 +133,8 @@ def edge_lines(edge: Edge, labels: str) -> list[tuple[str, str]]:
     if labels == "none" or edge.to_constant:
         return []
     style = edge_style(edge)
-    if edge.merged > 1:
-        return [(f"{edge.merged:,} edges", "muted")]
     if edge.local is None:
-        return []
+        return [(f"{edge.merged:,} edge{'s' * (edge.merged > 1)}", "muted")]
     if labels == "contribution":
         return [(DASH, "muted") if edge.contribution is None else (signed(edge.contribution), style)]
     lines = [(local_text(edge), "ink")]
@@ -162,4 +162,4 @@ def label_size(lines: list[tuple[str, str]], sign: str) -> tuple[float, float]:
 
 def edge_sign(edge: Edge, labels: str) -> str:
     """What prints the sign of a contribution behind a label that does not state it."""
-    return SIGNS.get(edge_style(edge), "") if labels == "local" and edge.merged == 1 else ""
+    return SIGNS.get(edge_style(edge), "") if labels == "local" or edge.local is None else ""

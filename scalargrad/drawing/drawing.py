@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..value import Value
 
 if TYPE_CHECKING:
+    from .layout import Layout
     from .picture import Picture
 
 LABELS = ("local", "contribution", "full", "none")
@@ -26,7 +27,9 @@ class Drawing:
     Made by `draw(value)` or `value.draw()`. It holds numbers and texts, not the graph.
     """
 
-    def __init__(self, picture: Picture, theme: str = "auto", time_limit: float = 60.0) -> None:
+    def __init__(
+        self, picture: Picture, theme: str = "auto", time_limit: float = 60.0, layout: Layout | None = None
+    ) -> None:
         from hashlib import blake2b
 
         self.picture = picture
@@ -36,6 +39,7 @@ class Drawing:
         # gathers the outputs of both has no id twice.
         digest = blake2b(repr(picture).encode(errors="replace"), digest_size=4).hexdigest()
         self.prefix = f"sg{next(_drawings)}-{digest}"
+        self._layout = layout
         self._svg = ""
 
     # ---- forms -------------------------------------------------------------------------------------------------------
@@ -43,11 +47,36 @@ class Drawing:
     def svg(self) -> str:
         """The picture as SVG text. Raises `LayoutError` where no engine is found, or one fails or takes too long."""
         if not self._svg:
-            from .layout import lay_out
             from .svg import to_svg
 
-            self._svg = to_svg(self.picture, lay_out(self.picture, self.time_limit), self.prefix, self.theme)
+            self._svg = to_svg(self.picture, self._laid_out(), self.prefix, self.theme)
         return self._svg
+
+    def _laid_out(self) -> Layout:
+        if self._layout is None:
+            from .layout import lay_out
+
+            self._layout = lay_out(self.picture, self.time_limit)
+        return self._layout
+
+    def frames(self) -> list[Drawing]:
+        """The backward pass as drawings for print: before it begins, and after each step; all with the same layout.
+
+        Raises `ValueError` before any backward pass, and for a picture in which values are folded into blocks.
+
+        >>> from scalargrad import Value
+        >>> x = Value(3.0, label="x")
+        >>> y = x * x
+        >>> y.backward()
+        >>> for frame in draw(y).frames()[1:]:
+        ...     print(frame.picture.notes[-1])
+        step 1 of 2: v₁ brings x 1 × 3 = +3, path 1 of 2, sum 3
+        step 2 of 2: v₁ brings x 1 × 3 = +3, path 2 of 2, sum 6
+        """
+        from .frames import frames
+
+        made = list(frames(self.picture))
+        return [Drawing(each, self.theme, self.time_limit, self._laid_out()) for each in made]
 
     def dot(self) -> str:
         """The picture in the DOT language, for any Graphviz; needs no engine."""

@@ -77,12 +77,12 @@ def group_paths(graph: Graph, given: Groups | None) -> list[str] | None:
     Values are given groups by `with group(...)` while they are recorded, or by the option `groups`. An input or
     constant that has none is counted to the group that alone uses it.
     """
-    paths = [getattr(v, "_group", "") for v in graph.values]
+    paths = [_path(v.group) for v in graph.values]
     for path, members in (given or {}).items():
         if not isinstance(path, str) or not path.strip("/"):
             raise ValueError(f"draw: groups: a group's name is a str such as 'layer1/neuron0', got {path!r}")
         for v in members:
-            paths[graph.at(v, f"groups[{path!r}]")] = path.strip("/")
+            paths[graph.at(v, f"groups[{path!r}]")] = _path(path)
     if not any(paths):
         return None
     for i in range(len(paths)):
@@ -91,6 +91,10 @@ def group_paths(graph: Graph, given: Groups | None) -> list[str] | None:
             if len(users) == 1:
                 paths[i] = users.pop()
     return paths
+
+
+def _path(name: str) -> str:
+    return "/".join([part for part in name.split("/") if part]) if name else ""
 
 
 class Block(NamedTuple):

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any
 
-from ..primitives import CONSTANT, LEAF
+from ..graph import edge_product
 from ..value import NO_GRADIENT, Value
 from .graph import EVERYTHING, HIDDEN, UNLABELLED, Graph, Selection, outer_groups
 from .picture import Edge, Node, Path, Picture
@@ -81,7 +81,7 @@ class _Names:
         self.counts: list[int] = []
         k = 0
         for v in graph.values:
-            k += not v.label.strip() and v.operation is not CONSTANT
+            k += not v.label.strip() and not v.is_constant
             self.counts.append(k)
 
     def __call__(self, i: int, limit: int = NAME_LIMIT) -> str:
@@ -89,7 +89,7 @@ class _Names:
         label = v.label.strip()
         if label:
             return clean(shortened(label, limit))
-        return number(v.data) if v.operation is CONSTANT else f"v{self.counts[i]}".translate(_SUBSCRIPTS)
+        return number(v.data) if v.is_constant else f"v{self.counts[i]}".translate(_SUBSCRIPTS)
 
 
 def gradient_of(value: Value) -> float | None:
@@ -97,11 +97,6 @@ def gradient_of(value: Value) -> float | None:
     if value.grad is NO_GRADIENT:
         return None
     return float(getattr(value.grad, "data", value.grad))
-
-
-def contribution(upstream: float, local: float, is_flat: bool) -> float:
-    """Upstream x local, as `backward()` computes it: zero where nothing flows, whatever the other factor."""
-    return 0.0 if is_flat or upstream == 0.0 else upstream * local
 
 
 # ---- making a picture ------------------------------------------------------------------------------------------------
@@ -145,8 +140,7 @@ class _Maker:
         root = graph.values[self.roots[0]]
         # Where the last pass began, or before any, gradients are derivatives of the root by name.
         begins = len(self.roots) == 1 and (
-            (root.grad is not NO_GRADIENT
-            and gradient_of(root) == 1.0)
+            (root.grad is not NO_GRADIENT and gradient_of(root) == 1.0)
             or all(v.grad is NO_GRADIENT for v in graph.values)
         )
         self.of = self.names(self.roots[0], 10) if begins else ""
@@ -186,12 +180,12 @@ class _Maker:
         group = "" if self.selection.groups is None else self.selection.groups[i]
         gradient = gradient_of(v)
         elsewhere = None
-        if v.operation is CONSTANT:
+        if v.is_constant:
             kind = "constant"
             paths: tuple[Path, ...] = ()
         else:
             leaf = "input" if self.parameters is not None and v not in self.parameters else "parameter"
-            kind = leaf if v.operation is LEAF else "operation"
+            kind = leaf if v.is_leaf else "operation"
             paths = self.paths(i)
             elsewhere = self.elsewhere(i, gradient, paths)
         return Node(
@@ -219,7 +213,7 @@ class _Maker:
             upstream = gradient_of(self.graph.values[k])
             if upstream is not None:
                 local = self.local(k)[slot]
-                brought = contribution(upstream, local, self.graph.values[k].operation.flat)
+                brought = edge_product(self.graph.values[k].operation, upstream, local)
                 place = self.selection.place[k]
                 block = clean(shortened(self.selection.blocks[-2 - place].name, NAME_LIMIT)) if place < -1 else ""
                 found.append(Path(f"e{k + 1}_{slot + 1}", self.names(k, 10), upstream, local, brought, block))
@@ -249,7 +243,7 @@ class _Maker:
         block = self.selection.blocks[k]
         values = [self.graph.values[i] for i in block.members]
         known = [abs(g) for v in values if (g := gradient_of(v)) is not None]
-        kinds = Counter("input" if v.operation is LEAF else clean(v.operation.name) for v in values)
+        kinds = Counter("input" if v.is_leaf else clean(v.operation.name) for v in values)
         return Node(
             id=f"g{k + 1}",
             kind="block",
@@ -290,7 +284,7 @@ class _Maker:
                 if not texts:
                     texts = notations(values[i].operation, self.names(i), [self.names(p) for p in operands])
                 upstream, local = gradient_of(values[i]), self.local(i)[slot]
-                to_constant = values[j].operation is CONSTANT
+                to_constant = values[j].is_constant
                 known = upstream is not None and not to_constant
                 yield Edge(
                     id=f"e{i + 1}_{slot + 1}",
@@ -300,15 +294,15 @@ class _Maker:
                     notation=texts[slot] if slot < len(texts) else "",
                     local=local,
                     upstream=upstream,
-                    contribution=contribution(upstream or 0.0, local, values[i].operation.flat) if known else None,
+                    contribution=edge_product(values[i].operation, upstream or 0.0, local) if known else None,
                     to_constant=to_constant,
                 )
         for (source, target), slots in merged.items():
             brought = [
-                contribution(upstream, self.local(i)[slot], values[i].operation.flat)
+                edge_product(values[i].operation, upstream, self.local(i)[slot])
                 for i, slot in slots
                 if (upstream := gradient_of(values[i])) is not None
-                and values[self.graph.operands[i][slot]].operation is not CONSTANT
+                and not values[self.graph.operands[i][slot]].is_constant
             ]
             yield Edge(
                 id=f"m{source}_{target}",
@@ -319,7 +313,7 @@ class _Maker:
                 local=None,
                 upstream=None,
                 contribution=None,
-                to_constant=all(values[self.graph.operands[i][slot]].operation is CONSTANT for i, slot in slots),
+                to_constant=all(values[self.graph.operands[i][slot]].is_constant for i, slot in slots),
                 merged=len(slots),
                 contributions=_range(brought) if brought else None,
             )
@@ -328,15 +322,13 @@ class _Maker:
 
     def description(self) -> str:
         values = self.graph.values
-        kinds = Counter(
-            "constant" if v.operation is CONSTANT else "input" if v.operation is LEAF else "operation" for v in values
-        )
+        kinds = Counter("constant" if v.is_constant else "input" if v.is_leaf else "operation" for v in values)
         counted = [
             f"{n:,} {kind}{'s' * (n > 1)}" for kind, n in sorted(kinds.items(), key=lambda each: each[0] == "constant")
         ]
         roots = ", ".join(f"{self.names(i, LABEL_LIMIT)} = {number(values[i].data)}" for i in self.roots[:4])
         text = f"Computation graph of {roots}, from {', '.join(counted)}."
-        inputs = [i for i, v in enumerate(values) if v.operation is LEAF]
+        inputs = [i for i, v in enumerate(values) if v.is_leaf]
         known = [i for i in inputs if gradient_of(values[i]) is not None]
         if not known:
             return text + " No backward pass has reached its inputs yet."

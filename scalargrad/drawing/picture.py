@@ -42,6 +42,7 @@ class Node(NamedTuple):
     undrawn: int = 0  # operands that are not in the picture
     is_root: bool = False
     is_stale: bool = False  # an operand was changed after the operation was recorded
+    arrived: tuple[int, int] | None = None  # while a pass is under way: how many of its paths have arrived, of how many
     members: int = 1
     gradient_range: tuple[float, float] | None = None  # of |gradient| in a block
     operations: tuple[tuple[str, int], ...] = ()  # in a block: how many of which
@@ -91,6 +92,7 @@ class Picture(NamedTuple):
     labels: str
     direction: str
     is_compact: bool  # too many nodes for more than a name and two numbers
+    active: str = ""  # the edge whose turn it is, in a frame of the backward pass
 
     @property
     def has_gradients(self) -> bool:

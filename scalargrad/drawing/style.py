@@ -22,6 +22,7 @@ COLOURS = {
     "leaf": ("#3f3f46", "#d4d4d8"),
     "plain": ("#f6f6f8", "#22252d"),
     "group": ("#fafafb", "#1a1d23"),
+    "now": ("#fde68a", "#6b5310"),
     "pos": ("#2563eb", "#6ea8ff"),
     "neg": ("#e0561a", "#ff9350"),
     "bad": ("#d11a45", "#ff6b87"),

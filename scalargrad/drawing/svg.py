@@ -63,6 +63,7 @@ class _Drawer:
         self.names = {n.id: n.name for n in picture.nodes}
         self.widths = edge_widths(picture)
         self.top = MARGIN + (30.0 if picture.title else 0.0)
+        self.receiver = next((e.source for e in picture.edges if e.id == picture.active), "")
 
     def svg(self) -> str:
         picture, prefix, add = self.picture, self.prefix, self.out.append
@@ -133,9 +134,12 @@ class _Drawer:
                 mark = f'<tspan class="b {style}">{sign}</tspan>' if sign else ""
                 text += f'<text class="e {kind}"{space} x="{_n(lx)}" y="{_n(y)}">{xml(line)}{mark}</text>'
                 y, sign = y + 14.0, ""
+        glow = ""
+        if edge.id == self.picture.active:
+            glow = f'<path class="now" d="{path}" stroke-width="{pen + 9.0:g}"/>'
         tooltip = xml(edge_tooltip(edge, self.names[edge.source], self.names[edge.target]))
         self.out.append(
-            f'<g id="{self.prefix}-{edge.id}" class="edge {style}"><title>{tooltip}</title>'
+            f'<g id="{self.prefix}-{edge.id}" class="edge {style}"><title>{tooltip}</title>{glow}'
             f'<path class="l" d="{path}" stroke-width="{pen:g}"/><path class="a" d="{head}"/>{text}</g>'
         )
 
@@ -152,6 +156,9 @@ class _Drawer:
         if node.kind == "constant":
             add(f'<text class="e" x="{_n(box.x)}" y="{_n(box.y + 4)}">{xml(made.name)}</text></g>')
             return
+        if node.id == self.receiver:
+            glow = f'width="{_n(box.width + 10)}" height="{_n(box.height + 10)}" rx="12"'
+            add(f'<rect class="now" x="{_n(left - 5)}" y="{_n(top - 5)}" {glow}/>')
         if node.kind == "block":
             add(
                 f'<rect x="{_n(left + 4)}" y="{_n(top - 4)}" width="{_n(box.width)}" height="{_n(box.height)}" rx="7"/>'
@@ -190,15 +197,13 @@ class _Drawer:
                     parts.append(f'<rect class="{self.scale_class(k)}" x="{_n(x)}" y="0" width="13" height="12"/>')
                     x += 13.0 + (5.0 if k == SCALE[-1] else 0.0)
             items.append((x, "".join(parts)))
-            for kind, text in (("vanishing", "vanishing"), ("exploding", "exploding")):
+            for kind, text in (("vanishing", "vanishing"), ("exploding", "exploding"), ("bad", "⚠ inf or nan")):
                 if any(node_style(n) == kind for n in self.picture.nodes):
-                    outer = (
-                        '<rect class="o" x="-2" y="-2" width="22" height="16" rx="5"/>' if kind == "exploding" else ""
-                    )
-                    scale = self.scale_class(SCALE[0] if kind == "vanishing" else SCALE[-1])
-                    swatch = (
-                        f'<g class="node {kind} {scale}">{outer}<rect x="0" y="0" width="18" height="12" rx="3"/></g>'
-                    )
+                    scale = {"vanishing": self.scale_class(SCALE[0]), "exploding": self.scale_class(SCALE[-1])}
+                    shape = '<rect x="0" y="0" width="18" height="12" rx="3"/>'
+                    if kind == "exploding":
+                        shape = f'<rect class="o" x="-2" y="-2" width="22" height="16" rx="5"/>{shape}'
+                    swatch = f'<g class="node {kind} {scale.get(kind, "")}">{shape}</g>'
                     items.append((26.0 + width(text, SMALL), f'{swatch}<text class="k" x="24" y="10">{text}</text>'))
             for kind, text in (("pos", "(+) contribution"), ("neg", "(−) contribution")):
                 line = f'<g class="edge {kind}"><path class="l" d="M0,6h18" stroke-width="3"/></g>'
@@ -232,7 +237,8 @@ class _Drawer:
             f"& .e{{font-size:{SMALL}px;text-anchor:middle}}& .legend .k{{font-size:{SMALL}px}}"
             "& .l{fill:none}& .zero .l,& .d{stroke-dasharray:1.5 3}& .r{fill:none;stroke-width:.7;opacity:.55}"
             "& .node rect{stroke-width:1.1}& .node.parameter rect{stroke-width:2.2}& .node .o{stroke-width:1.6}"
-            "& .vanishing rect{stroke-dasharray:4 3}"
+            "& .vanishing rect{stroke-dasharray:4 3}& .edge .now{fill:none;stroke-linecap:round}"
+            "& .node .now{stroke-width:0}"
         )
         dark = self.colours(True)
         light = self.colours(False)
@@ -260,4 +266,6 @@ class _Drawer:
             rules.append(f"& .{kind} .l{{stroke:{c[kind]}}}& .{kind} .a{{fill:{c[kind]}}}")
             rules.append(f"& text.{kind},& .b.{kind}{{fill:{c[f'{kind} text']}}}")
         rules.append(f"& .node.bad rect{{stroke:{c['bad']}}}& .node .o{{fill:none}}")
+        if self.picture.active:
+            rules.append(f"& .edge .now{{stroke:{c['now']}}}& .node .now{{fill:{c['now']}}}")
         return "".join(rules)

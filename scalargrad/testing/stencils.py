@@ -6,7 +6,8 @@ central stencil gives a slope,
     D6 = (45 (f1 - f-1) - 9 (f2 - f-2) + (f3 - f-3)) / 60 h,        off by h**6 f7 / 140
 
 (B. Fornberg, Mathematics of Computation 51, 1988). The same seven values tell how far to trust it, in two parts that
-see different faults. `|D6 - D4|`, where D4 is the four-point stencil, sees what is odd about the point. The sixth
+see different faults. `|D6 - D4|`, where D4 is the four-point stencil, sees what is odd about the point (`|D4 - D2|` is
+added where the two are of like size). The sixth
 difference over `6 h` sees what is even: kinks, a curve too steep for the step, and noise (J. J. Moré and S. M. Wild,
 SIAM Journal on Scientific Computing 33, 2011). Where the function is smooth, both are far larger than D6's own error.
 
@@ -53,6 +54,9 @@ def measure(k: int, values: Sequence[float], misplaced: float = 0.0) -> Level:
     d1, d2, d3 = d - c, e - b, f - a
     change = (45.0 * d1 - 9.0 * d2 + d3) / 60.0
     odd = abs(5.0 * d1 - 4.0 * d2 + d3) / 60.0
+    slow = abs(2.0 * d1 - d2) / 12.0  # |D4 - D2|
+    if odd > 0.05 * slow:  # as for x|x| at 0: more points bring no better slope
+        odd += slow
     even = 15.0 * ((d - middle) + (c - middle)) - 6.0 * ((e - middle) + (b - middle)) + (f - middle) + (a - middle)
     grain = ulp(size / scale)
     error = odd + abs(even) / 6.0 + 2.0 * grain + abs(change) * misplaced
@@ -78,16 +82,23 @@ class Line:
     """
 
     def __init__(
-        self, evaluate: Evaluate, point: Sequence[float], direction: Mapping[int, float], start: Sequence[float]
+        self,
+        evaluate: Evaluate,
+        point: Sequence[float],
+        direction: Mapping[int, float],
+        start: Sequence[float],
+        claims: Evaluate | None = None,
     ) -> None:
         self.evaluate = evaluate
+        self.claims = claims  # all inputs to the claimed slopes of all outputs
         self.point = list(point)
         self.direction = dict(direction)
         self.start = list(start)
         self.fault = ""  # what a neighbour raised, if one did
-        self._values: dict[tuple[int, int], list[float]] = {}
+        self._values: dict[float, list[float]] = {}
         self._misplaced: dict[int, float] = {}
         self._levels: dict[tuple[int, int], Level | None] = {}
+        self._claimed: dict[tuple[int, int], list[float]] = {}
         self.at_zero = False
         self.exponent = 0  # a direction of several inputs has their scales in it
         if len(self.direction) == 1:
@@ -106,21 +117,20 @@ class Line:
             at[where] += t * by
         return at
 
-    def values(self, k: int, m: int) -> list[float]:
-        """All outputs at `t = m 2**k`; nan where the function raises what arithmetic raises outside a domain."""
-        while m % 2 == 0:
-            k, m = k + 1, m // 2
-        if (k, m) not in self._values:
+    def at(self, t: float) -> list[float]:
+        """All outputs at `t`; nan where the function raises what arithmetic raises outside a domain."""
+        if t not in self._values:
             try:
-                self._values[k, m] = self.evaluate(self.moved(m * ldexp(1.0, k)))
+                found = self.evaluate(self.moved(t))
+                self._values[t] = [nan if isinstance(y, complex) else y for y in found]  # as (-1.0) ** 0.5
             except (ArithmeticError, ValueError) as error:
                 self.fault = self.fault or f"{type(error).__name__}: {error}"
-                self._values[k, m] = [nan] * len(self.start)
-        return self._values[k, m]
+                self._values[t] = [nan] * len(self.start)
+        return self._values[t]
 
     def side(self, k: int, output: int, sign: int) -> list[float]:
         """An output at one, two and three steps to the right (sign 1) or the left (-1)."""
-        return [self.values(k, m * sign)[output] for m in (1, 2, 3)]
+        return [self.at(m * sign * ldexp(1.0, k))[output] for m in (1, 2, 3)]
 
     def level(self, k: int, output: int) -> Level | None:
         """The measurement at step `2**k`; None where a value is not finite."""
@@ -129,6 +139,20 @@ class Line:
             finite = all(map(isfinite, values))
             self._levels[k, output] = measure(k, values, self._misplacement(k)) if finite else None
         return self._levels[k, output]
+
+    def claimed_level(self, k: int, output: int) -> Level | None:
+        """The claimed slopes at the points of a stencil, measured as if they were a function; None if not finite."""
+        if self.claims is None:
+            return None
+        values = []
+        for m in range(-3, 4):
+            if (k, m) not in self._claimed:
+                try:
+                    self._claimed[k, m] = self.claims(self.moved(m * ldexp(1.0, k)))
+                except (ArithmeticError, ValueError):
+                    return None
+            values.append(self._claimed[k, m][output])
+        return measure(k, values) if all(map(isfinite, values)) else None
 
     def _misplacement(self, k: int) -> float:
         """How far, relatively, rounding moves the points of a stencil."""
@@ -147,7 +171,7 @@ class Line:
         e = self.exponent
         if self.at_zero:
             return [-10]
-        return [e - 10] if -2 <= e <= 4 else [e - 10, -10] if e > 4 else [-10, max(e - 10, FINEST)]
+        return [e - 10] if -2 <= e <= 4 or e > 40 else [e - 10, -10] if e > 4 else [-10, max(e - 10, FINEST)]
 
     def ladder(self) -> list[int]:
         """Exponents of steps from coarse to fine, near enough to each other that one of them fits any function.
@@ -175,7 +199,7 @@ class Line:
                 for where, by in self.direction.items():
                     at[where] = complex(at[where], h * by)
                 found = self.evaluate(at)[output]
-            except (TypeError, ValueError, ArithmeticError, AttributeError):
+            except Exception:  # whatever it raises, it does not take complex numbers
                 return None
             if not isinstance(found, complex) or not isfinite(found.imag):
                 return None

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from itertools import pairwise
 from math import inf, isfinite, isinf, log2, nan, ulp
 
 from .stencils import Level, Line
 
 SAFETY = 4.0  # how many times its estimate an error may be
 RESOLUTION = 1e-3  # a tolerance above this part of the derivative, or of the slopes nearby, tells too little
+ROUNDING = 2.0**-18  # a step up to this part of the value may come of rounding, to single precision for one
 STEADY = 0.05  # how far, relatively, what stays the same from step to step may vary
 
 
@@ -157,10 +159,10 @@ class _Case:
         best = self.best()
         if best is None:
             return self.special() or self.says(State.UNDECIDED, None, self.doubt(None))
-        if best.variation == 0.0:
+        if best.variation == 0.0 == self.claimed:
             sloped = [x for x in self.levels if abs(x.slope) > SAFETY * (self.error(x) + self.error(best))]
             if sloped:
-                return self.stepwise(best)
+                return self.constant_nearby(best)
         return self.compared(best)
 
     def compared(self, best: Level) -> Verdict:
@@ -169,7 +171,7 @@ class _Case:
         if by_complex:
             return by_complex
         inside = self.admits(best.slope, error)
-        nearby = max(x.variation / x.h for x in self.levels if x.k <= best.k + 8)
+        nearby = max(x.variation / x.h for x in self.levels if best.k <= x.k <= best.k + 8)
         resolved = SAFETY * error <= RESOLUTION * max(abs(best.slope), nearby) and self.usable(best)
         if inside and (resolved or (self.claimed == 0.0 and nearby == 0.0)):
             return self.says(State.AGREES, best)
@@ -177,17 +179,56 @@ class _Case:
             found = self.special()
             if found:
                 return found
-        if not inside and self.usable(best) and not self.could_hide(best):
-            return self.says(State.WRONG, best)
-        if inside and abs(self.claimed) * max(abs(self.line.extent()), best.h) <= best.grain:
+        if not inside and self.usable(best):
+            return self.outlying(best)
+        if inside and abs(self.claimed) * max(self.line.extent(), best.h) <= best.grain:
             return self.says(State.AGREES, best, "zero, as far as the function's rounding lets see")
         return self.says(State.UNDECIDED, best, self.doubt(best))
 
-    def could_hide(self, best: Level) -> bool:
-        """Whether what looks like noise, far above rounding, could be a curve too fine for floats, with this slope."""
-        finest = self.levels[-1]
-        noise = max(x.noise for x in self.levels if x.k <= best.k)
-        return noise > 16.0 * finest.grain and abs(self.claimed - best.slope) * finest.h >= 0.25 * noise
+    def outlying(self, best: Level) -> Verdict:
+        """A claim outside of the best level's tolerance, which is wrong unless the level is the one to be doubted."""
+        gap, level = self.torn(best)
+        if gap > 0.0:
+            note = f"the function jumps by {gap:.1e} between neighbouring floats near the point"
+            if self.admits(level.slope, self.error(level)):
+                rounded = gap <= ROUNDING * level.grain * 2.0**52
+                sharp = SAFETY * self.error(level) <= RESOLUTION * abs(level.slope)
+                return self.says(State.AGREES if rounded and sharp else State.UNDECIDED, level, note)
+            best = level
+        # Steps of several sizes, lest a curve finer than any of them line up with one by chance.
+        claims = [self.line.claimed_level(k, self.output) for k in (best.k, best.k - 1, best.k - 3)]
+        scatter = max((each.noise for each in claims if each), default=0.0)
+        if abs(self.claimed - best.slope) <= 8.0 * scatter:
+            note = f"the claimed derivative itself scatters by about {scatter:.1e} over the step"
+            return self.says(State.UNDECIDED, best, note)
+        return self.says(State.WRONG, best)
+
+    def torn(self, fine: Level) -> tuple[float, Level]:
+        """The size of a jump near the point that a level does not see, and the best level among those that do.
+
+        Rounding can leave a function smooth between jumps, as the teeth of a saw: the slope of a tooth means nothing.
+        Where coarser steps see more noise, bisection tells a jump between neighbouring floats from a bend.
+        """
+        for level in reversed(self.levels):
+            if level.k <= fine.k or level.noise <= max(10.0 * (fine.noise + fine.grain), 0.01 * level.variation):
+                continue
+
+            def off(step: tuple[float, float], ends: tuple[float, float]) -> float:
+                return abs(ends[1] - ends[0] - fine.slope * (step[1] - step[0]))
+
+            points = [(m * level.h, value) for m, value in zip(range(-3, 4), level.values, strict=True)]
+            pairs = [((s, t), (u, v)) for (s, u), (t, v) in pairwise(points)]
+            step, ends = max(pairs, key=lambda each: off(*each))
+            first = off(step, ends)
+            for _ in range(60):
+                middle = 0.5 * (step[0] + step[1])
+                value = self.line.at(middle)[self.output]
+                halves = [((step[0], middle), (ends[0], value)), ((middle, step[1]), (value, ends[1]))]
+                step, ends = max(halves, key=lambda each: off(*each))
+            if off(step, ends) > 0.3 * first:
+                return abs(ends[1] - ends[0]), min((x for x in self.levels if x.k >= level.k), key=self.error)
+            break
+        return 0.0, fine
 
     def doubt(self, best: Level | None) -> str:
         if not self.levels:
@@ -217,18 +258,13 @@ class _Case:
     def special(self) -> Verdict | None:
         return self.edge() or self.jump() or self.kink() or self.singular()
 
-    def stepwise(self, flat: Level) -> Verdict:
-        """Constant at fine steps, but not at coarse ones: a function of steps, or one rounded to a lower precision."""
+    def constant_nearby(self, flat: Level) -> Verdict:
+        """A claimed zero, where only coarse steps see a slope: a function of steps, or rounded to a lower precision."""
         sloped = min((x for x in self.levels if x.variation > 0.0), key=self.error)
         riser = min(abs(v - x.values[3]) for x in self.levels for v in x.values if v != x.values[3])
-        rounded = riser < 2.0**-16 * abs(flat.values[3])
+        doubtful = riser < ROUNDING * abs(flat.values[3]) and self.usable(sloped)
         note = "constant at fine steps, not at coarse ones"
-        if self.claimed == 0.0 and not (rounded and self.usable(sloped)):
-            return self.says(State.AGREES, flat, note)
-        if self.claimed != 0.0 and rounded:
-            return self.compared(sloped)
-        supported = self.claimed == 0.0 or self.admits(sloped.slope, self.error(sloped))
-        return self.says(State.UNDECIDED if supported else State.WRONG, flat, note)
+        return self.says(State.UNDECIDED if doubtful else State.AGREES, flat, note)
 
     def edge(self) -> Verdict | None:
         if not self.outside or (self.levels and min(self.outside) > self.levels[-1].k + 12):
@@ -274,8 +310,8 @@ class _Case:
 
     def steadiest(self, differ: Callable[[Level, Level], float]) -> tuple[Level, Level] | None:
         """Of two neighbouring levels, twice in a row, the ones that differ least."""
-        pairs = list(zip(self.levels, self.levels[1:], strict=False))
-        runs = [(differ(*first), differ(*second), second) for first, second in zip(pairs, pairs[1:], strict=False)]
+        pairs = list(pairwise(self.levels))
+        runs = [(differ(*first), differ(*second), second) for first, second in pairwise(pairs)]
         good = [(max(a, b), pair) for a, b, pair in runs if max(a, b) <= STEADY]
         return min(good, key=lambda each: each[0])[1] if good else None
 
@@ -299,13 +335,13 @@ class _Case:
         return self.says(State.KINK if between else State.WRONG, fine, note, error, fine.jump)
 
     def singular(self) -> Verdict | None:
-        """Slope, or the gap between the one-sided slopes, grows as a power of the step between 0 and -1."""
-        for of in (lambda x: abs(x.slope), lambda x: abs(x.jump)):
-            sizes = [(x.k, of(x)) for x in self.levels[-6:]]
+        """Slope, or the gap between the one-sided slopes, grows as a power of the shrinking step."""
+        finest = self.levels[-6:]
+        for sizes in ([(x.k, abs(x.slope)) for x in finest], [(x.k, abs(x.jump)) for x in finest]):
             if len(sizes) < 6 or not all(0.0 < size < inf for _, size in sizes):
                 continue
-            powers = [log2(b / a) / (j - k) for (j, a), (k, b) in zip(sizes, sizes[1:], strict=False)]
-            if max(powers) - min(powers) <= 0.02 and 0.02 <= min(powers) <= max(powers) <= 0.98:
+            powers = [log2(b / a) / (j - k) for (j, a), (k, b) in pairwise(sizes)]
+            if max(powers) - min(powers) <= 0.02 and min(powers) >= 0.02:
                 note = f"the slope grows as h**{-powers[-1]:.2f}"
                 return self.says(State.SINGULAR, self.levels[-1], note)
         return None

@@ -20,7 +20,7 @@ Predictions = Iterable[Any]  # of numbers, or of lists of scores, one a class
 def accuracy(predictions: Predictions, targets: Iterable[Any], threshold: float | None = None) -> float:
     """Compute the share of samples whose class was told right, from 0 to 1.
 
-    - A prediction that is a list of scores (logits or probabilities) tells the class of its largest, the first at a tie;
+    - A prediction that is a list of scores (logits, probabilities) tells the class of its largest, the first at a tie;
       its target is a class index or a one-hot list.
     - One number, with a `threshold`, tells one of two classes: above it or not; and so does its target. 0.5 serves for
       probabilities, 0.0 for logits and margins, with targets 0 and 1, or -1 and 1.
@@ -111,10 +111,10 @@ def _is_list(x: Any) -> bool:
 
 def _classes(
     name: str, predictions: Predictions, targets: Iterable[Any], threshold: float | None
-) -> list[tuple[float, float]]:
+) -> list[tuple[int, int]]:
     """The predicted class and the true one, for each sample."""
 
-    def class_of(what: str, k: int, x: Any) -> float:
+    def class_of(what: str, k: int, x: Any) -> int:
         if _is_list(x):
             scores = [_number(name, what, k, score) for score in x]
             if not scores:

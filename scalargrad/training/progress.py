@@ -50,7 +50,7 @@ class Lines(Silent):
 
     def epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
         now = time.perf_counter()
-        self.stream.write(self.text(epoch, f"{described(numbers)}  {now - self.began:.1f} s\n"))
+        self.stream.write(self.text(epoch, f"{described(numbers)}  {now - self.began:.2g} s\n"))
         self.stream.flush()
         self.began = now
 
