@@ -320,7 +320,7 @@ def test_parameters_are_found_wherever_they_are_and_once() -> None:
     odd = Odd()
     names = dict(odd.named_parameters())
     assert list(names) == [
-        "w", "table['a']", "table[3][0]", "pair.left" if False else "pair[0]", "pair[1][0]",
+        "w", "table['a']", "table[3][0]", "pair[0]", "pair[1][0]",
         "inner.neurons[0].weights[0]", "inner.neurons[0].bias",
     ]  # fmt: skip
     assert [p.data for p in odd.parameters()] == [1.0, 2.0, 3.0, 4.0, 5.0, 0.0, 0.0]

@@ -5,72 +5,21 @@ Apart from `picture.py`, because this is where `Value`s are read; what is read o
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import isfinite
-from typing import Any
 
 from ..graph import edge_product
 from ..value import NO_GRADIENT, Value
+from .formulas import formula, notations
 from .graph import EVERYTHING, HIDDEN, UNLABELLED, Graph, Selection, outer_groups
 from .picture import Edge, Node, Path, Picture
+from .style import edge_size
 from .text import clean, number, shortened
 
 NAME_LIMIT = 16  # columns of a name inside a formula
 LABEL_LIMIT = 32  # columns of a name where it stands alone
-
-# ---- texts -----------------------------------------------------------------------------------------------------------
-
-_INFIX = {"add", "sub", "mul", "div", "mod", "floordiv", "pow", "less", "chain"}
-_SUPERSCRIPTS = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-_PLACEHOLDERS = 0xF0000  # a plane of private letters: names are put in after the minus signs have been made
-
-
-def formula(operation: Any, operands: Sequence[str]) -> str:
-    """An operation on operands of these names, as one would write it.
-
-    >>> from scalargrad import primitives
-    >>> formula(primitives.mul, ["a", "b"]), formula(primitives.tanh, ["n"])
-    ('a × b', 'tanh(n)')
-    """
-    symbol, name, count = clean(operation.symbol), operation.name, len(operands)
-    if name in _INFIX and count == 2:
-        return f"{operands[0]} {symbol} {operands[1]}"
-    if count == 1 and symbol.startswith("^"):
-        return f"{operands[0]}{_raised(symbol.replace('-', '−'))}"
-    if name == "neg":
-        return f"−{operands[0]}"
-    if name == "identity":
-        return operands[0]
-    if name == "dot":
-        products = [f"{x}·{w}" for x, w in zip(operands[: count // 2], operands[count // 2 :], strict=True)]
-        return " + ".join(products if len(products) <= 2 else [products[0], "…", products[-1]])
-    shown = operands if count <= 3 else [operands[0], "…", operands[-1]]
-    return f"{symbol}({', '.join(shown)})"
-
-
-def notations(operation: Any, y: str, operands: Sequence[str]) -> tuple[str, ...]:
-    """The local gradients as text, with proper minus signs; nothing for so many operands that nobody would read it."""
-    if len(operands) > 100:
-        return ("",) * len(operands)
-    names = dict(enumerate((y, *operands), _PLACEHOLDERS))
-    texts = operation.local_notation(chr(_PLACEHOLDERS), [chr(k) for k in names][1:])
-    return tuple(_raised(clean(text.replace("-", "−"))).translate(names) for text in texts)
-
-
-def _raised(text: str) -> str:
-    """Whole exponents as superscripts; an exponent of one is left out.
-
-    >>> _raised("3·a^2"), _raised("2·a^1"), _raised("a^0.5"), _raised("a^−1")
-    ('3·a²', '2·a', 'a^0.5', 'a⁻¹')
-    """
-
-    def raised(match: re.Match[str]) -> str:
-        return "" if match[1] == "1" else match[1].translate(_SUPERSCRIPTS)
-
-    return re.sub(r"\^(−?\d+)(?![\d.e])", raised, text)
 
 
 class _Names:
@@ -151,7 +100,7 @@ class _Maker:
         order = {n.id: i for n, i in zip(nodes, self.drawn, strict=True)}
         order |= {n.id: b.members[0] for n, b in zip(blocks, self.selection.blocks, strict=True)}
         everything = sorted([*nodes, *blocks], key=lambda n: order[n.id])
-        edges = self.edges()
+        edges = tuple(self.edges())
         notes = list(self.selection.notes)
         stale = sum(n.is_stale for n in nodes)
         if stale:
@@ -162,13 +111,14 @@ class _Maker:
             name=", ".join(self.names(i, LABEL_LIMIT) for i in self.roots[:4]),
             description=self.description(),
             nodes=tuple(everything),
-            edges=tuple(edges),
+            edges=edges,
             groups=tuple(sorted(groups)),
             notes=tuple(notes),
             total=len(self.graph.values),
             labels=self.labels,
             direction=self.direction,
             is_compact=self.is_compact,
+            largest=max((edge_size(e) for e in edges), default=0.0),
         )
 
     # ---- nodes -------------------------------------------------------------------------------------------------------

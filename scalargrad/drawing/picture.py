@@ -92,6 +92,7 @@ class Picture(NamedTuple):
     labels: str
     direction: str
     is_compact: bool  # too many nodes for more than a name and two numbers
+    largest: float  # |contribution| in the picture: the widest edge's
     active: str = ""  # the edge whose turn it is, in a frame of the backward pass
 
     @property
@@ -123,7 +124,11 @@ class Picture(NamedTuple):
 
     def to_dict(self) -> dict[str, Any]:
         """The picture as dicts, lists, strings and numbers; inf and nan as the strings that `float()` reads."""
-        plain = {key: value for key, value in self._asdict().items() if key not in ("nodes", "edges", "is_compact")}
+        plain = {
+            key: value
+            for key, value in self._asdict().items()
+            if key not in ("nodes", "edges", "is_compact", "largest", "active")
+        }
         return {
             **plain,
             "groups": list(self.groups),

@@ -92,11 +92,8 @@ def edge_size(edge: Edge) -> float:
 
 def edge_widths(picture: Picture) -> dict[str, float]:
     """The width of each edge in points: by the square root of |contribution|, the largest in the picture widest."""
-    largest = max((edge_size(e) for e in picture.edges), default=0.0)
-    return {
-        e.id: 1.0 if e.to_constant or not largest else round(1.0 + 3.0 * sqrt(edge_size(e) / largest), 2)
-        for e in picture.edges
-    }
+    largest = picture.largest or 1.0
+    return {e.id: 1.0 if e.to_constant else round(1.0 + 3.0 * sqrt(edge_size(e) / largest), 2) for e in picture.edges}
 
 
 def sign_style(x: float) -> str:

@@ -256,8 +256,10 @@ class Dropout(Module):
         """Take over the generator's state."""
         try:
             version, numbers = state["random"]
+            if not all(type(x) is int and 0 <= x < 2**32 for x in numbers):
+                raise ValueError("a number out of range")
             Random().setstate((version, tuple(numbers), None))
-        except (TypeError, ValueError, KeyError, OverflowError) as error:
+        except (TypeError, ValueError, KeyError) as error:
             raise ValueError(f"Dropout: not the state of a generator of random numbers: {error!r}") from None
         self.random.setstate((version, tuple(numbers), None))
 
@@ -317,10 +319,11 @@ class MLP(Module):
 
     def __repr__(self) -> str:
         *hidden, output = [_shown(layer.activation) for layer in self.layers if isinstance(layer, Layer)]
-        same = hidden[0] if hidden and len(set(hidden)) == 1 else f"[{', '.join(hidden)}]"
+        same = hidden[0] if len(set(hidden)) == 1 else f"[{', '.join(hidden)}]"
+        activation = f", activation={same}" if hidden else ""
         drops = [layer.p for layer in self.layers if isinstance(layer, Dropout)]
         dropout = f", dropout={drops[0]!r}" if drops else ""
-        return f"MLP({self.inputs}, {self.sizes}, activation={same}, output={output}{dropout})"
+        return f"MLP({self.inputs}, {self.sizes}{activation}, output={output}{dropout})"
 
     def __call__(self, inputs: Iterable[Number]) -> Any:
         """Compute the outputs for a list of numbers or `Value`s. `ValueError` if there are not as many as declared."""

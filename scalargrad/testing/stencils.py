@@ -98,7 +98,7 @@ class Line:
         self._values: dict[float, list[float]] = {}
         self._misplaced: dict[int, float] = {}
         self._levels: dict[tuple[int, int], Level | None] = {}
-        self._claimed: dict[tuple[int, int], list[float]] = {}
+        self._claimed: dict[float, list[float]] = {}
         self.at_zero = False
         self.exponent = 0  # a direction of several inputs has their scales in it
         if len(self.direction) == 1:
@@ -140,19 +140,27 @@ class Line:
             self._levels[k, output] = measure(k, values, self._misplacement(k)) if finite else None
         return self._levels[k, output]
 
-    def claimed_level(self, k: int, output: int) -> Level | None:
-        """The claimed slopes at the points of a stencil, measured as if they were a function; None if not finite."""
+    def scatter_of_claims(self, k: int, output: int) -> float:
+        """The noise that the claimed slopes show across a stencil of step `2**k`, were they a smooth function.
+
+        From several steps, no powers of two, lest a curve finer than any of them line up with one by chance: `sin(x)`
+        is hardly other than `sin(x + 2**48)`.
+        """
         if self.claims is None:
-            return None
-        values = []
-        for m in range(-3, 4):
-            if (k, m) not in self._claimed:
-                try:
-                    self._claimed[k, m] = self.claims(self.moved(m * ldexp(1.0, k)))
-                except (ArithmeticError, ValueError):
-                    return None
-            values.append(self._claimed[k, m][output])
-        return measure(k, values) if all(map(isfinite, values)) else None
+            return 0.0
+        scatter = 0.0
+        for step in (ldexp(part, k) for part in (0.618, 0.344, 0.171, 0.0893)):
+            values = []
+            for m in range(-3, 4):
+                if m * step not in self._claimed:
+                    try:
+                        self._claimed[m * step] = self.claims(self.moved(m * step))
+                    except (ArithmeticError, ValueError):
+                        return scatter
+                values.append(self._claimed[m * step][output])
+            if all(map(isfinite, values)):
+                scatter = max(scatter, measure(k, values).noise)
+        return scatter
 
     def _misplacement(self, k: int) -> float:
         """How far, relatively, rounding moves the points of a stencil."""

@@ -195,9 +195,7 @@ class _Case:
                 sharp = SAFETY * self.error(level) <= RESOLUTION * abs(level.slope)
                 return self.says(State.AGREES if rounded and sharp else State.UNDECIDED, level, note)
             best = level
-        # Steps of several sizes, lest a curve finer than any of them line up with one by chance.
-        claims = [self.line.claimed_level(k, self.output) for k in (best.k, best.k - 1, best.k - 3)]
-        scatter = max((each.noise for each in claims if each), default=0.0)
+        scatter = self.line.scatter_of_claims(best.k, self.output)
         if abs(self.claimed - best.slope) <= 8.0 * scatter:
             note = f"the claimed derivative itself scatters by about {scatter:.1e} over the step"
             return self.says(State.UNDECIDED, best, note)

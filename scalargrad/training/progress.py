@@ -101,9 +101,13 @@ class Bar(Silent):
     def start(self, epochs: int, batches: int, done: int) -> None:
         self.epochs = epochs
         self.bar = self.tqdm(
-            total=epochs * batches, initial=done * batches, file=sys.stdout, unit="batch", dynamic_ncols=True
+            desc=f"epoch {min(done + 1, epochs)}/{epochs}",
+            total=epochs * batches,
+            initial=done * batches,
+            unit="batch",
+            file=sys.stdout,
+            dynamic_ncols=True,
         )
-        self.bar.set_description(f"epoch {min(done + 1, epochs)}/{epochs}", refresh=False)
 
     def batch(self, epoch: int, batch: int, loss: float) -> None:
         if batch == 0:

@@ -1,0 +1,172 @@
+"""A straight-line program: inputs, constants, instructions in order, outputs, and the guards under which it holds.
+
+What a trace becomes and what every backend reads. It stands apart from both: it knows neither graphs nor machines, and
+is all that a pickle of a compiled function keeps. Operands are numbers: `0, 1, ...` are the inputs and then the
+instructions, `-1, -2, ...` the constants. An operation is a row of the table, or, after `lowering.py`, the name of an
+elementary operation.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any, NamedTuple
+
+from .. import primitives as table
+from ..primitives import Primitive
+
+Operation = Any  # a Primitive, or the name of an elementary operation
+
+
+class Guard(NamedTuple):
+    """A comparison that the traced function made: `left comparison right` was `outcome`, on that line of its code."""
+
+    comparison: str  # "lt", "le", "gt", "ge", "eq", "ne"
+    left: int
+    right: int
+    outcome: bool
+    line: str
+
+
+def bits(x: float) -> bytes:
+    """A float's bits: what tells 0.0 from -0.0, and knows nan from itself."""
+    return struct.pack("<d", x)
+
+
+def _selection(u: float, d: float) -> float:
+    return u * d if u != 0.0 and d != 0.0 else 0.0
+
+
+def _same() -> Primitive:
+    return gate
+
+
+# What an operation that selects (`relu`, `where`, `max`) brings to an operand: upstream x local, and exactly nothing
+# where the operand was not selected, even if the upstream gradient is inf or nan. Its derivative is a selection again.
+gate = Primitive("gate", 2, _selection, lambda y, u, d: (d, 0.0), ("{b}", "0"), (table.REAL, table.REAL), "×")
+gate.selects = True
+gate.remake = (_same, ())
+
+
+
+@dataclass
+class Program:
+    """Instructions under construction, or finished. Equal instructions on equal operands are kept once."""
+
+    inputs: int
+    names: list[str] = field(default_factory=list)  # of the inputs
+    constants: list[float] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
+    operands: list[tuple[int, ...]] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+    guards: list[Guard] = field(default_factory=list)
+    labels: dict[int, str] = field(default_factory=dict)  # names that users gave to instructions
+
+    def __post_init__(self) -> None:
+        self._constant: dict[bytes, int] = {bits(x): ~k for k, x in enumerate(self.constants)}
+        self._known: dict[tuple[Any, ...], int] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.__post_init__()
+
+    def __len__(self) -> int:
+        return len(self.operations)
+
+    def constant(self, x: float) -> int:
+        """The number of a constant."""
+        key = bits(x)
+        found = self._constant.get(key)
+        if found is None:
+            found = self._constant[key] = ~len(self.constants)
+            self.constants.append(x)
+        return found
+
+    def emit(self, operation: Operation, operands: tuple[int, ...]) -> int:
+        """The number of that instruction's result; the instruction is added if it is new."""
+        key = (operation, operands)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self.inputs + len(self.operations)
+            self.operations.append(operation)
+            self.operands.append(operands)
+        return found
+
+    def record(self, row: Primitive, operands: tuple[int, ...]) -> int:
+        """As `emit`, of a row of the table: what is a number already, or has a shorter form of the same bits, goes."""
+        if row is table.identity:
+            return operands[0]
+        if operands and max(operands) < 0 or not operands:
+            return self.constant(row.compute(*[self.constants[~k] for k in operands]))
+        if row is table.chain:  # upstream x local, where the upstream gradient is zero: zero
+            u, d = operands
+            if (u < 0 and self.constants[~u] != 0.0) or (d < 0 and isfinite(self.constants[~d])):
+                row = table.mul
+        return self.emit(row, operands)
+
+    def live(self) -> list[bool]:
+        """For every instruction, whether an output or a guard depends on it."""
+        needed = [False] * (self.inputs + len(self.operations))
+        for k in self.roots():
+            if k >= 0:
+                needed[k] = True
+        for k in range(len(self.operations) - 1, -1, -1):
+            if needed[self.inputs + k]:
+                for p in self.operands[k]:
+                    if p >= 0:
+                        needed[p] = True
+        return needed[self.inputs :]
+
+    def roots(self) -> list[int]:
+        return [*self.outputs, *(k for guard in self.guards for k in (guard.left, guard.right))]
+
+    def without_dead(self) -> Program:
+        """The same program without instructions that nothing depends on."""
+        live = self.live()
+        if all(live):
+            return self
+        made = Program(self.inputs, self.names, self.constants)
+        number = list(range(self.inputs)) + [0] * len(live)
+        at = self.inputs
+        for k, alive in enumerate(live):
+            if alive:
+                number[self.inputs + k] = at
+                at += 1
+                made.operations.append(self.operations[k])
+                made.operands.append(tuple([number[p] if p >= 0 else p for p in self.operands[k]]))
+        keep = lambda k: number[k] if k >= 0 else k  # noqa: E731
+        made.outputs = [keep(k) for k in self.outputs]
+        made.guards = [g._replace(left=keep(g.left), right=keep(g.right)) for g in self.guards]
+        made.labels = {number[k]: text for k, text in self.labels.items() if k < self.inputs or live[k - self.inputs]}
+        return made
+
+    def run(self, xs: Sequence[float]) -> list[float] | None:
+        """Interpret: the outputs as floats, or None where a guard does not hold. What backends are tested against."""
+        values = list(map(float, xs))
+        get = lambda k: values[k] if k >= 0 else self.constants[~k]  # noqa: E731
+        for operation, operands in zip(self.operations, self.operands, strict=True):
+            values.append(operation.compute(*map(get, operands)))
+        for g in self.guards:
+            if COMPARE[g.comparison](get(g.left), get(g.right)) is not g.outcome:
+                return None
+        return [get(k) for k in self.outputs]
+
+
+COMPARE: dict[str, Callable[[float, float], bool]] = {
+    "lt": lambda a, b: a < b,
+    "le": lambda a, b: a <= b,
+    "gt": lambda a, b: a > b,
+    "ge": lambda a, b: a >= b,
+    "eq": lambda a, b: a == b,
+    "ne": lambda a, b: a != b,
+}
+
+
+def rows(program: Program) -> Iterable[Primitive]:
+    """The rows of the table that a program uses, each once."""
+    return dict.fromkeys(program.operations)
