@@ -61,6 +61,8 @@ class Program:
     lambda x, y: (a := sin(x), a * y + a)[-1]
     >>> f.arity, f(0.5, 2.0)
     (2, 1.438276615812609)
+
+    On `Value`s no arithmetic raises; on plain floats `/` and `**` raise where Python's do.
     """
 
     def __init__(self, source: str) -> None:
@@ -97,7 +99,8 @@ def assemble(inputs: int, statements: Sequence[tuple[Operation, Sequence[int]]],
     for number, (operation, operands) in enumerate(statements):
         chosen = []
         for operand in operands[: operation.operands]:
-            if operand % 7 == 0 and operand:
+            depends = any(name in names for name in chosen)  # on an input: constants alone would be Python's to compute
+            if operand % 7 == 0 and operand and (depends or len(chosen) + 1 < operation.operands):
                 constant = constants[operand // 7 % len(constants)]
                 chosen.append(f"({constant!r})" if str(constant)[0] == "-" else repr(constant))
             elif operand % 2:

@@ -187,6 +187,9 @@ class _Case:
 
     def outlying(self, best: Level) -> Verdict:
         """A claim outside of the best level's tolerance, which is wrong unless the level is the one to be doubted."""
+        jump = self.jump()  # at the point itself, which coarse steps may take for a slope
+        if jump:
+            return jump
         gap, level = self.torn(best)
         if gap > 0.0:
             note = f"the function jumps by {gap:.1e} between neighbouring floats near the point"

@@ -1,0 +1,97 @@
+"""Elementary operations: what C, LLVM and every processor have, and how Python computes each to the same bits.
+
+Backends that make machine code know these alone. They stand apart from the table of primitives, whose rows are lowered to
+them, because here an operation is one instruction or one function of the C library, with no derivative.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from math import copysign, isnan
+from typing import Any
+
+from .. import ieee
+
+
+def fmod(a: float, b: float) -> float:
+    try:
+        return math.fmod(a, b)
+    except ValueError:  # an infinite a, or b = 0
+        return math.nan
+
+
+def erfc(x: float) -> float:
+    """The C library's: `ieee.erfc` corrects it."""
+    return math.erfc(x)
+
+
+def erfc_fraction(x: float) -> float:
+    """The continued fraction in `ieee.erfc`, for 0.46875 <= x < 27.5: the one loop whose length depends on a number."""
+    terms = int(12.0 + 200.0 / (x * x))
+    tail = math.sqrt(0.25 * x * x + 0.5 * terms) - 0.5 * x
+    for k in range(terms, 0, -1):
+        tail = 0.5 * k / (x + tail)
+    return tail
+
+
+# Functions of the C library, under its names, with Python's way to them.
+LIBRARY: dict[str, Callable[..., float]] = {
+    "exp": ieee.exp,
+    "expm1": ieee.expm1,
+    "exp2": ieee.exp2,
+    "log": ieee.log,
+    "log1p": ieee.log1p,
+    "log2": ieee.log2,
+    "log10": ieee.log10,
+    "cbrt": math.cbrt,
+    "sin": ieee.sin,
+    "cos": ieee.cos,
+    "tan": ieee.tan,
+    "asin": ieee.asin,
+    "acos": ieee.acos,
+    "atan": math.atan,
+    "sinh": ieee.sinh,
+    "cosh": ieee.cosh,
+    "tanh": math.tanh,
+    "asinh": math.asinh,
+    "acosh": ieee.acosh,
+    "atanh": ieee.atanh,
+    "erf": math.erf,
+    "erfc": erfc,
+    "pow": ieee.pow,
+    "fmod": fmod,
+    "atan2": math.atan2,
+    "hypot": ieee.hypot,
+}
+BINARY_LIBRARY = {"pow", "fmod", "atan2", "hypot"}
+SINGLE: dict[str, Callable[..., float]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": ieee.div,
+    "neg": lambda a: -a,
+    "abs": math.fabs,
+    "sqrt": ieee.sqrt,
+    "floor": ieee.floor,
+    "ceil": ieee.ceil,
+    "rint": ieee.round_half_even,
+    "copysign": copysign,
+    "erfc_fraction": erfc_fraction,
+}
+CONDITIONS: dict[str, Callable[..., bool]] = {
+    "lt": lambda a, b: a < b,
+    "le": lambda a, b: a <= b,
+    "eq": lambda a, b: a == b,
+    "ne": lambda a, b: a != b,
+    "unordered": lambda a, b: isnan(a) or isnan(b),
+    "and": lambda a, b: a and b,
+    "or": lambda a, b: a or b,
+    "not": lambda a: not a,
+}
+EVALUATE: dict[str, Callable[..., Any]] = {
+    **LIBRARY,
+    **SINGLE,
+    **CONDITIONS,
+    "select": lambda c, a, b: a if c else b,
+}

@@ -1,0 +1,422 @@
+"""Rows of the table as elementary operations, found by running a row's own function on symbols.
+
+A row's value is written once, in Python, in the table. Run on symbols instead of floats, that function leaves its
+arithmetic behind as instructions; where it branches, it is run once for each way, and the results are joined by
+selections. So eager and compiled code cannot differ: there is one definition. This stands apart from `lowering.py`, which
+does it for whole programs, because it deals with Python functions and not with programs.
+
+Functions of this package see symbols through copies of themselves, in whose globals `math`, the builtins and each other
+are replaced by what works on symbols.
+"""
+
+from __future__ import annotations
+
+import builtins
+import math
+import operator
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from math import inf, nan
+from types import BuiltinFunctionType, CellType, FunctionType, ModuleType, SimpleNamespace
+from typing import Any
+
+from .. import ieee
+from .elementary import BINARY_LIBRARY, EVALUATE, LIBRARY
+from .program import Program
+
+MOST_PATHS = 64
+
+
+class NotSymbolic(Exception):
+    """A function that does not run on symbols: it converts them, or branches too often."""
+
+
+class Symbol:
+    """A float that is not known yet: the result of an instruction."""
+
+    __slots__ = ("k", "program")
+
+    def __init__(self, program: Program, k: int) -> None:
+        self.program = program
+        self.k = k
+
+    def __neg__(self) -> Any:
+        return op("neg", self)
+
+    def __abs__(self) -> Any:
+        return op("abs", self)
+
+    def __bool__(self) -> bool:
+        return bool(op("ne", self, 0.0))
+
+    def __float__(self) -> float:
+        raise NotSymbolic
+
+    __int__ = __index__ = __float__  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Condition:
+    """A truth value that is not known yet. `bool()` takes one of both ways, and `joined` sees to the other."""
+
+    __slots__ = ("k", "program")
+
+    def __init__(self, program: Program, k: int) -> None:
+        self.program = program
+        self.k = k
+
+    def __bool__(self) -> bool:
+        return _paths[-1].decide(self)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class _Path:
+    def __init__(self, prefix: Sequence[bool]) -> None:
+        self.prefix = prefix
+        self.taken: list[tuple[Condition, bool]] = []
+        self.known: dict[int, bool] = {}
+
+    def decide(self, condition: Condition) -> bool:
+        for path in _paths:
+            if condition.k in path.known:
+                return path.known[condition.k]
+        way = self.prefix[len(self.taken)] if len(self.taken) < len(self.prefix) else True
+        self.taken.append((condition, way))
+        self.known[condition.k] = way
+        return way
+
+
+_paths: list[_Path] = []  # of the functions that are being run, the innermost last
+
+
+def joined(function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
+    """What a function returns on symbols: every way through it, joined by selections."""
+    count = 0
+
+    def explore(prefix: list[bool]) -> Any:
+        nonlocal count
+        count += 1
+        if count > MOST_PATHS:
+            raise NotSymbolic
+        path = _Path(prefix)
+        _paths.append(path)
+        try:
+            result = function(*arguments)
+        finally:
+            _paths.pop()
+        for k in range(len(path.taken) - 1, len(prefix) - 1, -1):
+            other = explore([*(way for _, way in path.taken[:k]), False])
+            result = select(path.taken[k][0], result, other)
+        return result
+
+    return explore([])
+
+
+def select(condition: Any, a: Any, b: Any) -> Any:
+    """`a` where the condition holds, else `b`; of tuples and lists, by place."""
+    if isinstance(condition, bool):
+        return a if condition else b
+    if isinstance(a, tuple | list):
+        return type(a)(select(condition, x, y) for x, y in zip(a, b, strict=True))
+    if isinstance(a, bool | Condition) or isinstance(b, bool | Condition):
+        return (condition & a) | (_not(condition) & b)
+    return op("select", condition, a, b)
+
+
+def _operand(program: Program, x: Any) -> int:
+    if isinstance(x, Symbol | Condition):
+        return x.k
+    return program.constant(float(x))
+
+
+def op(name: str, *operands: Any) -> Any:
+    """One elementary operation on symbols, conditions and floats."""
+    program = next((x.program for x in operands if isinstance(x, Symbol | Condition)), None)
+    if program is None:
+        return EVALUATE[name](*operands)
+    if name == "select":
+        condition, a, b = operands
+        i, j = _operand(program, a), _operand(program, b)
+        if i == j:
+            return a
+        return Symbol(program, program.emit("select", (condition.k, i, j)))
+    k = program.emit(name, tuple([_operand(program, x) for x in operands]))
+    return (Condition if name in ("lt", "le", "eq", "ne", "unordered", "and", "or", "not") else Symbol)(program, k)
+
+
+def _not(c: Any) -> Any:
+    return not c if isinstance(c, bool) else op("not", c)
+
+
+def _both(name: str, empty: bool) -> Callable[[Any, Any], Any]:
+    def method(a: Any, b: Any) -> Any:
+        for x, y in ((a, b), (b, a)):
+            if isinstance(x, bool):
+                return y if x is empty else x
+        return op(name, a, b)
+
+    return method
+
+
+_and, _or = _both("and", True), _both("or", False)
+Condition.__and__ = Condition.__rand__ = _and  # type: ignore[attr-defined]
+Condition.__or__ = Condition.__ror__ = _or  # type: ignore[attr-defined]
+
+
+def _make_operators() -> None:
+    for title, name in (("add", "add"), ("sub", "sub"), ("mul", "mul"), ("truediv", "div")):
+        setattr(Symbol, f"__{title}__", lambda a, b, name=name: op(name, a, b))
+        setattr(Symbol, f"__r{title}__", lambda a, b, name=name: op(name, b, a))
+    for title, name, swap in (
+        ("lt", "lt", False), ("le", "le", False), ("gt", "lt", True), ("ge", "le", True), ("eq", "eq", False),
+        ("ne", "ne", False),
+    ):  # fmt: skip
+        setattr(Symbol, f"__{title}__", lambda a, b, n=name, s=swap: op(n, b, a) if s else op(n, a, b))
+    Symbol.__mod__ = _mod  # type: ignore[attr-defined]
+    Symbol.__floordiv__ = _floordiv  # type: ignore[attr-defined]
+
+
+# ---- what takes the place of functions that do not run on symbols ----------------------------------------------------
+
+
+def _mod(a: Any, b: Any) -> Any:
+    """Python's `%`, as CPython computes it from C's `fmod`; nan for b = 0."""
+    r = op("fmod", a, b)
+    other_sign = select(op("lt", b, 0.0), op("le", 0.0, r), op("lt", r, 0.0))
+    m = select(op("ne", r, 0.0), select(other_sign, r + b, r), op("copysign", 0.0, b))
+    return select(op("ne", b, 0.0), m, nan)
+
+
+def _floordiv(a: Any, b: Any) -> Any:
+    """Python's `//`, as CPython computes it; `a / b` for b = 0."""
+    r = op("fmod", a, b)
+    other_sign = select(op("lt", b, 0.0), op("le", 0.0, r), op("lt", r, 0.0)) & op("ne", r, 0.0)
+    quotient = op("div", op("sub", a, r), b)
+    quotient = select(other_sign, quotient - 1.0, quotient)
+    whole = op("floor", quotient)
+    whole = select(op("lt", 0.5, quotient - whole), whole + 1.0, whole)
+    ratio = op("div", a, b)
+    found = select(op("ne", quotient, 0.0), whole, op("copysign", 0.0, ratio))
+    return select(op("ne", b, 0.0), found, ratio)
+
+
+def _isnan(x: Any) -> Any:
+    return op("unordered", x, x) if isinstance(x, Symbol) else math.isnan(x)
+
+
+def _isinf(x: Any) -> Any:
+    return op("eq", op("abs", x), inf)
+
+
+def _extremum(better: Callable[[Any, Any], Any], builtin: Callable[..., Any]) -> Callable[..., Any]:
+    def method(*xs: Any) -> Any:
+        first, *rest = xs if len(xs) > 1 else xs[0]
+        for x in rest:
+            first = select(better(x, first), x, first)
+        return first
+
+    return method
+
+
+def _any(conditions: Iterable[Any]) -> Any:
+    found: Any = False
+    for each in conditions:
+        found = _or(found, each)
+    return found
+
+
+def _float(x: Any) -> Any:
+    return x if isinstance(x, Symbol) else float(x)
+
+
+def _erfc(x: Any) -> Any:
+    """`ieee.erfc`, whose loop is one operation here."""
+    there = (0.46875 <= x) & (x < 27.5)
+    x = select(there, x, 1.0) if not isinstance(there, bool) else x
+    tail = op("erfc_fraction", x)
+    two_sum, two_product = _seen(ieee.two_sum), _seen(ieee.two_product)
+    denominator, denominator_low = two_sum(x, tail)
+    high, low = _seen(ieee._exp_of_minus_square)(x)
+    numerator, numerator_low = two_product(high, 0.5641895835477563)
+    numerator_low += high * 7.66772980658294e-18 + low * 0.5641895835477563
+    quotient = numerator / denominator
+    product, product_low = two_product(quotient, denominator)
+    rest = (numerator - product) - product_low + numerator_low - quotient * denominator_low
+    return quotient + rest / denominator
+
+
+def _whole_erfc(x: Any) -> Any:
+    beyond = select(_isnan(x), nan, select(x < 27.5, _erfc(x), 0.0))
+    return select(x < 0.0, op("erfc", x), select(x < 0.46875, 1.0 - op("erf", x), beyond))
+
+
+def _shifted_exponentials(xs: Sequence[Any], top: Any, skipped: Sequence[Any] = ()) -> tuple[list[Any], Any, Any]:
+    """`ieee._shifted_exponentials`, of all but the skipped."""
+    two_sum = _seen(ieee.two_sum)
+    exponentials: list[Any] = []
+    s: Any = 0.0
+    low: Any = 0.0
+    for k, x in enumerate(xs):
+        d, error = two_sum(x, -top)
+        e = op("exp", d)
+        e = select(op("ne", e, 0.0), e + e * error, e)
+        exponentials.append(e)
+        t, error = two_sum(s, e)
+        skip = skipped[k] if skipped else False
+        s, low = select(skip, s, t), select(skip, low, low + error)
+    return exponentials, s, low
+
+
+def _first(xs: Sequence[Any], top: Any) -> list[Any]:
+    """For each operand, whether it is the first that equals `top`."""
+    found: Any = False
+    first: list[Any] = []
+    for x in xs:
+        same = op("eq", x, top)
+        first.append(_and(same, _not(found)))
+        found = _or(found, same)
+    return first
+
+
+def _count(xs: Sequence[Any], top: Any) -> Any:
+    s: Any = 0.0
+    for x in xs:
+        s = s + select(op("eq", x, top), 1.0, 0.0)
+    return s
+
+
+def _logsumexp(*xs: Any) -> Any:
+    if not xs:
+        return -inf
+    top = _seen(ieee.maximum)(*xs)
+    _, s, low = _shifted_exponentials(xs, top, _first(xs, top))
+    finite = op("lt", op("abs", top), inf)
+    return select(finite, top + op("log1p", s + low), top)
+
+
+def _softmax(*xs: Any) -> tuple[Any, ...]:
+    top = _seen(ieee.maximum)(*xs)
+    exponentials, s, low = _shifted_exponentials(xs, top)
+    s = s + low
+    share = 1.0 / _count(xs, inf)
+    made: list[Any] = []
+    for x, e in zip(xs, exponentials, strict=True):
+        at_inf = select(op("eq", x, inf), share, 0.0)
+        y = select(op("eq", top, inf), at_inf, select(op("eq", top, -inf), 0.0, e / s))
+        made.append(select(_isnan(top), nan, y))
+    return tuple(made)
+
+
+_REPLACED: dict[Any, Callable[..., Any]] = {
+    **{function: (lambda *xs, name=name: op(name, *xs)) for name, function in LIBRARY.items()},
+    ieee.div: lambda a, b: op("div", a, b),
+    ieee.sqrt: lambda x: op("sqrt", x),
+    ieee.floor: lambda x: op("floor", x),
+    ieee.ceil: lambda x: op("ceil", x),
+    ieee.round_half_even: lambda x: op("rint", x),
+    ieee.mod: _mod,
+    ieee.floordiv: _floordiv,
+    ieee.erfc: _whole_erfc,
+    ieee.count_of_ties: lambda y, *xs: _count(xs, y),
+    ieee._shifted_exponentials: _shifted_exponentials,
+    ieee.logsumexp: _logsumexp,
+    ieee.softmax: _softmax,
+    ieee.tanh: lambda x: op("tanh", x),
+    math.fabs: lambda x: op("abs", x),
+    math.copysign: lambda a, b: op("copysign", a, b),
+    math.isnan: _isnan,
+    math.isinf: _isinf,
+    math.sqrt: lambda x: op("sqrt", x),
+    operator.neg: operator.neg,
+}
+for _name in LIBRARY:
+    if hasattr(math, _name):
+        _REPLACED[getattr(math, _name)] = _REPLACED[LIBRARY[_name]]
+_BUILTINS = {
+    **vars(builtins),
+    "max": _extremum(operator.gt, max),
+    "min": _extremum(operator.lt, min),
+    "any": _any,
+    "float": _float,
+}
+_MATH = SimpleNamespace(
+    **{name: _REPLACED.get(each, each) if callable(each) else each for name, each in vars(math).items()}
+)
+_globals: dict[str, dict[str, Any]] = {}
+_copies: dict[Any, Callable[..., Any]] = {}
+_PACKAGE = __name__.partition(".")[0]
+
+
+class _Module:
+    """A module of this package, as the copies of functions see it."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self.module = module
+
+    def __getattr__(self, name: str) -> Any:
+        return _seen(getattr(self.module, name))
+
+
+class _Globals(dict[str, Any]):
+    pass
+
+
+def _in_package(x: Any) -> bool:
+    return isinstance(getattr(x, "__module__", None), str) and x.__module__.partition(".")[0] == _PACKAGE
+
+
+def _seen(x: Any) -> Any:
+    """A global, as the copies of functions see it."""
+    if x is math:
+        return _MATH
+    if isinstance(x, ModuleType):
+        return _Module(x) if x.__name__.partition(".")[0] == _PACKAGE else x
+    if isinstance(x, FunctionType | BuiltinFunctionType):
+        if x in _REPLACED:
+            return _REPLACED[x]
+        if isinstance(x, FunctionType) and _in_package(x):
+            return _copy(x)
+    return x
+
+
+def _copy(function: FunctionType) -> Callable[..., Any]:
+    found = _copies.get(function)
+    if found is not None:
+        return found
+    made: list[FunctionType] = []
+
+    def run(*arguments: Any) -> Any:
+        if not made:
+            name = function.__module__
+            scope = _globals.get(name)
+            if scope is None:
+                scope = _globals[name] = {"__builtins__": _BUILTINS, "__name__": name}
+                for key, each in vars(sys.modules[name]).items():
+                    if not key.startswith("__"):
+                        scope[key] = _seen(each)
+            cells = tuple(CellType(_seen(cell.cell_contents)) for cell in function.__closure__ or ())
+            made.append(FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells))
+        return joined(made[0], arguments)
+
+    if function.__closure__ is None:
+        _copies[function] = run
+    return run
+
+
+_make_operators()
+
+
+def body(compute: Callable[..., Any], count: int) -> Program | None:
+    """A function of `count` floats as a program of elementary operations; None for one that does not run on symbols."""
+    program = Program(count)
+    seen = _seen(compute)
+    if seen is compute and compute not in _REPLACED:
+        if compute not in (operator.add, operator.sub, operator.mul, operator.abs):
+            return None
+    try:
+        y = seen(*[Symbol(program, k) for k in range(count)])
+        program.outputs = [_operand(program, y)]
+    except NotSymbolic:
+        return None
+    return program.without_dead()
