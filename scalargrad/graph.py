@@ -56,7 +56,7 @@ def _order_unseen(roots: Iterable[Node], seen: set[Node]) -> list[Node]:
         else:
             push(node)
             push(None)
-            stack.extend(reversed(b))
+            stack.extend([p for p in reversed(b) if p not in seen])
     order.reverse()
     return order
 

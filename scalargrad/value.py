@@ -309,7 +309,9 @@ class Value:
         if len(operands) == 1 and operation.arity == 1 and isinstance(operands[0], Value):
             return _unary(operation, operands[0])
         name = operation.name
-        given = tuple([x if isinstance(x, Value) else constant(as_float(x, name)) for x in operands])
+        given = tuple(operands)
+        if set(map(type, given)) != _VALUES:
+            given = tuple([x if isinstance(x, Value) else constant(as_float(x, name)) for x in given])
         if operation.arity is not None and len(given) != operation.arity:
             raise TypeError(f"{name}: takes {operation.arity} operand(s), got {len(given)}")
         v = _new(Value)
@@ -376,6 +378,9 @@ def constant(x: float) -> Value:
     v.operation = CONSTANT
     v._a = v._b = None
     return v
+
+
+_VALUES = {Value}
 
 
 def _state(node: Value) -> tuple[float, float | None, str, str]:

@@ -356,6 +356,25 @@ def test_a_jacobian_runs_its_function_once() -> None:
     assert len(runs) == 1
 
 
+def test_a_jacobian_takes_the_mode_with_fewer_passes() -> None:
+    calls = []
+
+    @sg.primitive(lambda y, a: (calls.append(1), 2.0)[1])
+    def double(a: float) -> float:
+        return 2.0 * a
+
+    def passes(n: int, m: int) -> int:
+        def f(x: Any) -> Any:
+            h = double(sg.sum(x))
+            return [h * float(k) for k in range(1, m + 1)]
+
+        calls.clear()
+        assert jacobian(f)([1.0] * n) == [[2.0 * k] * n for k in range(1, m + 1)]
+        return len(calls)
+
+    assert (passes(1, 7), passes(7, 1), passes(2, 5), passes(5, 2), passes(3, 3)) == (1, 1, 2, 2, 3)
+
+
 def test_a_pulled_back_cotangent_does_not_run_the_function_again_and_leaves_nothing() -> None:
     runs = []
 

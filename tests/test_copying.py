@@ -46,7 +46,8 @@ def square_times(a: float, b: float) -> float:
 
 def a_graph() -> tuple[Value, Value, Value]:
     x, w = Value(0.5, label="x"), Value(-2.0, label="w")
-    h = sg.tanh(x * w + 1.0)
+    with sg.group("layer/neuron"):
+        h = sg.tanh(x * w + 1.0)
     h.label = "h"
     y = square_times(h, x) + h**3 + h ** Value(2.0) + sg.logsumexp([h, x, h]) + sg.where(h > 0, h, x)
     return x, w, y
@@ -63,7 +64,7 @@ def assert_same_graph(y: Value, z: Value) -> None:
     for a, b in zip(one, other, strict=True):
         assert a is not b
         assert equal(a.data, b.data)
-        assert a.label == b.label
+        assert (a.label, a.group) == (b.label, b.group)
         assert a.operation.name == b.operation.name
         assert [place[p] for p in a.parents] == [twin[p] for p in b.parents]
         assert (a.grad is NO_GRADIENT) == (b.grad is NO_GRADIENT)

@@ -17,7 +17,7 @@ from math import inf, isfinite, isnan, nan
 from typing import Any
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import scalargrad as sg
@@ -184,6 +184,7 @@ def test_an_error_in_a_rule_leaves_every_gradient_as_it_was() -> None:
         (lambda x: sg.where(0.0, sg.log(x), 2.0), -1.0),
         (lambda x: sg.relu(-1.0 - sg.sqrt(x)), 0.0),
         (lambda x: sg.sign(x) * 3.0 + sg.floor(x) * inf, 0.5),
+        (lambda x: (lambda h: h - h)(sg.sqrt(x)), 0.0),  # the contributions cancel
     ],
 )
 def test_a_zero_upstream_gradient_contributes_zero_whatever_the_local_one_is(
@@ -273,6 +274,31 @@ def test_gradients_as_a_graph_have_the_same_bits_up_to_the_sign_of_zero(program:
             assert type(a.grad) is float
             assert isinstance(b.grad, Value)
             assert equal(a.grad, b.grad.data), (a, b)
+
+
+@given(programs(SMOOTH, KINKED, AWKWARD, numbers=any_float), st.data())
+def test_tangents_as_a_graph_have_the_same_bits_up_to_the_sign_of_zero(program: Program, data: st.DataObject) -> None:
+    n = len(program.inputs)
+    v = data.draw(st.lists(any_float, min_size=n, max_size=n))
+    y, dy = jvp(program, (list(program.inputs),), (v,))
+    z, dz = jvp(program, (program.leaves(),), (v,))
+    assert equal(y, getattr(z, "data", z))
+    assert equal(dy, getattr(dz, "data", dz))
+
+
+@pytest.mark.parametrize("name", sorted(table.TABLE))
+@settings(max_examples=30)
+@given(st.data())
+def test_every_row_has_the_same_bits_in_both_kinds_of_pass(name: str, data: st.DataObject) -> None:
+    operation = table.TABLE[name]
+    count = data.draw(st.integers(1, 4)) * 2 if operation.arity is None else operation.arity
+    at = data.draw(st.lists(any_float, min_size=count, max_size=count))
+    seed = data.draw(any_float)
+    one, other = [Value(x) for x in at], [Value(x) for x in at]
+    operation(*one).backward(seed)
+    operation(*other).backward(seed, create_graph=True)
+    for a, b in zip(one, other, strict=True):
+        assert equal(a.grad, b.grad.data), (at, seed)
 
 
 @given(programs(SMOOTH, KINKED, AWKWARD, numbers=any_float))
@@ -489,6 +515,14 @@ def test_topological_order_has_each_node_once_and_before_its_operands() -> None:
     assert len(order) == len(at) == len(recorded(y))
     assert all(at[node] < at[p] for node in order for p in node.parents)
     assert order[0] is y
+
+
+def test_topological_order_is_that_of_the_operands_however_many_there_are() -> None:
+    for f in (lambda a, b: a + b, lambda a, b: table.sum(a, b, a * 1.0), lambda a, b: sg.where(a, b, 0.0)):
+        for first, second in ("pq", "qp"):
+            leaves = {name: Value(1.0, label=name) for name in "pq"}
+            order = topological_order((f(leaves[first], leaves[second]),))
+            assert [node.label for node in order if node.is_leaf] == [second, first]
 
 
 @given(programs(SMOOTH, KINKED))

@@ -270,6 +270,50 @@ def test_a_mode_left_in_another_context_than_it_was_entered_in() -> None:
     assert recording()
 
 
+# ---- group -----------------------------------------------------------------------------------------------------------
+
+
+def test_groups_name_what_is_made_inside() -> None:
+    x = Value(1.0)
+    with sg.group("layer1"):
+        w = Value(2.0)
+        y = x * w
+        with sg.group("neuron0"):
+            z = y + 1.0
+        after = -z
+    outside = after * 2.0
+    assert [v.group for v in (x, w, y, z, after, outside)] == ["", "layer1", "layer1", "layer1/neuron0", "layer1", ""]
+    assert (z.data, after.data, outside.data) == (3.0, -3.0, -6.0)
+    outside.backward()
+    assert (x.grad, w.grad) == (-4.0, -2.0)
+
+
+def test_groups_nest_with_other_modes_and_end_with_an_exception() -> None:
+    with sg.group("a"):
+        with no_grad():
+            assert not recording()
+            assert (Value(1.0) * 2.0).is_constant
+        with pytest.raises(KeyError), sg.group("b"):
+            raise KeyError
+        assert (Value(1.0) * 2.0).group == "a"
+    assert (Value(1.0) * 2.0).group == ""
+
+
+def test_a_group_is_of_one_thread() -> None:
+    seen: list[str] = []
+    with sg.group("mine"):
+        thread = threading.Thread(target=lambda: seen.append((Value(1.0) * 2.0).group))
+        thread.start()
+        thread.join()
+    assert seen == [""]
+
+
+@pytest.mark.parametrize("wrong", ["", "/", None, 3])
+def test_a_group_needs_a_name(wrong: Any) -> None:
+    with pytest.raises(TypeError, match="group: expected a name"):
+        sg.group(wrong)
+
+
 # ---- threads and tasks -----------------------------------------------------------------------------------------------
 
 
@@ -493,6 +537,13 @@ def test_a_seed_that_is_not_finite_is_no_anomaly() -> None:
     with detect_anomaly():
         (x * 3.0).backward(seed=inf)
     assert x.grad == inf
+
+
+def test_what_an_infinite_operand_brings_is_no_anomaly() -> None:
+    x, w = Value(inf), Value(2.0)
+    with detect_anomaly():
+        (x * w * 3.0).backward()
+    assert (x.grad, w.grad) == (6.0, inf)
 
 
 def test_derivatives_of_functions_are_checked() -> None:

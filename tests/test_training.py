@@ -217,6 +217,7 @@ def test_a_gradient_that_is_not_finite_is_told_with_its_epoch_and_batch() -> Non
         ({"schedule_by": "batch"}, ValueError, "schedule_by must be"),
         ({"resume": True}, ValueError, "needs the checkpoint"),
         ({"checkpoint_every": 0}, ValueError, "checkpoint_every must be"),
+        ({"metrics": {"loss": r2_score}}, ValueError, "a metric cannot be called 'loss'"),
         ({"progress": 2}, TypeError, "expected True or False, got 2"),
         ({"validation": [[1.0]]}, TypeError, "validation must be a Dataset, or a pair"),
         ({"validation": ([[1.0]], [])}, ValueError, "1 inputs but 0 targets"),

@@ -21,9 +21,8 @@ def fmod(a: float, b: float) -> float:
         return math.nan
 
 
-def erfc(x: float) -> float:
-    """The C library's: `ieee.erfc` corrects it."""
-    return math.erfc(x)
+def acosh(x: float) -> float:
+    return math.acosh(x) if x >= 1.0 else math.nan
 
 
 def erfc_fraction(x: float) -> float:
@@ -35,7 +34,8 @@ def erfc_fraction(x: float) -> float:
     return tail
 
 
-# Functions of the C library, under its names, with Python's way to them.
+# Functions of the C library, under its names, with Python's way to them. Those of `ieee` here only take care of what
+# Python's would raise.
 LIBRARY: dict[str, Callable[..., float]] = {
     "exp": ieee.exp,
     "expm1": ieee.expm1,
@@ -55,10 +55,10 @@ LIBRARY: dict[str, Callable[..., float]] = {
     "cosh": ieee.cosh,
     "tanh": math.tanh,
     "asinh": math.asinh,
-    "acosh": ieee.acosh,
+    "acosh": acosh,
     "atanh": ieee.atanh,
     "erf": math.erf,
-    "erfc": erfc,
+    "erfc": math.erfc,
     "pow": ieee.pow,
     "fmod": fmod,
     "atan2": math.atan2,

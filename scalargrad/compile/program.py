@@ -157,6 +157,53 @@ class Program:
         return [get(k) for k in self.outputs]
 
 
+# Rows of which nan comes out wherever nan goes in.
+_TRANSPARENT = {
+    getattr(table, name)
+    for name in (
+        "add sub mul div neg abs exp expm1 exp2 log log1p log2 log10 log_slope sqrt cbrt sin cos tan asin acos atan sinh "
+        "cosh tanh asinh acosh atanh sigmoid softplus relu erf erfc tanh_slope sigmoid_slope sum mean dot prod max min"
+    ).split()
+}
+
+
+def without_selections(program: Program) -> Program | None:
+    """The same program with plain products in the chain rule; None where that could go unnoticed.
+
+    The products differ from the chain rule's where an upstream gradient is zero and a local one inf or nan (or the
+    other way round, in operations that select), and there they are nan. If every one of them reaches an output through
+    operations that pass nan on, then outputs without nan show that there was none: they are right to the last bit, save
+    for the sign of a zero inside. Outputs with nan tell the caller to ask the program itself.
+    """
+    first, count = program.inputs, len(program)
+    products = [row is table.chain or row is gate for row in program.operations]
+    shows = [False] * (first + count)  # nan here is nan in an output
+    for k in program.outputs:
+        if k >= 0:
+            shows[k] = True
+    for k in range(count - 1, -1, -1):
+        if shows[first + k] and (products[k] or program.operations[k] in _TRANSPARENT):
+            for p in program.operands[k]:
+                if p >= 0:
+                    shows[p] = True
+    tainted = [False] * (first + count)
+    for k, operands in enumerate(program.operands):
+        tainted[first + k] = products[k] or any(p >= 0 and tainted[p] for p in operands)
+    if not any(products) or any(each and not shows[first + k] for k, each in enumerate(products)):
+        return None
+    if any(k >= 0 and tainted[k] for g in program.guards for k in (g.left, g.right)):
+        return None
+    made = Program(first, program.names, list(program.constants))
+    number = list(range(first))
+    get = lambda k: number[k] if k >= 0 else k  # noqa: E731
+    for row, product, operands in zip(program.operations, products, program.operands, strict=True):
+        number.append(made.emit(table.mul if product else row, tuple(map(get, operands))))
+    made.outputs = [get(k) for k in program.outputs]
+    made.guards = [g._replace(left=get(g.left), right=get(g.right)) for g in program.guards]
+    made.labels = {number[k]: text for k, text in program.labels.items()}
+    return made
+
+
 COMPARE: dict[str, Callable[[float, float], bool]] = {
     "lt": lambda a, b: a < b,
     "le": lambda a, b: a <= b,

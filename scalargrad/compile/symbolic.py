@@ -20,7 +20,7 @@ from math import inf, nan
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
-from .. import ieee
+from .. import activation_kernels, ieee
 from .elementary import BINARY_LIBRARY, EVALUATE, LIBRARY
 from .program import Program
 
@@ -90,6 +90,9 @@ class _Path:
 _paths: list[_Path] = []  # of the functions that are being run, the innermost last
 
 
+_IMPOSSIBLE: Any = object()
+
+
 def joined(function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
     """What a function returns on symbols: every way through it, joined by selections."""
     count = 0
@@ -103,6 +106,8 @@ def joined(function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
         _paths.append(path)
         try:
             result = function(*arguments)
+        except (ValueError, ZeroDivisionError):  # rows raise on no float, so no float takes this way
+            result = _IMPOSSIBLE
         finally:
             _paths.pop()
         for k in range(len(path.taken) - 1, len(prefix) - 1, -1):
@@ -115,6 +120,8 @@ def joined(function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
 
 def select(condition: Any, a: Any, b: Any) -> Any:
     """`a` where the condition holds, else `b`; of tuples and lists, by place."""
+    if a is _IMPOSSIBLE or b is _IMPOSSIBLE:
+        return b if a is _IMPOSSIBLE else a
     if isinstance(condition, bool):
         return a if condition else b
     if isinstance(a, tuple | list):
@@ -308,6 +315,27 @@ def _softmax(*xs: Any) -> tuple[Any, ...]:
     return tuple(made)
 
 
+def _sigmoid(x: Any) -> Any:
+    """`ieee.sigmoid`, whose two ways take the same exponential."""
+    e = op("exp", -op("abs", x))
+    d = 1.0 + e
+    return select(op("le", 0.0, x), 1.0 / d, e / d)
+
+
+def _log_softmax(xs: Sequence[Any]) -> list[Any]:
+    """`activation_kernels.log_softmax`."""
+    top = _seen(ieee.maximum)(*xs)
+    _, s, low = _shifted_exponentials(xs, top, _first(xs, top))
+    rest, share = op("log1p", s + low), -op("log", _count(xs, inf))
+    found: list[Any] = []
+    for x in xs:
+        d, error = _seen(ieee.two_sum)(x, -top)
+        y = select(op("ne", x, -inf), d - (rest - error), -inf)
+        y = select(op("eq", top, inf), select(op("eq", x, inf), share, -inf), select(op("eq", top, -inf), -inf, y))
+        found.append(select(_isnan(top), nan, y))
+    return found
+
+
 _REPLACED: dict[Any, Callable[..., Any]] = {
     **{function: (lambda *xs, name=name: op(name, *xs)) for name, function in LIBRARY.items()},
     ieee.div: lambda a, b: op("div", a, b),
@@ -322,7 +350,8 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     ieee._shifted_exponentials: _shifted_exponentials,
     ieee.logsumexp: _logsumexp,
     ieee.softmax: _softmax,
-    ieee.tanh: lambda x: op("tanh", x),
+    activation_kernels.log_softmax: _log_softmax,
+    ieee.sigmoid: lambda x: _sigmoid(x),
     math.fabs: lambda x: op("abs", x),
     math.copysign: lambda a, b: op("copysign", a, b),
     math.isnan: _isnan,
@@ -331,7 +360,7 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     operator.neg: operator.neg,
 }
 for _name in LIBRARY:
-    if hasattr(math, _name):
+    if hasattr(math, _name) and _name != "hypot":  # math.hypot is an algorithm of Python's own
         _REPLACED[getattr(math, _name)] = _REPLACED[LIBRARY[_name]]
 _BUILTINS = {
     **vars(builtins),
@@ -356,10 +385,6 @@ class _Module:
 
     def __getattr__(self, name: str) -> Any:
         return _seen(getattr(self.module, name))
-
-
-class _Globals(dict[str, Any]):
-    pass
 
 
 def _in_package(x: Any) -> bool:

@@ -10,7 +10,7 @@ from .card import HEADER, HEADER_HEIGHT, PADDING, ROW, ROW_HEIGHT, RULE, SMALL, 
 from .layout import Curve, Layout
 from .picture import Edge, Node, Picture
 from .style import COLOURS, SCALE, edge_style, edge_widths, node_scale, node_style, scale_colour
-from .text import clean, shortened, width, xml
+from .text import clean, marked, shortened, width, xml
 from .tooltips import edge_tooltip, node_tooltip
 
 MARGIN = 18.0
@@ -131,8 +131,8 @@ class _Drawer:
             sign = edge_sign(edge, self.picture.labels)
             for line, kind in lines:
                 space = ' xml:space="preserve"' if sign else ""
-                mark = f'<tspan class="b {style}">{sign}</tspan>' if sign else ""
-                text += f'<text class="e {kind}"{space} x="{_n(lx)}" y="{_n(y)}">{xml(line)}{mark}</text>'
+                inner = marked((line, ""), (sign, f"b {style}"), size=SMALL)
+                text += f'<text class="e {kind}"{space} x="{_n(lx)}" y="{_n(y)}">{inner}</text>'
                 y, sign = y + 14.0, ""
         glow = ""
         if edge.id == self.picture.active:
@@ -154,7 +154,7 @@ class _Drawer:
         add = self.out.append
         add(f'<g id="{self.prefix}-{node.id}" class="{classes}"><title>{xml(node_tooltip(node))}</title>')
         if node.kind == "constant":
-            add(f'<text class="e" x="{_n(box.x)}" y="{_n(box.y + 4)}">{xml(made.name)}</text></g>')
+            add(f'<text class="e" x="{_n(box.x)}" y="{_n(box.y + 4)}">{marked((made.name, ""), size=SMALL)}</text></g>')
             return
         if node.id == self.receiver:
             glow = f'width="{_n(box.width + 10)}" height="{_n(box.height + 10)}" rx="12"'
@@ -168,18 +168,17 @@ class _Drawer:
             add(f'<rect class="o" x="{_n(left - 3)}" y="{_n(top - 3)}" {outer}/>')
         add(f'<rect x="{_n(left)}" y="{_n(top)}" width="{_n(box.width)}" height="{_n(box.height)}" rx="7"/>')
         x1, x2, y = left + PADDING, left + box.width - PADDING, top + 17.0
-        rest = f"<tspan>{xml(made.rest)}</tspan>" if made.rest else ""
-        name = f'<tspan class="b">{xml(made.name)}</tspan>'
-        add(f'<text class="h" xml:space="preserve" x="{_n(x1)}" y="{_n(y)}">{name}{rest}</text>')
+        header = marked((made.name, "b"), (made.rest, ""), size=HEADER)
+        add(f'<text class="h" xml:space="preserve" x="{_n(x1)}" y="{_n(y)}">{header}</text>')
         y = top + HEADER_HEIGHT - 2.0
         for row in made.rows:
             if row.rule:
                 add(f'<path class="r" d="M{_n(left)},{_n(y + 6)}h{_n(box.width)}"/>')
             y += ROW_HEIGHT + RULE * row.rule
             kind = f" {row.kind}" if row.kind else ""
-            add(f'<text class="k" x="{_n(x1)}" y="{_n(y)}">{xml(row.key)}</text>')
+            add(f'<text class="k" x="{_n(x1)}" y="{_n(y)}">{marked((row.key, ""), size=ROW)}</text>')
             if row.text:
-                add(f'<text class="v{kind}" x="{_n(x2)}" y="{_n(y)}">{xml(row.text)}</text>')
+                add(f'<text class="v{kind}" x="{_n(x2)}" y="{_n(y)}">{marked((row.text, ""), size=ROW)}</text>')
         add("</g>")
 
     def legend(self, room: float) -> tuple[str, float, float]:

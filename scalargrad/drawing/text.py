@@ -6,6 +6,7 @@ ten thousand characters) is made harmless here and nowhere else.
 
 from __future__ import annotations
 
+import re
 from html import escape
 from math import isfinite
 from unicodedata import bidirectional, category, combining, east_asian_width
@@ -21,6 +22,9 @@ _HELVETICA = (
 )  # fmt: skip
 _RIGHT_TO_LEFT = frozenset(("R", "AL", "AN"))
 _ISOLATE, _END_ISOLATE = "\u2068", "\u2069"
+# theta1[2,1], x[3], θ[to,from]: an index behind a name is drawn below the line.
+_INDEX = re.compile(r"(?<=\w)\[(\w{1,6}(?:,\w{1,6}){0,2})\]")
+INDEX_SIZE = 0.75  # of the font's
 
 
 def number(x: float) -> str:
@@ -77,11 +81,15 @@ def clean(text: str) -> str:
 def shortened(text: str, limit: int) -> str:
     """At most `limit` columns of the text, an ellipsis in place of the rest; a letter keeps its combining marks.
 
+    An index in brackets, as it is drawn small, may take four columns more.
+
     >>> shortened("a long name", 7)
     'a long…'
     """
     if len(text) <= limit // 2:
         return text
+    if "[" in text and _INDEX.search(text[: 4 * limit]):
+        limit += 4
     used, end = 0, 0
     for k, c in enumerate(text):
         used += 0 if combining(c) or c in "\u200d\u2068\u2069" else 2 if east_asian_width(c) in "WF" else 1
@@ -99,6 +107,13 @@ def shortened(text: str, limit: int) -> str:
 
 def width(text: str, size: float, bold: bool = False) -> float:
     """The text's width in the picture's sans-serif font, a little generous where the font may differ."""
+    if "[" in text:
+        parts = _INDEX.split(text)
+        return sum(_plain_width(part, size * (INDEX_SIZE if k % 2 else 1.0), bold) for k, part in enumerate(parts))
+    return _plain_width(text, size, bold)
+
+
+def _plain_width(text: str, size: float, bold: bool) -> float:
     total = 0
     for c in text:
         code = ord(c)
@@ -118,3 +133,27 @@ def xml(text: str) -> str:
     'a &lt; &quot;b&quot; &amp; c'
     """
     return escape(text, quote=True)
+
+
+def marked(*runs: tuple[str, str], size: float) -> str:
+    """Runs of (text, class) as the inside of an SVG text, indices below the line: θ1[2,1] as θ1 with a small 2,1.
+
+    The brackets stay, too small to be seen, so that the text is found, copied and read aloud as it was given.
+
+    >>> marked(("n[2] & b", ""), size=12.0)  # doctest: +NORMALIZE_WHITESPACE
+    'n<tspan dy="3" font-size=".01">[</tspan><tspan font-size="9">2</tspan><tspan font-size=".01">]</tspan><tspan
+    dy="-3" xml:space="preserve"> &amp; b</tspan>'
+    """
+    out, back = [], ""
+    drop = f"{size / 4.0:.2g}"
+    for text, kind in runs:
+        named = f' class="{kind}"' if kind else ""
+        for k, part in enumerate(_INDEX.split(text)):
+            if k % 2:
+                small = f'<tspan{named} font-size="{size * INDEX_SIZE:g}">{xml(part)}</tspan>'
+                out.append(f'<tspan dy="{drop}" font-size=".01">[</tspan>{small}<tspan font-size=".01">]</tspan>')
+                back = f' dy="-{drop}" xml:space="preserve"'
+            elif part:
+                out.append(f"<tspan{named}{back}>{xml(part)}</tspan>" if named or back else xml(part))
+                back = ""
+    return "".join(out)

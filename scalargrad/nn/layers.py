@@ -217,8 +217,7 @@ class Dropout(Module):
     simple way to prevent neural networks from overfitting, JMLR 15, 2014; scaled in training rather than in use, as
     everywhere today.
 
-    A compiled function would keep the draws of the run that it was traced in; compile networks without it, or in
-    evaluation mode.
+    In training it cannot be compiled, since the compiled function would drop the same inputs for ever: `TypeError`.
 
     >>> dropout = Dropout(0.5, seed=1)
     >>> dropout([1.0, 2.0, 3.0, 4.0]), dropout.eval()([1.0, 2.0, 3.0, 4.0])
@@ -243,6 +242,10 @@ class Dropout(Module):
         """As a call."""
         if not self.training:
             return list(inputs)
+        if modes.tracer() is not None:
+            raise TypeError(
+                "Dropout: compiled, it would drop the same inputs for ever; call eval() on the network first"
+            )
         scale, random, p = 1.0 / (1.0 - self.p), self.random.random, self.p
         with modes.group(self.group):
             return [x * scale if random() >= p else 0.0 for x in inputs]

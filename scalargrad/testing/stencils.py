@@ -18,7 +18,7 @@ property of the function.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from math import frexp, isfinite, ldexp, nan, ulp
+from math import frexp, inf, isfinite, ldexp, nan, ulp
 from typing import Any, NamedTuple
 
 Evaluate = Callable[[list[Any]], list[Any]]  # all inputs to all outputs, both flat
@@ -140,26 +140,28 @@ class Line:
             self._levels[k, output] = measure(k, values, self._misplacement(k)) if finite else None
         return self._levels[k, output]
 
-    def scatter_of_claims(self, k: int, output: int) -> float:
-        """The noise that the claimed slopes show across a stencil of step `2**k`, were they a smooth function.
-
-        From several steps, no powers of two, lest a curve finer than any of them line up with one by chance: `sin(x)`
-        is hardly other than `sin(x + 2**48)`.
-        """
+    def claims_at(self, t: float) -> list[float]:
+        """The claimed slopes of all outputs at `t`; nan where they cannot be computed."""
         if self.claims is None:
-            return 0.0
+            return self.start
+        if t not in self._claimed:
+            try:
+                self._claimed[t] = self.claims(self.moved(t))
+            except (ArithmeticError, ValueError):
+                self._claimed[t] = [nan] * len(self.start)
+        return self._claimed[t]
+
+    def scatter(self, at: Callable[[float], list[float]], k: int, output: int) -> float:
+        """The noise of `self.at` or `self.claims_at` over a stencil of step `2**k`; inf if they are not finite there.
+
+        From steps that are no powers of two, and no multiples of each other. With the others, rounding may be the same
+        at every point; and a curve finer than the steps may line up with them: `sin(x)` is hardly other than
+        `sin(x + 2**48)`.
+        """
         scatter = 0.0
         for step in (ldexp(part, k) for part in (0.618, 0.344, 0.171, 0.0893)):
-            values = []
-            for m in range(-3, 4):
-                if m * step not in self._claimed:
-                    try:
-                        self._claimed[m * step] = self.claims(self.moved(m * step))
-                    except (ArithmeticError, ValueError):
-                        return scatter
-                values.append(self._claimed[m * step][output])
-            if all(map(isfinite, values)):
-                scatter = max(scatter, measure(k, values).noise)
+            values = [at(m * step)[output] for m in range(-3, 4)]
+            scatter = max(scatter, measure(k, values).noise if all(map(isfinite, values)) else inf)
         return scatter
 
     def _misplacement(self, k: int) -> float:

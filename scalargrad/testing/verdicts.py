@@ -109,14 +109,32 @@ class _Case:
             self.outside.append(k)
             return None
         self.levels = sorted([*self.levels, level], key=lambda each: -each.k)
-        # A single sixth difference can be small by chance: the noise is the largest one seen at finer steps, too.
-        for each in self.levels:
-            noise = max(other.noise for other in self.levels if each.k - 12 <= other.k <= each.k)
-            self._errors[each.k] = each.error + 4.0 * noise / each.h
+        self._errors = self.errors()
         if isinf(level.slope):
             return self.says(State.AGREES, level, "beyond the range of floats") if level.slope == self.claimed else None
         sharp = SAFETY * level.error <= self.rtol * max(abs(level.slope), level.variation / level.h)
         return self.says(State.AGREES, level) if sharp and self.admits(level.slope, level.error) else None
+
+    def errors(self) -> dict[int, float]:
+        """The errors of all levels, each in the light of the others.
+
+        A single sixth difference can be small by chance: the noise is the largest one seen at finer steps, too. And
+        rounding can drift evenly over the few points of a stencil, which none of its differences shows; but not alike
+        at the next step, where the slope then differs.
+        """
+        first: list[float] = []
+        for each in self.levels:
+            noise = max(other.noise for other in self.levels if each.k - 12 <= other.k <= each.k)
+            first.append(each.error + 4.0 * noise / each.h)
+        found: dict[int, float] = {}
+        for each, error in zip(self.levels, first, strict=True):
+            apart = [
+                abs(other.slope - each.slope)
+                for other, its_error in zip(self.levels, first, strict=True)
+                if abs(other.k - each.k) <= 4 and its_error <= 8.0 * error
+            ]
+            found[each.k] = max([error, *apart])
+        return found
 
     def error(self, level: Level) -> float:
         """A level's error in the light of the others."""
@@ -146,10 +164,12 @@ class _Case:
     def admits(self, slope: float, error: float) -> bool:
         return abs(self.claimed - slope) <= self.tolerance(slope, error)
 
-    def says(self, state: State, level: Level | None, note: str = "", error: float = inf, jump: float = 0.0) -> Verdict:
+    def says(
+        self, state: State, level: Level | None, note: str = "", error: float | None = None, jump: float = 0.0
+    ) -> Verdict:
         if level is None:
             return Verdict(state, self.claimed, nan, inf, inf, "no step was of use", note)
-        error = min(error, self.error(level))
+        error = self.error(level) if error is None else error
         tolerance = self.tolerance(level.slope, error) if isfinite(level.slope) else 0.0
         method = f"six-point stencil, h = 2**{level.k}"
         return Verdict(state, self.claimed, level.slope, error, tolerance, method, note, jump)
@@ -193,12 +213,18 @@ class _Case:
         gap, level = self.torn(best)
         if gap > 0.0:
             note = f"the function jumps by {gap:.1e} between neighbouring floats near the point"
-            if self.admits(level.slope, self.error(level)):
-                rounded = gap <= ROUNDING * level.grain * 2.0**52
-                sharp = SAFETY * self.error(level) <= RESOLUTION * abs(level.slope)
+            error = self.error(level)
+            rounded = gap <= ROUNDING * level.grain * 2.0**52
+            telling = SAFETY * error <= 0.2 * abs(self.claimed - best.slope)
+            if self.admits(level.slope, error) and (rounded or telling):
+                sharp = SAFETY * error <= RESOLUTION * abs(level.slope)
                 return self.says(State.AGREES if rounded and sharp else State.UNDECIDED, level, note)
-            best = level
-        scatter = self.line.scatter_of_claims(best.k, self.output)
+            best = level if rounded else best
+        error = self.error(best) + 4.0 * self.line.scatter(self.line.at, best.k, self.output) / best.h
+        if self.admits(best.slope, error):
+            sharp = SAFETY * error <= RESOLUTION * abs(best.slope)
+            return self.says(State.AGREES if sharp else State.UNDECIDED, best, self.doubt(best), error)
+        scatter = self.line.scatter(self.line.claims_at, best.k, self.output) if self.line.claims else 0.0
         if abs(self.claimed - best.slope) <= 8.0 * scatter:
             note = f"the claimed derivative itself scatters by about {scatter:.1e} over the step"
             return self.says(State.UNDECIDED, best, note)
@@ -208,28 +234,27 @@ class _Case:
         """The size of a jump near the point that a level does not see, and the best level among those that do.
 
         Rounding can leave a function smooth between jumps, as the teeth of a saw: the slope of a tooth means nothing.
-        Where coarser steps see more noise, bisection tells a jump between neighbouring floats from a bend.
+        Where coarser steps see more noise, bisection by third differences tells a jump from a bend, which fades.
         """
-        for level in reversed(self.levels):
-            if level.k <= fine.k or level.noise <= max(10.0 * (fine.noise + fine.grain), 0.01 * level.variation):
-                continue
-
-            def off(step: tuple[float, float], ends: tuple[float, float]) -> float:
-                return abs(ends[1] - ends[0] - fine.slope * (step[1] - step[0]))
-
-            points = [(m * level.h, value) for m, value in zip(range(-3, 4), level.values, strict=True)]
-            pairs = [((s, t), (u, v)) for (s, u), (t, v) in pairwise(points)]
-            step, ends = max(pairs, key=lambda each: off(*each))
-            first = off(step, ends)
+        noisy = [x for x in self.levels if x.k > fine.k and x.noise > 10.0 * (fine.noise + fine.grain)]
+        for level in noisy[-3:][::-1]:
+            low, high = -3.0 * level.h, 3.0 * level.h
             for _ in range(60):
-                middle = 0.5 * (step[0] + step[1])
-                value = self.line.at(middle)[self.output]
-                halves = [((step[0], middle), (ends[0], value)), ((middle, step[1]), (value, ends[1]))]
-                step, ends = max(halves, key=lambda each: off(*each))
-            if off(step, ends) > 0.3 * first:
-                return abs(ends[1] - ends[0]), min((x for x in self.levels if x.k >= level.k), key=self.error)
-            break
+                middle = 0.5 * (low + high)
+                bends = self.third_difference(low, middle) > self.third_difference(middle, high)
+                low, high = (low, middle) if bends else (middle, high)
+            gap = abs(self.value_at(high) - self.value_at(low)) - abs(fine.slope * (high - low))
+            if gap > 32.0 * level.grain:
+                return gap, min((x for x in self.levels if x.k >= level.k), key=self.error)
         return 0.0, fine
+
+    def value_at(self, t: float) -> float:
+        return self.line.at(t)[self.output]
+
+    def third_difference(self, low: float, high: float) -> float:
+        third = (high - low) / 3.0
+        a, b, c, d = map(self.value_at, (low, low + third, high - third, high))
+        return abs((d - a) - 3.0 * (c - b))
 
     def doubt(self, best: Level | None) -> str:
         if not self.levels:

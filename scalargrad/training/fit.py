@@ -87,8 +87,9 @@ def fit(
       such as `lambda ps: 1e-4 * sum(p * p for p in ps)`; a loss cannot reach for `model.parameters()` itself.
     - `metrics`: functions of predictions and targets by name, measured after every epoch on the validation data (their
       columns are then called `validation_...`), or on the training data if there are none.
-    - `schedule`: a rate for each epoch, or each step with `schedule_by="step"`, counted from 0; `ReduceOnPlateau` is
-      told the monitored column after every epoch. Without one, the optimizer's own rate or schedule holds.
+    - `schedule`: a rate for each epoch, or each step with `schedule_by="step"`, counted from 0; without one,
+      the optimizer's own rate or schedule holds. A `ReduceOnPlateau`, here or there, is told the monitored column
+      after every epoch.
     - `early_stopping`: when to end before the last epoch; see `EarlyStopping`.
     - `callbacks`: called after every epoch with a `Training`.
     - `clip(parameters)`: called between backward pass and step, for `clip_grad_norm` and its like.
@@ -120,6 +121,9 @@ def fit(
     """
     samples = dataset(data, "data")
     parts = (metrics or {}).items()
+    for name in ("loss", "rate"):
+        if name in (metrics or {}):
+            raise ValueError(f"fit: a metric cannot be called {name!r}, as a column of the history is")
     run = Run(model, optimizer, samples, epochs, batch_size, seed)
     if validation is None:
         measured, named = samples, dict(parts)

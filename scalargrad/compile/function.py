@@ -1,0 +1,351 @@
+"""`compile`: a function that runs on `Value`s, made fast.
+
+The object that takes the function's place: it looks at the structure of the arguments, finds the trace that fits, traces
+again where none does, and hands back the result in its structure. It stands apart from tracing and from the backends,
+which know one program each.
+"""
+
+from __future__ import annotations
+
+import pickle
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import update_wrapper
+from importlib.util import find_spec
+from time import perf_counter
+from typing import Any, Literal, overload
+
+from .. import modes
+from ..primitives import as_float
+from ..trees import LEAF, Structure, flatten, paths, unflatten
+from ..value import Value
+from . import c_backend, python_backend
+from .batch import map_batch
+from .trace import TraceError, trace
+from .variant import HOT, Fallback, Native, Variant
+
+Backend = Literal["auto", "python", "native"]
+
+
+class GuardLimitError(RuntimeError):
+    """A compiled function branches in more ways than it may keep traces of."""
+
+
+@dataclass(frozen=True)
+class TraceInfo:
+    """What is known of one trace. Times are in seconds; a backend has one if it was built."""
+
+    inputs: int
+    instructions: int
+    outputs: int
+    guards: tuple[str, ...]
+    calls: int
+    seconds: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a compiled function did so far: its traces, the calls that found one, and those that had to trace."""
+
+    backend: str
+    traces: tuple[TraceInfo, ...]
+    hits: int
+    misses: int
+
+    def __str__(self) -> str:
+        lines = [f"backend {self.backend}, {len(self.traces)} trace(s), {self.hits} hit(s), {self.misses} miss(es)"]
+        for k, t in enumerate(self.traces):
+            times = ", ".join(f"{name} {1e3 * s:.3g} ms" for name, s in t.seconds.items())
+            lines.append(
+                f"  {k}: {t.inputs} inputs, {t.instructions} instructions, {t.outputs} outputs, {t.calls} calls; {times}"
+            )
+            lines += [f"     guard at {line}" for line in t.guards]
+        return "\n".join(lines)
+
+
+class CompiledFunction:
+    """What `compile` returns: call it as the function itself."""
+
+    def __init__(self, function: Callable[..., Any], backend: Backend, max_traces: int) -> None:
+        update_wrapper(self, function, updated=())
+        self.function: Callable[..., Any] | None = function
+        self.backend = backend
+        self.max_traces = max_traces
+        self.name = getattr(function, "__name__", "f")
+        self.hits = self.misses = 0
+        self.variants: dict[Structure, list[Variant]] = {}
+        self.lock = threading.RLock()
+
+    # ---- calling -----------------------------------------------------------------------------------------------------
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        leaves, structure = flatten((arguments, keywords), "arguments")
+        for x in leaves:
+            if type(x) is not float:
+                if any(isinstance(each, Value) for each in leaves):
+                    return self._original("on Values")(*arguments, **keywords)
+                leaves = self._floats(leaves, structure)
+                break
+        if modes.active and (modes.current().anomaly or modes.tracer() is not None):
+            return self._original("under detect_anomaly() or another compile()")(*arguments, **keywords)
+        variant, outputs = self.evaluated(leaves, structure)
+        return outputs[0] if variant.result == LEAF else unflatten(variant.result, outputs)
+
+    def _original(self, why: str) -> Callable[..., Any]:
+        if self.function is None:
+            raise TypeError(
+                f"{self.name}: a compiled function that came out of a pickle without its Python function, which could "
+                f"not be pickled, cannot run {why}; define the function at a module's top level"
+            )
+        return self.function
+
+    def _floats(self, leaves: Sequence[Any], structure: Structure) -> list[float]:
+        return [as_float(x, place) for x, place in zip(leaves, paths(structure, "arguments"), strict=True)]
+
+    def evaluated(self, leaves: Sequence[float], structure: Structure) -> tuple[Variant, list[float]]:
+        """The outputs as a flat list, and the trace that they come from."""
+        known = self.variants.get(structure, ())
+        for k, variant in enumerate(known):
+            outputs = variant.run(leaves, self._backend_of(variant))
+            if outputs is not None:
+                self.hits += 1
+                if k:  # the next call is likely to take the same branches
+                    with self.lock:
+                        order = [variant, *(v for v in self.variants[structure] if v is not variant)]
+                        self.variants[structure] = order
+                return variant, outputs
+        variant = self.traced(leaves, structure)
+        outputs = variant.run(leaves, self._backend_of(variant))
+        if outputs is None:
+            raise TraceError(
+                f"{self.name}: the function branched otherwise when it was traced than its own trace says; it depends on "
+                "something besides its arguments, such as random numbers or the time"
+            )
+        return variant, outputs
+
+    def traced(self, leaves: Sequence[float], structure: Structure) -> Variant:
+        """A new trace, at this point."""
+        with self.lock:
+            known = self.variants.get(structure, [])
+            if len(known) >= self.max_traces:
+                raise GuardLimitError(self._too_many(known, leaves))
+            start = perf_counter()
+            function = self._original("a branch or a structure of arguments that was not traced before")
+            program, result, captured = trace(function, structure, leaves)
+            variant = Variant(program, result, captured, self.name, perf_counter() - start)
+            self.misses += 1
+            self.variants[structure] = [*known, variant]
+            return variant
+
+    def _too_many(self, known: Sequence[Variant], leaves: Sequence[float]) -> str:
+        counts: dict[str, int] = {}
+        for variant in known:
+            for guard in variant.program.guards:
+                counts[guard.line] = counts.get(guard.line, 0) + 1
+        outcomes: dict[str, set[bool]] = {}
+        for variant in known:
+            for guard in variant.program.guards:
+                outcomes.setdefault(guard.line, set()).add(guard.outcome)
+        both = [line for line, seen in outcomes.items() if len(seen) > 1] or list(counts)
+        line = max(both, key=lambda each: counts[each])
+        return (
+            f"{self.name}: {self.max_traces} traces are kept, and this call branches in yet another way, most likely at\n"
+            f"  {line}\nUse where(condition, a, b), max, min or clamp in place of the branch, or raise max_traces"
+        )
+
+    def _backend_of(self, variant: Variant) -> str:
+        if self.backend != "auto":
+            return self.backend
+        if "native" in variant.runners:
+            return "native"
+        if variant.calls >= HOT and _has_llvm():
+            return "native"
+        return "python"
+
+    # ---- batches -----------------------------------------------------------------------------------------------------
+
+    def map(
+        self,
+        *arguments: Any,
+        in_axes: int | None | Sequence[Any] = 0,
+        reduce: Literal["sum", "mean"] | None = None,
+        threads: int = 1,
+    ) -> Any:
+        """Run on every sample of a batch: see `scalargrad.compile`'s documentation in `batch.py`."""
+        return map_batch(self, arguments, in_axes, reduce, threads)
+
+    # ---- looking inside ----------------------------------------------------------------------------------------------
+
+    @property
+    def info(self) -> Info:
+        """Traces, their sizes, guards and times, and how often a trace was found."""
+        every = [v for known in self.variants.values() for v in known]
+        return Info(
+            self.backend,
+            tuple(
+                TraceInfo(
+                    v.program.inputs,
+                    len(v.program),
+                    len(v.program.outputs),
+                    tuple(g.line for g in v.program.guards),
+                    v.calls,
+                    dict(v.seconds),
+                )
+                for v in every
+            ),
+            self.hits,
+            self.misses,
+        )
+
+    def _only(self, what: str) -> list[Variant]:
+        every = [v for known in self.variants.values() for v in known]
+        if not every:
+            raise ValueError(f"{what}: {self.name} has not been traced yet: call it once, with arguments as it will get")
+        return every
+
+    @property
+    def source(self) -> str:
+        """The Python source of every trace: what `backend="python"` runs where nothing non-finite cancels."""
+        return "\n".join(python_backend.source(v.fast() or v.program, self.name)[0] for v in self._only("source"))
+
+    def to_c(self, name: str, *, real: Literal["double", "float"] = "double") -> tuple[str, str]:
+        """The function as C99: the text of `name.h` and of `name.c`, which need nothing but the C library's math.h.
+
+        The C function takes a pointer to the inputs and one to the outputs, flat and in order, and returns 0, or 1 where
+        the inputs take a branch that was not traced. With `real="double"` it gives the same bits as Python on a machine
+        with the same C library; with `real="float"` it computes in single precision, for devices without a double.
+
+        Raises `ValueError` before the first call, and where there are traces for several structures of arguments.
+        """
+        if len(self.variants) > 1:
+            raise ValueError(f"to_c: {self.name} was traced for {len(self.variants)} structures of arguments; C needs one")
+        self._only("to_c")
+        ((structure, known),) = self.variants.items()
+        return c_backend.source([v.program for v in known], [[x.data for x in v.captured] for v in known], name, real)
+
+    def buffered(self, *arguments: Any, **keywords: Any) -> Buffered:
+        """The function on fixed memory, for the shortest possible call: see `Buffered`."""
+        leaves, structure = flatten((arguments, keywords), "arguments")
+        return Buffered(self, self._floats(leaves, structure), structure)
+
+    # ---- pickling ----------------------------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        function = self.function
+        try:
+            pickle.dumps(function)
+        except (pickle.PicklingError, AttributeError, TypeError):
+            function = None  # a lambda or a closure: the traces go alone, and say so where they do not suffice
+        kept = ("backend", "max_traces", "name", "variants")
+        return {"function": function, **{name: self.__dict__[name] for name in kept}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.function is not None:
+            update_wrapper(self, self.function, updated=())
+        self.hits = self.misses = 0
+        self.lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        return f"<compiled {self.name}, backend {self.backend}>"
+
+
+class Buffered:
+    """A compiled function whose inputs and outputs stay in place: fill `inputs`, call, read `outputs`.
+
+    Both are writable arrays of floats ("d"), flat, in the order of the arguments' and the result's leaves. A call that
+    takes another branch than before is traced, as everywhere.
+    """
+
+    def __init__(self, function: CompiledFunction, leaves: Sequence[float], structure: Structure) -> None:
+        from array import array
+
+        self._function = function
+        self._structure = structure
+        self.inputs = array("d", leaves)
+        variant, outputs = function.evaluated(self.inputs, structure)
+        self.outputs = array("d", outputs)
+        runner = variant.runner("native") if function.backend != "python" and _has_llvm() else None
+        self._fast = runner.fast if isinstance(runner, Fallback) else runner
+        self._checks = isinstance(runner, Fallback)
+        self._usable = isinstance(self._fast, Native) and not variant.captured
+        if isinstance(self._fast, Native):
+            self._call = self._fast.function
+            scratch = array("d", bytes(8 * (self._fast.scratch + 8)))
+            self._scratch = scratch
+            self._pointers = (
+                self.inputs.buffer_info()[0],
+                self.outputs.buffer_info()[0],
+                -(-scratch.buffer_info()[0] // 64) * 64,
+            )
+
+    def __call__(self) -> None:
+        if self._usable and self._call(*self._pointers):
+            if not self._checks:
+                return
+            s = sum(self.outputs)
+            if s == s:
+                return
+        _, outputs = self._function.evaluated(self.inputs, self._structure)
+        for k, y in enumerate(outputs):
+            self.outputs[k] = y
+
+
+def _has_llvm() -> bool:
+    return find_spec("llvmlite") is not None
+
+
+@overload
+def compile(
+    f: Callable[..., Any], *, backend: Backend = "auto", max_traces: int = 16
+) -> CompiledFunction: ...
+@overload
+def compile(
+    f: None = None, *, backend: Backend = "auto", max_traces: int = 16
+) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
+def compile(f: Callable[..., Any] | None = None, *, backend: Backend = "auto", max_traces: int = 16) -> Any:
+    """Make a function fast: trace it once, replay it with the same bits.
+
+    `f` takes numbers, or nested lists, tuples and dicts of numbers, and returns such. It is run once on `Value`s for each
+    structure of its arguments; what it computes becomes a straight-line program, which later calls replay. It may be a
+    derivative: `compile(value_and_grad(f))`. A call that would take another branch is traced again and kept beside the
+    first; never answered from the wrong branch.
+
+    - `backend`: "python", generated source, with the standard library alone; "native", machine code for this processor,
+      through llvmlite (`pip install 'scalargrad[native]'`); "auto", source at first and machine code for what is called
+      often, if it is there.
+    - `max_traces`: how many ways to branch are kept for one structure of arguments.
+
+    Loops unroll. What the function does besides computing happens while tracing only: printing, random numbers, changes to
+    other objects. `Value`s from outside are read anew at every call. `int(v)`, `float(v)`, `v.data` and `backward()` in the
+    function are errors. On `Value`s, and under `detect_anomaly()`, the function itself runs, so that it can be
+    differentiated and checked.
+
+    Raises `TypeError` for what is not a number, among arguments or results; `GuardLimitError` beyond `max_traces`;
+    `ImportError` for "native" without llvmlite.
+
+    >>> import scalargrad as sg
+    >>> @sg.compile(backend="python")
+    ... def f(x, y):
+    ...     return x * sg.sin(y) if x > 0.0 else 0.0 * x
+    >>> f(2.0, 0.5)
+    0.958851077208406
+    >>> f(-2.0, 0.5), len(f.info.traces)
+    (-0.0, 2)
+    >>> sg.compile(sg.grad(f, (0, 1)))(2.0, 0.5)
+    (0.479425538604203, 1.7551651237807455)
+    """
+    if backend not in ("auto", "python", "native"):
+        raise ValueError(f"compile: backend must be 'auto', 'python' or 'native', got {backend!r}")
+    if not isinstance(max_traces, int) or max_traces < 1:
+        raise ValueError(f"compile: max_traces must be a whole number of at least 1, got {max_traces!r}")
+    if f is None:
+        return lambda g: compile(g, backend=backend, max_traces=max_traces)
+    if not callable(f):
+        raise TypeError(f"compile: expected a function, got {type(f).__name__}")
+    if backend == "native":
+        from .native_backend import llvm
+
+        llvm()
+    return CompiledFunction(f, backend, max_traces)

@@ -1,0 +1,363 @@
+"""Programs as machine code for this processor, through llvmlite: LLVM's assembly as text, compiled in memory.
+
+It stands apart as the backend with a dependency, the extra `native`, imported when first used. The same text serves one
+point and a batch: where a program computes with `double`, a batch computes with vectors of eight, whatever the
+processor's own width, so that results do not depend on it. A long program is cut into functions of bounded length, which
+share one block of memory, because LLVM's time grows faster than a function. No operation is contracted, reordered or
+replaced, and library functions are called by address, so that bits stay those of Python.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..primitives import Primitive
+from .elementary import BINARY_LIBRARY, LIBRARY
+from .lowering import Lowered, is_call
+from .program import Guard, Program
+
+LANES = 8
+PIECE = 1500  # instructions in one function
+OPTIMISED = 30_000  # instructions in a program up to which LLVM optimises
+
+_INSTRUCTIONS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
+_COMPARISONS = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une", "unordered": "uno"}
+_GUARDS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
+_INTRINSICS = {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "rint": "rint"}
+_BOOLEAN = {*_COMPARISONS, "and", "or", "not"}
+
+# The loop of erfc: see elementary.py.
+_FRACTION = """
+define internal double @erfc_fraction(double %x) noinline {
+  %xx = fmul double %x, %x
+  %q = fdiv double 2.0e2, %xx
+  %n0 = fadd double 1.2e1, %q
+  %n = fptosi double %n0 to i64
+  %terms = sitofp i64 %n to double
+  %h = fmul double %terms, 5.0e-1
+  %x4 = fmul double 2.5e-1, %x
+  %x5 = fmul double %x4, %x
+  %s = fadd double %x5, %h
+  %r = call double @llvm.sqrt.f64(double %s)
+  %h2 = fmul double 5.0e-1, %x
+  %t0 = fsub double %r, %h2
+  br label %loop
+loop:
+  %k = phi double [ %terms, %0 ], [ %less, %loop ]
+  %tail = phi double [ %t0, %0 ], [ %next, %loop ]
+  %half = fmul double 5.0e-1, %k
+  %sum = fadd double %x, %tail
+  %next = fdiv double %half, %sum
+  %less = fsub double %k, 1.0
+  %more = fcmp ogt double %less, 0.0
+  br i1 %more, label %loop, label %done
+done:
+  ret double %next
+}
+"""
+
+
+class Assembly:
+    """The text of one module: functions for one width, and what they call."""
+
+    def __init__(self, lowered: Lowered, lanes: int) -> None:
+        self.lowered = lowered
+        self.lanes = lanes
+        self.type = "double" if lanes == 1 else f"<{lanes} x double>"
+        self.bool = "i1" if lanes == 1 else f"<{lanes} x i1>"
+        self.suffix = "f64" if lanes == 1 else f"v{lanes}f64"
+        self.used: set[str] = set()  # functions of the library, and callbacks
+        self.declared: dict[str, None] = {}
+        self.functions: list[str] = []
+
+    def number(self, x: float) -> str:
+        text = f"0x{struct.unpack('<Q', struct.pack('<d', x))[0]:016X}"
+        return text if self.lanes == 1 else f"splat (double {text})"
+
+    def declare(self, text: str) -> None:
+        self.declared[text] = None
+
+    def callee(self, name: str, arity: int) -> str:
+        """The function of this width under that name: the library's own, or one that goes lane by lane."""
+        if name not in self.used:
+            self.used.add(name)
+            parameters = ", ".join(["double"] * arity)
+            if name == "erfc_fraction":
+                self.declare("declare double @llvm.sqrt.f64(double)")
+                self.functions.append(_FRACTION)
+            else:
+                self.declare(f"declare double @sg_{name}({parameters})")
+            if self.lanes > 1:
+                self.functions.append(self._lane_by_lane(name, arity))
+        scalar = name if name == "erfc_fraction" else f"sg_{name}"
+        return scalar if self.lanes == 1 else f"lanes_{name}"
+
+    def _lane_by_lane(self, name: str, arity: int) -> str:
+        scalar = name if name == "erfc_fraction" else f"sg_{name}"
+        lines = [f"define internal {self.type} @lanes_{name}({', '.join(f'{self.type} %x{i}' for i in range(arity))}) noinline {{"]
+        last = "poison"
+        for lane in range(self.lanes):
+            given = []
+            for i in range(arity):
+                lines.append(f"%a{i}_{lane} = extractelement {self.type} %x{i}, i32 {lane}")
+                given.append(f"double %a{i}_{lane}")
+            lines.append(f"%y{lane} = call double @{scalar}({', '.join(given)})")
+            lines.append(f"%r{lane} = insertelement {self.type} {last}, double %y{lane}, i32 {lane}")
+            last = f"%r{lane}"
+        return "\n".join([*lines, f"ret {self.type} {last}", "}"])
+
+    def instruction(self, operation: str, result: str, given: Sequence[str]) -> str:
+        t = self.type
+        code = _INSTRUCTIONS.get(operation)
+        if code is not None:
+            return f"{result} = {code} {t} {given[0]}, {given[1]}"
+        code = _COMPARISONS.get(operation)
+        if code is not None:
+            return f"{result} = fcmp {code} {t} {given[0]}, {given[1]}"
+        if operation == "select":
+            return f"{result} = select {self.bool} {given[0]}, {t} {given[1]}, {t} {given[2]}"
+        if operation in ("and", "or"):
+            return f"{result} = {operation} {self.bool} {given[0]}, {given[1]}"
+        if operation == "not":
+            return f"{result} = xor {self.bool} {given[0]}, {'true' if self.lanes == 1 else 'splat (i1 true)'}"
+        if operation == "neg":
+            return f"{result} = fneg {t} {given[0]}"
+        if operation in _INTRINSICS or operation == "copysign":
+            name = f"llvm.{_INTRINSICS.get(operation, operation)}.{self.suffix}"
+            self.declare(f"declare {t} @{name}({', '.join([t] * len(given))})")
+        elif is_call(operation):
+            name = operation[5:]
+            name = self.callee(name, len(given)) if name in self.lowered.callbacks else self.own(name)
+        else:
+            name = self.callee(operation, len(given))
+        return f"{result} = call {t} @{name}({', '.join(f'{t} {x}' for x in given)})"
+
+    def own(self, name: str) -> str:
+        """A function of the program itself, added when it is first called."""
+        full = f"fn_{name}"
+        if full not in self.used:
+            self.used.add(full)
+            body = self.lowered.functions[name]
+            parameters = ", ".join(f"{self.type} %v{k}" for k in range(body.inputs))
+            lines = [f"define internal {self.type} @{full}({parameters}) noinline {{"]
+            value = lambda k: f"%v{k}" if k >= 0 else self.number(body.constants[~k])  # noqa: E731
+            for k, (operation, operands) in enumerate(zip(body.operations, body.operands, strict=True)):
+                lines.append(self.instruction(operation, f"%v{body.inputs + k}", [value(p) for p in operands]))
+            self.functions.append("\n".join([*lines, f"ret {self.type} {value(body.outputs[0])}", "}"]))
+        return full
+
+    def pieces(self, output: Callable[[int, str], list[str]], input: Callable[[int, str], list[str]], name: str) -> tuple[list[str], int]:
+        """The program in functions `name_0(ptr x, ptr y, ptr m), ...` that return 0 where a guard of theirs fails.
+
+        `input(k, result)` and `output(k, value)` give the lines that load an input and store an output. Returns the names
+        of the functions and the number of values that they share in `m`.
+        """
+        program = self.lowered.program
+        first, count = program.inputs, len(program)
+        constants = [self.number(c) for c in program.constants]
+        slot: dict[int, int] = {}
+        results: dict[int, list[int]] = {}
+        for place, k in enumerate(program.outputs):
+            results.setdefault(k if k >= first else -1, []).append(place)
+        tests: dict[int, list[Guard]] = {}
+        for guard in program.guards:
+            tests.setdefault(max(guard.left, guard.right, first) - first, []).append(guard)
+        boolean = [operation in _BOOLEAN for operation in program.operations]
+        made: list[str] = []
+        for start in range(0, max(count, 1), PIECE):
+            stop = min(start + PIECE, count)
+            for k in range(start, stop):
+                for p in program.operands[k]:
+                    if first <= p < first + start:
+                        slot.setdefault(p, len(slot))
+            for k in range(start, stop):
+                for g in tests.get(k, ()):
+                    for p in (g.left, g.right):
+                        if first <= p < first + start:
+                            slot.setdefault(p, len(slot))
+        stride = 8 * self.lanes
+        mask = f"i{self.lanes}"
+        for start in range(0, max(count, 1), PIECE):
+            stop = min(start + PIECE, count)
+            lines: list[str] = []
+            here: dict[int, str] = {}
+            ok: list[str] = []
+
+            def value(p: int, here: dict[int, str] = here, lines: list[str] = lines, start: int = start) -> str:
+                if p < 0:
+                    return constants[~p]
+                if p >= first + start:
+                    return f"%v{p}"
+                found = here.get(p)
+                if found is None:
+                    found = here[p] = f"%v{p}"
+                    if p < first:
+                        lines += input(p, found)
+                    else:
+                        at = f"%a{p}"
+                        lines.append(f"{at} = getelementptr i8, ptr %m, i64 {slot[p] * stride}")
+                        if boolean[p - first]:
+                            lines.append(f"%b{p} = load i{self.lanes}, ptr {at}, align 8")
+                            lines.append(f"{found} = bitcast i{self.lanes} %b{p} to {self.bool}")
+                        else:
+                            lines.append(f"{found} = load {self.type}, ptr {at}, align {stride}")
+                return found
+
+            def check(g: Guard, place: str, ok: list[str] = ok, lines: list[str] = lines) -> None:
+                a, b = value(g.left), value(g.right)
+                code = _GUARDS[g.comparison]
+                if not g.outcome:  # the negation of an ordered comparison is an unordered one
+                    code = {"olt": "uge", "ole": "ugt", "ogt": "ule", "oge": "ult", "oeq": "une", "une": "oeq"}[code]
+                lines.append(f"%g{place} = fcmp {code} {self.type} {a}, {b}")
+                if ok:
+                    lines.append(f"%ok{place} = and {self.bool} {ok[-1]}, %g{place}")
+                ok.append(f"%ok{place}" if ok else f"%g{place}")
+
+            if start == 0:
+                for place in results.get(-1, ()):
+                    lines += output(place, value(program.outputs[place]))
+            for k in range(start, stop):
+                operands = program.operands[k]
+                given = [value(p) for p in operands]
+                result = f"%v{first + k}"
+                lines.append(self.instruction(program.operations[k], result, given))
+                if first + k in slot:
+                    at = f"%s{first + k}"
+                    lines.append(f"{at} = getelementptr i8, ptr %m, i64 {slot[first + k] * stride}")
+                    if boolean[k]:
+                        lines.append(f"%t{first + k} = bitcast {self.bool} {result} to i{self.lanes}")
+                        lines.append(f"store i{self.lanes} %t{first + k}, ptr {at}, align 8")
+                    else:
+                        lines.append(f"store {self.type} {result}, ptr {at}, align {stride}")
+                for place in results.get(first + k, ()):
+                    lines += output(place, result)
+                for place, g in enumerate(tests.get(k, ())):
+                    check(g, f"{k}_{place}")
+            if count == 0:
+                for place, g in enumerate(tests.get(0, ())):
+                    check(g, f"0_{place}")
+            head = f"define internal {mask} @{name}_{len(made)}(ptr noalias %x, ptr noalias %y, ptr noalias %m) {{"
+            if ok:
+                lines.append(f"%ok = bitcast {self.bool} {ok[-1]} to {mask}")
+            lines.append(f"ret {mask} {'%ok' if ok else '-1'}")
+            self.functions.append("\n".join([head, *lines, "}"]))
+            made.append(f"{name}_{len(made)}")
+        return made, len(slot)
+
+    def text(self) -> str:
+        return "\n".join([*self.declared, *self.functions])
+
+
+def scalar_module(lowered: Lowered) -> tuple[Assembly, int]:
+    """`i8 @run(ptr x, ptr y, ptr m)` on one point: x the inputs, y the outputs, m scratch memory of so many floats."""
+    assembly = Assembly(lowered, 1)
+
+    def load(k: int, result: str) -> list[str]:
+        return [f"%x{k} = getelementptr double, ptr %x, i64 {k}", f"{result} = load double, ptr %x{k}, align 8"]
+
+    def store(k: int, value: str) -> list[str]:
+        return [f"%y{k} = getelementptr double, ptr %y, i64 {k}", f"store double {value}, ptr %y{k}, align 8"]
+
+    names, scratch = assembly.pieces(store, load, "piece")
+    lines = ["define i8 @run(ptr noalias %x, ptr noalias %y, ptr noalias %m) {"]
+    last = "true"
+    for k, name in enumerate(names):
+        lines.append(f"%r{k} = call i1 @{name}(ptr %x, ptr %y, ptr %m)")
+        lines.append(f"%k{k} = and i1 {last}, %r{k}")
+        last = f"%k{k}"
+    assembly.functions.append("\n".join([*lines, f"%ok = zext i1 {last} to i8", "ret i8 %ok", "}"]))
+    return assembly, scratch
+
+
+# ---- LLVM ------------------------------------------------------------------------------------------------------------
+
+_lock = threading.Lock()
+_ready: list[Any] = []
+
+
+class NativeUnavailableError(ImportError):
+    """Machine code was asked for, and llvmlite is missing or too old, or there is no C library to call."""
+
+
+def llvm() -> Any:
+    """llvmlite's binding, with this processor's code generator and the C library's functions made known to it."""
+    with _lock:
+        if _ready:
+            return _ready[0]
+        try:
+            import llvmlite
+            from llvmlite import binding
+        except ImportError as error:
+            raise NativeUnavailableError(
+                "backend='native' needs llvmlite: pip install 'scalargrad[native]'; backend='python' needs nothing"
+            ) from error
+        if binding.llvm_version_info[0] < 20:
+            raise NativeUnavailableError(
+                f"backend='native' needs llvmlite 0.45 or later, found {llvmlite.__version__}: "
+                "pip install -U 'scalargrad[native]'"
+            )
+        binding.initialize_native_target()
+        binding.initialize_native_asmprinter()
+        library = _library()
+        for name in LIBRARY:
+            binding.add_symbol(f"sg_{name}", ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
+        _ready.append(binding)
+        return binding
+
+
+def _library() -> ctypes.CDLL:
+    """The C library that Python's own `math` calls."""
+    import math
+    import sys
+    from ctypes.util import find_library
+
+    if sys.platform == "win32":
+        return ctypes.CDLL("ucrtbase")
+    own = getattr(math, "__file__", None)
+    candidates = [find_library("m"), "libm.so.6", own, None]
+    for each in candidates:
+        try:
+            library = ctypes.CDLL(each)
+            if all(hasattr(library, name) for name in LIBRARY):
+                return library
+        except OSError:
+            continue
+    raise NativeUnavailableError("backend='native': no C library with the functions of math.h was found")
+
+
+def callback(row: Primitive, count: int) -> tuple[Any, int]:
+    """A row that only Python can compute, as a C function; errors in it become nan."""
+    made = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * count)(row.compute)
+    return made, ctypes.cast(made, ctypes.c_void_p).value or 0
+
+
+class Machine:
+    """Machine code in memory, for as long as this object lives."""
+
+    def __init__(self, assembly: Assembly, size: int, level: int | None = None) -> None:
+        binding = llvm()
+        lowered = assembly.lowered
+        self.callbacks = []
+        text = assembly.text()
+        for name, (row, count) in lowered.callbacks.items():
+            made, address = callback(row, count)
+            self.callbacks.append(made)
+            unique = f"sg_{name}_{address:x}"
+            text = text.replace(f"@sg_{name}(", f"@{unique}(")
+            binding.add_symbol(unique, address)
+        module = binding.parse_assembly(text)
+        if level is None:
+            level = 2 if size <= OPTIMISED else 0
+        machine = binding.Target.from_default_triple().create_target_machine(
+            cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=level, jit=True
+        )
+        self.engine = binding.create_mcjit_compiler(module, machine)
+        self.engine.finalize_object()
+        self.instructions = size
+
+    def address(self, name: str) -> int:
+        return int(self.engine.get_function_address(name))
