@@ -411,7 +411,7 @@ def clamp(x: float, low: float, high: float) -> float:
 
 def share_of_tie(x: float, y: float, count: float) -> float:
     """`1/count` where `x` attains the extremum `y`, else 0: what `max` and `min` hand back at a tie."""
-    return nan if isnan(y) else 1.0 / count if x == y else 0.0
+    return nan if isnan(y) else div(1.0, count) if x == y else 0.0
 
 
 def count_of_ties(y: float, *xs: float) -> float:
