@@ -365,7 +365,7 @@ softmax_share  = _row("softmax_share", None, ieee.softmax_share, _softmax_share_
 chain          = _row("chain",       2, lambda a, b: a * b if a != 0.0 else 0.0, lambda y, a, b: (b, a),           ("{b}", "{a}"), (REAL, REAL), "×")
 # fmt: on
 
-for _each in (abs, mod, relu, max, min, clamp, where):
+for _each in (abs, relu, max, min, clamp, where):
     _each.selects = True
 
 

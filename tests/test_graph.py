@@ -222,6 +222,16 @@ def test_an_arm_that_was_not_chosen_gets_nothing_from_an_infinite_upstream_gradi
     assert float(getattr(x.grad, "data", x.grad)) == 0.0
 
 
+@pytest.mark.parametrize(
+    ("name", "at"), [("mod", (0.0, 1.0)), ("mul", (0.0, 1.0)), ("abs", (0.0,)), ("pow", (1.0, 0.0))]
+)
+def test_an_infinite_seed_gives_the_same_in_both_kinds_of_pass(name: str, at: tuple[float, ...]) -> None:
+    one, other = [Value(x) for x in at], [Value(x) for x in at]
+    table.TABLE[name](*one).backward(inf)
+    table.TABLE[name](*other).backward(inf, create_graph=True)
+    assert all(equal(a.grad, b.grad.data) for a, b in zip(one, other, strict=True))
+
+
 def test_a_nan_upstream_gradient_propagates() -> None:
     x = Value(2.0)
     (x * 3.0).backward(seed=nan)
