@@ -18,11 +18,11 @@ from typing import Any, Literal, overload
 
 from .. import modes
 from ..primitives import as_float
-from ..trees import LEAF, Structure, flatten, paths, unflatten
+from ..trees import Structure, flatten
 from ..value import Value
 from . import c_backend, python_backend
-from .batch import map_batch
-from .trace import TraceError, trace
+from .packing import Pack, packer
+from .trace import TraceError, names, trace
 from .variant import HOT, Fallback, Native, Variant
 
 Backend = Literal["auto", "python", "native"]
@@ -75,11 +75,20 @@ class CompiledFunction:
         self.name = getattr(function, "__name__", "f")
         self.hits = self.misses = 0
         self.variants: dict[Structure, list[Variant]] = {}
+        self.recent: tuple[Pack, Structure] | None = None  # of the last call that had to find out its structure
+        self.shared_arguments: dict[str, tuple[Pack, Structure]] = {}  # of `map`, as `recent`
         self.lock = threading.RLock()
 
     # ---- calling -----------------------------------------------------------------------------------------------------
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        recent = self.recent
+        if recent is not None and not modes.active:
+            pack, structure = recent
+            packed = pack((arguments, keywords))
+            if packed is not None:
+                variant, outputs = self.evaluated(packed, structure)
+                return variant.unpack(outputs)
         leaves, structure = flatten((arguments, keywords), "arguments")
         for x in leaves:
             if type(x) is not float:
@@ -90,7 +99,8 @@ class CompiledFunction:
         if modes.active and (modes.current().anomaly or modes.tracer() is not None):
             return self._original("under detect_anomaly() or another compile()")(*arguments, **keywords)
         variant, outputs = self.evaluated(leaves, structure)
-        return outputs[0] if variant.result == LEAF else unflatten(variant.result, outputs)
+        self.recent = (packer(structure), structure)
+        return variant.unpack(outputs)
 
     def _original(self, why: str) -> Callable[..., Any]:
         if self.function is None:
@@ -101,7 +111,7 @@ class CompiledFunction:
         return self.function
 
     def _floats(self, leaves: Sequence[Any], structure: Structure) -> list[float]:
-        return [as_float(x, place) for x, place in zip(leaves, paths(structure, "arguments"), strict=True)]
+        return [as_float(x, place) for x, place in zip(leaves, names(self.function, structure), strict=True)]
 
     def evaluated(self, leaves: Sequence[float], structure: Structure) -> tuple[Variant, list[float]]:
         """The outputs as a flat list, and the trace that they come from."""
@@ -163,6 +173,14 @@ class CompiledFunction:
             return "native"
         return "python"
 
+    def native_for(self, samples: int) -> bool:
+        """Whether a batch of so many samples is for machine code."""
+        if self.backend == "auto":
+            from .batch import WORTH_NATIVE
+
+            return samples >= WORTH_NATIVE and _has_llvm()
+        return self.backend == "native"
+
     # ---- batches -----------------------------------------------------------------------------------------------------
 
     def map(
@@ -172,7 +190,29 @@ class CompiledFunction:
         reduce: Literal["sum", "mean"] | None = None,
         threads: int = 1,
     ) -> Any:
-        """Run on every sample of a batch: see `scalargrad.compile`'s documentation in `batch.py`."""
+        """Run on every sample of a batch, with SIMD lanes and threads where the backend is machine code.
+
+        - `in_axes`: for each argument, or for all, the axis along which it is mapped, or None for one that all samples
+          share. A mapped argument is a list with one sample an entry, an `array.array`, a NumPy array (of float64: not
+          copied, whatever its layout; other dtypes are converted if nothing is lost), or a tuple or dict of such.
+        - `reduce`: None gives the structure of the function's result with a batch in the place of each number: a list for
+          lists, an `array.array` for such, a NumPy array if one was given. "sum" and "mean" give numbers, in memory that
+          does not depend on the size of the batch.
+        - `threads`: how many work at once; the result does not depend on it.
+
+        A sum is taken in a fixed order, described in `batch.py`; it is the same on every backend. Samples that branch
+        otherwise are answered by traces of their own. Raises `ValueError` for batches of different lengths or none,
+        `TypeError` for a dtype that would lose precision.
+
+        >>> import scalargrad as sg
+        >>> f = sg.compile(sg.value_and_grad(lambda w, x: (w * x) ** 2), backend="python")
+        >>> f.map(3.0, [1.0, 2.0], in_axes=(None, 0))
+        ([9.0, 36.0], [6.0, 24.0])
+        >>> f.map(3.0, [1.0, 2.0], in_axes=(None, 0), reduce="sum")
+        (45.0, 30.0)
+        """
+        from .batch import map_batch
+
         return map_batch(self, arguments, in_axes, reduce, threads)
 
     # ---- looking inside ----------------------------------------------------------------------------------------------
@@ -245,6 +285,8 @@ class CompiledFunction:
         if self.function is not None:
             update_wrapper(self, self.function, updated=())
         self.hits = self.misses = 0
+        self.recent = None
+        self.shared_arguments = {}
         self.lock = threading.RLock()
 
     def __repr__(self) -> str:

@@ -21,7 +21,8 @@ from .lowering import Lowered, is_call
 from .program import Guard, Program
 
 LANES = 8
-PIECE = 1500  # instructions in one function
+PIECE = 500  # instructions in one function on one point
+WIDE_PIECE = 4000  # and on vectors, whose way through memory is long
 OPTIMISED = 30_000  # instructions in a program up to which LLVM optimises
 
 _INSTRUCTIONS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
@@ -168,8 +169,9 @@ class Assembly:
             tests.setdefault(max(guard.left, guard.right, first) - first, []).append(guard)
         boolean = [operation in _BOOLEAN for operation in program.operations]
         made: list[str] = []
-        for start in range(0, max(count, 1), PIECE):
-            stop = min(start + PIECE, count)
+        piece = PIECE if self.lanes == 1 else WIDE_PIECE
+        for start in range(0, max(count, 1), piece):
+            stop = min(start + piece, count)
             for k in range(start, stop):
                 for p in program.operands[k]:
                     if first <= p < first + start:
@@ -181,8 +183,8 @@ class Assembly:
                             slot.setdefault(p, len(slot))
         stride = 8 * self.lanes
         mask = f"i{self.lanes}"
-        for start in range(0, max(count, 1), PIECE):
-            stop = min(start + PIECE, count)
+        for start in range(0, max(count, 1), piece):
+            stop = min(start + piece, count)
             lines: list[str] = []
             here: dict[int, str] = {}
             ok: list[str] = []
@@ -275,7 +277,7 @@ def scalar_module(lowered: Lowered) -> tuple[Assembly, int]:
 
 # ---- LLVM ------------------------------------------------------------------------------------------------------------
 
-_lock = threading.Lock()
+_lock = threading.RLock()  # LLVM compiles one module at a time
 _ready: list[Any] = []
 
 
@@ -349,15 +351,84 @@ class Machine:
             unique = f"sg_{name}_{address:x}"
             text = text.replace(f"@sg_{name}(", f"@{unique}(")
             binding.add_symbol(unique, address)
-        module = binding.parse_assembly(text)
-        if level is None:
-            level = 2 if size <= OPTIMISED else 0
-        machine = binding.Target.from_default_triple().create_target_machine(
-            cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=level, jit=True
-        )
-        self.engine = binding.create_mcjit_compiler(module, machine)
-        self.engine.finalize_object()
+        with _lock:
+            module = binding.parse_assembly(text)
+            if level is None:
+                level = 2 if size <= OPTIMISED else 0
+            machine = binding.Target.from_default_triple().create_target_machine(
+                cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=level, jit=True
+            )
+            self.engine = binding.create_mcjit_compiler(module, machine)
+            self.engine.finalize_object()
         self.instructions = size
 
     def address(self, name: str) -> int:
         return int(self.engine.get_function_address(name))
+
+
+# ---- batches ---------------------------------------------------------------------------------------------------------
+
+
+def kernel_module(lowered: Lowered, mapped: Sequence[bool], reduce: bool) -> tuple[Assembly, int]:
+    """`i8 @run(ptr x, ptr y, ptr m)` on eight samples: see driver.py for what x and y hold."""
+    assembly = Assembly(lowered, LANES)
+    t = assembly.type
+    place = {k: j for j, k in enumerate([k for k, each in enumerate(mapped) if each])}
+    shared = {k: j for j, k in enumerate([k for k, each in enumerate(mapped) if not each])}
+    base = 64 * len(place)
+
+    def load(k: int, result: str) -> list[str]:
+        if k in place:
+            return [
+                f"%x{k} = getelementptr i8, ptr %x, i64 {64 * place[k]}",
+                f"{result} = load {t}, ptr %x{k}, align 64",
+            ]
+        return [
+            f"%x{k} = getelementptr i8, ptr %x, i64 {base + 8 * shared[k]}",
+            f"%w{k} = load double, ptr %x{k}, align 8",
+            f"%u{k} = insertelement {t} poison, double %w{k}, i32 0",
+            f"{result} = shufflevector {t} %u{k}, {t} poison, <{LANES} x i32> zeroinitializer",
+        ]
+
+    def store(k: int, value: str) -> list[str]:
+        at = f"%y{k} = getelementptr i8, ptr %y, i64 {64 * k}"
+        if not reduce:
+            return [at, f"store {t} {value}, ptr %y{k}, align 64"]
+        return [
+            at,
+            f"%z{k} = load {t}, ptr %y{k}, align 64",
+            f"%q{k} = fadd {t} %z{k}, {value}",
+            f"store {t} %q{k}, ptr %y{k}, align 64",
+        ]
+
+    names, scratch = assembly.pieces(store, load, "piece")
+    lines = ["define i8 @run(ptr noalias %x, ptr noalias %y, ptr noalias %m) {"]
+    last = "-1"
+    for k, name in enumerate(names):
+        lines.append(f"%r{k} = call i8 @{name}(ptr %x, ptr %y, ptr %m)")
+        lines.append(f"%k{k} = and i8 {last}, %r{k}")
+        last = f"%k{k}"
+    assembly.functions.append("\n".join([*lines, f"ret i8 {last}", "}"]))
+    return assembly, scratch * LANES
+
+
+_driver: list[tuple[Any, tuple[Any, Any]]] = []
+
+
+def driver() -> tuple[Any, Any]:
+    """The loop over a batch and the sum over lanes, compiled once in a process."""
+    from .driver import DRIVER
+
+    binding = llvm()
+    with _lock:
+        if not _driver:
+            machine = binding.Target.from_default_triple().create_target_machine(
+                cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3, jit=True
+            )
+            engine = binding.create_mcjit_compiler(binding.parse_assembly(DRIVER), machine)
+            engine.finalize_object()
+            made = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 2, *[ctypes.c_void_p] * 11)
+            fold = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
+            functions = made(engine.get_function_address("drive")), fold(engine.get_function_address("fold"))
+            _driver.append((engine, functions))
+        return _driver[0][1]

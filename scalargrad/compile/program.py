@@ -107,6 +107,10 @@ class Program:
             u, d = operands
             if (u < 0 and self.constants[~u] != 0.0) or (d < 0 and isfinite(self.constants[~d])):
                 row = table.mul
+        if row is table.mul:  # by one: the other
+            for one, other in (operands, operands[::-1]):
+                if one < 0 and self.constants[~one] == 1.0:
+                    return other
         return self.emit(row, operands)
 
     def live(self) -> list[bool]:
@@ -155,6 +159,20 @@ class Program:
             if COMPARE[g.comparison](get(g.left), get(g.right)) is not g.outcome:
                 return None
         return [get(k) for k in self.outputs]
+
+
+def summands(program: Program) -> Program:
+    """The same program for outputs that are added to a sum which starts at 0.0: without their own `0.0 + ...`."""
+    made = Program(program.inputs, program.names, program.constants, program.operations, program.operands)
+    for k in program.outputs:
+        while k >= program.inputs and program.operations[k - program.inputs] is table.add:
+            a, b = program.operands[k - program.inputs]
+            if a >= 0 or program.constants[~a] != 0.0:
+                break
+            k = b
+        made.outputs.append(k)
+    made.guards = program.guards
+    return made.without_dead()
 
 
 # Rows of which nan comes out wherever nan goes in.

@@ -46,6 +46,8 @@ _numbers = itertools.count(1)
 
 
 def _expression(row: Primitive, operands: Sequence[str]) -> str | None:
+    if row is table.div and operands[1].strip("(-)")[0].isdigit() and float(operands[1].strip("()")) != 0.0:
+        return f"{operands[0]} / {operands[1]}"
     pattern = _EXPRESSIONS.get(row)
     if pattern is not None:
         return pattern.format(*operands)

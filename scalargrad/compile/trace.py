@@ -91,7 +91,10 @@ class Tracer:
     def made(self, node: Value, recording: bool) -> Value:
         node.__class__ = Traced
         self.nodes.append(node)
-        return node if recording else detached(node)  # type: ignore[no-any-return]
+        if recording or node.operation is detached:
+            return node
+        constant_here: Value = detached(node)
+        return constant_here
 
     def knows(self, other: Any) -> bool:
         """Whether a comparison with it is one of numbers, for `compare`."""
@@ -156,14 +159,14 @@ def trace(
         for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
             if not isinstance(x, Value):
                 as_float(x, place)
-        return _flattened(tracer, inputs, structure, outputs, output_structure)
+        return _flattened(tracer, inputs, names(f, structure), outputs, output_structure)
     finally:
         if collecting:
             gc.enable()
 
 
 def _flattened(
-    tracer: Tracer, inputs: list[Value], structure: Structure, outputs: list[Any], output_structure: Structure
+    tracer: Tracer, inputs: list[Value], places: list[str], outputs: list[Any], output_structure: Structure
 ) -> tuple[Program, Structure, list[Value]]:
     needed: set[Value] = {x for x in outputs if isinstance(x, Value)}
     guards = [g for g in tracer.guards if not (g[1].operation is CONSTANT and g[2].operation is CONSTANT)]
@@ -182,7 +185,8 @@ def _flattened(
     known.update(tracer.nodes)
     captured = [node for node in needed if node.operation is not CONSTANT and node not in known]
     captured.sort(key=lambda node: node.label)
-    program = Program(len(inputs) + len(captured), _names(structure, captured))
+    places += [node.label or f"captured{k}" for k, node in enumerate(captured)]
+    program = Program(len(inputs) + len(captured), places)
     number: dict[Value, int] = {node: k for k, node in enumerate([*inputs, *captured])}
 
     def numbered(x: Any) -> int:
@@ -216,11 +220,14 @@ def _flattened(
     return program.without_dead(), output_structure, captured
 
 
-def _names(structure: Structure, captured: Sequence[Value]) -> list[str]:
+def names(f: Any, structure: Structure) -> list[str]:
+    """The place of every leaf of the arguments, by the names of the function's parameters where it has its own."""
     _, _, ((_, _, arguments), (_, keys, keywords)) = structure
-    names: list[str] = []
+    code = getattr(f, "__code__", None)
+    known = code.co_varnames[: code.co_argcount] if code is not None else ()
+    found: list[str] = []
     for k, part in enumerate(arguments):
-        names += paths(part, f"x{k}")
+        found += paths(part, known[k] if k < len(known) else f"x{k}")
     for key, part in zip(keys, keywords, strict=True):
-        names += paths(part, key)
-    return names + [node.label or f"captured{k}" for k, node in enumerate(captured)]
+        found += paths(part, key)
+    return found

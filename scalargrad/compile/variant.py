@@ -16,6 +16,7 @@ from typing import Any
 from ..trees import Structure
 from ..value import Value
 from . import python_backend
+from .packing import unpacker
 from .program import Program, without_selections
 
 Runner = Callable[[Sequence[float]], list[float] | None]
@@ -48,7 +49,7 @@ class Native:
         return found
 
     def __call__(self, xs: Sequence[float]) -> list[float] | None:
-        x = array("d", xs)
+        x = xs if type(xs) is array else array("d", xs)
         y, y_address, scratch = self.memory()
         return y.tolist()[: self.outputs] if self.function(x.buffer_info()[0], y_address, scratch) else None
 
@@ -90,7 +91,8 @@ class Variant:
     def _prepare(self) -> None:
         self.lock = threading.Lock()
         self.runners: dict[str, Runner] = {}
-        self.batches: dict[bool, Any] = {}
+        self.batches: dict[Any, Any] = {}  # kernels, by what is mapped and whether they add
+        self.unpack = unpacker(self.result)
         self.without: Program | None = None
         self.checked = False
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .picture import Edge, Node, Path
 from .style import edge_style, sign_style
-from .text import number, shortened, signed, width
+from .text import Changed, number, shortened, signed, width
 
 HEADER, ROW, SMALL = 13.5, 12.0, 11.0  # font sizes, in points
 HEADER_HEIGHT, ROW_HEIGHT, RULE, PADDING, GAP = 24.0, 17.0, 5.0, 10.0, 14.0
@@ -52,10 +52,10 @@ def card(node: Node, compact: bool = False) -> Card:
             low_high = number(low) if low == high else f"{number(low)} … {number(high)}"
         rows = [Row(shortened(operations + more, 44), "", "muted", True), Row(node.gradient_name, low_high)]
         return _measured(node.name, f"  {node.formula}", rows)
-    rows = [Row("value", number(node.value or 0.0), rule=True)]
+    rows = [Row("value", number(node.value or 0.0), _way(node.value), rule=True)]
     gradient = DASH if node.gradient is None else number(node.gradient)
     if compact:
-        return _measured(node.name, "", [*rows, Row("gradient", gradient)])
+        return _measured(node.name, "", [*rows, Row("gradient", gradient, _way(node.gradient))])
     lines = [*_path_rows(node.paths)]
     if node.elsewhere is not None:
         lines.append(Row("elsewhere", signed(node.elsewhere), "muted"))
@@ -63,15 +63,20 @@ def card(node: Node, compact: bool = False) -> Card:
         lines.append(Row(f"{node.arrived[0]} of {node.arrived[1]} paths arrived", "", "muted"))
     if lines:
         lines[0] = lines[0]._replace(rule=True)
-        lines.append(Row(f"{node.gradient_name} = sum", gradient, rule=True))
+        lines.append(Row(f"{node.gradient_name} = sum", gradient, _way(node.gradient), rule=True))
     else:
-        lines.append(Row(node.gradient_name, gradient))
+        lines.append(Row(node.gradient_name, gradient, _way(node.gradient)))
     rows += lines
     if node.undrawn:
         rows.append(Row(f"{node.undrawn:,} operand{'s' * (node.undrawn > 1)} not drawn", "", "muted"))
     if node.is_stale:
         rows.append(Row("⚠ stale: operands have changed", "", "bad"))
     return _measured(node.name, f" = {node.formula}" if node.formula else "", rows)
+
+
+def _way(x: float | None) -> str:
+    """The class of a number that has changed: as that of the difference."""
+    return sign_style(x - x.before) if isinstance(x, Changed) else ""
 
 
 def _path_rows(paths: tuple[Path, ...]) -> list[Row]:

@@ -27,12 +27,41 @@ _INDEX = re.compile(r"(?<=\w)\[(\w{1,6}(?:,\w{1,6}){0,2})\]")
 INDEX_SIZE = 0.75  # of the font's
 
 
+class Changed(float):
+    """A number that knows what it was before: shown as old → new, with an arrow.
+
+    >>> number(Changed(0.5, 2.0)), Changed(0.5, 2.0)
+    ('2 → 0.5 ↓', 0.5, before 2.0)
+    """
+
+    __slots__ = ("before",)
+    before: float
+
+    def __new__(cls, value: float, before: float) -> Changed:
+        made = super().__new__(cls, value)
+        made.before = float(before)
+        return made
+
+    def __bool__(self) -> bool:
+        return True  # something to show, also where it is zero now: `x or 0.0` keeps it
+
+    def __getnewargs__(self) -> tuple[float, float]:
+        return float(self), self.before
+
+    def __repr__(self) -> str:
+        return f"{float(self)!r}, before {self.before!r}"
+
+
 def number(x: float) -> str:
     """A number in four significant digits, whole ones below a million in full; a warning sign before inf and nan.
 
     >>> [number(x) for x in (-3.0, 0.5, -0.0, 1234567.0, 1.23456e-9, float("-inf"))]
     ['−3', '0.5', '0', '1.235e6', '1.235e−9', '⚠ −inf']
     """
+    if isinstance(x, Changed):
+        now = float(x)
+        arrow = " ↑" if now > x.before else " ↓" if now < x.before else ""
+        return f"{number(x.before)} → {number(now)}{arrow}"
     if not isfinite(x):
         return f"⚠ {x}".replace("-", "−")
     if x == int(x) and abs(x) < 1e6:

@@ -97,7 +97,7 @@ def assemble(inputs: int, statements: Sequence[tuple[Operation, Sequence[int]]],
     arguments = ", ".join(names)
     lines: list[str] = []
     for number, (operation, operands) in enumerate(statements):
-        chosen = []
+        chosen: list[str] = []
         for operand in operands[: operation.operands]:
             depends = any(name in names for name in chosen)  # on an input: constants alone would be Python's to compute
             if operand % 7 == 0 and operand and (depends or len(chosen) + 1 < operation.operands):

@@ -7,18 +7,16 @@ edge of its domain), that is said; and where the values are too coarse to tell, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from itertools import pairwise
-from math import inf, isfinite, isinf, log2, nan, ulp
+from math import inf, isfinite, isinf, nan
 
+from .irregular import growth_at, jump_at, kink_at, one_sided
 from .stencils import Level, Line
 
 SAFETY = 4.0  # how many times its estimate an error may be
 RESOLUTION = 1e-3  # a tolerance above this part of the derivative, or of the slopes nearby, tells too little
 ROUNDING = 2.0**-18  # a step up to this part of the value may come of rounding, to single precision for one
-STEADY = 0.05  # how far, relatively, what stays the same from step to step may vary
 
 
 class State(Enum):
@@ -29,6 +27,8 @@ class State(Enum):
     - `JUMP`: the function jumps at the point, or too near to it to tell.
     - `EDGE`: the function is not finite at the point or next to it.
     - `SINGULAR`: the slope grows without bound as the step shrinks.
+    - `UNSEEN`: nothing contradicts the claim, and nothing bears it out: were the input changed by as much as it is, the
+      claimed change would be below the function's rounding, and none is seen.
     - `UNDECIDED`: the values are too coarse, or too noisy, to judge the claim.
     - `WRONG`: the claim is outside of what the measurement's error allows.
     """
@@ -38,6 +38,7 @@ class State(Enum):
     JUMP = "jump"
     EDGE = "edge of the domain"
     SINGULAR = "singular"
+    UNSEEN = "below rounding"
     UNDECIDED = "not decided"
     WRONG = "WRONG"
 
@@ -201,9 +202,9 @@ class _Case:
                 return found
         if not inside and self.usable(best):
             return self.outlying(best)
-        if inside and abs(self.claimed) * max(self.line.extent(), best.h) <= best.grain:
-            return self.says(State.AGREES, best, "zero, as far as the function's rounding lets see")
-        return self.says(State.UNDECIDED, best, self.doubt(best))
+        reach = max(self.line.extent(), best.h)
+        invisible = abs(self.claimed) * reach <= best.grain and SAFETY * error * reach <= 1e3 * best.grain
+        return self.says(State.UNSEEN if inside and invisible else State.UNDECIDED, best, self.doubt(best))
 
     def outlying(self, best: Level) -> Verdict:
         """A claim outside of the best level's tolerance, which is wrong unless the level is the one to be doubted."""
@@ -288,7 +289,7 @@ class _Case:
         """A claimed zero, where only coarse steps see a slope: a function of steps, or rounded to a lower precision."""
         sloped = min((x for x in self.levels if x.variation > 0.0), key=self.error)
         riser = min(abs(v - x.values[3]) for x in self.levels for v in x.values if v != x.values[3])
-        doubtful = riser < ROUNDING * abs(flat.values[3]) and self.usable(sloped)
+        doubtful = riser < ROUNDING * max(map(abs, sloped.values)) and self.usable(sloped)
         note = "constant at fine steps, not at coarse ones"
         return self.says(State.UNDECIDED if doubtful else State.AGREES, flat, note)
 
@@ -297,77 +298,30 @@ class _Case:
             return None
         note = f"{self.line.fault or 'not finite'} next to the point"
         for sign in (1, -1):
-            found = self.one_sided(sign)
-            if found and isfinite(self.claimed):
-                slope, error, k = found
+            found = one_sided(self.line, self.output, sign) if isfinite(self.claimed) else None
+            if found and SAFETY * found.error <= RESOLUTION * abs(found.slope):
+                slope, error = found.slope, found.error
                 state = State.EDGE if self.admits(slope, error) else State.WRONG
-                method = f"one-sided stencil, h = {'-' if sign < 0 else ''}2**{k}"
+                method = f"one-sided stencil, h = {'-' if sign < 0 else ''}2**{found.k}"
                 return Verdict(state, self.claimed, slope, error, self.tolerance(slope, error), method, note)
         return self.says(State.EDGE, self.levels[-1] if self.levels else None, note)
 
-    def one_sided(self, sign: int) -> tuple[float, float, int] | None:
-        """The derivative on one side, its error and the step's exponent, if it is well resolved."""
-        value = self.line.start[self.output]
-        found: list[tuple[float, float, int]] = []
-        third = 0.0  # the largest third difference seen at this step or a finer one
-        for k in reversed(self.line.ladder()):
-            a, b, c = self.line.side(k, self.output, sign)
-            h = sign * 2.0**k
-            if not all(map(isfinite, (a, b, c))):
-                continue
-            third = max(third, abs((c - 3.0 * b) + (3.0 * a - value)))
-            error = (2.0 * third + 4.0 * ulp(max(map(abs, (value, a, b, c))))) / abs(h)
-            found.append(((18.0 * a - 9.0 * b + 2.0 * c - 11.0 * value) / (6.0 * h), error, k))
-        best = min(found, key=lambda each: each[1], default=None)
-        return best if best and SAFETY * best[1] <= RESOLUTION * abs(best[0]) else None
-
     def jump(self) -> Verdict | None:
-        """At the finest steps the values on each side keep together, and apart from the other side or the middle."""
-        gaps: list[float] = []
-        for level in self.levels[-3:]:
-            a, b, c, middle, d, e, f = level.values
-            gap = max(abs(d - c), abs(d - middle), abs(middle - c))
-            if max(a, b, c) - min(a, b, c) + max(d, e, f) - min(d, e, f) > STEADY * gap or gap < 1e4 * level.grain:
-                return None
-            gaps.append(gap)
-        if len(gaps) < 3 or max(gaps) - min(gaps) > STEADY * gaps[0]:
-            return None
-        return self.says(State.JUMP, self.levels[-1], f"the function jumps by {gaps[-1]:.6g}")
-
-    def steadiest(self, differ: Callable[[Level, Level], float]) -> tuple[Level, Level] | None:
-        """Of two neighbouring levels, twice in a row, the ones that differ least."""
-        pairs = list(pairwise(self.levels))
-        runs = [(differ(*first), differ(*second), second) for first, second in pairwise(pairs)]
-        good = [(max(a, b), pair) for a, b, pair in runs if max(a, b) <= STEADY]
-        return min(good, key=lambda each: each[0])[1] if good else None
+        size = jump_at(self.levels)
+        return self.says(State.JUMP, self.levels[-1], f"the function jumps by {size:.6g}") if size else None
 
     def kink(self) -> Verdict | None:
-        """The one-sided slopes differ by the same amount at several steps: neither smooth (h**5) nor noise (1/h)."""
-
-        def differ(coarse: Level, fine: Level) -> float:
-            if abs(fine.jump) < 100.0 * fine.grain / fine.h or coarse.k - fine.k < 2:
-                return inf
-            return (abs(coarse.jump - fine.jump) + abs(coarse.slope - fine.slope)) / abs(fine.jump)
-
-        found = self.steadiest(differ)
+        found = kink_at(self.levels)
         if found is None:
             return None
-        coarse, fine = found
-        error = abs(coarse.jump - fine.jump) + abs(coarse.slope - fine.slope) + 4.0 * fine.grain / fine.h
-        left, right = fine.slope - 0.5 * fine.jump, fine.slope + 0.5 * fine.jump
-        allowed = self.tolerance(max(abs(left), abs(right)), error)
-        between = min(left, right) - allowed <= self.claimed <= max(left, right) + allowed
-        note = f"left-hand derivative {left:.12g}, right-hand {right:.12g}"
-        return self.says(State.KINK if between else State.WRONG, fine, note, error, fine.jump)
+        low, high = sorted((found.left, found.right))
+        allowed = self.tolerance(max(-low, high), found.error)
+        state = State.KINK if low - allowed <= self.claimed <= high + allowed else State.WRONG
+        note = f"left-hand derivative {found.left:.12g}, right-hand {found.right:.12g}"
+        return self.says(state, found.level, note, found.error, found.level.jump)
 
     def singular(self) -> Verdict | None:
-        """Slope, or the gap between the one-sided slopes, grows as a power of the shrinking step."""
-        finest = self.levels[-6:]
-        for sizes in ([(x.k, abs(x.slope)) for x in finest], [(x.k, abs(x.jump)) for x in finest]):
-            if len(sizes) < 6 or not all(0.0 < size < inf for _, size in sizes):
-                continue
-            powers = [log2(b / a) / (j - k) for (j, a), (k, b) in pairwise(sizes)]
-            if max(powers) - min(powers) <= 0.02 and min(powers) >= 0.02:
-                note = f"the slope grows as h**{-powers[-1]:.2f}"
-                return self.says(State.SINGULAR, self.levels[-1], note)
-        return None
+        power = growth_at(self.levels)
+        if power == 0.0:
+            return None
+        return self.says(State.SINGULAR, self.levels[-1], f"the slope grows as h**-{power:.2f}")

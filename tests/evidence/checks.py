@@ -6,7 +6,9 @@ A check returns nothing and counts in `Figures`; what is wrong it notes there as
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf, isfinite, isnan
 from typing import Any
 
@@ -73,21 +75,28 @@ class Figures:
 
 
 def examine(dag: Dag, figures: Figures, rows: float) -> None:
-    """All checks of one graph; where one fails, what is noted is the smallest graph found on which one fails."""
-    mine = _examined(dag, rows)
+    """All checks of one graph."""
+    shrinking(dag, figures, partial(check_graph, rows=rows))
+
+
+def shrinking(dag: Dag, figures: Figures, check: Callable[[Dag, Figures, random.Random], None]) -> None:
+    """Run a check; where it fails, or an operation raises, note the smallest graph found on which it does."""
+
+    def run(smaller: Dag) -> Figures:
+        found = Figures()
+        try:
+            check(smaller, found, random.Random(dag.number))
+        except Exception as error:
+            found.fail(f"raised {error!r}", smaller)
+        return found
+
+    mine = run(dag)
     if mine.failed:
-        small = dag.shrunk(lambda smaller: bool(_examined(smaller, 0.0).failed))
-        mine.failures = (_examined(small, 0.0).failures or mine.failures)[:1]
+        mine.failures = run(dag.shrunk(lambda smaller: bool(run(smaller).failed))).failures[:1]
     figures.add(mine)
 
 
-def _examined(dag: Dag, rows: float) -> Figures:
-    figures = Figures()
-    check_graph(dag, figures, random.Random(dag.number), rows)
-    return figures
-
-
-def check_graph(dag: Dag, figures: Figures, r: random.Random, rows: float) -> None:
+def check_graph(dag: Dag, figures: Figures, r: random.Random, rows: float = 0.0) -> None:
     """All checks of one graph; each edge is compared with the textbook with the probability `rows`."""
     nodes = dag.nodes(dag.leaves())
     chosen = dag.ancestors()
@@ -117,11 +126,11 @@ def check_recording(dag: Dag, nodes: list[Value], figures: Figures) -> None:
         figures.expect(right, "parents are the operands", lambda node=node: node.parents, dag)
 
 
-def _arriving(dag: Dag, nodes: list[Value], chosen: list[int]) -> dict[int, list[float]]:
+def arriving(dag: Dag, nodes: list[Value], chosen: list[int]) -> dict[int, list[float]]:
     """What every node receives, each term upstream x local, one rounding: from the gradients that its consumers have."""
     n = len(dag.inputs)
-    arriving: dict[int, list[float]] = {k: [] for k in chosen}
-    arriving[dag.output].append(dag.seed)
+    received: dict[int, list[float]] = {k: [] for k in chosen}
+    received[dag.output].append(dag.seed)
     for k in reversed(chosen):
         upstream = nodes[k].grad if k >= n or k == dag.output else 0.0
         if k < n or upstream == 0.0 or nodes[k].operation.flat:
@@ -130,18 +139,18 @@ def _arriving(dag: Dag, nodes: list[Value], chosen: list[int]) -> dict[int, list
         for j, local in zip(dag.steps[k - n][1], nodes[k].local_gradients, strict=True):
             if type(j) is int:
                 unselected = local == 0.0 and operation.selects and not isfinite(upstream)
-                arriving[j].append(0.0 if unselected else upstream * local)
-    return arriving
+                received[j].append(0.0 if unselected else upstream * local)
+    return received
 
 
 def check_sums(dag: Dag, nodes: list[Value], chosen: list[int], figures: Figures) -> None:
     """Each gradient is the sum of what arrives: to the bit for two terms, else within the bound of any order."""
-    arriving = _arriving(dag, nodes, chosen)
+    received = arriving(dag, nodes, chosen)
     dead = set(range(len(nodes))) - set(chosen)
     for k in dead:
         figures.expect(nodes[k].grad is NO_GRADIENT, "dead nodes are left alone", lambda k=k: k, dag)
     for k in chosen:
-        found, terms = nodes[k].grad, arriving[k]
+        found, terms = nodes[k].grad, received[k]
         where = f"node {k}, {terms} gave {found!r}"
         if type(found) is not float:
             figures.fail(f"the gradient of node {k} is no float: {found!r}", dag)
@@ -162,7 +171,7 @@ def check_paths(dag: Dag, nodes: list[Value], chosen: list[int], figures: Figure
     edges = edges_of(dag, nodes, chosen)
     if edges is None or not all(isfinite(nodes[k].grad) for k in chosen):
         return
-    for k, adjoint in replay(edges, dag.output, dag.seed).items():
+    for k, adjoint in replay(edges, {dag.output: dag.seed}).items():
         error = adjoint.error(nodes[k].grad)
         figures.measure("chain rule over all paths: error / bound", error, f"graph {dag.number}, node {k}", dag)
 

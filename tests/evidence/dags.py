@@ -101,7 +101,7 @@ class Dag(NamedTuple):
     def smaller(self) -> Iterator[Dag]:
         """Graphs with less in them that have the same numbers: other outputs, and steps replaced by what they gave."""
         n = len(self.inputs)
-        data = self.nodes(self.inputs)
+        data = self._data()
         for k in range(self.output):
             yield self._replace(output=k)._without_dead()
         for k in range(self.output - n, -1, -1):
@@ -114,10 +114,20 @@ class Dag(NamedTuple):
                     changed = (operation, (*operands[:j], data[operand], *operands[j + 1 :]))
                     yield self._replace(steps=(*self.steps[:k], changed, *self.steps[k + 1 :]))._without_dead()
 
+    def _data(self) -> list[float]:
+        """The numbers of all nodes; nan where an operation raises."""
+        found = list(self.inputs)
+        for operation, operands in self.steps:
+            try:
+                found.append(operation(*[found[k] if type(k) is int else k for k in operands]))
+            except Exception:
+                found.append(nan)
+        return found
+
     def _without_dead(self) -> Dag:
         """Only what the output needs; steps on constants alone become inputs."""
         n = len(self.inputs)
-        data = self.nodes(self.inputs)
+        data = self._data()
         kept = self.ancestors()
         leaves = [k for k in kept if k < n or not any(type(j) is int for j in self.steps[k - n][1])]
         rest = [k for k in kept if k not in leaves]

@@ -74,17 +74,36 @@ def _ratio(a: int, b: int) -> float:
         return float("inf")
 
 
+NOTHING = Adjoint(ZERO, ZERO, ZERO, 0)
+
+
+def combined(adjoints: list[Adjoint], weights: list[float], roundings: int) -> Adjoint:
+    """What is known of a sum of derivatives, each times a number, after so many roundings."""
+    value = paths = underflow = ZERO
+    for each, weight in zip(adjoints, weights, strict=True):
+        w = dyadic(weight)
+        value, paths = plus(value, times(each.value, w)), plus(paths, times(each.paths, size(w)))
+        underflow = plus(underflow, plus(times(each.underflow, size(w)), SMALLEST))
+    return Adjoint(value, paths, underflow, roundings)
+
+
 Edges = list[tuple[int, float]]  # (operand, local gradient), in the order of the operands, without constants
 
 
-def replay(edges: dict[int, Edges], root: int, seed: float) -> dict[int, Adjoint]:
-    """The adjoint of every node; `edges` gives each node's operands, and a consumer's number is above its operands'."""
-    value, paths = {root: dyadic(seed)}, {root: size(dyadic(seed))}
-    underflow, roundings, contributions = {root: ZERO}, {root: 0}, {root: 0}
+def replay(edges: dict[int, Edges], seeds: dict[int, float]) -> dict[int, Adjoint]:
+    """The adjoint of every node; `edges` gives each node's operands, and a consumer's number is above its operands'.
+
+    Nodes that no seeded one depends on are left out.
+    """
+    value = {k: dyadic(seed) for k, seed in seeds.items()}
+    paths = {k: size(d) for k, d in value.items()}
+    underflow, roundings, contributions = dict.fromkeys(seeds, ZERO), dict.fromkeys(seeds, 0), dict.fromkeys(seeds, 1)
     found: dict[int, Adjoint] = {}
     for k in sorted(edges, reverse=True):
+        if k not in value:
+            continue
         v, p, w = value[k], paths[k], underflow[k]
-        n = roundings[k] + max(contributions[k] - 1, 0)  # the additions
+        n = roundings[k] + contributions[k] - 1  # the additions
         found[k] = Adjoint(v, p, w, n)
         for j, local in edges[k]:
             d = dyadic(local)
