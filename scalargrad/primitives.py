@@ -388,7 +388,7 @@ def primitive(
 
     - `name`: shown in drawings and errors; the function's own name if not given.
     - `notation`: the local gradients as text for drawings, with `{y}`, `{a}`, `{b}`, `{c}` for output and operands.
-    - `domain`: an interval `(low, high)` an operand, for `scalargrad.testing`.
+    - `domain`: an interval `(low, high)` an operand, for `scalargrad.testing.check_primitive`.
 
     Parameters are closed over:
 

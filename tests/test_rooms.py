@@ -34,10 +34,11 @@ FLOORS = {
     "training": 8,
     "drawing": 8,
     "compile": 8,
+    "plots": 9,
     "testing": 8,
     "expression": 8,
-    "__init__": 9,
-    "__main__": 10,
+    "__init__": 10,
+    "__main__": 11,
 }
 
 

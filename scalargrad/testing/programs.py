@@ -25,21 +25,21 @@ def _operations(*texts: str) -> tuple[Operation, ...]:
 
 
 # fmt: off
-# Smooth, and of moderate size and slope where their operands are. One function each, as far as that goes: a program
-# that shrinks to one statement then names the culprit.
+# Smooth, and of moderate size and slope where their operands are. One function each: a program that shrinks to one
+# statement then names the culprit.
 SMOOTH = _operations(
     "{a} + {b}", "{a} * {b}", "{a} - {b}", "-{a}", "sin({a})", "cos({a})", "tanh({a})", "sigmoid({a})", "atan({a})",
-    "softplus({a})", "erf({a})", "asinh({a})", "hypot({a}, 1.0)", "atan2({a}, 2.0)", "atan2(3.0, {a})",
+    "softplus({a})", "erf({a})", "erfc({a})", "asinh({a})", "hypot({a}, 1.0)", "atan2({a}, 2.0)", "atan2(3.0, {a})",
     "sum([{a}, {b}, {c}])", "mean([{a}, {b}, {c}])", "logsumexp([{a}, {b}, {c}])", "dot([{a}, {b}], [{c}, 0.5])",
-    "prod([{a}, 0.5, {b}])", "0.5 * {a} + 0.25 * {b}", "{a} / (1.0 + {b} * {b})", "1.5 ** tanh({a})", "exp(tanh({a}))",
-    "log1p({a} * {a})", "sqrt(1.0 + {a} * {a})", "expm1(-{a} * {a})", "cbrt(2.0 + sin({a}))", "erfc(sin({a}))",
+    "prod([{a}, 0.5, {b}])", "0.5 * {a} + 0.25 * {b}", "{a} / (1.0 + {b} * {b})", "1.5 ** -({a} * {a})",
+    "exp(-{a} * {a})", "log1p({a} * {a})", "sqrt(1.0 + {a} * {a})", "expm1(-{a} * {a})", "cbrt(3.0 + {a} * {a})",
 )
 # With kinks, poles, jumps, edges of domains, ties and overflow.
 ROUGH = _operations(
     "relu({a})", "abs({a})", "max({a}, {b})", "min({a}, {b}, {c})", "clamp({a}, -1.0, 1.0)", "{a} / {b}", "{a} ** {b}",
     "{a} ** 2", "{a} ** 0.5", "{a} ** -1.5", "{a} ** 3", "exp({a})", "exp2({a})", "expm1({a})", "log({a})", "log2({a})",
     "log10({a})", "log1p({a})", "sqrt({a})", "cbrt({a})", "tan({a})", "asin({a})", "acos({a})", "sinh({a})",
-    "cosh({a})", "acosh({a})", "atanh({a})", "atan2({a}, {b})", "hypot({a}, {b})", "erfc({a})", "{a} % {b}",
+    "cosh({a})", "acosh({a})", "atanh({a})", "atan2({a}, {b})", "hypot({a}, {b})", "{a} % {b}",
     "{a} // {b}", "floor({a})", "ceil({a})", "round({a})", "sign({a})", "step({a})", "prod([{a}, {b}, {c}])",
     "logsumexp([{a}, {b}, {b}])", "where({a} > {b}, {b}, {c})", "({a} - {b}) * {c}",
 )

@@ -7,54 +7,15 @@ edge of its domain), that is said; and where the values are too coarse to tell, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import Enum
 from math import inf, isfinite, isinf, nan
 
-from .irregular import growth_at, jump_at, kink_at, one_sided
+from .irregular import growth_at, jump_at, jump_near, kink_at, one_sided
+from .reports import State, Verdict
 from .stencils import Level, Line
 
 SAFETY = 4.0  # how many times its estimate an error may be
 RESOLUTION = 1e-3  # a tolerance above this part of the derivative, or of the slopes nearby, tells too little
 ROUNDING = 2.0**-18  # a step up to this part of the value may come of rounding, to single precision for one
-
-
-class State(Enum):
-    """The outcome of one check.
-
-    - `AGREES`: the claim is within the tolerance, and the tolerance is small.
-    - `KINK`: the one-sided derivatives differ, and the claim is one of them or lies between them.
-    - `JUMP`: the function jumps at the point, or too near to it to tell.
-    - `EDGE`: the function is not finite at the point or next to it.
-    - `SINGULAR`: the slope grows without bound as the step shrinks.
-    - `UNSEEN`: nothing contradicts the claim, and nothing bears it out: were the input changed by as much as it is, the
-      claimed change would be below the function's rounding, and none is seen.
-    - `UNDECIDED`: the values are too coarse, or too noisy, to judge the claim.
-    - `WRONG`: the claim is outside of what the measurement's error allows.
-    """
-
-    AGREES = "agrees"
-    KINK = "kink"
-    JUMP = "jump"
-    EDGE = "edge of the domain"
-    SINGULAR = "singular"
-    UNSEEN = "below rounding"
-    UNDECIDED = "not decided"
-    WRONG = "WRONG"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What was measured, to which error, and what follows for the claim."""
-
-    state: State
-    claimed: float
-    measured: float
-    estimate: float  # of the measurement's error
-    tolerance: float  # by how much the claim may differ
-    method: str
-    note: str = ""
-    jump: float = 0.0  # at a kink: the right-hand derivative less the left-hand one
 
 
 def judge(line: Line, output: int, claimed: float, rtol: float, allowance: float = 0.0) -> Verdict:
@@ -73,7 +34,7 @@ class _Case:
         self.claimed, self.rtol, self.allowance = claimed, rtol, allowance
         self.levels: list[Level] = []
         self.outside: list[int] = []  # exponents of steps with a value that is not finite
-        self._errors: dict[int, float] = {}
+        self._errors: dict[int, float] = {}  # by exponent; computed when asked for, since a new level changes others
 
     def verdict(self) -> Verdict:
         """Try a fitting step first, then every step, then steps near the best one, until one settles it."""
@@ -87,7 +48,10 @@ class _Case:
         if self.claimed == 0.0 and self.levels and not self.outside and not any(x.variation for x in self.levels):
             return self.says(State.AGREES, self.levels[0], "the function is constant")
         ladder = self.line.ladder()
-        for k in ladder:
+        for place, k in enumerate(ladder):
+            # At zero nothing gives the function's scale, and the ladder is long: most need no more than its upper part.
+            if self.line.at_zero and k < -62 <= ladder[place - 1] and self.clear():
+                break
             settled = self.measured_at(k)
             if settled:
                 return settled
@@ -103,14 +67,14 @@ class _Case:
 
     def measured_at(self, k: int) -> Verdict | None:
         """Add a level; agreement, if it is sharp enough to settle the matter."""
-        if k in self._errors or k in self.outside:
+        if k in self.outside or any(level.k == k for level in self.levels):
             return None
         level = self.line.level(k, self.output)
         if level is None:
             self.outside.append(k)
             return None
         self.levels = sorted([*self.levels, level], key=lambda each: -each.k)
-        self._errors = self.errors()
+        self._errors = {}
         if isinf(level.slope):
             return self.says(State.AGREES, level, "beyond the range of floats") if level.slope == self.claimed else None
         sharp = SAFETY * level.error <= self.rtol * max(abs(level.slope), level.variation / level.h)
@@ -124,14 +88,15 @@ class _Case:
         at the next step, where the slope then differs.
         """
         first: list[float] = []
-        for each in self.levels:
-            noise = max(other.noise for other in self.levels if each.k - 12 <= other.k <= each.k)
+        for place, each in enumerate(self.levels):
+            noise = max(x.noise for x in self.levels[place : place + 13] if x.k >= each.k - 12)
             first.append(each.error + 4.0 * noise / each.h)
         found: dict[int, float] = {}
-        for each, error in zip(self.levels, first, strict=True):
+        for place, (each, error) in enumerate(zip(self.levels, first, strict=True)):
+            near = slice(max(0, place - 4), place + 5)
             apart = [
                 abs(other.slope - each.slope)
-                for other, its_error in zip(self.levels, first, strict=True)
+                for other, its_error in zip(self.levels[near], first[near], strict=True)
                 if abs(other.k - each.k) <= 4 and its_error <= 8.0 * error
             ]
             found[each.k] = max([error, *apart])
@@ -139,6 +104,8 @@ class _Case:
 
     def error(self, level: Level) -> float:
         """A level's error in the light of the others."""
+        if not self._errors:
+            self._errors = self.errors()
         return self._errors[level.k]
 
     def contradicted(self, level: Level) -> bool:
@@ -150,12 +117,33 @@ class _Case:
         )
 
     def best(self) -> Level | None:
-        good = [level for level in self.levels if isfinite(level.slope) and not self.contradicted(level)]
-        return min(good, key=self.error, default=None)
+        """The level with the smallest error that no finer one contradicts, of the usable ones if there are any."""
+        finite = [level for level in self.levels if isfinite(level.slope)]
+        for level in sorted(finite, key=lambda each: (not self.usable(each), self.error(each))):
+            if not self.contradicted(level):
+                return level
+        return None
 
     def usable(self, level: Level) -> bool:
         """Whether the function is smooth on the stencil, or constant there but for rounding."""
         return self.error(level) * level.h <= 0.05 * level.variation or level.variation <= 64.0 * level.grain
+
+    def slopes_near(self, level: Level) -> float:
+        """The largest slope between a level's points and the middle one, or those of steps up to 256 times as long."""
+        return max(x.variation / x.h for x in self.levels if level.k <= x.k <= level.k + 8)
+
+    def resolved(self, level: Level) -> bool:
+        """Whether the level is sharp enough to bear out a claim."""
+        scale = max(abs(level.slope), self.slopes_near(level))
+        return SAFETY * self.error(level) <= RESOLUTION * scale and self.usable(level)
+
+    def clear(self) -> bool:
+        """Whether the levels so far agree with the claim, or show why there is nothing to agree with."""
+        best = self.best()
+        if best and self.resolved(best) and self.admits(best.slope, self.error(best)):
+            return True
+        found = self.special()
+        return found is not None and found.state is not State.WRONG
 
     # ---- comparing ---------------------------------------------------------------------------------------------------
 
@@ -191,11 +179,12 @@ class _Case:
         by_complex = self.complex_step(best)
         if by_complex:
             return by_complex
-        inside = self.admits(best.slope, error)
-        nearby = max(x.variation / x.h for x in self.levels if best.k <= x.k <= best.k + 8)
-        resolved = SAFETY * error <= RESOLUTION * max(abs(best.slope), nearby) and self.usable(best)
-        if inside and (resolved or (self.claimed == 0.0 and nearby == 0.0)):
+        inside, resolved = self.admits(best.slope, error), self.resolved(best)
+        if inside and resolved:
             return self.says(State.AGREES, best)
+        if inside and self.claimed == 0.0 == self.slopes_near(best):
+            wide = SAFETY * error * max(self.line.extent(), 1.0) <= 1e3 * best.grain
+            return self.says(State.AGREES if wide else State.UNSEEN, best, "the function is constant near the point")
         if not resolved:
             found = self.special()
             if found:
@@ -211,8 +200,10 @@ class _Case:
         jump = self.jump()  # at the point itself, which coarse steps may take for a slope
         if jump:
             return jump
-        gap, level = self.torn(best)
+        finest = self.levels[-1].k
+        gap, seen_from = jump_near(self.line, self.output, self.levels, best)
         if gap > 0.0:
+            level = min((x for x in self.levels if x.k >= seen_from), key=self.error)
             note = f"the function jumps by {gap:.1e} between neighbouring floats near the point"
             error = self.error(level)
             rounded = gap <= ROUNDING * level.grain * 2.0**52
@@ -220,42 +211,19 @@ class _Case:
             if self.admits(level.slope, error) and (rounded or telling):
                 sharp = SAFETY * error <= RESOLUTION * abs(level.slope)
                 return self.says(State.AGREES if rounded and sharp else State.UNDECIDED, level, note)
-            best = level if rounded else best
+            best, finest = (level, seen_from) if rounded else (best, finest)
         error = self.error(best) + 4.0 * self.line.scatter(self.line.at, best.k, self.output) / best.h
         if self.admits(best.slope, error):
             sharp = SAFETY * error <= RESOLUTION * abs(best.slope)
             return self.says(State.AGREES if sharp else State.UNDECIDED, best, self.doubt(best), error)
-        scatter = self.line.scatter(self.line.claims_at, best.k, self.output) if self.line.claims else 0.0
+        # The finest step that still refutes the claim: over a coarser one, a claim that is wrong may well jump.
+        near = [x for x in self.levels if finest <= x.k <= best.k and self.usable(x)]
+        k = min([best.k, *[x.k for x in near if not self.admits(x.slope, self.error(x))]])
+        scatter = self.line.scatter(self.line.claims_at, k, self.output) if self.line.claims else 0.0
         if abs(self.claimed - best.slope) <= 8.0 * scatter:
             note = f"the claimed derivative itself scatters by about {scatter:.1e} over the step"
             return self.says(State.UNDECIDED, best, note)
         return self.says(State.WRONG, best)
-
-    def torn(self, fine: Level) -> tuple[float, Level]:
-        """The size of a jump near the point that a level does not see, and the best level among those that do.
-
-        Rounding can leave a function smooth between jumps, as the teeth of a saw: the slope of a tooth means nothing.
-        Where coarser steps see more noise, bisection by third differences tells a jump from a bend, which fades.
-        """
-        noisy = [x for x in self.levels if x.k > fine.k and x.noise > 10.0 * (fine.noise + fine.grain)]
-        for level in noisy[-3:][::-1]:
-            low, high = -3.0 * level.h, 3.0 * level.h
-            for _ in range(60):
-                middle = 0.5 * (low + high)
-                bends = self.third_difference(low, middle) > self.third_difference(middle, high)
-                low, high = (low, middle) if bends else (middle, high)
-            gap = abs(self.value_at(high) - self.value_at(low)) - abs(fine.slope * (high - low))
-            if gap > 32.0 * level.grain:
-                return gap, min((x for x in self.levels if x.k >= level.k), key=self.error)
-        return 0.0, fine
-
-    def value_at(self, t: float) -> float:
-        return self.line.at(t)[self.output]
-
-    def third_difference(self, low: float, high: float) -> float:
-        third = (high - low) / 3.0
-        a, b, c, d = map(self.value_at, (low, low + third, high - third, high))
-        return abs((d - a) - 3.0 * (c - b))
 
     def doubt(self, best: Level | None) -> str:
         if not self.levels:

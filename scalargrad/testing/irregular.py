@@ -1,0 +1,142 @@
+"""Points where a function has no derivative to measure: what its values at all steps look like there.
+
+This stands apart from judging: each function looks for one kind of irregular point in the levels of a line, which come
+from coarse to fine, and says what it measured there, or that there is nothing of the kind. What tells them apart is how
+the difference between the two sides goes with the step: at a jump it stays, at a kink it shrinks as `h`, at a singular
+point as a broken power of `h`; where the function is smooth it vanishes faster, and noise is not steady.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import inf, isfinite, log2, ulp
+from typing import NamedTuple
+
+from .stencils import Level, Line
+
+STEADY = 0.05  # how far, relatively, what stays the same from step to step may vary
+
+
+class Kink(NamedTuple):
+    """The two one-sided derivatives, their error, and the finer of the two levels that they were seen at."""
+
+    left: float
+    right: float
+    error: float
+    level: Level
+
+
+class OneSided(NamedTuple):
+    """A one-sided derivative, its error, and the step, negative on the left, as `sign * 2**k`."""
+
+    slope: float
+    error: float
+    sign: int
+    k: int
+
+
+def jump_at(levels: Sequence[Level]) -> float:
+    """The size of a jump at the point, or 0.
+
+    At the finest steps the values on each side keep together, and apart from the other side or from the middle.
+
+    >>> from .stencils import measure
+    >>> sign = [measure(k, [-1.0, -1.0, -1.0, 0.0, 1.0, 1.0, 1.0]) for k in (-10, -20, -30)]
+    >>> jump_at(sign)
+    2.0
+    """
+    gaps: list[float] = []
+    for level in levels[-3:]:
+        a, b, c, middle, d, e, f = level.values
+        gap = max(abs(d - c), abs(d - middle), abs(middle - c))
+        if max(a, b, c) - min(a, b, c) + max(d, e, f) - min(d, e, f) > STEADY * gap or gap < 1e4 * level.grain:
+            return 0.0
+        gaps.append(gap)
+    return gaps[-1] if len(gaps) == 3 and max(gaps) - min(gaps) <= STEADY * gaps[0] else 0.0
+
+
+def jump_near(line: Line, output: int, levels: Sequence[Level], fine: Level) -> tuple[float, int]:
+    """The size of a jump near the point, outside of a level's stencil, and the exponent of the first step that sees it.
+
+    Rounding can leave a function smooth between jumps, as the teeth of a saw: the slope of a tooth means nothing. Where
+    coarser steps see more noise, bisection by third differences tells a jump from a bend, which fades. (0.0, 0) if
+    there is none.
+    """
+
+    def at(t: float) -> float:
+        return line.at(t)[output]
+
+    def bend(low: float, high: float) -> float:
+        third = (high - low) / 3.0
+        a, b, c, d = map(at, (low, low + third, high - third, high))
+        return abs((d - a) - 3.0 * (c - b))
+
+    noisy = [x for x in levels if x.k > fine.k and x.noise > 10.0 * (fine.noise + fine.grain)]
+    for level in reversed(noisy[-3:]):
+        low, high = -3.0 * level.h, 3.0 * level.h
+        for _ in range(60):
+            middle = 0.5 * (low + high)
+            left, right = bend(low, middle), bend(middle, high)
+            if max(left, right) <= 32.0 * level.grain:
+                break
+            low, high = (low, middle) if left > right else (middle, high)
+        else:
+            gap = abs(at(high) - at(low)) - abs(fine.slope * (high - low))
+            if gap > 32.0 * level.grain:
+                return gap, level.k
+    return 0.0, 0
+
+
+def kink_at(levels: Sequence[Level]) -> Kink | None:
+    """A kink at the point: the one-sided slopes differ, and by the same amount at three steps in a row."""
+
+    def unsteadiness(coarse: Level, fine: Level) -> float:
+        if abs(fine.jump) < 100.0 * fine.grain / fine.h or coarse.k - fine.k < 2:
+            return inf
+        return (abs(coarse.jump - fine.jump) + abs(coarse.slope - fine.slope)) / abs(fine.jump)
+
+    best, steadiest = None, STEADY
+    for first, second in pairwise(pairwise(levels)):
+        found = max(unsteadiness(*first), unsteadiness(*second))
+        if found <= steadiest:
+            best, steadiest = second, found
+    if best is None:
+        return None
+    coarse, fine = best
+    error = abs(coarse.jump - fine.jump) + abs(coarse.slope - fine.slope) + 4.0 * fine.grain / fine.h
+    return Kink(fine.slope - 0.5 * fine.jump, fine.slope + 0.5 * fine.jump, error, fine)
+
+
+def growth_at(levels: Sequence[Level]) -> float:
+    """The power of `1/h` with which the slope, or the gap between the one-sided slopes, grows at the point; 0 if none.
+
+    2/3 for the cube root at 0, whose derivative is infinite there.
+    """
+    finest = levels[-6:]
+    for sizes in ([(x.k, abs(x.slope)) for x in finest], [(x.k, abs(x.jump)) for x in finest]):
+        if len(sizes) < 6 or not all(0.0 < size < inf for _, size in sizes):
+            continue
+        powers = [log2(b / a) / (j - k) for (j, a), (k, b) in pairwise(sizes)]
+        if max(powers) - min(powers) <= 0.02 <= min(powers):
+            return powers[-1]
+    return 0.0
+
+
+def one_sided(line: Line, output: int, sign: int) -> OneSided | None:
+    """The derivative on the right (sign 1) or the left (-1), by the four-point stencil that fits best.
+
+    None if that side is not finite.
+    """
+    value = line.start[output]
+    found: list[OneSided] = []
+    third = 0.0  # the largest third difference seen at this step or a finer one
+    for k in reversed(line.ladder()):
+        a, b, c = line.side(k, output, sign)
+        if not all(map(isfinite, (a, b, c))):
+            continue
+        h = sign * 2.0**k
+        third = max(third, abs((c - 3.0 * b) + (3.0 * a - value)))
+        error = (2.0 * third + 4.0 * ulp(max(map(abs, (value, a, b, c))))) / abs(h)
+        found.append(OneSided((18.0 * a - 9.0 * b + 2.0 * c - 11.0 * value) / (6.0 * h), error, sign, k))
+    return min(found, key=lambda each: each.error, default=None)

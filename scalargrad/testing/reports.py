@@ -1,0 +1,157 @@
+"""What `check_grads` reports: the states of a check, findings, their collection, and the two errors that carry it.
+
+This stands apart as the text that a user reads when a test fails.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import Enum
+from math import inf, isnan, ulp
+
+
+class State(Enum):
+    """The outcome of one check.
+
+    - `AGREES`: the claim is within the tolerance, and the tolerance is small.
+    - `KINK`: the one-sided derivatives differ, and the claim is one of them or lies between them.
+    - `JUMP`: the function jumps at the point, or too near to it to tell.
+    - `EDGE`: the function is not finite at the point or next to it.
+    - `SINGULAR`: the slope grows without bound as the step shrinks.
+    - `UNSEEN`: nothing contradicts the claim, and nothing bears it out: were the input changed by as much as it is, the
+      claimed change would be below the function's rounding, and none is seen.
+    - `UNDECIDED`: the values are too coarse, or too noisy, to judge the claim.
+    - `WRONG`: the claim is outside of what the measurement's error allows.
+    """
+
+    AGREES = "agrees"
+    KINK = "kink"
+    JUMP = "jump"
+    EDGE = "edge of the domain"
+    SINGULAR = "singular"
+    UNSEEN = "below rounding"
+    UNDECIDED = "not decided"
+    WRONG = "WRONG"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was measured, to which error, and what follows for the claim."""
+
+    state: State
+    claimed: float
+    measured: float
+    estimate: float  # of the measurement's error
+    tolerance: float  # by how much the claim may differ
+    method: str
+    note: str = ""
+    jump: float = 0.0  # at a kink: the right-hand derivative less the left-hand one
+
+
+LOUD = (State.WRONG, State.UNDECIDED)
+
+
+class GradientError(AssertionError):
+    """A claimed derivative is wrong. `report` is the `Report`."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(str(report))
+        self.report = report
+
+
+class UndecidedError(AssertionError):
+    """No claimed derivative is wrong, but some could not be judged. `report` is the `Report`."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(
+            f"{report}\nnot decided is neither right nor wrong: choose another point, make the function less noisy, "
+            'or say undecided="report"'
+        )
+        self.report = report
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One derivative that was checked: which, what was claimed, and what came of it."""
+
+    order: int
+    output: str
+    input: str
+    verdict: Verdict
+    reproduce: str
+
+    @property
+    def state(self) -> State:
+        return self.verdict.state
+
+    @property
+    def relative(self) -> float:
+        """`|claimed - measured| / |measured|`."""
+        difference = abs(self.verdict.claimed - self.verdict.measured)
+        return difference / abs(self.verdict.measured) if self.verdict.measured != 0.0 else inf if difference else 0.0
+
+    @property
+    def ulps(self) -> float:
+        """The difference in units in the last place of the measured derivative."""
+        return abs(self.verdict.claimed - self.verdict.measured) / ulp(self.verdict.measured)
+
+    def __str__(self) -> str:
+        v = self.verdict
+        lines = [f"{v.state.value}: derivative of {self.output} by {self.input}" + (f" ({v.note})" if v.note else "")]
+        lines.append(f"  claimed    {v.claimed!r}")
+        if not isnan(v.measured):
+            lines.append(f"  measured   {v.measured!r}, estimated error {v.estimate:.1e}, by {v.method}")
+            lines.append(
+                f"  difference {abs(v.claimed - v.measured):.3e}: {self.ulps:.3g} ULP, relative {self.relative:.2e}; "
+                f"allowed {v.tolerance:.1e}"
+            )
+        lines.append(f"  reproduce  {self.reproduce}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that `check_grads` looked at. Printed, it lists what is wrong or not decided, and counts the rest."""
+
+    name: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def counts(self) -> dict[State, int]:
+        """How many derivatives came out in which state."""
+        found = Counter(each.state for each in self.findings)
+        return {state: found[state] for state in State if found[state]}
+
+    def among(self, *states: State) -> tuple[Finding, ...]:
+        """The findings in any of these states."""
+        return tuple(each for each in self.findings if each.state in states)
+
+    @property
+    def wrong(self) -> tuple[Finding, ...]:
+        return self.among(State.WRONG)
+
+    @property
+    def undecided(self) -> tuple[Finding, ...]:
+        return self.among(State.UNDECIDED)
+
+    @property
+    def decided(self) -> bool:
+        """True if nothing is left undecided."""
+        return not self.undecided
+
+    @property
+    def tolerance(self) -> float:
+        """The largest relative tolerance with which a derivative was found to agree that can be told from zero."""
+        given = [each.verdict for each in self.among(State.AGREES)]
+        return max((v.tolerance / abs(v.measured) for v in given if abs(v.measured) > v.tolerance), default=0.0)
+
+    def __str__(self) -> str:
+        counted = ", ".join(f"{state.value} {count}" for state, count in self.counts.items())
+        plural = "s" if len(self.findings) != 1 else ""
+        lines = [f"{self.name}: {len(self.findings)} derivative{plural} checked: {counted}"]
+        shown = sorted(self.among(*LOUD), key=lambda each: each.state is not State.WRONG)
+        lines += [str(each) for each in shown[:5]]
+        if len(shown) > 5:
+            lines.append(f"and {len(shown) - 5} more, in report.findings")
+        return "\n".join(lines)
