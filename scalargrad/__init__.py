@@ -14,10 +14,10 @@ record what is done to them, and under `grad`.
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from .drawing import Drawing, draw
+from .drawing import Drawing, draw, name_values
 from .functions import (
     abs,
     acos,
@@ -69,15 +69,35 @@ from .functions import (
 from .modes import AnomalyError, detect_anomaly, group, no_grad
 from .primitives import Primitive, primitive
 from .value import Value
+from .version import VERSION
 
-ROOMS = ("activations", "data", "drawing", "losses", "nn", "optim", "schedules", "testing", "training")
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from .compiler import compile
+    from .drawing import draw_change, draw_network
+
+LATER = {"compile": "compiler", "draw_change": "drawing", "draw_network": "drawing"}
+ROOMS = (
+    "activations",
+    "compiler",
+    "data",
+    "drawing",
+    "losses",
+    "nn",
+    "optim",
+    "plots",
+    "schedules",
+    "testing",
+    "training",
+)
+__version__ = VERSION
 
 
 def __getattr__(name: str) -> Any:
     """Import a room of the library when it is first used: `scalargrad.nn`, `scalargrad.optim`, ..."""
     if name in ROOMS:
         return import_module(f"{__name__}.{name}")
+    if name in LATER:
+        return getattr(import_module(f"{__name__}.{LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -88,10 +108,10 @@ def __dir__() -> list[str]:
 # fmt: off
 __all__ = [  # noqa: RUF022  # by name alone, as a reader looks them up
     "AnomalyError", "Drawing", "Primitive", "Value", "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2",
-    "atanh", "cbrt", "ceil", "clamp", "cos", "cosh", "detect_anomaly", "dot", "draw", "erf", "erfc", "exp", "exp2",
-    "expm1", "floor", "floordiv", "grad", "group", "hessian", "hvp", "hypot", "jacobian", "jvp", "log", "log10",
-    "log1p", "log2", "logsumexp", "max", "mean", "min", "mod", "no_grad", "pow", "primitive", "prod", "relu",
-    "round", "sigmoid", "sign", "sin", "sinh", "softplus", "sqrt", "step", "sum", "tan", "tanh", "value_and_grad",
-    "vjp", "where",
+    "atanh", "cbrt", "ceil", "clamp", "compile", "cos", "cosh", "detect_anomaly", "dot", "draw", "draw_change",
+    "draw_network", "erf", "erfc", "exp", "exp2", "expm1", "floor", "floordiv", "grad", "group", "hessian", "hvp",
+    "hypot", "jacobian", "jvp", "log", "log10", "log1p", "log2", "logsumexp", "max", "mean", "min", "mod",
+    "name_values", "no_grad", "pow", "primitive", "prod", "relu", "round", "sigmoid", "sign", "sin", "sinh",
+    "softplus", "sqrt", "step", "sum", "tan", "tanh", "value_and_grad", "vjp", "where",
 ]
 # fmt: on

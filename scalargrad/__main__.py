@@ -34,11 +34,14 @@ EXAMPLES = """\
 examples:
   scalargrad "sigmoid(w1*x1 + w2*x2 + b)" w1=0.5 x1=1 w2=-1 x2=2 b=0.25 -o chain.svg
   scalargrad "x**2 * sin(x)" x=pi/3 --steps          the chain rule, line by line
+  scalargrad "tanh(w*x + b)" w=2 x=0.5 b=-1 --open   the picture, in the browser
   scalargrad "a*x**2 + b*x" a=1 b=2 x=3 --wrt a,b --hessian
   scalargrad "where(x > 0, x, 0.01*x)" x=-2 --json   for another program to read"""
 
 OPERATORS = "operators: + - * / // % ** with Python's precedence; < <= > >= == != in the condition of where"
 OUTPUT_HELP = "draw the graph into a file, in the form that its suffix names, such as .svg; can be given again"
+OPEN_HELP = "show the picture in the browser: the first file of -o that one can show, or a temporary one"
+IN_A_BROWSER = (".html", ".svg", ".png", ".pdf")
 
 # Where a terminal cannot show the signs on the left.
 IN_ASCII = {
@@ -292,11 +295,13 @@ def command_line() -> Parser:
     add("expression", metavar="EXPRESSION", nargs="?", type=unshielded, help='a formula, in quotes, such as "w*x + b"')
     add("values", metavar="NAME=VALUE", nargs="*", help="the value of each variable: a number, or such as pi/2 or 1/3")
     add("-o", "--output", metavar="FILE", action="append", default=[], type=unshielded, help=OUTPUT_HELP)
+    add("--open", action="store_true", help=OPEN_HELP)
     add("--steps", action="store_true", help="print both passes line by line: upstream × local = contribution")
     add("--wrt", metavar="NAMES", action="append", help="differentiate by these alone, such as w1,b; hold the others")
     add("--hessian", action="store_true", help="print the second derivatives, too")
     add("--title", type=unshielded, help="the picture's title; without it, the expression")
     add("--labels", choices=("local", "contribution", "full", "none"), help="what the picture's edges say")
+    add("--theme", choices=("auto", "light", "dark"), help="the picture's colours; auto, as the page is, if not given")
     add("--json", action="store_true", help='print JSON for another program; inf and nan become "inf" and "nan"')
     add("--version", action="version", version=f"scalargrad {vars(sys.modules['scalargrad'])['__version__']}")
     return parser
@@ -406,22 +411,57 @@ def save(answer: Answer, options: argparse.Namespace) -> int:
     from .drawing import draw
 
     title = " ".join(answer.expression.text.split()) if options.title is None else options.title
-    picture = draw(answer.y, labels=options.labels, title=title)
-    code = 0
+    picture = draw(answer.y, labels=options.labels, title=title, theme=options.theme or "auto")
+    files, shown_file, code = list(options.output), "", 0
+    if options.open:
+        shown_file = next((file for file in files if file.lower().endswith(IN_A_BROWSER)), "")
+        if not shown_file:
+            shown_file = temporary()
+            files.append(shown_file)
     if not options.json:
         tell("", sys.stdout)
-    for file in options.output:
+    for file in files:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
             try:
                 picture.save(file)
             except (OSError, RuntimeError) as error:
                 code = failed(f"{file!r} could not be written: {error}", 1)
+                if file == shown_file:
+                    shown_file = ""
+                if file not in options.output:
+                    os.remove(file)
             else:
                 tell(f"wrote {file}", sys.stderr if options.json else sys.stdout)
         for warning in told:
             tell(f"scalargrad: warning: {warning.message}", sys.stderr)
-    return code
+    return show(shown_file) or code if shown_file else code
+
+
+def temporary() -> str:
+    """A new file for a picture, which stays, as the browser reads it when this has ended."""
+    import tempfile
+
+    from .drawing.drawing import FORMS
+
+    suffix = next(each for each in IN_A_BROWSER if each in FORMS)
+    handle, path = tempfile.mkstemp(suffix, "scalargrad-")
+    os.close(handle)
+    return path
+
+
+def show(file: str) -> int:
+    """Open a file in the browser; returns the exit code."""
+    import webbrowser
+    from pathlib import Path
+
+    try:
+        if webbrowser.open(Path(file).resolve().as_uri()):
+            return 0
+        reason = "there is none, or $BROWSER names none"
+    except (webbrowser.Error, OSError) as error:
+        reason = str(error)
+    return failed(f"no browser could be opened ({reason}); the picture is {file!r}", 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -434,8 +474,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         answer = Answer(expression, point_of(expression, options.values), chosen(options.wrt, expression))
         if options.output:
             check_suffixes(options.output)
-        elif options.title is not None or options.labels is not None:
-            raise UsageError("--title and --labels are for a picture: add -o FILE")
+        elif not options.open and any(each is not None for each in (options.title, options.labels, options.theme)):
+            raise UsageError("--title, --labels and --theme are for a picture: add -o FILE or --open")
     except ExpressionError as error:
         return failed(error.render(getattr(sys.stderr, "encoding", None) or "utf-8"), 2)
     except UsageError as error:
@@ -450,7 +490,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell(text, sys.stdout)
     except OSError as error:
         return failed(f"the answer could not be printed: {error}", 1)
-    return save(answer, options) if options.output else 0
+    return save(answer, options) if options.output or options.open else 0
 
 
 if __name__ == "__main__":

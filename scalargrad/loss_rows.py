@@ -164,7 +164,7 @@ def _relative_entropy(*operands: float) -> float:
     s = 0.0
     for q, t in zip(qs, ts, strict=True):
         if t != 0.0:
-            near = 0.5 * t <= q <= 2.0 * t  # then t - q is exact
+            near = t <= 2.0 * q and q <= 2.0 * t  # then t - q is exact
             s += t * (ieee.log1p((t - q) / q) if near else ieee.log(ieee.div(t, q)))
     return s
 

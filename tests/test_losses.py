@@ -588,3 +588,9 @@ def test_bad_values(name: str, arguments: Any, options: Any, message: str) -> No
 def test_bad_types(name: str, arguments: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         getattr(sg, name)(*arguments)
+
+
+def test_relative_entropy_of_the_smallest_target_raises_nothing() -> None:
+    from scalargrad import loss_rows
+
+    assert loss_rows.relative_entropy(0.0, 0.0, 5e-324, 1.0) == math.inf

@@ -6,6 +6,8 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,8 @@ from hypothesis import strategies as st
 
 from scalargrad import grad, hessian
 from scalargrad.__main__ import Answer, lined_up, main
+from scalargrad.drawing.drawing import FORMS
+from scalargrad.drawing.style import COLOURS
 from scalargrad.expression import FUNCTIONS, parse
 
 NEURON = ["sigmoid(w1*x1 + w2*x2 + b)", "w1=0.5", "x1=1", "w2=-1", "x2=2", "b=0.25"]
@@ -250,8 +254,10 @@ REFUSED = [
     (["x", "x=1", "--wrt"], "--wrt: expected one argument"),
     (["x", "x=1", "--hess"], "unrecognized arguments: --hess"),
     (["x", "x=1", "--labels", "all", "-o", "a.svg"], "invalid choice: 'all'"),
-    (["x", "x=1", "--title", "t"], "--title and --labels are for a picture: add -o FILE"),
-    (["x", "x=1", "--labels", "none"], "--title and --labels are for a picture"),
+    (["x", "x=1", "--title", "t"], "--title, --labels and --theme are for a picture: add -o FILE or --open"),
+    (["x", "x=1", "--labels", "none"], "--title, --labels and --theme are for a picture"),
+    (["x", "x=1", "--theme", "dark"], "--title, --labels and --theme are for a picture"),
+    (["x", "x=1", "--theme", "blue", "--open"], "invalid choice: 'blue'"),
     (["x", "x=1", "-o", "a.svg", "-o", "b.gif"], "'b.gif': .gif is no form of a picture; the suffixes are .svg"),
     (["x", "x=1", "-o", "picture"], "'picture': a picture needs a suffix"),
     (["x^2", "x=1", "-o", "a.svg"], "'^' is not supported"),
@@ -302,6 +308,109 @@ def test_title_and_labels_reach_the_picture(run, tmp_path: Path) -> None:
     assert "x*w" in drawn()
     assert "my title" in drawn("--title", "my title")
     assert len({drawn("--labels", each) for each in ("local", "contribution", "full", "none")}) == 4
+
+
+def test_the_theme_reaches_the_picture(run, tmp_path: Path) -> None:
+    def drawn(*options: str) -> str:
+        file = tmp_path / "a.svg"
+        assert run("x*w", "x=2", "w=3", "-o", str(file), *options)[0] == 0
+        return file.read_text(encoding="utf-8")
+
+    light, dark = COLOURS["page"]
+    assert "prefers-color-scheme:dark" in drawn()
+    assert "prefers-color-scheme:dark" in drawn("--theme", "auto")
+    for theme, page, other in (("light", light, dark), ("dark", dark, light)):
+        svg = drawn("--theme", theme)
+        assert "prefers-color-scheme" not in svg
+        assert f"fill:{page}" in svg
+        assert f"fill:{other}" not in svg
+
+
+@pytest.mark.skipif(".html" not in FORMS, reason="drawings have no form .html yet")
+def test_a_page(run, tmp_path: Path) -> None:
+    file = tmp_path / "a.html"
+    code, out, err = run(*NEURON, "-o", str(file), "--title", "</script>")
+    assert (code, err) == (0, "")
+    assert out.endswith(f"wrote {file}\n")
+    page = file.read_text(encoding="utf-8")
+    assert page.lstrip().lower().startswith("<!doctype html>")
+    assert "&lt;/script&gt;" in page
+
+
+@pytest.fixture
+def browser(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """A browser that keeps in mind what it was given; temporary files in a folder of the test's."""
+    opened: list[str] = []
+
+    def opens(url: str) -> bool:
+        opened.append(url)
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", opens)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return opened
+
+
+def test_open_shows_a_temporary_file(run, browser: list[str], tmp_path: Path) -> None:
+    code, out, err = run("x*w", "x=2", "w=3", "--open", "--title", "shown")
+    assert (code, err) == (0, "")
+    (file,) = tmp_path.iterdir()
+    assert file.suffix == (".html" if ".html" in FORMS else ".svg")
+    assert out.endswith(f"wrote {file}\n")
+    assert "shown" in file.read_text(encoding="utf-8")
+    assert browser == [file.as_uri()]
+
+
+def test_open_shows_the_first_file_that_a_browser_can(run, browser: list[str], tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a b.dot", "a b.svg", "c.SVG")]
+    given = [word for file in files for word in ("-o", str(file))]
+    assert run("x*w", "x=2", "w=3", "--open", *given)[0] == 0
+    assert browser == [files[1].as_uri()]
+    assert sorted(tmp_path.iterdir()) == sorted(files)
+
+
+def test_open_beside_a_file_that_no_browser_shows(run, browser: list[str], tmp_path: Path) -> None:
+    assert run("x*w", "x=2", "w=3", "--open", "-o", str(tmp_path / "a.dot"))[0] == 0
+    assert len(list(tmp_path.iterdir())) == 2
+    assert browser[0].endswith((".html", ".svg"))
+
+
+def test_open_is_relative_to_where_it_was_called(run, browser: list[str], tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("x*w", "x=2", "w=3", "--open", "-o", "a.svg")[0] == 0
+    assert browser == [(tmp_path / "a.svg").resolve().as_uri()]
+
+
+def test_without_a_browser_the_picture_is_there_all_the_same(run, browser, tmp_path: Path, monkeypatch) -> None:
+    def fails(url: str) -> bool:
+        raise webbrowser.Error("could not locate runnable browser")
+
+    for stand_in, reason in ((lambda url: False, "there is none"), (fails, "could not locate")):
+        monkeypatch.setattr(webbrowser, "open", stand_in)
+        code, out, err = run("x*w", "x=2", "w=3", "--open", "-o", str(tmp_path / "a.svg"))
+        assert code == 1
+        assert out.endswith(f"wrote {tmp_path / 'a.svg'}\n")
+        assert err.startswith("scalargrad: error: no browser could be opened")
+        assert reason in err
+
+
+def test_what_could_not_be_written_is_not_shown(run, browser: list[str], tmp_path: Path) -> None:
+    assert run("x*w", "x=2", "w=3", "--open", "-o", str(tmp_path / "no" / "a.svg"))[0] == 1
+    assert browser == []
+
+
+def test_a_temporary_file_that_could_not_be_written_does_not_stay(run, browser, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("SCALARGRAD_DOT", str(tmp_path / "no-such-program"))
+    code, _, err = run("x*2", "x=1", "--open")
+    assert code == 1
+    assert "no-such-program" in err
+    assert (browser, list(tmp_path.iterdir())) == ([], [])
+
+
+def test_json_stays_json_beside_a_browser(run, browser: list[str]) -> None:
+    code, out, err = run("x*2", "x=1", "--json", "--open")
+    assert (code, strict(out)["value"]) == (0, 2.0)
+    assert err.startswith("wrote ")
 
 
 def test_a_picture_bears_the_names_of_the_steps(run, tmp_path: Path) -> None:
@@ -404,7 +513,20 @@ def test_help_and_version(run, capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     out = capsys.readouterr().out
     assert stop.value.code == 0
-    for word in [*FUNCTIONS, "pi", "--steps", "--wrt", "--hessian", "--title", "--labels", "--json", "--version", "-o"]:
+    for word in [
+        *FUNCTIONS,
+        "pi",
+        "--steps",
+        "--wrt",
+        "--hessian",
+        "--title",
+        "--labels",
+        "--theme",
+        "--open",
+        "--json",
+        "--version",
+        "-o",
+    ]:
         assert word in out
     assert max(map(len, out.splitlines())) <= 100
     with pytest.raises(SystemExit) as stop:
@@ -413,7 +535,7 @@ def test_help_and_version(run, capsys: pytest.CaptureFixture[str]) -> None:
     assert re.fullmatch(r"scalargrad \d+\.\d+\.\d+\n", capsys.readouterr().out)
 
 
-def test_the_examples_in_the_help_work(run, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch) -> None:
+def test_the_examples_in_the_help_work(run, browser: list[str], tmp_path: Path, monkeypatch) -> None:
     import shlex
 
     from scalargrad.__main__ import EXAMPLES

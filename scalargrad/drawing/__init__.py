@@ -1,8 +1,27 @@
 """The picture of a graph: what is shown, where, and as DOT, SVG, JSON or text.
 
-`draw(value)`, which is also `value.draw()`, gives a `Drawing`. Nothing here imports graphviz before a picture is made.
+`draw(value)`, which is also `value.draw()`, gives a `Drawing`. `draw_network(model)` draws a network by
+layer, `draw_change` what a training step changed. Nothing here imports graphviz before a picture is made.
 """
 
-from .drawing import Drawing, draw
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Drawing", "draw"]
+from .drawing import Drawing, draw
+from .naming import name_values
+
+if TYPE_CHECKING:
+    from .comparison import draw_change
+    from .network import draw_network
+    from .network_picture import NetworkDrawing
+
+_LATER = {"draw_change": "comparison", "draw_network": "network", "NetworkDrawing": "network_picture"}
+
+__all__ = ["Drawing", "NetworkDrawing", "draw", "draw_change", "draw_network", "name_values"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what only some need when it is first used, so that importing the library stays light."""
+    if name in _LATER:
+        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ..value import Value
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .layout import Layout
     from .picture import Picture
 
@@ -77,6 +79,21 @@ class Drawing:
 
         made = list(frames(self.picture))
         return [Drawing(each, self.theme, self.time_limit, self._laid_out()) for each in made]
+
+    def html(self) -> str:
+        """The step-through page: one file without network, which plays both passes over the picture.
+
+        Raises as `svg()`.
+        """
+        from .page import to_html
+
+        return to_html(self.picture, self.theme, self.time_limit)
+
+    def show(self) -> Path:
+        """Open the step-through page in the browser; return the temporary file that it is in. Raises as `svg()`."""
+        from .page import show
+
+        return show(self)
 
     def dot(self) -> str:
         """The picture in the DOT language, for any Graphviz; needs no engine."""
@@ -145,7 +162,8 @@ class Drawing:
     def save(self, path: Any) -> Drawing:
         """Write the picture to a file, in the form that its suffix names; return the drawing.
 
-        .svg, .png and .pdf need a layout engine (PDF: another one than the bundled); .dot, .json and .txt need none.
+        .html is the step-through page. .svg, .html, .png and .pdf need a layout engine (PDF: another one than the
+        bundled); .dot, .json and .txt need none.
         Raises `ValueError` for another suffix, `FileNotFoundError` for a folder that is not there, `LayoutError` as
         `svg()`.
         """
@@ -170,6 +188,7 @@ FORMS: dict[str, Callable[[Drawing], str | bytes]] = {
     ".dot": Drawing.dot,
     ".json": Drawing.json,
     ".txt": lambda drawing: drawing.text() + "\n",
+    ".html": Drawing.html,
     ".png": lambda drawing: drawing._image("png"),
     ".pdf": lambda drawing: drawing._image("pdf"),
 }

@@ -45,8 +45,8 @@ class Changed(float):
     def __bool__(self) -> bool:
         return True  # something to show, also where it is zero now: `x or 0.0` keeps it
 
-    def __getnewargs__(self) -> tuple[float, float]:
-        return float(self), self.before
+    def __reduce__(self) -> tuple[type[Changed], tuple[float, float]]:
+        return Changed, (float(self), self.before)
 
     def __repr__(self) -> str:
         return f"{float(self)!r}, before {self.before!r}"

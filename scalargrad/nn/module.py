@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from operator import is_not
 from typing import Any, Self
 
@@ -143,6 +144,14 @@ class Module:
         return self.frozen()(inputs)
 
     # ---- saving, loading ---------------------------------------------------------------------------------------------
+
+    def draw(self, **options: Any) -> Any:
+        """Draw the network by layer, or one of its neurons unfolded: see `scalargrad.draw_network`."""
+        return import_module("scalargrad.drawing.network").draw_network(self, **options)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        shown: dict[str, str] = import_module("scalargrad.drawing.network").display(self)
+        return shown
 
     def own_state(self) -> dict[str, Any] | None:
         """What this module itself must save besides parameters, as plain data for JSON; None if nothing."""

@@ -9,8 +9,7 @@ elementary operation.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -50,21 +49,28 @@ gate.selects = True
 gate.remake = (_same, ())
 
 
-
-@dataclass
 class Program:
     """Instructions under construction, or finished. Equal instructions on equal operands are kept once."""
 
-    inputs: int
-    names: list[str] = field(default_factory=list)  # of the inputs
-    constants: list[float] = field(default_factory=list)
-    operations: list[Operation] = field(default_factory=list)
-    operands: list[tuple[int, ...]] = field(default_factory=list)
-    outputs: list[int] = field(default_factory=list)
-    guards: list[Guard] = field(default_factory=list)
-    labels: dict[int, str] = field(default_factory=dict)  # names that users gave to instructions
+    def __init__(
+        self,
+        inputs: int,
+        names: Sequence[str] = (),
+        constants: Sequence[float] = (),
+        operations: Sequence[Operation] = (),
+        operands: Sequence[tuple[int, ...]] = (),
+    ) -> None:
+        self.inputs = inputs
+        self.names = list(names)  # of the inputs
+        self.constants = list(constants)
+        self.operations = list(operations)
+        self.operands = list(operands)
+        self.outputs: list[int] = []
+        self.guards: list[Guard] = []
+        self.labels: dict[int, str] = {}  # names that users gave to instructions
+        self._index()
 
-    def __post_init__(self) -> None:
+    def _index(self) -> None:
         self._constant: dict[bytes, int] = {bits(x): ~k for k, x in enumerate(self.constants)}
         self._known: dict[tuple[Any, ...], int] = {}
 
@@ -73,7 +79,7 @@ class Program:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.__post_init__()
+        self._index()
 
     def __len__(self) -> int:
         return len(self.operations)
@@ -101,7 +107,7 @@ class Program:
         """As `emit`, of a row of the table: what is a number already, or has a shorter form of the same bits, goes."""
         if row is table.identity:
             return operands[0]
-        if operands and max(operands) < 0 or not operands:
+        if max(operands, default=-1) < 0:
             return self.constant(row.compute(*[self.constants[~k] for k in operands]))
         if row is table.chain:  # upstream x local, where the upstream gradient is zero: zero
             u, d = operands
@@ -143,22 +149,19 @@ class Program:
                 at += 1
                 made.operations.append(self.operations[k])
                 made.operands.append(tuple([number[p] if p >= 0 else p for p in self.operands[k]]))
-        keep = lambda k: number[k] if k >= 0 else k  # noqa: E731
-        made.outputs = [keep(k) for k in self.outputs]
-        made.guards = [g._replace(left=keep(g.left), right=keep(g.right)) for g in self.guards]
+        made.outputs, made.guards = self.ends(number)
         made.labels = {number[k]: text for k, text in self.labels.items() if k < self.inputs or live[k - self.inputs]}
         return made
 
-    def run(self, xs: Sequence[float]) -> list[float] | None:
-        """Interpret: the outputs as floats, or None where a guard does not hold. What backends are tested against."""
-        values = list(map(float, xs))
-        get = lambda k: values[k] if k >= 0 else self.constants[~k]  # noqa: E731
-        for operation, operands in zip(self.operations, self.operands, strict=True):
-            values.append(operation.compute(*map(get, operands)))
-        for g in self.guards:
-            if COMPARE[g.comparison](get(g.left), get(g.right)) is not g.outcome:
-                return None
-        return [get(k) for k in self.outputs]
+    def ends(self, number: Sequence[int]) -> tuple[list[int], list[Guard]]:
+        """Outputs and guards, for a program in which this one's values have other numbers."""
+        outputs = [number[k] if k >= 0 else k for k in self.outputs]
+        return outputs, [
+            g._replace(
+                left=number[g.left] if g.left >= 0 else g.left, right=number[g.right] if g.right >= 0 else g.right
+            )
+            for g in self.guards
+        ]
 
 
 def summands(program: Program) -> Program:
@@ -177,11 +180,12 @@ def summands(program: Program) -> Program:
 
 # Rows of which nan comes out wherever nan goes in.
 _TRANSPARENT = {
-    getattr(table, name)
-    for name in (
-        "add sub mul div neg abs exp expm1 exp2 log log1p log2 log10 log_slope sqrt cbrt sin cos tan asin acos atan sinh "
-        "cosh tanh asinh acosh atanh sigmoid softplus relu erf erfc tanh_slope sigmoid_slope sum mean dot prod max min"
-    ).split()
+    *(table.add, table.sub, table.mul, table.div, table.neg, table.abs, table.sqrt, table.cbrt),
+    *(table.sum, table.mean, table.dot, table.prod, table.max, table.min, table.relu),
+    *(table.exp, table.expm1, table.exp2, table.log, table.log1p, table.log2, table.log10, table.log_slope),
+    *(table.sin, table.cos, table.tan, table.asin, table.acos, table.atan, table.erf, table.erfc),
+    *(table.sinh, table.cosh, table.tanh, table.asinh, table.acosh, table.atanh, table.tanh_slope),
+    *(table.sigmoid, table.softplus, table.sigmoid_slope),
 }
 
 
@@ -213,25 +217,9 @@ def without_selections(program: Program) -> Program | None:
         return None
     made = Program(first, program.names, list(program.constants))
     number = list(range(first))
-    get = lambda k: number[k] if k >= 0 else k  # noqa: E731
     for row, product, operands in zip(program.operations, products, program.operands, strict=True):
-        number.append(made.emit(table.mul if product else row, tuple(map(get, operands))))
-    made.outputs = [get(k) for k in program.outputs]
-    made.guards = [g._replace(left=get(g.left), right=get(g.right)) for g in program.guards]
+        given = tuple([number[k] if k >= 0 else k for k in operands])
+        number.append(made.emit(table.mul if product else row, given))
+    made.outputs, made.guards = program.ends(number)
     made.labels = {number[k]: text for k, text in program.labels.items()}
     return made
-
-
-COMPARE: dict[str, Callable[[float, float], bool]] = {
-    "lt": lambda a, b: a < b,
-    "le": lambda a, b: a <= b,
-    "gt": lambda a, b: a > b,
-    "ge": lambda a, b: a >= b,
-    "eq": lambda a, b: a == b,
-    "ne": lambda a, b: a != b,
-}
-
-
-def rows(program: Program) -> Iterable[Primitive]:
-    """The rows of the table that a program uses, each once."""
-    return dict.fromkeys(program.operations)

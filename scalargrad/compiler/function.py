@@ -1,29 +1,30 @@
 """`compile`: a function that runs on `Value`s, made fast.
 
-The object that takes the function's place: it looks at the structure of the arguments, finds the trace that fits, traces
-again where none does, and hands back the result in its structure. It stands apart from tracing and from the backends,
-which know one program each.
+The object that takes the function's place: it looks at the structure of the arguments, finds the trace that fits,
+traces again where none does, and hands back the result in its structure. It stands apart from tracing and from the
+backends, which know one program each.
 """
 
+# ruff: noqa: A001  # `compile` is named as what it does; the builtin is of no use here
 from __future__ import annotations
 
 import pickle
 import threading
+from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from importlib.util import find_spec
 from time import perf_counter
-from typing import Any, Literal, overload
+from typing import Any, Literal, NamedTuple, overload
 
 from .. import modes
 from ..primitives import as_float
 from ..trees import Structure, flatten
 from ..value import Value
-from . import c_backend, python_backend
+from . import python_backend
 from .packing import Pack, packer
 from .trace import TraceError, names, trace
-from .variant import HOT, Fallback, Native, Variant
+from .variant import HOT, Native, Variant
 
 Backend = Literal["auto", "python", "native"]
 
@@ -32,8 +33,7 @@ class GuardLimitError(RuntimeError):
     """A compiled function branches in more ways than it may keep traces of."""
 
 
-@dataclass(frozen=True)
-class TraceInfo:
+class TraceInfo(NamedTuple):
     """What is known of one trace. Times are in seconds; a backend has one if it was built."""
 
     inputs: int
@@ -44,8 +44,7 @@ class TraceInfo:
     seconds: dict[str, float]
 
 
-@dataclass(frozen=True)
-class Info:
+class Info(NamedTuple):
     """What a compiled function did so far: its traces, the calls that found one, and those that had to trace."""
 
     backend: str
@@ -58,7 +57,8 @@ class Info:
         for k, t in enumerate(self.traces):
             times = ", ".join(f"{name} {1e3 * s:.3g} ms" for name, s in t.seconds.items())
             lines.append(
-                f"  {k}: {t.inputs} inputs, {t.instructions} instructions, {t.outputs} outputs, {t.calls} calls; {times}"
+                f"  {k}: {t.inputs} inputs, {t.instructions} instructions, {t.outputs} outputs, {t.calls} calls; "
+                + times
             )
             lines += [f"     guard at {line}" for line in t.guards]
         return "\n".join(lines)
@@ -77,6 +77,7 @@ class CompiledFunction:
         self.variants: dict[Structure, list[Variant]] = {}
         self.recent: tuple[Pack, Structure] | None = None  # of the last call that had to find out its structure
         self.shared_arguments: dict[str, tuple[Pack, Structure]] = {}  # of `map`, as `recent`
+        self.idle: dict[Any, list[Any]] = {}  # memory for batches that no thread is using
         self.lock = threading.RLock()
 
     # ---- calling -----------------------------------------------------------------------------------------------------
@@ -129,8 +130,8 @@ class CompiledFunction:
         outputs = variant.run(leaves, self._backend_of(variant))
         if outputs is None:
             raise TraceError(
-                f"{self.name}: the function branched otherwise when it was traced than its own trace says; it depends on "
-                "something besides its arguments, such as random numbers or the time"
+                f"{self.name}: the function branched otherwise when it was traced than its own trace says; it depends "
+                "on something besides its arguments, such as random numbers or the time"
             )
         return variant, outputs
 
@@ -160,7 +161,7 @@ class CompiledFunction:
         both = [line for line, seen in outcomes.items() if len(seen) > 1] or list(counts)
         line = max(both, key=lambda each: counts[each])
         return (
-            f"{self.name}: {self.max_traces} traces are kept, and this call branches in yet another way, most likely at\n"
+            f"{self.name}: {self.max_traces} traces are kept, and this call branches in another way, most likely at\n"
             f"  {line}\nUse where(condition, a, b), max, min or clamp in place of the branch, or raise max_traces"
         )
 
@@ -186,7 +187,7 @@ class CompiledFunction:
     def map(
         self,
         *arguments: Any,
-        in_axes: int | None | Sequence[Any] = 0,
+        in_axes: int | Sequence[Any] | None = 0,
         reduce: Literal["sum", "mean"] | None = None,
         threads: int = 1,
     ) -> Any:
@@ -195,9 +196,9 @@ class CompiledFunction:
         - `in_axes`: for each argument, or for all, the axis along which it is mapped, or None for one that all samples
           share. A mapped argument is a list with one sample an entry, an `array.array`, a NumPy array (of float64: not
           copied, whatever its layout; other dtypes are converted if nothing is lost), or a tuple or dict of such.
-        - `reduce`: None gives the structure of the function's result with a batch in the place of each number: a list for
-          lists, an `array.array` for such, a NumPy array if one was given. "sum" and "mean" give numbers, in memory that
-          does not depend on the size of the batch.
+        - `reduce`: None gives the structure of the function's result with a batch in the place of each number: a list
+          for lists, an `array.array` for such, a NumPy array if one was given. "sum" and "mean" give numbers, in memory
+          that does not depend on the size of the batch.
         - `threads`: how many work at once; the result does not depend on it.
 
         A sum is taken in a fixed order, described in `batch.py`; it is the same on every backend. Samples that branch
@@ -241,7 +242,9 @@ class CompiledFunction:
     def _only(self, what: str) -> list[Variant]:
         every = [v for known in self.variants.values() for v in known]
         if not every:
-            raise ValueError(f"{what}: {self.name} has not been traced yet: call it once, with arguments as it will get")
+            raise ValueError(
+                f"{what}: {self.name} has not been traced yet: call it once, with arguments as it will get"
+            )
         return every
 
     @property
@@ -252,16 +255,20 @@ class CompiledFunction:
     def to_c(self, name: str, *, real: Literal["double", "float"] = "double") -> tuple[str, str]:
         """The function as C99: the text of `name.h` and of `name.c`, which need nothing but the C library's math.h.
 
-        The C function takes a pointer to the inputs and one to the outputs, flat and in order, and returns 0, or 1 where
-        the inputs take a branch that was not traced. With `real="double"` it gives the same bits as Python on a machine
-        with the same C library; with `real="float"` it computes in single precision, for devices without a double.
+        The C function takes a pointer to the inputs and one to the outputs, flat and in order, and returns 0, or 1
+        where the inputs take a branch that was not traced. With `real="double"` it gives the same bits as Python on a
+        machine with the same C library; with `real="float"` it computes in single precision, for small devices.
 
         Raises `ValueError` before the first call, and where there are traces for several structures of arguments.
         """
+        from . import c_backend
+
         if len(self.variants) > 1:
-            raise ValueError(f"to_c: {self.name} was traced for {len(self.variants)} structures of arguments; C needs one")
+            raise ValueError(
+                f"to_c: {self.name} was traced for {len(self.variants)} structures of arguments; C needs one"
+            )
         self._only("to_c")
-        ((structure, known),) = self.variants.items()
+        (known,) = self.variants.values()
         return c_backend.source([v.program for v in known], [[x.data for x in v.captured] for v in known], name, real)
 
     def buffered(self, *arguments: Any, **keywords: Any) -> Buffered:
@@ -287,6 +294,7 @@ class CompiledFunction:
         self.hits = self.misses = 0
         self.recent = None
         self.shared_arguments = {}
+        self.idle = {}
         self.lock = threading.RLock()
 
     def __repr__(self) -> str:
@@ -296,42 +304,36 @@ class CompiledFunction:
 class Buffered:
     """A compiled function whose inputs and outputs stay in place: fill `inputs`, call, read `outputs`.
 
-    Both are writable arrays of floats ("d"), flat, in the order of the arguments' and the result's leaves. A call that
+    Both hold floats ("d"), flat, in the order of the arguments' and the result's leaves. A call that
     takes another branch than before is traced, as everywhere.
     """
 
     def __init__(self, function: CompiledFunction, leaves: Sequence[float], structure: Structure) -> None:
-        from array import array
-
         self._function = function
         self._structure = structure
-        self.inputs = array("d", leaves)
-        variant, outputs = function.evaluated(self.inputs, structure)
-        self.outputs = array("d", outputs)
+        given = array("d", leaves)
+        self.inputs = memoryview(given)  # an array whose memory is in use cannot be resized
+        variant, outputs = function.evaluated(given, structure)
         runner = variant.runner("native") if function.backend != "python" and _has_llvm() else None
-        self._fast = runner.fast if isinstance(runner, Fallback) else runner
-        self._checks = isinstance(runner, Fallback)
-        self._usable = isinstance(self._fast, Native) and not variant.captured
-        if isinstance(self._fast, Native):
-            self._call = self._fast.function
-            scratch = array("d", bytes(8 * (self._fast.scratch + 8)))
-            self._scratch = scratch
-            self._pointers = (
-                self.inputs.buffer_info()[0],
-                self.outputs.buffer_info()[0],
-                -(-scratch.buffer_info()[0] // 64) * 64,
+        self._native: Native | None = None
+        if isinstance(runner, Native) and not variant.captured and not runner.machine.callbacks:
+            self._native = runner
+        if self._native is None:
+            self.outputs = memoryview(array("d", outputs))
+        else:
+            self._memory = self._native.memory()
+            self._memory.y[: len(outputs)] = array("d", outputs)
+            self.outputs = memoryview(self._memory.y)[: len(outputs)]
+            self._right = (1, 3) if self._native.exact is None else (1,)
+            self._call = partial(
+                self._native.function, given.buffer_info()[0], self._memory.y_address, self._memory.m_address
             )
 
     def __call__(self) -> None:
-        if self._usable and self._call(*self._pointers):
-            if not self._checks:
-                return
-            s = sum(self.outputs)
-            if s == s:
-                return
+        if self._native is not None and self._call() in self._right:
+            return
         _, outputs = self._function.evaluated(self.inputs, self._structure)
-        for k, y in enumerate(outputs):
-            self.outputs[k] = y
+        self.outputs[:] = memoryview(array("d", outputs))
 
 
 def _has_llvm() -> bool:
@@ -339,9 +341,7 @@ def _has_llvm() -> bool:
 
 
 @overload
-def compile(
-    f: Callable[..., Any], *, backend: Backend = "auto", max_traces: int = 16
-) -> CompiledFunction: ...
+def compile(f: Callable[..., Any], *, backend: Backend = "auto", max_traces: int = 16) -> CompiledFunction: ...
 @overload
 def compile(
     f: None = None, *, backend: Backend = "auto", max_traces: int = 16
@@ -349,19 +349,19 @@ def compile(
 def compile(f: Callable[..., Any] | None = None, *, backend: Backend = "auto", max_traces: int = 16) -> Any:
     """Make a function fast: trace it once, replay it with the same bits.
 
-    `f` takes numbers, or nested lists, tuples and dicts of numbers, and returns such. It is run once on `Value`s for each
-    structure of its arguments; what it computes becomes a straight-line program, which later calls replay. It may be a
-    derivative: `compile(value_and_grad(f))`. A call that would take another branch is traced again and kept beside the
-    first; never answered from the wrong branch.
+    `f` takes numbers, or nested lists, tuples and dicts of numbers, and returns such. It is run once on `Value`s for
+    each structure of its arguments; what it computes becomes a straight-line program, which later calls replay. It may
+    be a derivative: `compile(value_and_grad(f))`. A call that would take another branch is traced again and kept beside
+    the first; never answered from the wrong branch.
 
     - `backend`: "python", generated source, with the standard library alone; "native", machine code for this processor,
       through llvmlite (`pip install 'scalargrad[native]'`); "auto", source at first and machine code for what is called
       often, if it is there.
     - `max_traces`: how many ways to branch are kept for one structure of arguments.
 
-    Loops unroll. What the function does besides computing happens while tracing only: printing, random numbers, changes to
-    other objects. `Value`s from outside are read anew at every call. `int(v)`, `float(v)`, `v.data` and `backward()` in the
-    function are errors. On `Value`s, and under `detect_anomaly()`, the function itself runs, so that it can be
+    Loops unroll. What the function does besides computing happens while tracing only: printing, random numbers, changes
+    to other objects. `Value`s from outside are read anew at every call. `int(v)`, `float(v)`, `v.data` and `backward()`
+    in the function are errors. On `Value`s, and under `detect_anomaly()`, the function itself runs, so that it can be
     differentiated and checked.
 
     Raises `TypeError` for what is not a number, among arguments or results; `GuardLimitError` beyond `max_traces`;

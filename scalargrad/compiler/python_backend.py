@@ -137,7 +137,7 @@ class _Writer:
     def pieces(self) -> list[str]:
         """Several functions that share a list `m`: the inputs, and every value that leaves the piece it is made in."""
         program, first = self.program, self.program.inputs
-        piece = {k: -1 for k in range(first)} | {first + k: k // PIECE for k in range(len(program))}
+        piece = dict.fromkeys(range(first), -1) | {first + k: k // PIECE for k in range(len(program))}
         slot = {k: k for k in range(first)}
 
         def used(at: int, k: int) -> None:
@@ -157,10 +157,10 @@ class _Writer:
         parts: list[str] = []
         for start in range(0, len(program), PIECE):
             body: list[str] = list(self.checks(-1, "True")) if start == 0 else []
-            known = {p for g in self.tests.get(-1, ()) for p in (g.left, g.right) if p >= 0} if start == 0 else set()
-            outside = dict.fromkeys(p for p in known)
+            first_tests = self.tests.get(-1, []) if start == 0 else []
+            outside = dict.fromkeys(p for g in first_tests for p in (g.left, g.right) if p >= 0)
             for k in range(start, min(start + PIECE, len(program))):
-                guards = self.tests.get(k, ())
+                guards = self.tests.get(k, [])
                 reads = (*program.operands[k], *(p for g in guards for p in (g.left, g.right)))
                 outside.update(dict.fromkeys(p for p in reads if p >= 0 and piece[p] != start // PIECE))
                 name = self.value(first + k)

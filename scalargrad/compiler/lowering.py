@@ -1,7 +1,7 @@
 """From rows of the table to elementary operations: what C and machine code are made of.
 
-It stands apart from `symbolic.py`, which finds the body of one row, because here bodies are put to use: short ones stand
-in the program itself, where instructions that several of them share are kept once; long ones become functions.
+It stands apart from `symbolic.py`, which finds the body of one row, because here bodies are put to use: short ones
+stand in the program itself, where instructions that several of them share are kept once; long ones become functions.
 """
 
 from __future__ import annotations
@@ -62,9 +62,7 @@ def lower(program: Program) -> Lowered:
                 use = templates[row, len(operands)] = _template(low, row, len(operands))
             k = use(operands)
         number.append(k)
-    get = lambda k: number[k] if k >= 0 else k  # noqa: E731
-    made.outputs = [get(k) for k in program.outputs]
-    made.guards = [g._replace(left=get(g.left), right=get(g.right)) for g in program.guards]
+    made.outputs, made.guards = program.ends(number)
     low.program = made.without_dead()
     return low
 
@@ -72,7 +70,8 @@ def lower(program: Program) -> Lowered:
 def _template(low: Lowered, row: Primitive, count: int) -> Callable[[tuple[int, ...]], int]:
     """How a row with so many operands is put into the program."""
     made = low.program
-    found = _kept_body(row.compute, count)
+    users_own = row.remake[0] is table._imported  # may do anything that Python can
+    found = None if users_own else _kept_body(row.compute, count)
     if found is not None and len(found) <= max(INLINE, 6 * count):
         return lambda operands: inline(made, found, operands)
     stem = re.sub(r"\W+", "_", row.name).strip("_").lower()

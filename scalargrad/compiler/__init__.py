@@ -5,6 +5,7 @@ bring the table's rows to elementary operations; python_backend.py, c_backend.py
 machine code of it; batch.py runs it over many samples; function.py puts it together.
 """
 
+# ruff: noqa: A004  # `compile` is this package's, not the builtin
 from .function import Buffered, CompiledFunction, GuardLimitError, compile
 from .trace import TraceError
 

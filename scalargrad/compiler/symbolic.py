@@ -2,8 +2,8 @@
 
 A row's value is written once, in Python, in the table. Run on symbols instead of floats, that function leaves its
 arithmetic behind as instructions; where it branches, it is run once for each way, and the results are joined by
-selections. So eager and compiled code cannot differ: there is one definition. This stands apart from `lowering.py`, which
-does it for whole programs, because it deals with Python functions and not with programs.
+selections. So eager and compiled code cannot differ: there is one definition. This stands apart from `lowering.py`,
+which does it for whole programs, because it deals with Python functions and not with programs.
 
 Functions of this package see symbols through copies of themselves, in whose globals `math`, the builtins and each other
 are replaced by what works on symbols.
@@ -21,13 +21,13 @@ from types import BuiltinFunctionType, CellType, FunctionType, ModuleType, Simpl
 from typing import Any
 
 from .. import activation_kernels, ieee
-from .elementary import BINARY_LIBRARY, EVALUATE, LIBRARY
+from .elementary import CONDITIONS, EVALUATE, LIBRARY
 from .program import Program
 
 MOST_PATHS = 64
 
 
-class NotSymbolic(Exception):
+class NotSymbolicError(Exception):
     """A function that does not run on symbols: it converts them, or branches too often."""
 
 
@@ -50,9 +50,12 @@ class Symbol:
         return bool(op("ne", self, 0.0))
 
     def __float__(self) -> float:
-        raise NotSymbolic
+        raise NotSymbolicError
 
-    __int__ = __index__ = __float__  # type: ignore[assignment]
+    def __int__(self) -> int:
+        raise NotSymbolicError
+
+    __index__ = __int__
     __hash__ = None  # type: ignore[assignment]
 
 
@@ -101,7 +104,7 @@ def joined(function: Callable[..., Any], arguments: Sequence[Any]) -> Any:
         nonlocal count
         count += 1
         if count > MOST_PATHS:
-            raise NotSymbolic
+            raise NotSymbolicError
         path = _Path(prefix)
         _paths.append(path)
         try:
@@ -149,7 +152,7 @@ def op(name: str, *operands: Any) -> Any:
             return a
         return Symbol(program, program.emit("select", (condition.k, i, j)))
     k = program.emit(name, tuple([_operand(program, x) for x in operands]))
-    return (Condition if name in ("lt", "le", "eq", "ne", "unordered", "and", "or", "not") else Symbol)(program, k)
+    return (Condition if name in CONDITIONS else Symbol)(program, k)
 
 
 def _not(c: Any) -> Any:
@@ -167,8 +170,10 @@ def _both(name: str, empty: bool) -> Callable[[Any, Any], Any]:
 
 
 _and, _or = _both("and", True), _both("or", False)
-Condition.__and__ = Condition.__rand__ = _and  # type: ignore[attr-defined]
-Condition.__or__ = Condition.__ror__ = _or  # type: ignore[attr-defined]
+for _title in ("__and__", "__rand__"):
+    setattr(Condition, _title, _and)
+for _title in ("__or__", "__ror__"):
+    setattr(Condition, _title, _or)
 
 
 def _make_operators() -> None:
@@ -180,8 +185,8 @@ def _make_operators() -> None:
         ("ne", "ne", False),
     ):  # fmt: skip
         setattr(Symbol, f"__{title}__", lambda a, b, n=name, s=swap: op(n, b, a) if s else op(n, a, b))
-    Symbol.__mod__ = _mod  # type: ignore[attr-defined]
-    Symbol.__floordiv__ = _floordiv  # type: ignore[attr-defined]
+    for title, function in (("__mod__", _mod), ("__floordiv__", _floordiv)):
+        setattr(Symbol, title, function)
 
 
 # ---- what takes the place of functions that do not run on symbols ----------------------------------------------------
@@ -239,7 +244,7 @@ def _float(x: Any) -> Any:
 
 def _erfc(x: Any) -> Any:
     """`ieee.erfc`, whose loop is one operation here."""
-    there = (0.46875 <= x) & (x < 27.5)
+    there = (x >= 0.46875) & (x < 27.5)
     x = select(there, x, 1.0) if not isinstance(there, bool) else x
     tail = op("erfc_fraction", x)
     two_sum, two_product = _seen(ieee.two_sum), _seen(ieee.two_product)
@@ -436,12 +441,11 @@ def body(compute: Callable[..., Any], count: int) -> Program | None:
     """A function of `count` floats as a program of elementary operations; None for one that does not run on symbols."""
     program = Program(count)
     seen = _seen(compute)
-    if seen is compute and compute not in _REPLACED:
-        if compute not in (operator.add, operator.sub, operator.mul, operator.abs):
-            return None
+    if seen is compute and compute not in (operator.add, operator.sub, operator.mul, operator.neg, operator.abs):
+        return None
     try:
         y = seen(*[Symbol(program, k) for k in range(count)])
         program.outputs = [_operand(program, y)]
-    except NotSymbolic:
+    except NotSymbolicError:
         return None
     return program.without_dead()

@@ -2,34 +2,34 @@
 
 It stands apart as the backend with a dependency, the extra `native`, imported when first used. The same text serves one
 point and a batch: where a program computes with `double`, a batch computes with vectors of eight, whatever the
-processor's own width, so that results do not depend on it. A long program is cut into functions of bounded length, which
-share one block of memory, because LLVM's time grows faster than a function. No operation is contracted, reordered or
-replaced, and library functions are called by address, so that bits stay those of Python.
+processor's own width, so that results do not depend on it. A long program is cut into functions of bounded length,
+which share one block of memory, because LLVM's time grows faster than a function. No operation is contracted, reordered
+or replaced, and library functions are called by address, so that bits stay those of Python.
 """
 
 from __future__ import annotations
 
 import ctypes
+import math
 import struct
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..primitives import Primitive
-from .elementary import BINARY_LIBRARY, LIBRARY
+from .elementary import CONDITIONS, LIBRARY
 from .lowering import Lowered, is_call
-from .program import Guard, Program
+from .program import Guard
 
 LANES = 8
 PIECE = 500  # instructions in one function on one point
 WIDE_PIECE = 4000  # and on vectors, whose way through memory is long
-OPTIMISED = 30_000  # instructions in a program up to which LLVM optimises
+OPTIMISED = 5_000  # instructions in a program up to which LLVM optimises
 
 _INSTRUCTIONS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _COMPARISONS = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une", "unordered": "uno"}
 _GUARDS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 _INTRINSICS = {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "rint": "rint"}
-_BOOLEAN = {*_COMPARISONS, "and", "or", "not"}
 
 # The loop of erfc: see elementary.py.
 _FRACTION = """
@@ -99,7 +99,8 @@ class Assembly:
 
     def _lane_by_lane(self, name: str, arity: int) -> str:
         scalar = name if name == "erfc_fraction" else f"sg_{name}"
-        lines = [f"define internal {self.type} @lanes_{name}({', '.join(f'{self.type} %x{i}' for i in range(arity))}) noinline {{"]
+        parameters = ", ".join(f"{self.type} %x{i}" for i in range(arity))
+        lines = [f"define internal {self.type} @lanes_{name}({parameters}) noinline {{"]
         last = "poison"
         for lane in range(self.lanes):
             given = []
@@ -145,17 +146,22 @@ class Assembly:
             body = self.lowered.functions[name]
             parameters = ", ".join(f"{self.type} %v{k}" for k in range(body.inputs))
             lines = [f"define internal {self.type} @{full}({parameters}) noinline {{"]
-            value = lambda k: f"%v{k}" if k >= 0 else self.number(body.constants[~k])  # noqa: E731
+
+            def value(k: int) -> str:
+                return f"%v{k}" if k >= 0 else self.number(body.constants[~k])
+
             for k, (operation, operands) in enumerate(zip(body.operations, body.operands, strict=True)):
                 lines.append(self.instruction(operation, f"%v{body.inputs + k}", [value(p) for p in operands]))
             self.functions.append("\n".join([*lines, f"ret {self.type} {value(body.outputs[0])}", "}"]))
         return full
 
-    def pieces(self, output: Callable[[int, str], list[str]], input: Callable[[int, str], list[str]], name: str) -> tuple[list[str], int]:
+    def pieces(
+        self, output: Callable[[int, str], list[str]], source: Callable[[int, str], list[str]], name: str
+    ) -> tuple[list[str], int]:
         """The program in functions `name_0(ptr x, ptr y, ptr m), ...` that return 0 where a guard of theirs fails.
 
-        `input(k, result)` and `output(k, value)` give the lines that load an input and store an output. Returns the names
-        of the functions and the number of values that they share in `m`.
+        `source(k, result)` and `output(k, value)` give the lines that load an input and store an output. Returns the
+        names of the functions and the number of values that they share in `m`.
         """
         program = self.lowered.program
         first, count = program.inputs, len(program)
@@ -167,7 +173,7 @@ class Assembly:
         tests: dict[int, list[Guard]] = {}
         for guard in program.guards:
             tests.setdefault(max(guard.left, guard.right, first) - first, []).append(guard)
-        boolean = [operation in _BOOLEAN for operation in program.operations]
+        boolean = [operation in CONDITIONS for operation in program.operations]
         made: list[str] = []
         piece = PIECE if self.lanes == 1 else WIDE_PIECE
         for start in range(0, max(count, 1), piece):
@@ -198,7 +204,7 @@ class Assembly:
                 if found is None:
                     found = here[p] = f"%v{p}"
                     if p < first:
-                        lines += input(p, found)
+                        lines += source(p, found)
                     else:
                         at = f"%a{p}"
                         lines.append(f"{at} = getelementptr i8, ptr %m, i64 {slot[p] * stride}")
@@ -255,7 +261,10 @@ class Assembly:
 
 
 def scalar_module(lowered: Lowered) -> tuple[Assembly, int]:
-    """`i8 @run(ptr x, ptr y, ptr m)` on one point: x the inputs, y the outputs, m scratch memory of so many floats."""
+    """`i8 @run(ptr x, ptr y, ptr m)` on one point: x the inputs, y the outputs, m scratch memory of so many floats.
+
+    Returns 0 where a guard does not hold, 1 where all do, 3 where all do and an output is nan.
+    """
     assembly = Assembly(lowered, 1)
 
     def load(k: int, result: str) -> list[str]:
@@ -271,7 +280,23 @@ def scalar_module(lowered: Lowered) -> tuple[Assembly, int]:
         lines.append(f"%r{k} = call i1 @{name}(ptr %x, ptr %y, ptr %m)")
         lines.append(f"%k{k} = and i1 {last}, %r{k}")
         last = f"%k{k}"
-    assembly.functions.append("\n".join([*lines, f"%ok = zext i1 {last} to i8", "ret i8 %ok", "}"]))
+    outputs = len(lowered.program.outputs)
+    odd = "zeroinitializer"
+    for k in range(0, outputs, LANES):  # whole vectors: the memory behind y is as long
+        lines.append(f"%p{k} = getelementptr double, ptr %y, i64 {k}")
+        lines.append(f"%v{k} = load <{LANES} x double>, ptr %p{k}, align 8")
+        lines.append(f"%u{k} = fcmp uno <{LANES} x double> %v{k}, zeroinitializer")
+        lines.append(f"%o{k} = or <{LANES} x i1> {odd}, %u{k}")
+        odd = f"%o{k}"
+    lines += [
+        f"%odd = bitcast <{LANES} x i1> {odd} to i{LANES}",
+        f"%nan = icmp ne i{LANES} %odd, 0",
+        "%code = select i1 %nan, i8 3, i8 1",
+        f"%answer = select i1 {last}, i8 %code, i8 0",
+        "ret i8 %answer",
+        "}",
+    ]
+    assembly.functions.append("\n".join(lines))
     return assembly, scratch
 
 
@@ -291,7 +316,7 @@ def llvm() -> Any:
         if _ready:
             return _ready[0]
         try:
-            import llvmlite
+            import llvmlite  # type: ignore[import-untyped]
             from llvmlite import binding
         except ImportError as error:
             raise NativeUnavailableError(
@@ -313,7 +338,6 @@ def llvm() -> Any:
 
 def _library() -> ctypes.CDLL:
     """The C library that Python's own `math` calls."""
-    import math
     import sys
     from ctypes.util import find_library
 
@@ -331,10 +355,29 @@ def _library() -> ctypes.CDLL:
     raise NativeUnavailableError("backend='native': no C library with the functions of math.h was found")
 
 
+_failed = threading.local()
+
+
 def callback(row: Primitive, count: int) -> tuple[Any, int]:
-    """A row that only Python can compute, as a C function; errors in it become nan."""
-    made = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * count)(row.compute)
+    """A row that only Python can compute, as a C function. What it raises is kept for `raise_failed`."""
+
+    def compute(*xs: float) -> float:
+        try:
+            return row.compute(*xs)
+        except BaseException as error:  # machine code cannot pass it on
+            _failed.error = error
+            return math.nan
+
+    made = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * count)(compute)
     return made, ctypes.cast(made, ctypes.c_void_p).value or 0
+
+
+def raise_failed() -> None:
+    """Raise what a row raised that machine code on this thread called."""
+    error = getattr(_failed, "error", None)
+    if error is not None:
+        _failed.error = None
+        raise error
 
 
 class Machine:

@@ -24,9 +24,12 @@ HOT = 300  # calls after which machine code pays
 
 
 class Native:
-    """A program as machine code, called with lists. Every thread has its own memory."""
+    """A program as machine code, called with lists. Every thread has its own memory.
 
-    def __init__(self, program: Program) -> None:
+    Where an output is nan, `exact` is asked, if it is given: see `without_selections`.
+    """
+
+    def __init__(self, program: Program, exact: Runner | None = None) -> None:
         from . import native_backend
         from .lowering import lower
 
@@ -37,43 +40,63 @@ class Native:
             self.machine.address("run")
         )
         self.outputs = len(program.outputs)
+        self.exact = exact
         self.local = threading.local()
 
-    def memory(self) -> tuple[array[float], int, int]:
-        """Outputs, their address, and that of scratch memory on a boundary of 64 bytes; this thread's own."""
-        found: tuple[array[float], int, int] | None = getattr(self.local, "memory", None)
-        if found is None:
-            y = array("d", bytes(8 * max(self.outputs, 1)))
-            self.local.scratch = scratch = array("d", bytes(8 * (self.scratch + 8)))
-            found = self.local.memory = (y, y.buffer_info()[0], -(-scratch.buffer_info()[0] // 64) * 64)
-        return found
+    def memory(self) -> Memory:
+        return Memory(self.outputs, self.scratch)
 
     def __call__(self, xs: Sequence[float]) -> list[float] | None:
+        from . import native_backend
+
         x = xs if type(xs) is array else array("d", xs)
-        y, y_address, scratch = self.memory()
-        return y.tolist()[: self.outputs] if self.function(x.buffer_info()[0], y_address, scratch) else None
+        memory: Memory | None = getattr(self.local, "memory", None)
+        if memory is None:
+            memory = self.local.memory = self.memory()
+        code = self.function(x.buffer_info()[0], memory.y_address, memory.m_address)
+        if self.machine.callbacks:
+            native_backend.raise_failed()
+        if code == 3 and self.exact is not None:
+            return self.exact(xs)
+        return memory.y.tolist()[: self.outputs] if code else None
 
 
-class Fallback:
-    """A program without selections, asked first, and the program itself where the first one's outputs show nan."""
+class Memory:
+    """Outputs, of which machine code reads whole vectors of eight, and scratch memory on a boundary of 64 bytes."""
 
-    def __init__(self, fast: Runner, exact: Callable[[], Runner]) -> None:
+    def __init__(self, outputs: int, scratch: int) -> None:
+        self.y = array("d", bytes(8 * -(-max(outputs, 1) // 8) * 8))
+        self.m = array("d", bytes(8 * (scratch + 8)))
+        self.y_address = self.y.buffer_info()[0]
+        self.m_address = -(-self.m.buffer_info()[0] // 64) * 64
+
+
+class Checked:
+    """A program without selections as Python source, and the program itself where outputs of the first are nan."""
+
+    def __init__(self, fast: Runner, exact: Runner) -> None:
         self.fast = fast
-        self.make_exact = exact
-        self.exact: Runner | None = None
-        self.asked = 0
+        self.exact = exact
 
     def __call__(self, xs: Sequence[float]) -> list[float] | None:
         found = self.fast(xs)
         if found is None:
             return None
-        s = sum(found)
-        if s == s:
-            return found
-        if self.exact is None:
-            self.exact = self.make_exact()
-        self.asked += 1
-        return self.exact(xs)
+        s = sum(found)  # nan if one of them is
+        return found if s == s else self.exact(xs)
+
+
+class Later:
+    """A runner that is built when it is first called."""
+
+    def __init__(self, make: Callable[[], Runner]) -> None:
+        self.make = make
+        self.made: Runner | None = None
+
+    def __call__(self, xs: Sequence[float]) -> list[float] | None:
+        if self.made is None:
+            self.made = self.make()
+        return self.made(xs)
 
 
 class Variant:
@@ -122,12 +145,16 @@ class Variant:
         return found
 
     def _build(self, backend: str) -> Runner:
-        def make(program: Program) -> Runner:
-            return Native(program) if backend == "native" else python_backend.build(program, self.name)
-
         start = perf_counter()
         fast = self.fast()
-        runner = make(self.program) if fast is None else Fallback(make(fast), lambda: make(self.program))
+        runner: Runner
+        if backend == "native":
+            exact = None if fast is None else Later(lambda: Native(self.program))
+            runner = Native(fast or self.program, exact)
+        else:
+            runner = python_backend.build(fast or self.program, self.name)
+            if fast is not None:
+                runner = Checked(runner, Later(lambda: python_backend.build(self.program, self.name)))
         self.seconds[backend] = perf_counter() - start
         return runner
 

@@ -43,7 +43,7 @@ class Traced(Value):
     __slots__ = ()
 
     @property
-    def data(self) -> float:  # type: ignore[override]
+    def data(self) -> float:
         if not sys._getframe(1).f_code.co_filename.startswith(_PACKAGE):
             raise TraceError(
                 "reading .data in a compiled function would freeze the number of this one call into the program: "
@@ -87,10 +87,13 @@ class Tracer:
     def __init__(self) -> None:
         self.nodes: list[Value] = []  # in the order in which they were made
         self.guards: list[tuple[str, Value, Value, bool, str]] = []
+        self.selected: set[Value] = set()  # gradients that are there only where an operand was selected
 
     def made(self, node: Value, recording: bool) -> Value:
         node.__class__ = Traced
         self.nodes.append(node)
+        if node.operation is table.add and node._a in self.selected and node._b in self.selected:
+            self.selected.add(node)
         if recording or node.operation is detached:
             return node
         constant_here: Value = detached(node)
@@ -118,20 +121,27 @@ class Tracer:
 
         Where the upstream gradient is zero, the contribution is zero even if the local gradient is inf or nan; where an
         operation selects, an operand that was not selected gets nothing even if the upstream gradient is inf or nan.
+        What is handed on from there is nothing, too, and so is its derivative: see `selected`.
         """
-        if not isinstance(upstream, Value):
-            if upstream == 0.0:
-                return None
-            if upstream == 1.0 and isinstance(local, Value):
-                return local
+        if not isinstance(upstream, Value) and upstream == 0.0:
+            return None
         if not isinstance(local, Value) or local.operation is CONSTANT:
             d = _data.__get__(local) if isinstance(local, Value) else local
             if d == 0.0 and (operation.selects or not isinstance(upstream, Value)):
                 return None
-            if d == 1.0 or d == -1.0:
-                return upstream if d == 1.0 else -upstream
-            return table.mul(upstream, d) if isfinite(d) else table.chain(upstream, d)
-        return (gate if operation.selects else table.chain)(upstream, local)
+            if d == 1.0:
+                return upstream
+            brought = -upstream if d == -1.0 else (table.mul if isfinite(d) else table.chain)(upstream, d)
+            selects = False
+        else:
+            selects = operation.selects or local in self.selected
+            if not isinstance(upstream, Value) and upstream == 1.0:
+                brought = local
+            else:
+                brought = (gate if selects else table.chain)(upstream, local)
+        if selects or (isinstance(upstream, Value) and upstream in self.selected):
+            self.selected.add(brought)
+        return brought
 
 
 def trace(

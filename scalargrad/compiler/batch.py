@@ -1,0 +1,425 @@
+"""A compiled function over many samples: `map`, with or without a sum over the results.
+
+Samples go through in blocks of eight lanes, blocks in chunks whose number depends on the size of the batch alone; a
+sum is taken lane by lane in every chunk, then over lanes in pairs, then over chunks in order. So results depend neither
+on the number of threads, nor on the processor, nor on the backend. It stands apart because all this is about samples:
+programs and machine code are made elsewhere.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from array import array
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..primitives import as_float
+from ..trees import LEAF, Structure, flatten, unflatten
+from .packing import Pack, packer
+from .program import summands
+from .variant import Variant
+
+if TYPE_CHECKING:
+    from .function import CompiledFunction
+
+LANES = 8
+CHUNKS = 64  # at most; fewer, larger ones would leave threads idle, more would cost memory
+SMALLEST_CHUNK = 1024  # samples
+WORTH_NATIVE = 300  # samples from which machine code pays, for "auto"
+EXACT_INTEGERS = 2**53
+
+
+class Column(NamedTuple):
+    """One number of every sample: where the first one is, how many bytes to the next, and what keeps them alive."""
+
+    address: int
+    stride: int
+    keep: Any
+
+
+class Part(NamedTuple):
+    """An argument, or a part of one: a structure for one sample, with a column or a shared number for each leaf."""
+
+    structure: Structure
+    leaves: Sequence[Any]  # of Columns, or an array of numbers
+    samples: int | None  # None for what all samples share
+    kind: str  # "list", "array", "numpy" or ""
+
+
+def _address(buffer: array[Any]) -> int:
+    return buffer.buffer_info()[0]
+
+
+def _shared(x: Any, what: str, known: dict[str, tuple[Pack, Structure]]) -> Part:
+    """An argument that all samples have; `known` is how it was flattened the last time."""
+    x = x.tolist() if hasattr(x, "tolist") else x
+    if what in known:
+        pack, structure = known[what]
+        packed = pack(x)
+        if packed is not None:
+            return Part(structure, packed, None, "")
+    leaves, structure = flatten(x, what)
+    known[what] = (packer(structure), structure)
+    return Part(structure, array("d", [as_float(each, what) for each in leaves]), None, "")
+
+
+def _numpy_part(x: Any, axis: int, what: str) -> Part:
+    import numpy
+
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"{what}: in_axes {axis} is not an axis of an array of shape {x.shape}")
+    if x.dtype.kind not in "fiub" or x.dtype.itemsize > 8:
+        raise TypeError(f"{what}: dtype {x.dtype} does not convert to float64 without loss; convert it with astype")
+    wide = x.dtype.kind in "iu" and x.dtype.itemsize == 8 and x.size
+    if wide and (int(x.max()) > EXACT_INTEGERS or int(x.min()) < -EXACT_INTEGERS):
+        raise TypeError(f"{what}: dtype {x.dtype} holds integers beyond 2**53, which float64 cannot; use astype")
+    x = numpy.moveaxis(x, axis, 0) if axis else x
+    x = x if x.dtype == numpy.float64 else x.astype(numpy.float64)
+    start, strides = x.__array_interface__["data"][0], x.strides
+
+    def below(offset: int, dimension: int) -> tuple[Structure, list[Column]]:
+        if dimension == x.ndim:
+            return LEAF, [Column(start + offset, strides[0], x)]
+        each = [below(offset + k * strides[dimension], dimension + 1) for k in range(x.shape[dimension])]
+        return (list, None, tuple(s for s, _ in each)), [column for _, columns in each for column in columns]
+
+    structure, columns = below(0, 1)
+    return Part(structure, columns, x.shape[0], "numpy")
+
+
+def _rows(values: array[float], structure: Structure, width: int, count: int, kind: str) -> Part:
+    start = _address(values)
+    return Part(structure, [Column(start + 8 * k, 8 * width, values) for k in range(width)], count, kind)
+
+
+def _list_part(samples: list[Any], what: str) -> Part:
+    """A list with one sample an entry."""
+    if not samples:
+        raise ValueError(f"{what}: an empty batch")
+    if isinstance(samples[0], float | int):
+        try:
+            return _rows(array("d", samples), LEAF, 1, len(samples), "list")
+        except TypeError:
+            pass  # not all are numbers: told below, with the place
+    leaves, structure = flatten(samples[0], f"{what}[0]")
+    flat_list = structure == (list, None, (LEAF,) * len(leaves))
+    if flat_list and all(type(each) is list and len(each) == len(leaves) for each in samples):
+        try:
+            return _rows(array("d", chain.from_iterable(samples)), structure, len(leaves), len(samples), "list")
+        except TypeError:
+            pass
+    values = array("d")
+    for k, each in enumerate(samples):
+        found, other = flatten(each, f"{what}[{k}]")
+        if other != structure:
+            raise ValueError(f"{what}: sample {k} has another structure than sample 0")
+        values.extend([as_float(x, f"{what}[{k}]") for x in found])
+    return _rows(values, structure, len(leaves), len(samples), "list")
+
+
+def _mapped(x: Any, axis: int, what: str) -> Part:
+    """An argument with one sample an entry: an array, a list, or a tuple or dict of such."""
+    if isinstance(x, tuple | dict):
+        parts = [
+            _mapped(each, axis, f"{what}[{key!r}]")
+            for key, each in (x.items() if isinstance(x, dict) else enumerate(x))
+        ]
+        counts = {part.samples for part in parts}
+        if len(counts) > 1:
+            raise ValueError(f"{what}: batch lengths differ: {sorted(c for c in counts if c is not None)}")
+        children = tuple(part.structure for part in parts)
+        structure = (dict, tuple(x), children) if isinstance(x, dict) else (type(x), None, children)
+        leaves = [leaf for part in parts for leaf in part.leaves]
+        return Part(structure, leaves, parts[0].samples if parts else None, parts[0].kind if parts else "")
+    if hasattr(x, "__array_interface__"):
+        return _numpy_part(x, axis, what)
+    if axis not in (0, -1) or (axis == -1 and isinstance(x, list)):
+        raise ValueError(f"{what}: in_axes {axis} needs a NumPy array; a list is mapped along axis 0")
+    if isinstance(x, list):
+        return _list_part(x, what)
+    try:
+        view = memoryview(x)
+    except TypeError:
+        raise TypeError(
+            f"{what}: expected a batch (a list with one sample an entry, an array.array or NumPy array, or a tuple or "
+            f"dict of such), got {type(x).__name__}; in_axes=None shares an argument"
+        ) from None
+    if view.format in ("q", "Q", "l", "L") and any(abs(v) > EXACT_INTEGERS for v in view.tolist()):
+        raise TypeError(f"{what}: holds integers beyond 2**53, which float64 cannot")
+    if view.ndim != 1 or view.format not in tuple("dfbBhHiIlLqQ"):
+        raise TypeError(
+            f"{what}: a buffer of format {view.format!r} and {view.ndim} dimensions; expected one of numbers"
+        )
+    values = x if isinstance(x, array) and x.typecode == "d" else array("d", view.tolist())
+    return _rows(values, LEAF, 1, len(values), "array")
+
+
+class Batch:
+    """The arguments of one call of `map`: columns and shared numbers in the order of the leaves."""
+
+    def __init__(self, arguments: Sequence[Any], in_axes: Any, known: dict[str, tuple[Pack, Structure]]) -> None:
+        axes = [in_axes] * len(arguments) if in_axes is None or isinstance(in_axes, int) else list(in_axes)
+        if len(axes) != len(arguments):
+            raise ValueError(f"map: in_axes has {len(axes)} entries for {len(arguments)} argument(s)")
+        for axis in axes:
+            if axis is not None and (not isinstance(axis, int) or isinstance(axis, bool)):
+                raise TypeError(f"map: an entry of in_axes is an axis or None, got {axis!r}")
+        parts = [
+            _shared(x, f"argument {k}", known) if axis is None else _mapped(x, axis, f"argument {k}")
+            for k, (x, axis) in enumerate(zip(arguments, axes, strict=True))
+        ]
+        counts = {f"argument {k}": part.samples for k, part in enumerate(parts) if part.samples is not None}
+        if not counts:
+            raise ValueError("map: no argument is mapped; in_axes must name an axis of one at least")
+        if len(set(counts.values())) > 1:
+            raise ValueError(f"map: batch lengths differ: {counts}")
+        self.count: int = next(iter(counts.values()))
+        if self.count == 0:
+            raise ValueError("map: an empty batch")
+        self.kind = next(part.kind for part in parts if part.kind)
+        if any(part.kind == "numpy" for part in parts):
+            self.kind = "numpy"
+        self.structure = (tuple, None, ((tuple, None, tuple(part.structure for part in parts)), (dict, (), ())))
+        self.parts = parts
+        self.columns: list[Column] = [x for part in parts if part.samples is not None for x in part.leaves]
+        self.shared = array("d")
+        for part in parts:
+            if part.samples is None:
+                self.shared += part.leaves  # type: ignore[arg-type]  # an array
+        self.layout = tuple([(part.samples is not None, len(part.leaves)) for part in parts])
+
+    def sample(self, i: int) -> list[float]:
+        """The leaves of one sample."""
+        read = ctypes.c_double.from_address
+        leaves: list[float] = []
+        for part in self.parts:
+            if part.samples is None:
+                leaves += part.leaves
+            else:
+                leaves += [read(x.address + i * x.stride).value for x in part.leaves]
+        return leaves
+
+
+def chunks(count: int) -> list[tuple[int, int]]:
+    """The bounds of the chunks that a batch is cut into: whole blocks, whatever the number of threads."""
+    blocks = -(-count // LANES)
+    size = LANES * max(SMALLEST_CHUNK // LANES, -(-blocks // CHUNKS))
+    return [(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _over_lanes(lanes: Sequence[float]) -> float:
+    a, b, c, d, e, f, g, h = lanes
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+
+
+class _Answers:
+    """Where the outputs go: an array for each, or sums."""
+
+    def __init__(self, batch: Batch, outputs: int, reduce: bool) -> None:
+        self.columns = [] if reduce else [array("d", bytes(8 * batch.count)) for _ in range(outputs)]
+        self.sums: dict[int, array[float]] = {}  # of each chunk
+
+    def has_nan(self) -> bool:
+        total = 0.0
+        for sums in self.sums.values():
+            total += sum(sums)
+        return total != total
+
+
+def _in_python(f: CompiledFunction, batch: Batch, bounds: tuple[int, int], answers: _Answers, reduce: bool) -> None:
+    start, stop = bounds
+    lanes: list[list[float]] = []
+    for i in range(start, stop):
+        variant, outputs = f.evaluated(batch.sample(i), batch.structure)
+        _same_result(f, variant, batch)
+        if reduce:
+            if not lanes:
+                lanes = [[0.0] * LANES for _ in outputs]
+            for row, y in zip(lanes, outputs, strict=True):
+                row[i % LANES] += y
+        else:
+            for column, y in zip(answers.columns, outputs, strict=True):
+                column[i] = y
+    if reduce:
+        answers.sums[start] = array("d", map(_over_lanes, lanes))
+
+
+def _same_result(f: CompiledFunction, variant: Variant, batch: Batch) -> None:
+    if variant.result != f.variants[batch.structure][0].result:
+        raise TypeError(f"map: {f.name} returns results of different structures, by the branch it takes")
+
+
+def _aligned(count: int) -> tuple[array[float], int]:
+    """So many floats of zeros on a boundary of 64 bytes: what keeps them alive, and their address."""
+    memory = array("d", bytes(8 * (count + 8)))
+    return memory, -(-_address(memory) // 64) * 64
+
+
+class _Workspace:
+    """The traces of a function as machine code for one way of mapping, and the memory in which one thread runs them."""
+
+    def __init__(
+        self, known: tuple[Variant, ...], layout: tuple[tuple[bool, int], ...], reduce: bool, fast: bool
+    ) -> None:
+        self.known = known
+        self.outputs = len(known[0].program.outputs)
+        codes, scratch = array("Q"), 0
+        for v in known:
+            address, needed, _ = _kernel(v, layout, reduce, fast)
+            codes.append(address)
+            scratch = max(scratch, needed)
+        columns = sum(count for mapped, count in layout if mapped)
+        numbers = sum(count for mapped, count in layout if not mapped) + len(known[0].captured)
+        guarded = any(v.program.guards for v in known) or len(known) > 1
+        self.reduce = reduce
+        self.info = array("q", [columns, self.outputs, len(known), guarded, reduce])
+        self.codes = codes
+        self.x, self.x_address = _aligned(8 * columns + numbers)
+        self.shared_address = self.x_address + 64 * columns
+        self.acc, self.acc_address = _aligned(8 * self.outputs if reduce else 0)
+        self.memory = [_aligned(8 * self.outputs), _aligned(8 * self.outputs), _aligned(scratch)]
+        self.flags = array("q", [0, 0])
+        temp, merged, m = (address for _, address in self.memory)
+        self.before = (self.x_address, _address(codes), self.acc_address, temp, merged)
+        self.behind = (m, _address(self.flags))
+
+    def share(self, numbers: array[float]) -> None:
+        """Put the numbers that all samples share where kernels find them."""
+        captured = self.known[0].captured
+        if captured:
+            numbers = numbers + array("d", [v.data for v in captured])
+        ctypes.memmove(self.shared_address, _address(numbers), 8 * len(numbers))
+
+    def clear(self) -> None:
+        if self.reduce:
+            ctypes.memset(self.acc_address, 0, 64 * self.outputs)
+
+
+def _kernel(v: Variant, layout: tuple[tuple[bool, int], ...], reduce: bool, fast: bool) -> tuple[int, int, Any]:
+    """The address of a trace's kernel, the floats of scratch memory that it needs, and what keeps it alive."""
+    key = (layout, reduce, fast)
+    with v.lock:
+        found: tuple[int, int, Any] | None = v.batches.get(key)
+        if found is None:
+            from .lowering import lower
+            from .native_backend import Machine, kernel_module
+
+            program = (v.fast() if fast else None) or v.program
+            lowered = lower(summands(program) if reduce else program)
+            mapped = [each for each, count in layout for _ in range(count)]
+            assembly, scratch = kernel_module(lowered, mapped + [False] * len(v.captured), reduce)
+            machine = Machine(assembly, len(lowered.program))
+            found = v.batches[key] = (machine.address("run"), scratch, machine)
+        return found
+
+
+def _in_machine_code(
+    f: CompiledFunction, batch: Batch, every: Sequence[tuple[int, int]], answers: _Answers, reduce: bool, fast: bool
+) -> bool:
+    """Run some chunks; whether an output that was stored is nan."""
+    from .native_backend import driver, raise_failed
+
+    drive, fold = driver()
+    bases, strides = array("q", [c.address for c in batch.columns]), array("q", [c.stride for c in batch.columns])
+    outs = array("q", [_address(c) for c in answers.columns])
+    odd = 0
+
+    def workspace(known: tuple[Variant, ...]) -> _Workspace:
+        if len(known) > 1 and any(v.captured for v in known):
+            raise TypeError(f"map: {f.name} branches and reads Values from outside; pass those as arguments")
+        idle = f.idle.setdefault((known, batch.layout, reduce, fast), [])
+        try:
+            made: _Workspace = idle.pop()
+        except IndexError:
+            made = _Workspace(known, batch.layout, reduce, fast)
+        made.share(batch.shared)
+        made.flags[0] = 0
+        return made
+
+    space = workspace(tuple(f.variants[batch.structure]))
+    for start, stop in every:
+        at = start
+        space.clear()
+        while True:
+            stopped = drive(
+                at, stop, _address(space.info), _address(bases), _address(strides), *space.before, _address(outs),
+                *space.behind,
+            )  # fmt: skip
+            if stopped < 0:
+                break
+            at, pending = stopped, space.flags[1]
+            sample = batch.sample(at + (pending & -pending).bit_length() - 1)
+            with f.lock:
+                if set(f.variants[batch.structure]) <= set(space.known):
+                    _same_result(f, f.traced(sample, batch.structure), batch)
+                more = tuple(v for v in f.variants[batch.structure] if v not in space.known)
+            larger = workspace(space.known + more)
+            odd |= space.flags[0]
+            if reduce:  # what was added so far
+                ctypes.memmove(larger.acc_address, space.acc_address, 64 * space.outputs)
+            space = larger
+        for v in space.known:
+            v.calls += stop - start
+        if reduce:
+            sums = answers.sums[start] = array("d", bytes(8 * space.outputs))
+            fold(space.acc_address, _address(sums), space.outputs)
+    raise_failed()
+    odd |= space.flags[0]
+    f.idle[space.known, batch.layout, reduce, fast].append(space)
+    return bool(odd)
+
+
+def map_batch(f: CompiledFunction, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int) -> Any:
+    """`CompiledFunction.map`: see there."""
+    if reduce not in (None, "sum", "mean"):
+        raise ValueError(f"map: reduce must be None, 'sum' or 'mean', got {reduce!r}")
+    if not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"map: threads must be a whole number of at least 1, got {threads!r}")
+    batch = Batch(arguments, in_axes, f.shared_arguments)
+    if batch.structure not in f.variants:
+        f.traced(batch.sample(0), batch.structure)
+    result = f.variants[batch.structure][0].result
+    outputs = len(f.variants[batch.structure][0].program.outputs)
+    if outputs == 0:
+        return result if result == LEAF else unflatten(result, [])
+    every = chunks(batch.count)
+    native = f.native_for(batch.count)
+    answers = _Answers(batch, outputs, reduce is not None)
+    if not native:
+        for bounds in every:
+            _in_python(f, batch, bounds, answers, reduce is not None)
+    else:
+        shows = any(v.fast() is not None for v in f.variants[batch.structure])
+
+        def run(fast: bool) -> bool:
+            shares = [every[k::threads] for k in range(min(threads, len(every)))]
+            if len(shares) == 1:
+                return _in_machine_code(f, batch, every, answers, reduce is not None, fast)
+            with ThreadPoolExecutor(len(shares)) as pool:
+                found = list(
+                    pool.map(lambda part: _in_machine_code(f, batch, part, answers, reduce is not None, fast), shares)
+                )
+            return any(found)
+
+        if (run(True) or answers.has_nan()) and shows:
+            run(False)
+    if reduce is None:
+        return unflatten(result, [_like(column, batch.kind) for column in answers.columns])
+    totals = answers.sums[every[0][0]].tolist()
+    for bounds in every[1:]:
+        totals = [a + b for a, b in zip(totals, answers.sums[bounds[0]], strict=True)]
+    if reduce == "mean":
+        totals = [y / batch.count for y in totals]
+    return f.variants[batch.structure][0].unpack(totals)
+
+
+def _like(column: array[float], kind: str) -> Any:
+    if kind == "list":
+        return column.tolist()
+    if kind == "numpy":
+        import numpy
+
+        return numpy.frombuffer(column, dtype=numpy.float64)
+    return column

@@ -1,0 +1,162 @@
+"""The story as data for the page's script: columns of short texts and positions.
+
+Apart from `story.py`, because what the page is told is not how it is found out. Every number is a text, made by the
+same functions as those in the picture; the script reads it and computes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from ..card import DASH, card
+from ..formulas import formula
+from ..picture import Edge, Node, Picture
+from ..text import clean, number, shortened
+from .story import Story
+
+SEARCHED = 300  # columns of a label that can be searched
+
+
+def told(x: float | None) -> str:
+    """A number as the page holds it: as shown and in full, once if both are the same.
+
+    >>> told(-1 / 3), told(0.5), told(None)
+    ('−0.3333|-0.3333333333333333', '0.5', '')
+    """
+    if x is None:
+        return ""
+    short, full = number(x), repr(x)
+    return full if short == full else f"{short}|{full}"
+
+
+def to_data(story: Story) -> dict[str, Any]:
+    """The story as columns over nodes, edges and steps; what most of them lack is a dict by position."""
+    picture = story.picture
+    position = {n.id: k for k, n in enumerate(picture.nodes)}
+    of = _numerator(picture)
+    worked = _worked(picture)
+    nodes, edges = picture.nodes, picture.edges
+    return {
+        "of": of,
+        "name": picture.name,
+        "total": picture.total,
+        "hasPass": picture.has_gradients,
+        "roots": [k for k, n in enumerate(nodes) if n.is_root],
+        "nodes": {
+            "name": [n.name for n in nodes],
+            "kind": "".join(n.kind[0] for n in nodes),  # input, parameter, operation, constant, block
+            "formula": [n.formula for n in nodes],
+            "worked": [worked.get(n.id, "") for n in nodes],
+            "value": [told(n.value) for n in nodes],
+            "gradient": [_spread(n.gradient_range) if n.kind == "block" else told(n.gradient) for n in nodes],
+            "at": _sparse((k, at) for k, n in enumerate(nodes) if (at := _gradient_text(n, picture)) != 3),
+            "short": _sparse(
+                (k, short)
+                for k, n in enumerate(nodes)
+                if of and (short := n.gradient_name.removeprefix(f"∂{of}/∂")) not in (n.name, n.gradient_name)
+            ),
+            "label": _sparse(
+                (k, label)
+                for k, n in enumerate(nodes)
+                if (label := clean(shortened(n.label.strip(), SEARCHED))) not in ("", n.name)
+            ),
+            "before": _sparse((k, [told(b.gradient), b.origin]) for k, b in story.before.items()),
+            "due": _sparse((k, due) for k, due in story.due.items() if due != 1),
+            "outside": _sparse(story.outside.items()),
+        },
+        "edges": {
+            "source": [position[e.source] for e in edges],
+            "target": [position[e.target] for e in edges],
+            "slot": [e.slot for e in edges],
+            "notation": [e.notation for e in edges],
+            "local": [told(e.local) for e in edges],
+            "brought": [_brought(e, nodes[position[e.source]]) for e in edges],
+            "upstream": _sparse(
+                (k, told(e.upstream))
+                for k, e in enumerate(edges)
+                if e.upstream is not None and told(e.upstream) != told(nodes[position[e.target]].gradient)
+            ),
+            "merged": _sparse((k, e.merged) for k, e in enumerate(edges) if e.local is None),
+        },
+        "forward": story.forward,
+        "backward": {
+            "edge": [a.edge for a in story.backward],
+            "arrived": [a.arrived for a in story.backward],
+            "running": [
+                "" if a.running is None or a.running == edges[a.edge].contribution else told(a.running)
+                for a in story.backward
+            ],
+            "row": [a.row for a in story.backward],
+            "paths": _sparse((k, a.paths) for k, a in enumerate(story.backward) if a.paths != 1),
+            "unknown": [k for k, a in enumerate(story.backward) if a.running is None],
+        },
+    }
+
+
+def _sparse(items: Iterable[tuple[int, Any]]) -> dict[str, Any]:
+    return {str(k): x for k, x in items}
+
+
+def _spread(low_high: tuple[float, float] | None) -> str:
+    """Smallest and largest as one text, or the number that both are."""
+    if low_high is None:
+        return ""
+    low, high = low_high
+    if low == high:
+        return told(low)
+    return f"{number(low)} … {number(high)}|{low!r} … {high!r}"
+
+
+def _brought(edge: Edge, source: Node) -> str:
+    """What an edge brings; "=" where it is the whole gradient of the node that receives it."""
+    text = _spread(edge.contributions) if edge.contributions else told(edge.contribution)
+    return "=" if text and text == told(source.gradient) else text
+
+
+def _numerator(picture: Picture) -> str:
+    """What gradients are derivatives of, "" where that is not one result: a root's gradient is named "∂L/∂L"."""
+    for n in picture.nodes:
+        half = n.gradient_name[1 : (len(n.gradient_name) - 1) // 2]
+        if n.is_root and half and n.gradient_name == f"∂{half}/∂{half}":
+            return half
+    return ""
+
+
+def _gradient_text(node: Node, picture: Picture) -> int:
+    """Which of the texts on a node's card, from 0 and without the header, is the gradient's number."""
+    found = at = 0
+    for row in card(node, picture.is_compact).rows:
+        at += 1
+        if row.text:
+            is_gradient = row.key.removesuffix(" = sum") in (node.gradient_name, "gradient")
+            found = at if is_gradient else found
+            at += 1
+    return found
+
+
+class _Symbol(NamedTuple):
+    name: str
+    symbol: str
+
+
+def _worked(picture: Picture) -> dict[str, str]:
+    """Each operation with its operands' numbers in place of their names, where all of them are drawn: "2 × (−3)"."""
+    nodes = {n.id: n for n in picture.nodes}
+    operands: dict[str, list[Edge]] = {}
+    for e in picture.edges:
+        operands.setdefault(e.target, []).append(e)
+    made = {}
+    for key, each in operands.items():
+        node = nodes[key]
+        if node.kind != "operation" or node.undrawn or any(e.local is None for e in each):
+            continue
+        values = [nodes[e.source].value for e in sorted(each, key=lambda e: e.slot)]
+        texts = [DASH if x is None else number(x) for x in values]
+        operation = _Symbol(node.operation, node.symbol)
+        bare = formula(operation, ["x"] * len(texts))
+        if "(" not in bare:  # between signs, a negative number is bracketed
+            alone = bare.startswith("x ")
+            texts = [f"({t})" if t.startswith("−") and (k or not alone) else t for k, t in enumerate(texts)]
+        made[key] = formula(operation, texts)
+    return made

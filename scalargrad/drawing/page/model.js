@@ -1,0 +1,91 @@
+// The picture's numbers and both passes, as data.py wrote them; what the other scripts ask about them. A number is a
+// text, "as shown|in full": none is computed here.
+//
+// Positions of the player: 0, only the inputs are known; from 1 on, a value is computed at each; then, where there was
+// a backward pass, `start`, where it begins, and from there on an edge has its turn at each.
+
+const $ = (id) => document.getElementById(id);
+const on = (el, type, act, options) => el.addEventListener(type, act, options);
+const DASH = "—";
+const brief = (number) => number.split("|", 1)[0];
+const full = (number) => number.slice(number.indexOf("|") + 1);
+
+const { of, hasPass, roots, nodes, edges, forward, backward } = JSON.parse($("data").textContent);
+const { name, kind, formula, value } = nodes;
+const { source, target, slot, notation, local, brought, merged } = edges;
+const start = hasPass ? forward.length + 1 : 0;
+const last = hasPass ? start + backward.edge.length : forward.length;
+
+const computed = name.map(() => 0); // the position at which a node's value is known
+const turn = source.map(() => 0); // the position at which an edge has its turn, or 0
+const incoming = name.map(() => []); // edges, in operand order
+const outgoing = name.map(() => []);
+const arrivals = name.map(() => []); // turns of the backward pass
+brought.forEach((x, e) => { if (x === "=") brought[e] = nodes.gradient[source[e]]; });
+forward.forEach((i, k) => { computed[i] = k + 1; });
+source.forEach((i, e) => {
+  outgoing[i].push(e);
+  incoming[target[e]].push(e);
+});
+incoming.forEach((each) => each.sort((a, b) => slot[a] - slot[b]));
+backward.edge.forEach((e, k) => {
+  turn[e] = start + 1 + k;
+  arrivals[source[e]].push(k);
+});
+const unknown = new Set(backward.unknown);
+
+/** What happens at a position, to which node, by which edge; k counts within the pass. */
+function stepAt(p) {
+  if (p === 0 && p !== start) return { is: "inputs" };
+  if (p <= forward.length && p) return { is: "forward", i: forward[p - 1], k: p };
+  if (p === start) return { is: hasPass ? "begin" : "inputs", i: roots[0] };
+  const k = p - start - 1;
+  const e = backward.edge[k];
+  return { is: "backward", i: source[e], e, k };
+}
+
+const isBlock = (i) => kind[i] === "b";
+const short = (i) => nodes.short[i] || name[i];
+const upstream = (e) => edges.upstream[e] || nodes.gradient[target[e]];
+const due = (i) => nodes.due[i] || (arrivals[i].length ? 1 : 0);
+
+/** The local gradient as it is written, where that is more than its number: "b = ". */
+const noted = (e) => (notation[e] && notation[e] !== brief(local[e]) ? `${notation[e]} = ` : "");
+
+/** The sum at the receiving node after turn k; "" where folded edges do not tell it. */
+const running = (k) => backward.running[k] || (unknown.has(k) ? "" : brought[backward.edge[k]]);
+
+/** How many edges towards node i have had their turn by position p. */
+function turnsOver(i, p) {
+  let n = arrivals[i].length;
+  while (n && start + 1 + arrivals[i][n - 1] > p) n -= 1;
+  return n;
+}
+
+/** How many paths have arrived at node i by position p: an edge of a folded picture can bring several. */
+function arrived(i, p) {
+  const n = turnsOver(i, p);
+  return n ? backward.arrived[arrivals[i][n - 1]] : (p >= start && nodes.outside[i]) || 0;
+}
+
+/** The gradient of node i at position p, or "" before anything has reached it. */
+function gradient(i, p) {
+  if (!hasPass || p < start) return "";
+  const n = turnsOver(i, p);
+  if (n === arrivals[i].length) return nodes.gradient[i];
+  if (n) return isBlock(i) ? "" : running(arrivals[i][n - 1]);
+  const [before, origin] = nodes.before[i] || [];
+  return origin === "its own" ? before : "";
+}
+
+function make(tag, className, ...children) {
+  const el = document.createElement(tag);
+  el.className = className;
+  el.append(...children);
+  return el;
+}
+
+/** A text with the indices in it below the line: θ1[2,1]. */
+const indexed = (text) => text.split(/\[([\p{L}\p{N},]{1,20})\]/u).map((part, k) => (k % 2 ? make("sub", "", part) : part));
+
+const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;

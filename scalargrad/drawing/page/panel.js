@@ -1,0 +1,146 @@
+// What a step says: in words, for the voice of a screen reader too, and large, as upstream × local = contribution.
+
+const TERMS = 6; // of a sum, so many are shown one by one
+
+/** A number as shown; in full under the pointer. */
+function numeral(text, className = "", shown = brief(text)) {
+  const el = make("span", `number ${className}`, shown);
+  el.title = full(text);
+  return el;
+}
+
+function sign(text) {
+  const x = Number(full(text).replace("inf", "Infinity"));
+  return !Number.isFinite(x) ? "bad" : x > 0 ? "pos" : x < 0 ? "neg" : "zero";
+}
+
+const signed = (text) => (sign(text) === "pos" ? "+" : "") + brief(text);
+
+// ---- in words --------------------------------------------------------------------------------------------------------
+
+/** Which step it is, what happens, and the same with its numbers. */
+function words(p) {
+  const { is, i, e, k } = stepAt(p);
+  if (is === "inputs") return ["Forward pass", "Only the inputs have values yet.", ""];
+  if (is === "forward") {
+    const where = `Forward pass, ${k} of ${forward.length}`;
+    if (isBlock(i)) return [where, `${name[i]} is computed: ${formula[i]}, folded into one node.`, ""];
+    return [where, `${name[i]} is computed`, `${[name[i], formula[i], nodes.worked[i], brief(value[i])].filter(Boolean).join(" = ")}.`];
+  }
+  if (is === "begin") {
+    const own = roots.filter((r) => gradient(r, p)).slice(0, 4);
+    return [
+      "Backward pass begins",
+      own.length ? `with the gradient of ${own.map((r) => name[r]).join(", ")} by itself` : "outside the picture",
+      own.map((r) => `${brief(gradient(r, p))}.`).join(" "),
+    ];
+  }
+  const from = name[target[e]];
+  const where = `Backward pass, ${k + 1} of ${last - start}`;
+  const what = `${from} hands its gradient back to ${name[i]}`;
+  const sum = due(i) > 1 && running(k) ? ` Sum at ${name[i]}: ${brief(running(k))}.` : "";
+  const said = e in merged
+    ? `over ${plural(merged[e], "edge")}: ${brief(brought[e])}.`
+    : `upstream ${brief(upstream(e))} × local ${noted(e)}${brief(local[e])} = ${brief(brought[e])}.`;
+  return [where, what, `${said}${sum} ${progress(i, p)}`];
+}
+
+function progress(i, p) {
+  const came = arrived(i, p);
+  const word = isBlock(i) ? "edge" : "path";
+  if (came < due(i)) {
+    const left = arrivals[i].slice(turnsOver(i, p)).map((k) => name[target[backward.edge[k]]]);
+    const who = [...new Set(left)];
+    const shown = who.length > 3 ? `${who.slice(0, 2).join(", ")} and ${who.length - 2} more` : who.join(" and ");
+    return `${came.toLocaleString("en")} of ${plural(due(i), word)} arrived: ${name[i]} waits for ${shown}.`;
+  }
+  const all = due(i) === 1 ? `The only ${word} has` : `All ${plural(due(i), word)} have`;
+  if (incoming[i].some((e) => turn[e])) return `${all} arrived: ${name[i]} can hand its gradient on.`;
+  return `${all} arrived: the gradient of ${name[i]} is complete.`;
+}
+
+// ---- large -----------------------------------------------------------------------------------------------------------
+
+/** ∂L/∂a as a fraction, or the name alone where gradients are not those of one result. */
+function derivative(over, under) {
+  if (!of) return caption(under);
+  return make("span", "fraction", make("span", "", "∂", ...indexed(over)), make("span", "", "∂", ...indexed(under)));
+}
+
+const term = (role, head, ...figure) => make("div", "term", head, make("div", "figure", ...figure), make("div", "role", role));
+const caption = (text) => make("span", "caption", ...indexed(text));
+const operator = (text) => make("div", "operator", text);
+const written = (text) => make("span", "formula", ...indexed(text));
+
+function equation(p) {
+  const { is, i, e, k } = stepAt(p);
+  if (is === "forward" && !isBlock(i)) {
+    const parts = [term("operation", caption(`${name[i]} =`), written(formula[i])), operator("=")];
+    if (nodes.worked[i]) parts.push(term("on its operands", "", written(nodes.worked[i])), operator("="));
+    return [...parts, term("value", caption(name[i]), numeral(value[i]))];
+  }
+  if (is === "begin") {
+    return roots.filter((r) => gradient(r, p)).slice(0, 3)
+      .map((r) => term("begins with", derivative(of, short(r)), numeral(gradient(r, p))));
+  }
+  if (is !== "backward") return [];
+  const from = short(target[e]);
+  const to = caption(`to ${short(i)}`);
+  if (e in merged) {
+    return [term(plural(backward.paths[k] || merged[e], "contribution"), to, numeral(brought[e], sign(brought[e])))];
+  }
+  return [
+    term("upstream", derivative(of, from), numeral(upstream(e))),
+    operator("×"),
+    term("local", derivative(from, short(i)), make("span", "notation", ...indexed(noted(e))), numeral(local[e])),
+    operator("="),
+    term("contribution", to, numeral(brought[e], sign(brought[e]), signed(brought[e]))),
+  ];
+}
+
+/** The sum at the receiving node: what is there, what has just come, and a gap for each path that is awaited. */
+function total(p) {
+  const { i, k } = stepAt(p);
+  const over = turnsOver(i, p);
+  const gaps = arrivals[i].length - over;
+  const [before, origin] = nodes.before[i] || [];
+  const terms = arrivals[i].slice(0, over).map((each) => brought[backward.edge[each]]);
+  if (before) terms.unshift(before);
+  const line = [origin && origin !== "its own" ? caption(`gradient of ${short(i)}`) : derivative(of, short(i)), " = "];
+  if (terms.length + gaps > 1) {
+    const hidden = Math.max(terms.length - TERMS, 0);
+    if (hidden) line.push(plural(hidden, "term"));
+    terms.slice(hidden).forEach((text, at) => {
+      const first = !line[2];
+      if (!first) line.push(" + ");
+      const minus = brief(text).startsWith("−") && !first;
+      const latest = at === terms.length - hidden - 1 ? " latest" : "";
+      line.push(numeral(text, sign(text) + latest, minus ? `(${brief(text)})` : brief(text)));
+      if (before && hidden + at === 0) line.push(caption(` ${origin}`));
+    });
+    for (let gap = 0; gap < Math.min(gaps, 3); gap += 1) line.push(" + ", make("span", "gap", "?"));
+    if (gaps > 3) line.push(" + …");
+    line.push(gaps ? ", so far " : " = ");
+  }
+  line.push(running(k) ? numeral(running(k), "sum") : DASH);
+  return line;
+}
+
+function tell(p) {
+  const { is, i } = stepAt(p);
+  const [where, what, said] = words(p);
+  $("where").textContent = where;
+  $("what").replaceChildren(...indexed(what));
+  $("equation").replaceChildren(...equation(p));
+  $("equation").setAttribute("aria-label", said);
+  $("sum").replaceChildren();
+  $("paths").replaceChildren();
+  if (is !== "backward") return;
+  if (!isBlock(i)) $("sum").append(...total(p));
+  if (due(i) > 1 && due(i) <= 12) {
+    const dots = make("span", "dots");
+    for (let k = 0; k < due(i); k += 1) dots.append(make("i", k < arrived(i, p) ? "on" : ""));
+    $("paths").append(dots);
+  }
+  $("paths").append(make("span", arrived(i, p) < due(i) ? "waits" : "", ...indexed(progress(i, p))));
+}

@@ -1,0 +1,111 @@
+// The picture at a position: which numbers are known, which edges have had their turn, which one has it now. A step
+// touches the few elements that it changes; a jump, each element between the two positions once.
+
+const stage = $("stage");
+const svg = $("picture");
+const nodeEls = svg.querySelectorAll(".node");
+const edgeEls = svg.querySelectorAll(".edge");
+const lineOf = (e) => edgeEls[e].querySelector(".l");
+const stills = matchMedia("(prefers-reduced-motion: reduce)");
+const cards = []; // of each node that was touched: its texts, and what they say when all is over
+const [halo, pulse] = $("under").querySelectorAll("path"); // of the edges whose turn it is; apart, as it is drawn often
+let drawn = -1;
+let marks = [];
+
+nodeEls.forEach((el, i) => { el.dataset.node = i; });
+edgeEls.forEach((el, e) => {
+  el.dataset.edge = e;
+  const wide = lineOf(e).cloneNode(); // a thin line is hard to point at
+  wide.setAttribute("class", "target");
+  wide.removeAttribute("stroke-width");
+  el.prepend(wide);
+});
+
+function cardOf(i) {
+  if (!cards[i]) cards[i] = Array.from(nodeEls[i].querySelectorAll(".k,.v"), (el) => ({ el, end: el.textContent }));
+  return cards[i];
+}
+
+function write(text, says) {
+  if (text.says === says) return;
+  text.el.textContent = says;
+  text.el.classList.toggle("wait", says === DASH);
+  text.says = says;
+}
+
+function paintNode(i, p) {
+  if (kind[i] === "c") return;
+  const { classList } = nodeEls[i];
+  const card = cardOf(i);
+  const at = nodes.at[i] || 3; // where the gradient stands
+  const known = computed[i] <= p;
+  const has = gradient(i, p);
+  const came = arrived(i, p);
+  if (!isBlock(i)) write(card[1], known ? card[1].end : DASH);
+  write(card[at], has ? brief(has) : DASH);
+  if (due(i) > 1 && at > 3) {
+    write(card[at - 2], card[at - 2].end.replace(/^\d+/, came));
+    const rows = []; // of each line: how many of its paths have arrived, of how many
+    for (const k of arrivals[i]) {
+      const [over, all] = rows[backward.row[k]] || [0, 0];
+      rows[backward.row[k]] = [over + (start + 1 + k <= p), all + 1];
+    }
+    for (let row = 1; 2 * row + 1 < at - 2; row += 1) {
+      const [over, all] = rows[row] || [Number(p >= start), 1]; // what comes from elsewhere is there from the start
+      write(card[2 * row + 1], over === all ? card[2 * row + 1].end : over ? "…" : DASH);
+    }
+  }
+  classList.toggle("off", !known);
+  classList.toggle("blank", hasPass && (!has || came < due(i)));
+  classList.toggle("waiting", came > 0 && came < due(i));
+}
+
+function paintEdge(e, p) {
+  const known = computed[target[e]] <= p;
+  edgeEls[e].classList.toggle("off", !known);
+  edgeEls[e].classList.toggle("later", turn[e] > p);
+}
+
+/** Show whose turn it is. */
+function mark({ is, i, e }) {
+  marks.forEach(([el, was]) => el.classList.remove(was));
+  marks = [];
+  const add = (el, as) => {
+    el.classList.add(as);
+    marks.push([el, as]);
+  };
+  const lines = is === "forward" ? incoming[i] : is === "backward" ? [e] : [];
+  lines.forEach((each) => add(edgeEls[each], "now"));
+  if (is === "backward") add(nodeEls[target[e]], "from");
+  if (is === "begin") roots.forEach((each) => add(nodeEls[each], "to"));
+  else if (i !== undefined) add(nodeEls[i], "to");
+  const path = lines.map((each) => lineOf(each).getAttribute("d")).join("");
+  halo.setAttribute("d", path);
+  pulse.setAttribute("d", path);
+  if (path && !stills.matches) {
+    const ends = [{ strokeDashoffset: 0, opacity: 1 }, { strokeDashoffset: -100, opacity: 1 }];
+    pulse.animate(ends, { duration: 700, easing: "ease-in-out", direction: is === "forward" ? "normal" : "reverse" });
+  }
+}
+
+/** The nodes and edges that look otherwise at one of two positions. */
+function between(low, high) {
+  const some = new Set();
+  const lines = new Set();
+  for (let q = low + 1; q <= high; q += 1) {
+    const { is, i, e } = stepAt(q);
+    if (is === "begin") name.forEach((_, each) => (arrivals[each].length && !nodes.before[each]) || some.add(each));
+    if (i !== undefined) some.add(i);
+    if (is === "backward") lines.add(e);
+    if (is === "forward") incoming[i].forEach((each) => lines.add(each));
+  }
+  return [some, lines];
+}
+
+function draw(p) {
+  const [some, lines] = drawn < 0 ? [name.keys(), source.keys()] : between(Math.min(drawn, p), Math.max(drawn, p));
+  for (const i of some) paintNode(i, p);
+  for (const e of lines) paintEdge(e, p);
+  drawn = p;
+  mark(stepAt(p));
+}

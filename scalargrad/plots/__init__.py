@@ -1,0 +1,29 @@
+"""Plots: functions with their derivatives, training, optimizers at work, decision boundaries, gradients by layer.
+
+Two halves. `sample`, `trajectory`, `decision_grid` and `gradients_by_layer` return plain numbers, which any library can
+draw, and need nothing but this package. The functions that begin with `plot_` draw them with matplotlib, which is
+imported when the first of them is called (`pip install "scalargrad[plot]"`).
+
+>>> sample(lambda x: x ** 3, -1.0, 1.0, 3)
+Samples(x=[-1.0, 0.0, 1.0], y=[-1.0, 0.0, 1.0], slope=[3.0, 0.0, 3.0])
+"""
+
+from .curves import plot_function, plot_gradients, plot_history, plot_rates
+from .numbers import (
+    Grid,
+    LayerGradient,
+    Samples,
+    Trajectory,
+    decision_grid,
+    gradients_by_layer,
+    sample,
+    trajectory,
+)
+from .planes import plot_decision, plot_paths
+
+# fmt: off
+__all__ = [
+    "Grid", "LayerGradient", "Samples", "Trajectory", "decision_grid", "gradients_by_layer", "plot_decision",
+    "plot_function", "plot_gradients", "plot_history", "plot_paths", "plot_rates", "sample", "trajectory",
+]
+# fmt: on

@@ -1,0 +1,126 @@
+"""Workload 2: replay a recorded gradient, side by side with casadi if it is installed.
+
+    python -m tests.benchmarks.workload2 [--growth plot.svg]
+
+The loss of workload 1 on 1, 10 and 100 samples (645, 6,450 and 64,500 operations), value and all derivatives by the
+weights. Printed are nanoseconds an operation of the forward program, the least of interleaved runs, and the seconds to
+make the replayable thing from the recorded graph. `--growth` measures from 100 to 1,000,000 operations, and prints how
+times grow as an exponent.
+"""
+
+# ruff: noqa: A004  # `compile` is this package's, not the builtin
+from __future__ import annotations
+
+import importlib
+import sys
+import time
+from array import array
+from collections.abc import Sequence
+from typing import Any
+
+import scalargrad as sg
+from scalargrad.compiler import compile
+
+from .common import Contender, agree, exponent, labelled, machine, measure
+from .workload1 import flat, loss, problem
+
+OPERATIONS_OF_A_SAMPLE = 645
+
+
+def compiled(backend: Any, weights: Any, inputs: Any, labels: Any, parameters: Sequence[float]) -> Contender:
+    supply_shape = [[len(neuron) for neuron in layer] for layer in weights]
+
+    def f(theta: Any) -> Any:
+        supply = iter(theta)
+        nested = [[[next(supply) for _ in range(n)] for n in layer] for layer in supply_shape]
+        return loss(nested, inputs, labels, sg.relu)
+
+    made = compile(sg.value_and_grad(f), backend=backend)
+    run = made.buffered(list(parameters))
+    seconds = made.info.traces[0].seconds
+    return Contender(f"scalargrad {backend}", run, lambda: list(run.outputs), seconds[backend])
+
+
+def casadi(weights: Any, inputs: Any, labels: Any, parameters: Sequence[float]) -> Contender:
+    library = importlib.import_module("casadi")
+    theta = library.SX.sym("theta", len(parameters))
+    supply = iter(range(len(parameters)))
+    nested = [[[theta[next(supply)] for _ in neuron] for neuron in layer] for layer in weights]
+    y = loss(nested, inputs, labels, lambda x: library.fmax(x, 0.0))
+    start = time.perf_counter()
+    f = library.Function("f", [theta], [y, library.densify(library.gradient(y, theta))])
+    seconds = time.perf_counter() - start
+    buffer, trigger = f.buffer()
+    x, value, gradient = array("d", parameters), array("d", [0.0]), array("d", [0.0] * len(parameters))
+    buffer.set_arg(0, memoryview(x))
+    buffer.set_res(0, memoryview(value))
+    buffer.set_res(1, memoryview(gradient))
+    return Contender("casadi SX", trigger, lambda: [*value, *gradient], seconds, keep=(f, buffer, x))
+
+
+def contenders(samples: int, backends: Sequence[str] = ("native", "python")) -> list[Contender]:
+    weights, inputs, labels = problem()
+    inputs, labels = (inputs * (samples // 100 + 1))[:samples], (labels * (samples // 100 + 1))[:samples]
+    parameters = flat(weights)
+    found = [compiled(backend, weights, inputs, labels, parameters) for backend in backends]
+    try:
+        found.append(casadi(weights, inputs, labels, parameters))
+    except ModuleNotFoundError:
+        print("casadi is not installed, skipped")
+    return found
+
+
+def main(arguments: Sequence[str]) -> int:
+    print(machine())
+    sizes = (1, 10, 100)
+    if arguments[:1] == ["--growth"]:
+        return growth(arguments[1] if len(arguments) > 1 else "")
+    for samples in sizes:
+        operations = OPERATIONS_OF_A_SAMPLE * samples
+        every = contenders(samples)
+        measure(every, 3.0)
+        agree(every)
+        for each in every:
+            print(
+                f"{operations:7d} operations  {labelled(each.name):28s} {each.best / operations * 1e9:8.2f} ns an "
+                f"operation"
+                f"  {each.best / every[0].best:7.2f} x native;  made in {each.made_in:7.3f} s,"
+                f" {each.made_in / operations * 1e6:6.1f} us an operation"
+            )
+    return 0
+
+
+def growth(file: str) -> int:
+    """Times from 645 to a million operations, as a table, exponents and, given a file name, a plot."""
+    sizes = [645 * n for n in (1, 5, 20, 100, 400, 1550)]
+    rows: dict[str, tuple[list[float], list[float]]] = {}
+    for size in sizes:
+        every = contenders(size // OPERATIONS_OF_A_SAMPLE, ("native",))
+        measure(every, 1.0, 3)
+        agree(every)
+        for each in every:
+            made, run = rows.setdefault(each.name, ([], []))
+            made.append(each.made_in)
+            run.append(each.best)
+            print(
+                f"{size:8d} operations  {each.name:20s} made in {each.made_in:8.3f} s, run in {each.best * 1e3:9.4f} ms"
+            )
+    for name, (made, run) in rows.items():
+        print(
+            f"{name:20s} time to make grows as n**{exponent(sizes, made):.2f}, to run as n**{exponent(sizes, run):.2f}"
+        )
+    if file:
+        plot = importlib.import_module("matplotlib.pyplot")
+        _, axes = plot.subplots()
+        for name, (made, run) in rows.items():
+            axes.loglog(sizes, made, "--", label=f"{name}, make")
+            axes.loglog(sizes, run, label=f"{name}, run")
+        axes.set_xlabel("operations")
+        axes.set_ylabel("seconds")
+        axes.legend()
+        plot.savefig(file)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,195 @@
+"""`map`: every sample from its own branch, sums in a fixed order, whatever the backend, the threads and the layout."""
+
+# ruff: noqa: A004  # `compile` is this package's, not the builtin
+from __future__ import annotations
+
+import math
+import random
+from array import array
+from itertools import pairwise
+from math import inf, nan
+from typing import Any
+
+import numpy as np
+import pytest
+
+import scalargrad as sg
+from scalargrad import Value
+from scalargrad.compiler import compile
+from scalargrad.compiler.batch import chunks
+from scalargrad.trees import flatten
+
+from .test_compile import AWKWARD_NUMBERS, bits, tree_bits
+
+pytest.importorskip("llvmlite")
+
+BACKENDS = ["python", "native"]
+
+
+def branching(x: Any, a: Any) -> Any:
+    if x > 0.5:
+        return x * a, sg.sin(x)
+    if x < -0.5:
+        return -x / a, sg.exp(x)
+    return x, a
+
+
+def columns_bits(tree: Any) -> list[list[bytes]]:
+    return [[bits(float(y)) for y in column] for column in tree]
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 300, 1030, 2600])
+@pytest.mark.parametrize("f", [branching, lambda x, a: (sg.tanh(x * a), sg.erfc(x))], ids=["branching", "straight"])
+def test_every_sample_and_every_sum_is_the_same_on_every_backend_and_any_number_of_threads(f: Any, count: int) -> None:
+    r = random.Random(count)
+    xs = [r.choice(AWKWARD_NUMBERS) if r.random() < 0.1 else r.uniform(-1.0, 1.0) for _ in range(count)]
+    expected = columns_bits(zip(*[f(x, 3.0) for x in xs], strict=True))
+    ways = [(backend, threads) for backend in BACKENDS for threads in (1, 3)]
+    for backend, threads in ways:
+        assert columns_bits(compile(f, backend=backend).map(xs, 3.0, in_axes=(0, None), threads=threads)) == expected
+    finite = [x if abs(x) < 1e3 else 0.25 for x in xs]
+    for reduce in ("sum", "mean"):
+        found = [
+            tree_bits(compile(f, backend=b).map(finite, 3.0, in_axes=(0, None), reduce=reduce, threads=t))
+            for b, t in ways
+        ]
+        assert all(each == found[0] for each in found)
+        total = compile(f).map(finite, 3.0, in_axes=(0, None), reduce=reduce)
+        exact = [
+            math.fsum(column) / (count if reduce == "mean" else 1)
+            for column in zip(*[f(x, 3.0) for x in finite], strict=True)
+        ]
+        assert total == pytest.approx(exact, rel=1e-13, abs=1e-13)
+
+
+def test_a_sum_does_not_depend_on_which_traces_there_were_before() -> None:
+    r = random.Random(0)
+    xs = [r.uniform(-1.0, 1.0) for _ in range(500)]
+    sums = []
+    for first in (0.7, -0.7, 0.0):
+        compiled = compile(branching, backend="native")
+        compiled(first, 3.0)
+        sums.append(tree_bits(compiled.map(xs, 3.0, in_axes=(0, None), reduce="sum")))
+        assert len(compiled.info.traces) == 3
+    assert sums[0] == sums[1] == sums[2]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_zero_times_infinity_in_one_sample_contributes_nothing(backend: Any) -> None:
+    f = sg.value_and_grad(lambda w, x: w * sg.where(x, sg.sqrt(x * w), 3.0) + sg.relu(sg.log(x + 1.0)))
+    xs = [4.0, 0.0, 1.0, 0.0, 2.0, 0.5, 3.0, 9.0, -1.0, 0.25]
+    compiled = compile(f, backend=backend)
+    values, gradients = compiled.map(0.0, xs, in_axes=(None, 0))
+    assert columns_bits((values, gradients)) == columns_bits(zip(*[f(0.0, x) for x in xs], strict=True))
+    within = [x for x in xs if x >= 0.0]
+    value, gradient = compiled.map(2.0, within, in_axes=(None, 0), reduce="sum")
+    assert math.isfinite(value)
+    assert gradient == pytest.approx(sum(f(2.0, x)[1] for x in within))
+
+
+def network(p: Any, x: Any, y: Any) -> Any:
+    hidden = [sg.tanh(sg.dot(row, x) + b) for row, b in zip(p["w"], p["b"], strict=True)]
+    return sg.relu(1.0 - y * sg.dot(p["v"], hidden))
+
+
+def test_layouts_of_the_same_numbers_give_the_same_bits() -> None:
+    r = np.random.default_rng(0)
+    x, y = r.normal(size=(37, 3)), r.choice([-1.0, 1.0], 37)
+    p = {"w": r.normal(size=(4, 3)).tolist(), "b": [0.1] * 4, "v": [0.5, -1.0, 2.0, 0.25]}
+    compiled = compile(sg.value_and_grad(network), backend="native")
+    expected = tree_bits(compiled.map(p, x, y, in_axes=(None, 0, 0), reduce="sum"))
+    padded = np.zeros((74, 9))
+    padded[::2, 1:7:2] = x
+    samples = [list(row) for row in x.tolist()]
+    for each, axis in (
+        (np.asfortranarray(x), 0), (x.T, 1), (x.T.copy(), -1), (padded[::2, 1:7:2], 0), (x[::-1][::-1], 0), (samples, 0)
+    ):  # fmt: skip
+        for labels in (y, y.tolist(), array("d", y), y.astype(np.float32), y.astype(np.int64), array("b", map(int, y))):
+            found = compiled.map(p, each, labels, in_axes=(None, axis, 0), reduce="sum")
+            assert tree_bits(found) == expected
+    arrays = {k: np.array(v) for k, v in p.items()}
+    assert tree_bits(compiled.map(p, x, y, in_axes=(None, 0, 0), reduce="sum")) == expected
+    by_tuple = compile(lambda q, s: network(q, s[0], s["y"] if isinstance(s, dict) else s[1]), backend="native")
+    value = by_tuple.map(p, (x, y), in_axes=(None, 0), reduce="sum")
+    assert bits(value) == expected[0]
+    assert arrays["w"].shape == (4, 3)
+
+
+def test_results_come_in_the_kind_of_the_arguments() -> None:
+    f = compile(lambda x: {"y": x * x, "z": [x]}, backend="native")
+    assert f.map([1.0, 2.0]) == {"y": [1.0, 4.0], "z": [[1.0, 2.0]]}
+    assert f.map(array("d", [1.0, 2.0]))["y"] == array("d", [1.0, 4.0])
+    assert isinstance(f.map(np.array([1.0, 2.0]))["y"], np.ndarray)
+    assert f.map(({"a": [1.0, 2.0]}, [3.0, 4.0])[1])["y"] == [9.0, 16.0]
+    g = compile(lambda s: s["a"] * s["b"][0])
+    assert g.map({"a": [1.0, 2.0], "b": [[3.0], [4.0]]}) == [3.0, 8.0]
+    assert g.map([{"a": 1.0, "b": [3.0]}, {"a": 2.0, "b": [4.0]}]) == [3.0, 8.0]
+
+
+def test_an_array_is_not_copied() -> None:
+    from scalargrad.compiler.batch import Batch
+
+    x = np.arange(12.0).reshape(4, 3)
+    columns = Batch([x], 0, {}).columns
+    assert [c.address - x.ctypes.data for c in columns] == [0, 8, 16]
+    assert {c.stride for c in columns} == {24}
+
+
+def test_values_from_outside_are_read_at_every_call() -> None:
+    w = Value(2.0)
+    for backend in BACKENDS:
+        f = compile(lambda x: w * x, backend=backend)  # type: ignore[arg-type]
+        w.data = 2.0
+        assert f.map([1.0, 2.0]) == [2.0, 4.0]
+        w.data = 3.0
+        assert f.map([1.0, 2.0]) == [3.0, 6.0]
+
+
+def test_a_program_of_several_functions_over_a_batch() -> None:
+    from .test_compile import long_chain
+
+    f = compile(sg.value_and_grad(long_chain), backend="native")
+    xs = [0.1, -2.0, 0.5, inf, nan, 1.5, 0.2, 0.9, 3.0]
+    found = f.map(xs, 0.3, in_axes=(0, None))
+    assert columns_bits(found) == columns_bits(zip(*[sg.value_and_grad(long_chain)(x, 0.3) for x in xs], strict=True))
+
+
+def test_the_chunks_of_a_batch_depend_on_its_size_alone_and_stay_few() -> None:
+    for count in (1, 8, 1024, 1025, 10**6, 10**7):
+        bounds = chunks(count)
+        assert len(bounds) <= 65
+        assert bounds[0][0] == 0
+        assert bounds[-1][1] == count
+        assert all(stop == start for (_, stop), (start, _) in pairwise(bounds))
+        assert all(start % 8 == 0 for start, _ in bounds)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "error", "message"),
+    [
+        (([1.0, 2.0], [1.0]), {}, ValueError, "batch lengths differ: .*2.*1"),
+        (([], []), {}, ValueError, "empty batch"),
+        ((np.zeros(0), np.zeros(0)), {}, ValueError, "empty batch"),
+        ((1.0, 2.0), {"in_axes": None}, ValueError, "no argument is mapped"),
+        ((1.0, [2.0]), {}, TypeError, "argument 0: expected a batch.*in_axes=None"),
+        (([1.0], [1.0]), {"in_axes": (0,)}, ValueError, "1 entries for 2"),
+        (([1.0], [1.0]), {"in_axes": (0, "x")}, TypeError, "an axis or None"),
+        ((np.zeros(3), np.zeros(3)), {"in_axes": (0, 1)}, ValueError, "not an axis"),
+        (([1.0], [1.0]), {"in_axes": (0, 1)}, ValueError, "needs a NumPy array"),
+        ((np.zeros(2, np.longdouble), [1.0, 2.0]), {}, TypeError, "without loss"),
+        ((np.zeros(2, complex), [1.0, 2.0]), {}, TypeError, "without loss"),
+        ((np.array([2**60 + 1, 1]), [1.0, 2.0]), {}, TypeError, "2\\*\\*53"),
+        ((array("q", [2**60 + 1, 1]), [1.0, 2.0]), {}, TypeError, "2\\*\\*53"),
+        (([1.0, "2"], [1.0, 2.0]), {}, TypeError, r"argument 0\[1\]: expected a real number, got str"),
+        (([[1.0], [1.0, 2.0]], [1.0, 2.0]), {}, ValueError, "sample 1 has another structure"),
+        (([1.0], [1.0]), {"reduce": "max"}, ValueError, "reduce"),
+        (([1.0], [1.0]), {"threads": 0}, ValueError, "threads"),
+    ],
+)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_wrong_batches_are_errors(backend: Any, arguments: Any, options: Any, error: Any, message: str) -> None:
+    def f(x: Any, y: Any) -> Any:
+        return (flatten(x)[0][0]) * y
+
+    with pytest.raises(error, match=message):
+        compile(f, backend=backend).map(*arguments, **options)
