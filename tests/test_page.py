@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
 import shutil
 import subprocess
 import webbrowser
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from hashlib import sha256
 from html.parser import HTMLParser
 from math import inf, nan
@@ -271,11 +272,33 @@ def test_one_file_that_asks_for_nothing_and_allows_only_itself():
     assert len(ids) == len(set(ids))
 
 
+def lattice(wide, deep):
+    """Two edges a node: each combines two neighbours of the row before."""
+    row = [Value(0.9 + 0.01 * k, label=f"x{k}") for k in range(wide)]
+    for _ in range(deep):
+        row = [row[k] * row[(k + 1) % wide] if k % 2 else row[k] + row[(k + 1) % wide] for k in range(wide)]
+    y = named(sg.sum(row), "L")
+    y.backward()
+    return y
+
+
 def test_sizes():
     assert len(page_of(draw(fifteen(), title="One weight, three paths")).encode()) < 60_000
-    drawing = draw(ladder(2000))
-    assert 1900 < len(drawing.picture.nodes) <= 2000
-    assert len(page_of(drawing).encode()) < 2_000_000
+    for y in (ladder(2000), lattice(40, 48)):
+        drawing = draw(y)
+        assert 1900 < len(drawing.picture.nodes) <= 2000
+        assert len(page_of(drawing).encode()) < 1_100_000
+
+
+def test_a_large_picture_comes_packed_and_whole():
+    drawing = draw(ladder(1400))
+    page = page_of(drawing)
+    packed = re.search(r'<script id="packed" type="application/gzip">([^<]*)</script>', page)[1]
+    picture, _, held = gzip.decompress(b64decode(packed)).decode().partition("\0")
+    assert picture.count('class="node ') == len(drawing.picture.nodes)
+    assert picture.count('class="edge ') == len(drawing.picture.edges)
+    assert json.loads(held) == json.loads(html._json(data.to_data(story.tell(drawing.picture))))
+    assert page == page_of(drawing)
 
 
 @pytest.mark.parametrize("label", HOSTILE, ids=lambda text: ascii(text[:20]))
@@ -805,6 +828,7 @@ def test_without_scripts_the_whole_picture_stands(visit):
 
 def test_two_thousand_nodes_step_without_delay(visit):
     page = visit(draw(ladder(2000)))
+    until(page, lambda: page.locator("html.alive").count() == 1)
     took = page.evaluate(
         """() => {
           const times = [];

@@ -51,7 +51,8 @@ def test_the_two_commands_are_those_of_the_checks() -> None:
     first, second = (line for line in commands() if "venv" in line)
     assert shlex.split(first)[-3:] == ["b=0.25", "-o", "chain.svg"]
     assert 'install -q -e ".[test]"' in second
-    assert 'install -q -e ".[test]"' in script
+    assert 'install -q -e ".[$extras]"' in script
+    assert "extras=test\n" in script
     assert first[first.index("sigmoid") :] in script.replace('scalargrad" "', "")
 
 

@@ -355,7 +355,7 @@ def compile(f: Callable[..., Any] | None = None, *, backend: Backend = "auto", m
     the first; never answered from the wrong branch.
 
     - `backend`: "python", generated source, with the standard library alone; "native", machine code for this processor,
-      through llvmlite (`pip install 'scalargrad[native]'`); "auto", source at first and machine code for what is called
+      through llvmlite (`pip install llvmlite numpy`); "auto", source at first and machine code for what is called
       often, if it is there.
     - `max_traces`: how many ways to branch are kept for one structure of arguments.
 

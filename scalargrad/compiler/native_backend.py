@@ -320,12 +320,12 @@ def llvm() -> Any:
             from llvmlite import binding
         except ImportError as error:
             raise NativeUnavailableError(
-                "backend='native' needs llvmlite: pip install 'scalargrad[native]'; backend='python' needs nothing"
+                "backend='native' needs llvmlite: pip install llvmlite numpy; backend='python' needs nothing"
             ) from error
         if binding.llvm_version_info[0] < 20:
             raise NativeUnavailableError(
                 f"backend='native' needs llvmlite 0.45 or later, found {llvmlite.__version__}: "
-                "pip install -U 'scalargrad[native]'"
+                "pip install -U llvmlite numpy"
             )
         binding.initialize_native_target()
         binding.initialize_native_asmprinter()

@@ -2,7 +2,7 @@
 
 Two halves. `sample`, `trajectory`, `decision_grid` and `gradients_by_layer` return plain numbers, which any library can
 draw, and need nothing but this package. The functions that begin with `plot_` draw them with matplotlib, which is
-imported when the first of them is called (`pip install "scalargrad[plot]"`).
+imported when the first of them is called (`pip install matplotlib`).
 
 >>> sample(lambda x: x ** 3, -1.0, 1.0, 3)
 Samples(x=[-1.0, 0.0, 1.0], y=[-1.0, 0.0, 1.0], slope=[3.0, 0.0, 3.0])

@@ -21,7 +21,7 @@ def new_paper(rows: int, columns: int, size: tuple[float, float], title: str, th
     try:
         import matplotlib  # noqa: F401  # only whether it is there
     except ImportError:
-        raise ImportError('plots need matplotlib: pip install "scalargrad[plot]"') from None
+        raise ImportError("plots need matplotlib: pip install matplotlib") from None
     from .canvas import Paper
 
     return Paper(rows, columns, size, title, theme)

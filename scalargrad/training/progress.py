@@ -1,7 +1,7 @@
 """What training shows while it runs: a bar, one line that is rewritten, one line an epoch, or nothing.
 
 This stands apart from `fit`, which tells it what happens and does not know where it goes. It goes to the standard
-output as it is when training starts. tqdm draws the bar where it is installed (`pip install scalargrad[plot]`); without
+output as it is when training starts. tqdm draws the bar where it is installed (`pip install tqdm`); without
 it one line is rewritten. Where the output is no terminal, one line is printed for every epoch. In a notebook, whose
 output is no terminal either but rewrites lines, it is as in a terminal.
 """

@@ -10,6 +10,7 @@ import json
 import re
 from base64 import b64encode
 from functools import cache
+from gzip import compress
 from hashlib import sha256
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 SCRIPTS = ("model", "scene", "camera", "panel", "table", "pointing", "main")  # in the order in which they run
 MEDIA = {"auto": "screen and (prefers-color-scheme:dark)", "dark": "screen", "light": "not all"}  # of the dark sheet
+PACKED_ABOVE = 1_000_000  # letters of picture and data
 LEGEND_WIDTH = 700.0
 # A text, which stays as it is, or space beside a sign. Beside + and - it stays, as "+ +" is not "++"; so does a line's
 # end after a bracket that closes, which can end a statement.
@@ -51,6 +53,9 @@ def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0) -> 
     svg, light, dark = drawer.parts()
     title = clean(shortened(picture.title, 200)) or f"{picture.name}, step by step"
     style, script = _part("page.css"), _script()
+    data, packed = _json(to_data(story)), ""
+    if len(svg) + len(data) > PACKED_ABOVE:
+        packed, svg, data = _packed(svg, data), "", ""
     values = {
         "theme": theme,
         "title": xml(title),
@@ -62,7 +67,8 @@ def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0) -> 
         "dark_media": MEDIA[theme],
         "picture": svg,
         "legend": drawer.beside,
-        "data": _json(to_data(story)),
+        "data": data,
+        "packed": packed,
         "script": script,
         "policy": (
             f"default-src 'none'; script-src {_source(script)}; "
@@ -98,7 +104,7 @@ def _part(name: str) -> str:
 @cache
 def _script() -> str:
     parts = "\n".join(_part(f"{name}.js") for name in SCRIPTS)
-    return f'(() => {{\n"use strict";\n{parts}\n}})();'
+    return f'(async () => {{\n"use strict";\n{parts}\n}})();'
 
 
 def _source(text: str) -> str:
@@ -109,6 +115,12 @@ def _json(data: object) -> str:
     """JSON that may stand inside a page's script: without a "<", and on one line for every reader."""
     text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _packed(svg: str, data: str) -> str:
+    """Picture and data compressed, as text in a script element that no browser runs; the page's script unpacks it."""
+    small = compress(f"{svg}\0{data}".encode(), mtime=0)  # no time of day in it: the same picture, the same file
+    return f'<script id="packed" type="application/gzip">{b64encode(small).decode()}</script>'
 
 
 class _PageDrawer(_Drawer):

@@ -5,6 +5,13 @@
 // a backward pass, `start`, where it begins, and from there on an edge has its turn at each.
 
 const $ = (id) => document.getElementById(id);
+// A large picture and its numbers come packed, so that the file stays small.
+if ($("packed")) {
+  const bytes = Uint8Array.from(atob($("packed").textContent), (c) => c.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  [$("world").innerHTML, $("data").textContent] = (await new Response(stream).text()).split("\0");
+}
+
 const on = (el, type, act, options) => el.addEventListener(type, act, options);
 const DASH = "—";
 const brief = (number) => number.split("|", 1)[0];

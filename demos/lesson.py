@@ -1,0 +1,52 @@
+"""What the chapters share: `tell` prints a paragraph and checks its numbers; `picture` and `plot` save pictures.
+
+A chapter states its numbers in braces and hands over what it computed. A number that is not the one found, to the
+digits that are stated, stops the chapter with an error.
+"""
+
+import sys
+from importlib.util import find_spec
+from io import TextIOWrapper
+from pathlib import Path
+from re import findall
+from textwrap import fill
+
+OUT = Path(__file__).parent / "out"
+OUT.mkdir(exist_ok=True)
+if isinstance(sys.stdout, TextIOWrapper):
+    sys.stdout.reconfigure(errors="replace")  # a terminal that has no θ shows a ? for it
+
+
+def title(text):
+    print(f"\n{text}\n{'=' * len(text)}\n")
+
+
+def check(said, found):
+    """Fail unless `found`, written with as many digits as `said` has, is `said`; a whole number is exactly that."""
+    mantissa, e, _ = said.partition("e")
+    digits = len(mantissa.partition(".")[2])
+    written = f"{found:.{digits}{e or 'f'}}" if e or digits else repr(found)
+    assert float(written) == float(said), f"the text says {said}, the computation {found!r}"
+
+
+def tell(paragraph, found=()):
+    """Print a paragraph whose numbers in braces are, in their order, those found."""
+    for said, number in zip(findall(r"{(.*?)}", paragraph), found, strict=True):
+        check(said, number)
+    words = paragraph.replace("{", "").replace("}", "").split()
+    print(fill(" ".join(words), 100, break_on_hyphens=False), end="\n\n")
+
+
+def picture(drawing, name):
+    """Save a drawing in the folder `out` beside the chapters."""
+    drawing.save(OUT / name)
+    print(f"picture: {OUT / name}\n")
+
+
+def plot(name, draw, *what, **options):
+    """Save the figure that a function of `scalargrad.plots` draws; without matplotlib, say what is left out."""
+    if find_spec("matplotlib") is None:
+        print(f"left out: {name}, which needs matplotlib (pip install matplotlib)\n")
+        return
+    draw(*what, **options, save=OUT / name)
+    print(f"picture: {OUT / name}\n")
