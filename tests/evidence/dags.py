@@ -1,7 +1,7 @@
 """Random graphs, fast: 20,000 a second, each known by a seed and its number alone.
 
-Hypothesis, which `tests/strategies.py` uses, looks for small counterexamples and remembers; this only draws, and so gets
-through a million. A graph has what graphs have: shared nodes, repeated operands, constants, dead nodes, n-ary
+Hypothesis, which `tests/strategies.py` uses, looks for small counterexamples and remembers; this only draws, and so
+gets through a million. A graph has what graphs have: shared nodes, repeated operands, constants, dead nodes, n-ary
 operations, ties. Of three kinds: tame ones stay finite, mixed ones have poles and kinks, wild ones every row of the
 table on every number there is.
 """
@@ -12,6 +12,7 @@ import random
 import struct
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from math import inf, isnan, nan
 from typing import Any, NamedTuple
 
@@ -27,7 +28,8 @@ MAX = sys.float_info.max
 SMALLEST_NORMAL = sys.float_info.min
 SPECIAL = (
     0.0, -0.0, 5e-324, -5e-324, SMALLEST_NORMAL, -SMALLEST_NORMAL, 1e-310, -1e-200, 1e-8, 2.0**-53, 0.5, 1.0, -1.0,
-    1.0 + 2.0**-52, 1.0 - 2.0**-53, 2.0, -2.0, 3.0, 709.0, -745.0, 1e8, 2.0**53, -1e200, 1e308, MAX, -MAX, inf, -inf, nan,
+    1.0 + 2.0**-52, 1.0 - 2.0**-53, 2.0, -2.0, 3.0, 709.0, -745.0, 1e8, 2.0**53, -1e200, 1e308, MAX, -MAX, inf, -inf,
+    nan,
 )  # fmt: skip
 
 POWERS = (2.0, 3.0, 0.5, -1.0, 0.0, 1.0, -0.5, 1 / 3, 2.5, -2.0, 1e-3, 40.0, inf, nan)
@@ -88,7 +90,9 @@ class Dag(NamedTuple):
     def shuffled(self, r: random.Random) -> list[int]:
         """The steps in another order that is one in which they can be made."""
         n = len(self.inputs)
-        waiting = {k: {j - n for j in operands if type(j) is int and j >= n} for k, (_, operands) in enumerate(self.steps)}
+        waiting = {
+            k: {j - n for j in operands if type(j) is int and j >= n} for k, (_, operands) in enumerate(self.steps)
+        }
         order: list[int] = []
         while waiting:
             k = r.choice([k for k, needs in waiting.items() if not needs])
@@ -102,9 +106,9 @@ class Dag(NamedTuple):
         """Graphs with less in them that have the same numbers: other outputs, and steps replaced by what they gave."""
         n = len(self.inputs)
         data = self._data()
-        for k in range(self.output):
+        for k in range(len(data)):
             yield self._replace(output=k)._without_dead()
-        for k in range(self.output - n, -1, -1):
+        for k in range(len(self.steps) - 1, -1, -1):
             steps = list(self.steps)
             steps[k] = (TABLE["identity"], (data[n + k],))
             yield self._replace(steps=tuple(steps))._without_dead()
@@ -113,6 +117,15 @@ class Dag(NamedTuple):
                 if type(operand) is int and sum(type(each) is int for each in operands) > 1:
                     changed = (operation, (*operands[:j], data[operand], *operands[j + 1 :]))
                     yield self._replace(steps=(*self.steps[:k], changed, *self.steps[k + 1 :]))._without_dead()
+
+            if operation.arity is None:
+                half = len(operands) // 2
+                for j in range(half if operation.name in PAIRED else len(operands)):
+                    gone = {j, half + j} if operation.name in PAIRED else {j}
+                    left = tuple(each for i, each in enumerate(operands) if i not in gone)
+                    if any(type(each) is int for each in left):
+                        changed = (operation, left)
+                        yield self._replace(steps=(*self.steps[:k], changed, *self.steps[k + 1 :]))._without_dead()
 
     def _data(self) -> list[float]:
         """The numbers of all nodes; nan where an operation raises."""
@@ -132,7 +145,9 @@ class Dag(NamedTuple):
         leaves = [k for k in kept if k < n or not any(type(j) is int for j in self.steps[k - n][1])]
         rest = [k for k in kept if k not in leaves]
         place: dict[Any, int] = {k: number for number, k in enumerate((*leaves, *rest))}
-        steps = [(self.steps[k - n][0], tuple(place[j] if type(j) is int else j for j in self.steps[k - n][1])) for k in rest]
+        steps = [
+            (self.steps[k - n][0], tuple(place[j] if type(j) is int else j for j in self.steps[k - n][1])) for k in rest
+        ]
         return self._replace(inputs=tuple(data[k] for k in leaves), steps=tuple(steps), output=place[self.output])
 
     def shrunk(self, fails: Callable[[Dag], bool]) -> Dag:
@@ -146,8 +161,10 @@ class Dag(NamedTuple):
         return found
 
     @property
-    def cost(self) -> tuple[int, int]:
-        return len(self.steps), sum(type(j) is int for _, operands in self.steps for j in operands)
+    def cost(self) -> tuple[int, int, int, int]:
+        operands = [j for _, each in self.steps for j in each]
+        dead = len(self.inputs) + len(self.steps) - len(self.ancestors())
+        return len(self.steps), dead, sum(type(j) is int for j in operands), len(operands)
 
     def source(self) -> str:
         """The graph as Python that runs as it stands."""
@@ -161,7 +178,8 @@ class Dag(NamedTuple):
         for k, (operation, operands) in enumerate(self.steps, n):
             make, arguments = operation.remake
             where = {"scalargrad.activation_rows": "activation_rows.", "scalargrad.loss_rows": "loss_rows."}
-            called = f"{where.get(make.__module__, '')}{make.__name__}({', '.join(map(repr, arguments))})"
+            given = ", ".join(number(x) if isinstance(x, float) else repr(x) for x in arguments)
+            called = f"{where.get(make.__module__, '')}{make.__name__}({given})"
             given = ", ".join(f"v{j}" if type(j) is int else number(j) for j in operands)
             lines.append(f"v{k} = {called}({given})")
         return "\n".join([*lines, f"v{self.output}.backward({number(self.seed)})", ""])
@@ -221,6 +239,29 @@ def dag(seed: int, number: int) -> Dag:
         count += 1
     output = count - 1 if r.random() < 0.8 else int(r.random() * count)
     return Dag(number, kind, tuple(inputs), tuple(steps), output, _wild(r) if kind == "wild" else r.choice(SEEDS))
+
+
+SHORT = (0.0, -0.0, 5e-324, 1.0, -1.0, 1e308, -inf, inf, nan)
+
+
+def specials(full: bool) -> Iterator[Dag]:
+    """Every operation on every special input, in full product, and on itself as second operand: graphs of one step."""
+    for operation in EVERY:
+        pair = operation.name in PAIRED
+        arities = (
+            (operation.arity,) if operation.arity is not None else (2, 4) if pair else (1, 2, 3) if full else (1, 3)
+        )
+        for arity in arities:
+            numbers = SPECIAL if arity <= 2 or (full and arity == 3) else SHORT if full or arity == 3 else SHORT[::2]
+            for xs in product(numbers, repeat=arity):
+                yield Dag(-1, "special", xs, ((operation, tuple(range(arity))),), arity, SEEDS[-1])
+            if arity > 1:
+                for x in SPECIAL:
+                    for seed in (0.0, -1e308, inf, nan):
+                        yield Dag(-1, "special", (x,), ((operation, (0,) * arity),), 1, seed)
+            else:
+                for x, seed in product(SPECIAL, (0.0, 1e308, -inf, nan, 5e-324)):
+                    yield Dag(-1, "special", (x,), ((operation, (0,)),), 1, seed)
 
 
 def equal(a: float, b: float) -> bool:

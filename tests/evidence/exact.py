@@ -1,9 +1,9 @@
 """The chain rule in exact arithmetic, on the local gradients that nodes report as floats, and the bound on rounding.
 
 The numbers are `m 2**e`, whole `m`: `Fraction` without its reductions to lowest terms, and several times as fast. That
-both say the same is tested. The bound is that of rounding theory: a product of n local gradients, whose contributions are
-summed, is off by at most gamma_n = n u/(1 - n u) of the sum of |product| over the paths, u = 2**-53, plus what products
-that underflow lose (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
+both say the same is tested. The bound is that of rounding theory: a product of n local gradients, whose contributions
+are summed, is off by at most gamma_n = n u/(1 - n u) of the sum of |product| over the paths, u = 2**-53, plus what
+products that underflow lose (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1).
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ DERIVATIVES: dict[str, Callable[..., tuple[Any, ...]]] = {
     "atanh": lambda a: (1 / (1 - a * a),),
     "atanh_slope": lambda a: (2 * a / (1 - a * a) ** 2,),
     "sigmoid": lambda a: (mp.sech(a / 2) ** 2 / 4,),
-    "sigmoid_slope": lambda a: (-mp.sech(a / 2) ** 2 / 4 * mp.tanh(a / 2),),
+    "sigmoid_slope": lambda a: (-(mp.sech(a / 2) ** 2) / 4 * mp.tanh(a / 2),),
     "softplus": lambda a: (1 / (1 + mp.exp(-a)),),
     "relu": lambda a: (mp.mpf(a > 0),),
     "erf": lambda a: (2 / mp.sqrt(mp.pi) * mp.exp(-a * a),),

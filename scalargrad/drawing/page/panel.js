@@ -67,7 +67,7 @@ function derivative(over, under) {
   return make("span", "fraction", make("span", "", "∂", ...indexed(over)), make("span", "", "∂", ...indexed(under)));
 }
 
-const term = (role, head, ...figure) => make("div", "term", head, make("div", "figure", ...figure), make("div", "role", role));
+const term = (role, head, ...figure) => make("div", "term", head, make("div", "figure", ...figure), make("div", "role", ...indexed(role)));
 const caption = (text) => make("span", "caption", ...indexed(text));
 const operator = (text) => make("div", "operator", text);
 const written = (text) => make("span", "formula", ...indexed(text));
@@ -92,7 +92,7 @@ function equation(p) {
   return [
     term("upstream", derivative(of, from), numeral(upstream(e))),
     operator("×"),
-    term("local", derivative(from, short(i)), make("span", "notation", ...indexed(noted(e))), numeral(local[e])),
+    term(noted(e) ? `local = ${notation[e]}` : "local", derivative(from, short(i)), numeral(local[e])),
     operator("="),
     term("contribution", to, numeral(brought[e], sign(brought[e]), signed(brought[e]))),
   ];

@@ -1,0 +1,178 @@
+"""Mistakes planted in modules, one at a time, and whether the tests of that module find them.
+
+Each mutant runs in a process of its own, forked from one that has imported everything but scalargrad: so a mutant costs
+what its tests cost until the first of them fails. Survivors are listed; `EQUIVALENT` names those that no test can find,
+with the reason.
+"""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import NamedTuple
+
+from .variants import variants
+
+ROOT = Path(__file__).parent.parent.parent
+LIMIT = 60  # seconds of computing that the tests of a mutant may take; most hang for ever or not at all
+MEMORY = 6 * 2**30
+SLOW = "million or memory or process or hash_seed or depth or numpy or light"  # which find little, and take long
+TESTS: dict[str, tuple[str, ...]] = {
+    "value": ("tests/test_value.py", "tests/test_graph.py", "tests/test_modes.py", "tests/test_copying.py"),
+    "graph": ("tests/test_graph.py", "tests/test_copying.py", "tests/test_calculus.py", "tests/test_modes.py"),
+    "calculus": ("tests/test_calculus.py", "tests/test_graph.py", "tests/test_modes.py"),
+    "optimizer": ("tests/test_optim.py", "tests/test_evidence_machine.py"),
+    "optim": ("tests/test_optim.py",),
+    "ieee": ("tests/test_awkward_points.py", "tests/test_primitives.py", "tests/test_evidence.py"),
+}
+# module: piece of the mutant's description: why it is as good as the original
+EQUIVALENT: dict[str, dict[str, str]] = {}
+
+
+class Mutant(NamedTuple):
+    module: str
+    line: int
+    what: str
+    code: CodeType
+
+
+def path_of(module: str) -> Path:
+    return ROOT / "scalargrad" / f"{module}.py"
+
+
+def mutants_of(module: str, wanted: Callable[[ast.AST], bool] = lambda node: True) -> Iterator[Mutant]:
+    """Every mutant of a module of scalargrad."""
+    path = path_of(module)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for line, what, changed in variants(tree, wanted):
+        try:
+            yield Mutant(module, line, what, compile(changed, str(path), "exec"))  # type: ignore[call-overload]
+        except (SyntaxError, ValueError):
+            continue
+
+
+class _Planted(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Imports the mutant where the module is asked for."""
+
+    def __init__(self, mutant: Mutant) -> None:
+        self.name, self.mutant = f"scalargrad.{mutant.module}", mutant
+
+    def find_spec(self, name: str, path: object, target: object = None) -> importlib.machinery.ModuleSpec | None:
+        if name != self.name:
+            return None
+        return importlib.util.spec_from_file_location(name, path_of(self.mutant.module), loader=self)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        exec(self.mutant.code, module.__dict__)
+
+
+def spawn(mutant: Mutant, check: Callable[[], int]) -> int:
+    """Start a process in which the check meets the mutant; its number. The check's result is its exit status."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        import resource
+        import signal
+
+        signal.alarm(6 * LIMIT)  # for what waits instead
+        resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        silent = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(silent, stream)
+        sys.meta_path.insert(0, _Planted(mutant))
+        os._exit(min(check(), 100))
+    except BaseException:
+        os._exit(101)
+
+
+def run(mutants: Sequence[tuple[Mutant, Callable[[], int]]], jobs: int, say: Callable[[str], None]) -> list[Mutant]:
+    """Those on which the check found nothing."""
+    survivors: list[Mutant] = []
+    waiting = list(mutants)
+    running: dict[int, Mutant] = {}
+    done, last = 0, time.monotonic()
+    while waiting or running:
+        while waiting and len(running) < jobs:
+            mutant, check = waiting.pop(0)
+            running[spawn(mutant, check)] = mutant
+        child, status = os.wait()
+        mutant = running.pop(child)
+        done += 1
+        if status == 0:
+            survivors.append(mutant)
+        if time.monotonic() - last > 20.0:
+            last = time.monotonic()
+            say(f"{done} of {len(mutants)}, {len(survivors)} survive")
+    return survivors
+
+
+def reason(mutant: Mutant) -> str:
+    """Why no test can find it; "" where one should."""
+    for piece, why in EQUIVALENT.get(mutant.module, {}).items():
+        if piece in mutant.what:
+            return why
+    return ""
+
+
+def _pytest(module: str) -> Callable[[], int]:
+    def check() -> int:
+        import pytest
+
+        os.chdir(ROOT)
+        os.environ["HYPOTHESIS_PROFILE"] = "ci"
+        options = ["-x", "-q", "-p", "no:cacheprovider", "-k", f"not ({SLOW})"]
+        options += ["-o", "filterwarnings=error\nignore:Module already imported"]  # by the process it was forked from
+        # The module itself is not among the arguments: pytest would load it by a loader of its own.
+        status = int(pytest.main([*options, *TESTS[module]]))
+        return status or doctest.testmod(importlib.import_module(f"scalargrad.{module}")).failed
+
+    return check
+
+
+def main(modules: Sequence[str], share: float, jobs: int, seed: int) -> int:
+    """Print, for each module, how many mutants its tests found, and those that they did not."""
+    if not hasattr(os, "fork"):
+        print("mutants: needs os.fork")
+        return 2
+    for heavy in ("hypothesis", "mpmath", "numpy", "pytest", "_pytest.assertion.rewrite"):
+        importlib.import_module(heavy)
+    if any(name.partition(".")[0] == "scalargrad" for name in sys.modules):
+        raise RuntimeError("mutants: scalargrad is imported already, and would not be imported again")
+    total = found = excused = 0
+    for module in modules or TESTS:
+        began = time.monotonic()
+        r = random.Random(seed)
+        unharmed = Mutant(module, 0, "nothing", compile(path_of(module).read_text("utf-8"), path_of(module), "exec"))
+        if not run([(unharmed, _pytest(module))], 1, print):
+            raise RuntimeError(f"mutants: the tests of {module}.py fail without any mistake planted")
+        chosen = [mutant for mutant in mutants_of(module) if r.random() < share]
+        check = _pytest(module)
+        survivors = run([(mutant, check) for mutant in chosen], jobs, lambda text: print(text, file=sys.stderr))
+        equivalent = [mutant for mutant in survivors if reason(mutant)]
+        killed = len(chosen) - len(survivors)
+        total, found, excused = total + len(chosen), found + killed, excused + len(equivalent)
+        print(
+            f"{module + '.py':16s} {len(chosen):4d} mutants, {killed:4d} killed, {len(equivalent):3d} equivalent, "
+            f"{len(survivors) - len(equivalent):3d} survive  ({time.monotonic() - began:.0f} s)"
+        )
+        for mutant in survivors:
+            why = reason(mutant)
+            print(f"    line {mutant.line}: {mutant.what}" + (f"   [equivalent: {why}]" if why else ""), flush=True)
+    print(f"{found} of {total - excused} killed, {excused} equivalent ones left out")
+    return 0 if found + excused == total else 1
