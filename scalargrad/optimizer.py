@@ -317,6 +317,7 @@ class Optimizer:
                     f"{what}: its lr is {group['lr']!r} but {h['lr']!r} in the state; give what it had then"
                 )
             if callable(group["lr"]):
+                _same(f"{what}, lr", h["lr"], ["schedule"])
                 schedules.append((group["lr"], h["lr"]["schedule"]))
                 h["lr"] = group["lr"]
             hyperparameters.append(self._checked(h))
@@ -399,6 +400,6 @@ def _equally_many(what: str, kind: str, present: Sequence[Any], saved: Any) -> N
 
 
 def _counter(what: str, x: Any) -> int:
-    if not isinstance(x, int) or isinstance(x, bool) or x < 0:
-        raise ValueError(f"{what}: must be a whole number of at least 0, got {x!r}")
+    if not isinstance(x, int) or isinstance(x, bool) or not 0 <= x <= 2**53:
+        raise ValueError(f"{what}: must be a whole number from 0 to 2**53, got {x!r}")
     return x

@@ -860,3 +860,12 @@ def test_every_method_finds_the_bottom_of_a_bowl(method, arguments):
         ((w + 0.5) ** 2).backward()
         optimizer.step()
     assert (w.data + 0.5) ** 2 < 0.3 * start
+
+
+def test_a_state_whose_schedule_is_missing_is_refused_by_its_place() -> None:
+    w = Value(1.0)
+    optimizer = optim.SGD([w], lr=lambda t: 0.1)
+    state = optimizer.state_dict()
+    state["groups"][0]["lr"] = {}
+    with pytest.raises(ValueError, match="SGD, group 0, lr"):
+        optimizer.load_state_dict(state)
