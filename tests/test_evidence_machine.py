@@ -391,7 +391,6 @@ def _assigning(order: Any, seeds: Any, stop: Any = (), check: Any = None) -> dic
         ("scalargrad.value.Value", "zero_grad", lambda self: setattr(self, "grad", 0.0)),
         ("scalargrad.value.Value", "detach", lambda self: self),
         ("scalargrad.value.Value", "__deepcopy__", lambda self, memo: Value(self.data)),
-        ("scalargrad.optim.SGD", "rule", staticmethod(lambda w, g, t, s, h: (w - h.lr * g, s))),
         ("scalargrad.modes.no_grad", "within", lambda self, outer: outer),
     ],
 )
