@@ -337,10 +337,11 @@ def test_wrong_options_are_errors() -> None:
 
 
 def test_a_missing_llvmlite_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    from scalargrad.compiler import native_backend
+    from scalargrad.compiler import llvm_backend
 
+    monkeypatch.setenv("SCALARGRAD_NATIVE", "llvm")
     monkeypatch.setitem(sys.modules, "llvmlite", None)
-    monkeypatch.setattr(native_backend, "_ready", [])
+    monkeypatch.setattr(llvm_backend, "_ready", [])
     with pytest.raises(ImportError, match="pip install"):
         compile(abs, backend="native")
 

@@ -23,6 +23,7 @@ from .variant import Variant
 
 if TYPE_CHECKING:
     from .function import CompiledFunction
+    from .native_backend import Machine
 
 LANES = 8
 CHUNKS = 64  # at most; fewer, larger ones would leave threads idle, more would cost memory
@@ -251,12 +252,6 @@ def _same_result(f: CompiledFunction, variant: Variant, batch: Batch) -> None:
         raise TypeError(f"map: {f.name} returns results of different structures, by the branch it takes")
 
 
-def _aligned(count: int) -> tuple[array[float], int]:
-    """So many floats of zeros on a boundary of 64 bytes: what keeps them alive, and their address."""
-    memory = array("d", bytes(8 * (count + 8)))
-    return memory, -(-_address(memory) // 64) * 64
-
-
 class _Workspace:
     """The traces of a function as machine code for one way of mapping, and the memory in which one thread runs them."""
 
@@ -265,25 +260,26 @@ class _Workspace:
     ) -> None:
         self.known = known
         self.outputs = len(known[0].program.outputs)
-        codes, scratch = array("Q"), 0
-        for v in known:
-            address, needed, _ = _kernel(v, layout, reduce, fast)
-            codes.append(address)
-            scratch = max(scratch, needed)
+        from .native_backend import Memory
+
+        machines = [_kernel(v, layout, reduce, fast) for v in known]
+        codes = array("Q", [each.address for each in machines])
         columns = sum(count for mapped, count in layout if mapped)
         numbers = sum(count for mapped, count in layout if not mapped) + len(known[0].captured)
         guarded = any(v.program.guards for v in known) or len(known) > 1
         self.reduce = reduce
         self.info = array("q", [columns, self.outputs, len(known), guarded, reduce])
         self.codes = codes
-        self.x, self.x_address = _aligned(8 * columns + numbers)
-        self.shared_address = self.x_address + 64 * columns
-        self.acc, self.acc_address = _aligned(8 * self.outputs if reduce else 0)
-        self.memory = [_aligned(8 * self.outputs), _aligned(8 * self.outputs), _aligned(scratch)]
+        self.x = Memory(8 * columns + numbers)
+        self.shared_address = self.x.address + 64 * columns
+        self.acc = Memory(8 * self.outputs if reduce else 0)
+        self.answers = Memory(8 * self.outputs), Memory(8 * self.outputs)
+        self.memory = [Memory(each.scratch, each.preset) for each in machines]
+        self.places = array("Q", [each.address for each in self.memory])
         self.flags = array("q", [0, 0])
-        temp, merged, m = (address for _, address in self.memory)
-        self.before = (self.x_address, _address(codes), self.acc_address, temp, merged)
-        self.behind = (m, _address(self.flags))
+        temp, merged = (each.address for each in self.answers)
+        self.before = (self.x.address, _address(codes), self.acc.address, temp, merged)
+        self.behind = (_address(self.places), _address(self.flags))
 
     def share(self, numbers: array[float]) -> None:
         """Put the numbers that all samples share where kernels find them."""
@@ -294,24 +290,22 @@ class _Workspace:
 
     def clear(self) -> None:
         if self.reduce:
-            ctypes.memset(self.acc_address, 0, 64 * self.outputs)
+            ctypes.memset(self.acc.address, 0, 64 * self.outputs)
 
 
-def _kernel(v: Variant, layout: tuple[tuple[bool, int], ...], reduce: bool, fast: bool) -> tuple[int, int, Any]:
-    """The address of a trace's kernel, the floats of scratch memory that it needs, and what keeps it alive."""
+def _kernel(v: Variant, layout: tuple[tuple[bool, int], ...], reduce: bool, fast: bool) -> Machine:
+    """A trace's machine code for eight samples."""
     key = (layout, reduce, fast)
     with v.lock:
-        found: tuple[int, int, Any] | None = v.batches.get(key)
+        found: Machine | None = v.batches.get(key)
         if found is None:
             from .lowering import lower
-            from .native_backend import Machine, kernel_module
+            from .native_backend import kernel
 
             program = (v.fast() if fast else None) or v.program
             lowered = lower(summands(program) if reduce else program)
             mapped = [each for each, count in layout for _ in range(count)]
-            assembly, scratch = kernel_module(lowered, mapped + [False] * len(v.captured), reduce)
-            machine = Machine(assembly, len(lowered.program))
-            found = v.batches[key] = (machine.address("run"), scratch, machine)
+            found = v.batches[key] = kernel(lowered, mapped + [False] * len(v.captured), reduce)
         return found
 
 
@@ -319,7 +313,8 @@ def _in_machine_code(
     f: CompiledFunction, batch: Batch, every: Sequence[tuple[int, int]], answers: _Answers, reduce: bool, fast: bool
 ) -> bool:
     """Run some chunks; whether an output that was stored is nan."""
-    from .native_backend import driver, raise_failed
+    from .llvm_backend import driver
+    from .native_backend import raise_failed
 
     drive, fold = driver()
     bases, strides = array("q", [c.address for c in batch.columns]), array("q", [c.stride for c in batch.columns])
@@ -358,13 +353,13 @@ def _in_machine_code(
             larger = workspace(space.known + more)
             odd |= space.flags[0]
             if reduce:  # what was added so far
-                ctypes.memmove(larger.acc_address, space.acc_address, 64 * space.outputs)
+                ctypes.memmove(larger.acc.address, space.acc.address, 64 * space.outputs)
             space = larger
         for v in space.known:
             v.calls += stop - start
         if reduce:
             sums = answers.sums[start] = array("d", bytes(8 * space.outputs))
-            fold(space.acc_address, _address(sums), space.outputs)
+            fold(space.acc.address, _address(sums), space.outputs)
     raise_failed()
     odd |= space.flags[0]
     f.idle[space.known, batch.layout, reduce, fast].append(space)

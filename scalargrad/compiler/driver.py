@@ -10,7 +10,7 @@ or, when reducing, adds them there. It answers with one bit a sample: whether it
 # where an output that is stored is nan, flags[1] the samples of that block.
 DRIVER = """
 define i64 @drive(i64 %start, i64 %stop, ptr %info, ptr %bases, ptr %strides, ptr %x, ptr %kernels, ptr %acc,
-                  ptr %temp, ptr %merged, ptr %outs, ptr %m, ptr %flags) { entry:
+                  ptr %temp, ptr %merged, ptr %outs, ptr %memories, ptr %flags) { entry:
   %mapped = load i64, ptr %info
   %p1 = getelementptr i64, ptr %info, i64 1
   %outputs = load i64, ptr %p1
@@ -23,6 +23,7 @@ define i64 @drive(i64 %start, i64 %stop, ptr %info, ptr %bases, ptr %strides, pt
   %reduce64 = load i64, ptr %p4
   %reduce = icmp ne i64 %reduce64, 0
   %kernel0 = load ptr, ptr %kernels
+  %memory0 = load ptr, ptr %memories
   %last = sub i64 %stop, 1
   %any = icmp slt i64 %start, %stop
   br i1 %any, label %block, label %finished
@@ -73,7 +74,7 @@ loaded:
   %simple = and i1 %simple0, %whole
   br i1 %simple, label %direct, label %careful
 direct:
-  %unused = call i8 %kernel0(ptr %x, ptr %acc, ptr %m)
+  %unused = call i8 %kernel0(ptr %x, ptr %acc, ptr %memory0)
   br label %next
 
 careful:
@@ -92,6 +93,8 @@ zero:
 run:
   %kp = getelementptr ptr, ptr %kernels, i64 %t
   %code = load ptr, ptr %kp
+  %mp0 = getelementptr ptr, ptr %memories, i64 %t
+  %m = load ptr, ptr %mp0
   %ok = call i8 %code(ptr %x, ptr %temp, ptr %m)
   %take = and i8 %pending, %ok
   %takes = bitcast i8 %take to <8 x i1>

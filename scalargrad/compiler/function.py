@@ -13,7 +13,6 @@ import threading
 from array import array
 from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
-from importlib.util import find_spec
 from time import perf_counter
 from typing import Any, Literal, NamedTuple, overload
 
@@ -21,7 +20,7 @@ from .. import modes
 from ..primitives import as_float
 from ..trees import Structure, flatten
 from ..value import Value
-from . import python_backend
+from . import native_backend, python_backend
 from .packing import Pack, packer
 from .trace import TraceError, names, trace
 from .variant import HOT, Native, Variant
@@ -170,7 +169,7 @@ class CompiledFunction:
             return self.backend
         if "native" in variant.runners:
             return "native"
-        if variant.calls >= HOT and _has_llvm():
+        if variant.calls >= HOT and native_backend.available():
             return "native"
         return "python"
 
@@ -179,7 +178,7 @@ class CompiledFunction:
         if self.backend == "auto":
             from .batch import WORTH_NATIVE
 
-            return samples >= WORTH_NATIVE and _has_llvm()
+            return samples >= WORTH_NATIVE and native_backend.available(batches=True)
         return self.backend == "native"
 
     # ---- batches -----------------------------------------------------------------------------------------------------
@@ -314,7 +313,7 @@ class Buffered:
         given = array("d", leaves)
         self.inputs = memoryview(given)  # an array whose memory is in use cannot be resized
         variant, outputs = function.evaluated(given, structure)
-        runner = variant.runner("native") if function.backend != "python" and _has_llvm() else None
+        runner = variant.runner("native") if function.backend != "python" and native_backend.available() else None
         self._native: Native | None = None
         if isinstance(runner, Native) and not variant.captured and not runner.machine.callbacks:
             self._native = runner
@@ -334,10 +333,6 @@ class Buffered:
             return
         _, outputs = self._function.evaluated(self.inputs, self._structure)
         self.outputs[:] = memoryview(array("d", outputs))
-
-
-def _has_llvm() -> bool:
-    return find_spec("llvmlite") is not None
 
 
 @overload
@@ -387,7 +382,5 @@ def compile(f: Callable[..., Any] | None = None, *, backend: Backend = "auto", m
     if not callable(f):
         raise TypeError(f"compile: expected a function, got {type(f).__name__}")
     if backend == "native":
-        from .native_backend import llvm
-
-        llvm()
+        native_backend.require()
     return CompiledFunction(f, backend, max_traces)

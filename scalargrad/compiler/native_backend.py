@@ -1,358 +1,129 @@
-"""Programs as machine code for this processor, through llvmlite: LLVM's assembly as text, compiled in memory.
+"""Programs as machine code for this processor: what the ways to make it share, and the choice between them.
 
-It stands apart as the backend with a dependency, the extra `native`, imported when first used. The same text serves one
-point and a batch: where a program computes with `double`, a batch computes with vectors of eight, whatever the
-processor's own width, so that results do not depend on it. A long program is cut into functions of bounded length,
-which share one block of memory, because LLVM's time grows faster than a function. No operation is contracted, reordered
-or replaced, and library functions are called by address, so that bits stay those of Python.
+`x86_backend.py` makes code for x86-64 itself, with the standard library alone; `llvm_backend.py` has LLVM make it, for
+every other processor. It stands apart from both because callers care for the code's address only. Library functions
+are called by address, and are those that Python calls.
 """
 
 from __future__ import annotations
 
 import ctypes
 import math
+import os
 import struct
+import sys
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from ctypes.util import find_library
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any, NamedTuple
 
 from ..primitives import Primitive
-from .elementary import CONDITIONS, LIBRARY
-from .lowering import Lowered, is_call
-from .program import Guard
-
-LANES = 8
-PIECE = 500  # instructions in one function on one point
-WIDE_PIECE = 4000  # and on vectors, whose way through memory is long
-OPTIMISED = 5_000  # instructions in a program up to which LLVM optimises
-
-_INSTRUCTIONS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
-_COMPARISONS = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une", "unordered": "uno"}
-_GUARDS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
-_INTRINSICS = {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "rint": "rint"}
-
-# The loop of erfc: see elementary.py.
-_FRACTION = """
-define internal double @erfc_fraction(double %x) noinline {
-  %xx = fmul double %x, %x
-  %q = fdiv double 2.0e2, %xx
-  %n0 = fadd double 1.2e1, %q
-  %n = fptosi double %n0 to i64
-  %terms = sitofp i64 %n to double
-  %h = fmul double %terms, 5.0e-1
-  %x4 = fmul double 2.5e-1, %x
-  %x5 = fmul double %x4, %x
-  %s = fadd double %x5, %h
-  %r = call double @llvm.sqrt.f64(double %s)
-  %h2 = fmul double 5.0e-1, %x
-  %t0 = fsub double %r, %h2
-  br label %loop
-loop:
-  %k = phi double [ %terms, %0 ], [ %less, %loop ]
-  %tail = phi double [ %t0, %0 ], [ %next, %loop ]
-  %half = fmul double 5.0e-1, %k
-  %sum = fadd double %x, %tail
-  %next = fdiv double %half, %sum
-  %less = fsub double %k, 1.0
-  %more = fcmp ogt double %less, 0.0
-  br i1 %more, label %loop, label %done
-done:
-  ret double %next
-}
-"""
-
-
-class Assembly:
-    """The text of one module: functions for one width, and what they call."""
-
-    def __init__(self, lowered: Lowered, lanes: int) -> None:
-        self.lowered = lowered
-        self.lanes = lanes
-        self.type = "double" if lanes == 1 else f"<{lanes} x double>"
-        self.bool = "i1" if lanes == 1 else f"<{lanes} x i1>"
-        self.suffix = "f64" if lanes == 1 else f"v{lanes}f64"
-        self.used: set[str] = set()  # functions of the library, and callbacks
-        self.declared: dict[str, None] = {}
-        self.functions: list[str] = []
-
-    def number(self, x: float) -> str:
-        text = f"0x{struct.unpack('<Q', struct.pack('<d', x))[0]:016X}"
-        return text if self.lanes == 1 else f"splat (double {text})"
-
-    def declare(self, text: str) -> None:
-        self.declared[text] = None
-
-    def callee(self, name: str, arity: int) -> str:
-        """The function of this width under that name: the library's own, or one that goes lane by lane."""
-        if name not in self.used:
-            self.used.add(name)
-            parameters = ", ".join(["double"] * arity)
-            if name == "erfc_fraction":
-                self.declare("declare double @llvm.sqrt.f64(double)")
-                self.functions.append(_FRACTION)
-            else:
-                self.declare(f"declare double @sg_{name}({parameters})")
-            if self.lanes > 1:
-                self.functions.append(self._lane_by_lane(name, arity))
-        scalar = name if name == "erfc_fraction" else f"sg_{name}"
-        return scalar if self.lanes == 1 else f"lanes_{name}"
-
-    def _lane_by_lane(self, name: str, arity: int) -> str:
-        scalar = name if name == "erfc_fraction" else f"sg_{name}"
-        parameters = ", ".join(f"{self.type} %x{i}" for i in range(arity))
-        lines = [f"define internal {self.type} @lanes_{name}({parameters}) noinline {{"]
-        last = "poison"
-        for lane in range(self.lanes):
-            given = []
-            for i in range(arity):
-                lines.append(f"%a{i}_{lane} = extractelement {self.type} %x{i}, i32 {lane}")
-                given.append(f"double %a{i}_{lane}")
-            lines.append(f"%y{lane} = call double @{scalar}({', '.join(given)})")
-            lines.append(f"%r{lane} = insertelement {self.type} {last}, double %y{lane}, i32 {lane}")
-            last = f"%r{lane}"
-        return "\n".join([*lines, f"ret {self.type} {last}", "}"])
-
-    def instruction(self, operation: str, result: str, given: Sequence[str]) -> str:
-        t = self.type
-        code = _INSTRUCTIONS.get(operation)
-        if code is not None:
-            return f"{result} = {code} {t} {given[0]}, {given[1]}"
-        code = _COMPARISONS.get(operation)
-        if code is not None:
-            return f"{result} = fcmp {code} {t} {given[0]}, {given[1]}"
-        if operation == "select":
-            return f"{result} = select {self.bool} {given[0]}, {t} {given[1]}, {t} {given[2]}"
-        if operation in ("and", "or"):
-            return f"{result} = {operation} {self.bool} {given[0]}, {given[1]}"
-        if operation == "not":
-            return f"{result} = xor {self.bool} {given[0]}, {'true' if self.lanes == 1 else 'splat (i1 true)'}"
-        if operation == "neg":
-            return f"{result} = fneg {t} {given[0]}"
-        if operation in _INTRINSICS or operation == "copysign":
-            name = f"llvm.{_INTRINSICS.get(operation, operation)}.{self.suffix}"
-            self.declare(f"declare {t} @{name}({', '.join([t] * len(given))})")
-        elif is_call(operation):
-            name = operation[5:]
-            name = self.callee(name, len(given)) if name in self.lowered.callbacks else self.own(name)
-        else:
-            name = self.callee(operation, len(given))
-        return f"{result} = call {t} @{name}({', '.join(f'{t} {x}' for x in given)})"
-
-    def own(self, name: str) -> str:
-        """A function of the program itself, added when it is first called."""
-        full = f"fn_{name}"
-        if full not in self.used:
-            self.used.add(full)
-            body = self.lowered.functions[name]
-            parameters = ", ".join(f"{self.type} %v{k}" for k in range(body.inputs))
-            lines = [f"define internal {self.type} @{full}({parameters}) noinline {{"]
-
-            def value(k: int) -> str:
-                return f"%v{k}" if k >= 0 else self.number(body.constants[~k])
-
-            for k, (operation, operands) in enumerate(zip(body.operations, body.operands, strict=True)):
-                lines.append(self.instruction(operation, f"%v{body.inputs + k}", [value(p) for p in operands]))
-            self.functions.append("\n".join([*lines, f"ret {self.type} {value(body.outputs[0])}", "}"]))
-        return full
-
-    def pieces(
-        self, output: Callable[[int, str], list[str]], source: Callable[[int, str], list[str]], name: str
-    ) -> tuple[list[str], int]:
-        """The program in functions `name_0(ptr x, ptr y, ptr m), ...` that return 0 where a guard of theirs fails.
-
-        `source(k, result)` and `output(k, value)` give the lines that load an input and store an output. Returns the
-        names of the functions and the number of values that they share in `m`.
-        """
-        program = self.lowered.program
-        first, count = program.inputs, len(program)
-        constants = [self.number(c) for c in program.constants]
-        slot: dict[int, int] = {}
-        results: dict[int, list[int]] = {}
-        for place, k in enumerate(program.outputs):
-            results.setdefault(k if k >= first else -1, []).append(place)
-        tests: dict[int, list[Guard]] = {}
-        for guard in program.guards:
-            tests.setdefault(max(guard.left, guard.right, first) - first, []).append(guard)
-        boolean = [operation in CONDITIONS for operation in program.operations]
-        made: list[str] = []
-        piece = PIECE if self.lanes == 1 else WIDE_PIECE
-        for start in range(0, max(count, 1), piece):
-            stop = min(start + piece, count)
-            for k in range(start, stop):
-                for p in program.operands[k]:
-                    if first <= p < first + start:
-                        slot.setdefault(p, len(slot))
-            for k in range(start, stop):
-                for g in tests.get(k, ()):
-                    for p in (g.left, g.right):
-                        if first <= p < first + start:
-                            slot.setdefault(p, len(slot))
-        stride = 8 * self.lanes
-        mask = f"i{self.lanes}"
-        for start in range(0, max(count, 1), piece):
-            stop = min(start + piece, count)
-            lines: list[str] = []
-            here: dict[int, str] = {}
-            ok: list[str] = []
-
-            def value(p: int, here: dict[int, str] = here, lines: list[str] = lines, start: int = start) -> str:
-                if p < 0:
-                    return constants[~p]
-                if p >= first + start:
-                    return f"%v{p}"
-                found = here.get(p)
-                if found is None:
-                    found = here[p] = f"%v{p}"
-                    if p < first:
-                        lines += source(p, found)
-                    else:
-                        at = f"%a{p}"
-                        lines.append(f"{at} = getelementptr i8, ptr %m, i64 {slot[p] * stride}")
-                        if boolean[p - first]:
-                            lines.append(f"%b{p} = load i{self.lanes}, ptr {at}, align 8")
-                            lines.append(f"{found} = bitcast i{self.lanes} %b{p} to {self.bool}")
-                        else:
-                            lines.append(f"{found} = load {self.type}, ptr {at}, align {stride}")
-                return found
-
-            def check(g: Guard, place: str, ok: list[str] = ok, lines: list[str] = lines) -> None:
-                a, b = value(g.left), value(g.right)
-                code = _GUARDS[g.comparison]
-                if not g.outcome:  # the negation of an ordered comparison is an unordered one
-                    code = {"olt": "uge", "ole": "ugt", "ogt": "ule", "oge": "ult", "oeq": "une", "une": "oeq"}[code]
-                lines.append(f"%g{place} = fcmp {code} {self.type} {a}, {b}")
-                if ok:
-                    lines.append(f"%ok{place} = and {self.bool} {ok[-1]}, %g{place}")
-                ok.append(f"%ok{place}" if ok else f"%g{place}")
-
-            if start == 0:
-                for place in results.get(-1, ()):
-                    lines += output(place, value(program.outputs[place]))
-            for k in range(start, stop):
-                operands = program.operands[k]
-                given = [value(p) for p in operands]
-                result = f"%v{first + k}"
-                lines.append(self.instruction(program.operations[k], result, given))
-                if first + k in slot:
-                    at = f"%s{first + k}"
-                    lines.append(f"{at} = getelementptr i8, ptr %m, i64 {slot[first + k] * stride}")
-                    if boolean[k]:
-                        lines.append(f"%t{first + k} = bitcast {self.bool} {result} to i{self.lanes}")
-                        lines.append(f"store i{self.lanes} %t{first + k}, ptr {at}, align 8")
-                    else:
-                        lines.append(f"store {self.type} {result}, ptr {at}, align {stride}")
-                for place in results.get(first + k, ()):
-                    lines += output(place, result)
-                for place, g in enumerate(tests.get(k, ())):
-                    check(g, f"{k}_{place}")
-            if count == 0:
-                for place, g in enumerate(tests.get(0, ())):
-                    check(g, f"0_{place}")
-            head = f"define internal {mask} @{name}_{len(made)}(ptr noalias %x, ptr noalias %y, ptr noalias %m) {{"
-            if ok:
-                lines.append(f"%ok = bitcast {self.bool} {ok[-1]} to {mask}")
-            lines.append(f"ret {mask} {'%ok' if ok else '-1'}")
-            self.functions.append("\n".join([head, *lines, "}"]))
-            made.append(f"{name}_{len(made)}")
-        return made, len(slot)
-
-    def text(self) -> str:
-        return "\n".join([*self.declared, *self.functions])
-
-
-def scalar_module(lowered: Lowered) -> tuple[Assembly, int]:
-    """`i8 @run(ptr x, ptr y, ptr m)` on one point: x the inputs, y the outputs, m scratch memory of so many floats.
-
-    Returns 0 where a guard does not hold, 1 where all do, 3 where all do and an output is nan.
-    """
-    assembly = Assembly(lowered, 1)
-
-    def load(k: int, result: str) -> list[str]:
-        return [f"%x{k} = getelementptr double, ptr %x, i64 {k}", f"{result} = load double, ptr %x{k}, align 8"]
-
-    def store(k: int, value: str) -> list[str]:
-        return [f"%y{k} = getelementptr double, ptr %y, i64 {k}", f"store double {value}, ptr %y{k}, align 8"]
-
-    names, scratch = assembly.pieces(store, load, "piece")
-    lines = ["define i8 @run(ptr noalias %x, ptr noalias %y, ptr noalias %m) {"]
-    last = "true"
-    for k, name in enumerate(names):
-        lines.append(f"%r{k} = call i1 @{name}(ptr %x, ptr %y, ptr %m)")
-        lines.append(f"%k{k} = and i1 {last}, %r{k}")
-        last = f"%k{k}"
-    outputs = len(lowered.program.outputs)
-    odd = "zeroinitializer"
-    for k in range(0, outputs, LANES):  # whole vectors: the memory behind y is as long
-        lines.append(f"%p{k} = getelementptr double, ptr %y, i64 {k}")
-        lines.append(f"%v{k} = load <{LANES} x double>, ptr %p{k}, align 8")
-        lines.append(f"%u{k} = fcmp uno <{LANES} x double> %v{k}, zeroinitializer")
-        lines.append(f"%o{k} = or <{LANES} x i1> {odd}, %u{k}")
-        odd = f"%o{k}"
-    lines += [
-        f"%odd = bitcast <{LANES} x i1> {odd} to i{LANES}",
-        f"%nan = icmp ne i{LANES} %odd, 0",
-        "%code = select i1 %nan, i8 3, i8 1",
-        f"%answer = select i1 {last}, i8 %code, i8 0",
-        "ret i8 %answer",
-        "}",
-    ]
-    assembly.functions.append("\n".join(lines))
-    return assembly, scratch
-
-
-# ---- LLVM ------------------------------------------------------------------------------------------------------------
-
-_lock = threading.RLock()  # LLVM compiles one module at a time
-_ready: list[Any] = []
+from .elementary import LIBRARY
+from .executable import Executable, features
+from .lowering import Lowered
 
 
 class NativeUnavailableError(ImportError):
     """Machine code was asked for, and llvmlite is missing or too old, or there is no C library to call."""
 
 
-def llvm() -> Any:
-    """llvmlite's binding, with this processor's code generator and the C library's functions made known to it."""
-    with _lock:
-        if _ready:
-            return _ready[0]
-        try:
-            import llvmlite  # type: ignore[import-untyped]
-            from llvmlite import binding
-        except ImportError as error:
-            raise NativeUnavailableError(
-                "backend='native' needs llvmlite: pip install llvmlite numpy; backend='python' needs nothing"
-            ) from error
-        if binding.llvm_version_info[0] < 20:
-            raise NativeUnavailableError(
-                f"backend='native' needs llvmlite 0.45 or later, found {llvmlite.__version__}: "
-                "pip install -U llvmlite numpy"
-            )
-        binding.initialize_native_target()
-        binding.initialize_native_asmprinter()
-        library = _library()
-        for name in LIBRARY:
-            binding.add_symbol(f"sg_{name}", ctypes.cast(getattr(library, name), ctypes.c_void_p).value)
-        _ready.append(binding)
-        return binding
+class Machine(NamedTuple):
+    """Machine code: `run(x, y, m)` takes the addresses of inputs, outputs and memory."""
+
+    address: int
+    preset: bytes  # what must stand in memory before m
+    scratch: int  # floats of memory from m on
+    callbacks: list[Any]
+    keep: Any  # what the code lives as long as
 
 
+def chosen() -> str:
+    """Who makes machine code: "x86" or "llvm", as the environment's SCALARGRAD_NATIVE says, or as the processor is."""
+    asked = os.environ.get("SCALARGRAD_NATIVE", "")
+    if asked not in ("", "x86", "llvm"):
+        raise ValueError(f"SCALARGRAD_NATIVE must be x86 or llvm, got {asked!r}")
+    if asked == "x86" and "avx" not in features():
+        raise NativeUnavailableError("SCALARGRAD_NATIVE=x86: machine code is made for x86-64 with AVX on Linux only")
+    return asked or ("x86" if "avx" in features() else "llvm")
+
+
+def available(batches: bool = False) -> bool:
+    """Whether machine code can be made here."""
+    return (chosen() == "x86" and not batches) or find_spec("llvmlite") is not None
+
+
+def require() -> None:
+    """Raise `NativeUnavailableError` where no machine code can be made."""
+    if chosen() == "llvm":
+        from .llvm_backend import llvm
+
+        llvm()
+
+
+def scalar(lowered: Lowered) -> Machine:
+    """Machine code for one point."""
+    if chosen() == "x86":
+        from .x86_backend import scalar_code
+
+        return _machine(scalar_code(lowered))
+    from . import llvm_backend
+
+    return llvm_backend.scalar(lowered)
+
+
+def kernel(lowered: Lowered, mapped: Sequence[bool], reduce: bool) -> Machine:
+    """Machine code for eight samples: see driver.py for what x and y hold."""
+    if chosen() == "x86" and "avx512" in features():
+        from .x86_backend import kernel_code
+
+        return _machine(kernel_code(lowered, mapped, reduce))
+    from . import llvm_backend
+
+    return llvm_backend.kernel(lowered, mapped, reduce)
+
+
+def _machine(code: Any) -> Machine:
+    keep = Executable(code.finish())
+    callbacks: list[Any] = []
+    preset: list[int] = []
+    for what in code.constants:
+        if isinstance(what, int):
+            preset.append(what)
+        elif what in code.lowered.callbacks:
+            made, address = callback(*code.lowered.callbacks[what])
+            callbacks.append(made)
+            preset.append(address)
+        else:
+            preset.append(library_address(what) if what in LIBRARY else 0)
+    return Machine(
+        keep.address, struct.pack(f"<{len(preset)}Q", *reversed(preset)), -(-code.used // 8) + 8, callbacks, keep
+    )
+
+
+# ---- functions that machine code calls -------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1)
 def _library() -> ctypes.CDLL:
     """The C library that Python's own `math` calls."""
-    import sys
-    from ctypes.util import find_library
-
     if sys.platform == "win32":
         return ctypes.CDLL("ucrtbase")
     own = getattr(math, "__file__", None)
-    candidates = [find_library("m"), "libm.so.6", own, None]
-    for each in candidates:
+    for each in (find_library("m"), "libm.so.6", own, None):
         try:
             library = ctypes.CDLL(each)
-            if all(hasattr(library, name) for name in LIBRARY):
-                return library
         except OSError:
             continue
+        if all(hasattr(library, name) for name in LIBRARY):
+            return library
     raise NativeUnavailableError("backend='native': no C library with the functions of math.h was found")
+
+
+@lru_cache(maxsize=256)
+def library_address(name: str) -> int:
+    return ctypes.cast(getattr(_library(), name), ctypes.c_void_p).value or 0
 
 
 _failed = threading.local()
@@ -380,98 +151,14 @@ def raise_failed() -> None:
         raise error
 
 
-class Machine:
-    """Machine code in memory, for as long as this object lives."""
-
-    def __init__(self, assembly: Assembly, size: int, level: int | None = None) -> None:
-        binding = llvm()
-        lowered = assembly.lowered
-        self.callbacks = []
-        text = assembly.text()
-        for name, (row, count) in lowered.callbacks.items():
-            made, address = callback(row, count)
-            self.callbacks.append(made)
-            unique = f"sg_{name}_{address:x}"
-            text = text.replace(f"@sg_{name}(", f"@{unique}(")
-            binding.add_symbol(unique, address)
-        with _lock:
-            module = binding.parse_assembly(text)
-            if level is None:
-                level = 2 if size <= OPTIMISED else 0
-            machine = binding.Target.from_default_triple().create_target_machine(
-                cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=level, jit=True
-            )
-            self.engine = binding.create_mcjit_compiler(module, machine)
-            self.engine.finalize_object()
-        self.instructions = size
-
-    def address(self, name: str) -> int:
-        return int(self.engine.get_function_address(name))
+# ---- memory that it works in -----------------------------------------------------------------------------------------
 
 
-# ---- batches ---------------------------------------------------------------------------------------------------------
+class Memory:
+    """So many floats of zeros on a boundary of 64 bytes, behind bytes that are given."""
 
-
-def kernel_module(lowered: Lowered, mapped: Sequence[bool], reduce: bool) -> tuple[Assembly, int]:
-    """`i8 @run(ptr x, ptr y, ptr m)` on eight samples: see driver.py for what x and y hold."""
-    assembly = Assembly(lowered, LANES)
-    t = assembly.type
-    place = {k: j for j, k in enumerate([k for k, each in enumerate(mapped) if each])}
-    shared = {k: j for j, k in enumerate([k for k, each in enumerate(mapped) if not each])}
-    base = 64 * len(place)
-
-    def load(k: int, result: str) -> list[str]:
-        if k in place:
-            return [
-                f"%x{k} = getelementptr i8, ptr %x, i64 {64 * place[k]}",
-                f"{result} = load {t}, ptr %x{k}, align 64",
-            ]
-        return [
-            f"%x{k} = getelementptr i8, ptr %x, i64 {base + 8 * shared[k]}",
-            f"%w{k} = load double, ptr %x{k}, align 8",
-            f"%u{k} = insertelement {t} poison, double %w{k}, i32 0",
-            f"{result} = shufflevector {t} %u{k}, {t} poison, <{LANES} x i32> zeroinitializer",
-        ]
-
-    def store(k: int, value: str) -> list[str]:
-        at = f"%y{k} = getelementptr i8, ptr %y, i64 {64 * k}"
-        if not reduce:
-            return [at, f"store {t} {value}, ptr %y{k}, align 64"]
-        return [
-            at,
-            f"%z{k} = load {t}, ptr %y{k}, align 64",
-            f"%q{k} = fadd {t} %z{k}, {value}",
-            f"store {t} %q{k}, ptr %y{k}, align 64",
-        ]
-
-    names, scratch = assembly.pieces(store, load, "piece")
-    lines = ["define i8 @run(ptr noalias %x, ptr noalias %y, ptr noalias %m) {"]
-    last = "-1"
-    for k, name in enumerate(names):
-        lines.append(f"%r{k} = call i8 @{name}(ptr %x, ptr %y, ptr %m)")
-        lines.append(f"%k{k} = and i8 {last}, %r{k}")
-        last = f"%k{k}"
-    assembly.functions.append("\n".join([*lines, f"ret i8 {last}", "}"]))
-    return assembly, scratch * LANES
-
-
-_driver: list[tuple[Any, tuple[Any, Any]]] = []
-
-
-def driver() -> tuple[Any, Any]:
-    """The loop over a batch and the sum over lanes, compiled once in a process."""
-    from .driver import DRIVER
-
-    binding = llvm()
-    with _lock:
-        if not _driver:
-            machine = binding.Target.from_default_triple().create_target_machine(
-                cpu=binding.get_host_cpu_name(), features=binding.get_host_cpu_features().flatten(), opt=3, jit=True
-            )
-            engine = binding.create_mcjit_compiler(binding.parse_assembly(DRIVER), machine)
-            engine.finalize_object()
-            made = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 2, *[ctypes.c_void_p] * 11)
-            fold = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-            functions = made(engine.get_function_address("drive")), fold(engine.get_function_address("fold"))
-            _driver.append((engine, functions))
-        return _driver[0][1]
+    def __init__(self, floats: int, before: bytes = b"") -> None:
+        self.floats = bytearray(8 * floats + len(before) + 64)
+        start = ctypes.addressof(ctypes.c_char.from_buffer(self.floats))
+        self.address = -(-(start + len(before)) // 64) * 64
+        ctypes.memmove(self.address - len(before), before, len(before))

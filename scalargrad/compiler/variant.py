@@ -11,13 +11,16 @@ import threading
 from array import array
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..trees import Structure
 from ..value import Value
 from . import python_backend
 from .packing import unpacker
 from .program import Program, without_selections
+
+if TYPE_CHECKING:
+    from . import native_backend
 
 Runner = Callable[[Sequence[float]], list[float] | None]
 HOT = 300  # calls after which machine code pays
@@ -33,18 +36,14 @@ class Native:
         from . import native_backend
         from .lowering import lower
 
-        lowered = lower(program)
-        assembly, self.scratch = native_backend.scalar_module(lowered)
-        self.machine = native_backend.Machine(assembly, len(lowered.program))
-        self.function = ctypes.CFUNCTYPE(ctypes.c_int8, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)(
-            self.machine.address("run")
-        )
+        self.machine = native_backend.scalar(lower(program))
+        self.function = ctypes.CFUNCTYPE(ctypes.c_int8, *[ctypes.c_void_p] * 3)(self.machine.address)
         self.outputs = len(program.outputs)
         self.exact = exact
         self.local = threading.local()
 
     def memory(self) -> Memory:
-        return Memory(self.outputs, self.scratch)
+        return Memory(self.outputs, self.machine)
 
     def __call__(self, xs: Sequence[float]) -> list[float] | None:
         from . import native_backend
@@ -62,13 +61,15 @@ class Native:
 
 
 class Memory:
-    """Outputs, of which machine code reads whole vectors of eight, and scratch memory on a boundary of 64 bytes."""
+    """What one thread needs to run machine code: outputs, of which it reads whole vectors of eight, and its memory."""
 
-    def __init__(self, outputs: int, scratch: int) -> None:
+    def __init__(self, outputs: int, machine: native_backend.Machine) -> None:
+        from . import native_backend
+
         self.y = array("d", bytes(8 * -(-max(outputs, 1) // 8) * 8))
-        self.m = array("d", bytes(8 * (scratch + 8)))
         self.y_address = self.y.buffer_info()[0]
-        self.m_address = -(-self.m.buffer_info()[0] // 64) * 64
+        self.m = native_backend.Memory(machine.scratch, machine.preset)
+        self.m_address = self.m.address
 
 
 class Checked:
