@@ -130,9 +130,9 @@ def test_an_array_is_not_copied() -> None:
     from scalargrad.compiler.batch import Batch
 
     x = np.arange(12.0).reshape(4, 3)
-    columns = Batch([x], 0, {}).columns
-    assert [c.address - x.ctypes.data for c in columns] == [0, 8, 16]
-    assert {c.stride for c in columns} == {24}
+    batch = Batch(compile(abs), [x], 0)
+    assert [each - x.ctypes.data for each in batch.addresses] == [0, 8, 16]
+    assert list(batch.strides) == [24] * 3
 
 
 def test_values_from_outside_are_read_at_every_call() -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import ctypes
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -32,21 +33,30 @@ WORTH_NATIVE = 300  # samples from which machine code pays, for "auto"
 EXACT_INTEGERS = 2**53
 
 
-class Column(NamedTuple):
-    """One number of every sample: where the first one is, how many bytes to the next, and what keeps them alive."""
-
-    address: int
-    stride: int
-    keep: Any
-
-
 class Part(NamedTuple):
     """An argument, or a part of one: a structure for one sample, with a column or a shared number for each leaf."""
 
     structure: Structure
-    leaves: Sequence[Any]  # of Columns, or an array of numbers
+    leaves: array[Any]  # numbers; or, for each, the address of the first sample's
+    strides: array[int]  # and how many bytes there are to the next sample's
     samples: int | None  # None for what all samples share
     kind: str  # "list", "array", "numpy" or ""
+    keep: Sequence[Any]  # what addresses live as long as
+
+
+_NOTHING: array[int] = array("q")
+
+
+class _Known(tuple[Any, ...]):
+    """A structure that is looked up often: its hash is found once."""
+
+    once: int
+
+    def __hash__(self) -> int:
+        return self.once
+
+    def __reduce__(self) -> tuple[Any, ...]:  # another process has other hashes
+        return tuple, (tuple(self),)
 
 
 def _address(buffer: array[Any]) -> int:
@@ -60,10 +70,19 @@ def _shared(x: Any, what: str, known: dict[str, tuple[Pack, Structure]]) -> Part
         pack, structure = known[what]
         packed = pack(x)
         if packed is not None:
-            return Part(structure, packed, None, "")
+            return Part(structure, packed, _NOTHING, None, "", ())
     leaves, structure = flatten(x, what)
     known[what] = (packer(structure), structure)
-    return Part(structure, array("d", [as_float(each, what) for each in leaves]), None, "")
+    return Part(structure, array("d", [as_float(each, what) for each in leaves]), _NOTHING, None, "", ())
+
+
+@lru_cache(maxsize=256)
+def _of_shape(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Structure, tuple[int, ...]]:
+    """One sample of an array: nested lists, and how many bytes behind the first each of its numbers is."""
+    if not shape:
+        return LEAF, (0,)
+    part, offsets = _of_shape(shape[1:], strides[1:])
+    return (list, None, (part,) * shape[0]), tuple([k * strides[0] + o for k in range(shape[0]) for o in offsets])
 
 
 def _numpy_part(x: Any, axis: int, what: str) -> Part:
@@ -78,21 +97,16 @@ def _numpy_part(x: Any, axis: int, what: str) -> Part:
         raise TypeError(f"{what}: dtype {x.dtype} holds integers beyond 2**53, which float64 cannot; use astype")
     x = numpy.moveaxis(x, axis, 0) if axis else x
     x = x if x.dtype == numpy.float64 else x.astype(numpy.float64)
-    start, strides = x.__array_interface__["data"][0], x.strides
-
-    def below(offset: int, dimension: int) -> tuple[Structure, list[Column]]:
-        if dimension == x.ndim:
-            return LEAF, [Column(start + offset, strides[0], x)]
-        each = [below(offset + k * strides[dimension], dimension + 1) for k in range(x.shape[dimension])]
-        return (list, None, tuple(s for s, _ in each)), [column for _, columns in each for column in columns]
-
-    structure, columns = below(0, 1)
-    return Part(structure, columns, x.shape[0], "numpy")
+    structure, offsets = _of_shape(x.shape[1:], x.strides[1:])
+    start = x.__array_interface__["data"][0]
+    strides = array("q", x.strides[:1]) * len(offsets)
+    return Part(structure, array("q", [start + o for o in offsets]), strides, len(x), "numpy", (x,))
 
 
 def _rows(values: array[float], structure: Structure, width: int, count: int, kind: str) -> Part:
     start = _address(values)
-    return Part(structure, [Column(start + 8 * k, 8 * width, values) for k in range(width)], count, kind)
+    addresses = array("q", range(start, start + 8 * width, 8))
+    return Part(structure, addresses, array("q", [8 * width]) * width, count, kind, (values,))
 
 
 def _list_part(samples: list[Any], what: str) -> Part:
@@ -132,8 +146,14 @@ def _mapped(x: Any, axis: int, what: str) -> Part:
             raise ValueError(f"{what}: batch lengths differ: {sorted(c for c in counts if c is not None)}")
         children = tuple(part.structure for part in parts)
         structure = (dict, tuple(x), children) if isinstance(x, dict) else (type(x), None, children)
-        leaves = [leaf for part in parts for leaf in part.leaves]
-        return Part(structure, leaves, parts[0].samples if parts else None, parts[0].kind if parts else "")
+        return Part(
+            structure,
+            _joined(part.leaves for part in parts),
+            _joined(part.strides for part in parts),
+            parts[0].samples if parts else None,
+            parts[0].kind if parts else "",
+            [each for part in parts for each in part.keep],
+        )
     if hasattr(x, "__array_interface__"):
         return _numpy_part(x, axis, what)
     if axis not in (0, -1) or (axis == -1 and isinstance(x, list)):
@@ -157,10 +177,17 @@ def _mapped(x: Any, axis: int, what: str) -> Part:
     return _rows(values, LEAF, 1, len(values), "array")
 
 
+def _joined(arrays: Iterable[array[int]]) -> array[int]:
+    made: array[int] = array("q")
+    for each in arrays:
+        made += each
+    return made
+
+
 class Batch:
     """The arguments of one call of `map`: columns and shared numbers in the order of the leaves."""
 
-    def __init__(self, arguments: Sequence[Any], in_axes: Any, known: dict[str, tuple[Pack, Structure]]) -> None:
+    def __init__(self, f: CompiledFunction, arguments: Sequence[Any], in_axes: Any) -> None:
         axes = [in_axes] * len(arguments) if in_axes is None or isinstance(in_axes, int) else list(in_axes)
         if len(axes) != len(arguments):
             raise ValueError(f"map: in_axes has {len(axes)} entries for {len(arguments)} argument(s)")
@@ -168,27 +195,33 @@ class Batch:
             if axis is not None and (not isinstance(axis, int) or isinstance(axis, bool)):
                 raise TypeError(f"map: an entry of in_axes is an axis or None, got {axis!r}")
         parts = [
-            _shared(x, f"argument {k}", known) if axis is None else _mapped(x, axis, f"argument {k}")
+            _shared(x, f"argument {k}", f.shared_arguments) if axis is None else _mapped(x, axis, f"argument {k}")
             for k, (x, axis) in enumerate(zip(arguments, axes, strict=True))
         ]
-        counts = {f"argument {k}": part.samples for k, part in enumerate(parts) if part.samples is not None}
-        if not counts:
+        mapped = [part for part in parts if part.samples is not None]
+        if not mapped:
             raise ValueError("map: no argument is mapped; in_axes must name an axis of one at least")
-        if len(set(counts.values())) > 1:
+        self.count: int = mapped[0].samples or 0
+        if any(part.samples != self.count for part in mapped):
+            counts = {f"argument {k}": part.samples for k, part in enumerate(parts) if part.samples is not None}
             raise ValueError(f"map: batch lengths differ: {counts}")
-        self.count: int = next(iter(counts.values()))
         if self.count == 0:
             raise ValueError("map: an empty batch")
-        self.kind = next(part.kind for part in parts if part.kind)
-        if any(part.kind == "numpy" for part in parts):
-            self.kind = "numpy"
-        self.structure = (tuple, None, ((tuple, None, tuple(part.structure for part in parts)), (dict, (), ())))
+        self.kind = "numpy" if any(part.kind == "numpy" for part in mapped) else mapped[0].kind
+        shapes = [part.structure for part in parts]
+        if f.recent_batch is not None and f.recent_batch[0] == shapes:
+            self.structure: Structure = f.recent_batch[1]
+        else:
+            plain = (tuple, None, ((tuple, None, tuple(shapes)), (dict, (), ())))
+            known = _Known(plain)
+            known.once = hash(plain)
+            self.structure = known
+            f.recent_batch = shapes, known
         self.parts = parts
-        self.columns: list[Column] = [x for part in parts if part.samples is not None for x in part.leaves]
-        self.shared = array("d")
-        for part in parts:
-            if part.samples is None:
-                self.shared += part.leaves  # type: ignore[arg-type]  # an array
+        self.addresses = mapped[0].leaves if len(mapped) == 1 else _joined(part.leaves for part in mapped)
+        self.strides = mapped[0].strides if len(mapped) == 1 else _joined(part.strides for part in mapped)
+        shared = [part.leaves for part in parts if part.samples is None]
+        self.shared = shared[0] if len(shared) == 1 else array("d", chain.from_iterable(shared))
         self.layout = tuple([(part.samples is not None, len(part.leaves)) for part in parts])
 
     def sample(self, i: int) -> list[float]:
@@ -199,7 +232,7 @@ class Batch:
             if part.samples is None:
                 leaves += part.leaves
             else:
-                leaves += [read(x.address + i * x.stride).value for x in part.leaves]
+                leaves += [read(a + i * s).value for a, s in zip(part.leaves, part.strides, strict=True)]
         return leaves
 
 
@@ -269,6 +302,7 @@ class _Workspace:
         guarded = any(v.program.guards for v in known) or len(known) > 1
         self.reduce = reduce
         self.info = array("q", [columns, self.outputs, len(known), guarded, reduce])
+        self.info_address = _address(self.info)
         self.codes = codes
         self.x = Memory(8 * columns + numbers)
         self.shared_address = self.x.address + 64 * columns
@@ -317,7 +351,7 @@ def _in_machine_code(
     from .native_backend import raise_failed
 
     drive, fold = driver()
-    bases, strides = array("q", [c.address for c in batch.columns]), array("q", [c.stride for c in batch.columns])
+    bases, strides = batch.addresses, batch.strides
     outs = array("q", [_address(c) for c in answers.columns])
     odd = 0
 
@@ -334,13 +368,13 @@ def _in_machine_code(
         return made
 
     space = workspace(tuple(f.variants[batch.structure]))
+    fixed = (_address(bases), _address(strides), _address(outs))
     for start, stop in every:
         at = start
         space.clear()
         while True:
             stopped = drive(
-                at, stop, _address(space.info), _address(bases), _address(strides), *space.before, _address(outs),
-                *space.behind,
+                at, stop, space.info_address, fixed[0], fixed[1], *space.before, fixed[2], *space.behind,
             )  # fmt: skip
             if stopped < 0:
                 break
@@ -372,11 +406,12 @@ def map_batch(f: CompiledFunction, arguments: Sequence[Any], in_axes: Any, reduc
         raise ValueError(f"map: reduce must be None, 'sum' or 'mean', got {reduce!r}")
     if not isinstance(threads, int) or threads < 1:
         raise ValueError(f"map: threads must be a whole number of at least 1, got {threads!r}")
-    batch = Batch(arguments, in_axes, f.shared_arguments)
+    batch = Batch(f, arguments, in_axes)
     if batch.structure not in f.variants:
         f.traced(batch.sample(0), batch.structure)
-    result = f.variants[batch.structure][0].result
-    outputs = len(f.variants[batch.structure][0].program.outputs)
+    every_variant = f.variants[batch.structure]
+    first = every_variant[0]
+    result, outputs = first.result, len(first.program.outputs)
     if outputs == 0:
         return result if result == LEAF else unflatten(result, [])
     every = chunks(batch.count)
@@ -386,7 +421,7 @@ def map_batch(f: CompiledFunction, arguments: Sequence[Any], in_axes: Any, reduc
         for bounds in every:
             _in_python(f, batch, bounds, answers, reduce is not None)
     else:
-        shows = any(v.fast() is not None for v in f.variants[batch.structure])
+        shows = any(v.fast() is not None for v in every_variant)
 
         def run(fast: bool) -> bool:
             shares = [every[k::threads] for k in range(min(threads, len(every)))]
@@ -407,7 +442,7 @@ def map_batch(f: CompiledFunction, arguments: Sequence[Any], in_axes: Any, reduc
         totals = [a + b for a, b in zip(totals, answers.sums[bounds[0]], strict=True)]
     if reduce == "mean":
         totals = [y / batch.count for y in totals]
-    return f.variants[batch.structure][0].unpack(totals)
+    return first.unpack(totals)
 
 
 def _like(column: array[float], kind: str) -> Any:

@@ -106,6 +106,8 @@ class _Writer:
             return f"{given[0]} ? {given[1]} : {given[2]}"
         if operation in ("neg", "not"):
             return f"{'-' if operation == 'neg' else '!'}{given[0]}"
+        if operation in ("nlt", "nle"):
+            return f"!({given[0]} {'<' if operation == 'nlt' else '<='} {given[1]})"
         if operation == "unordered":
             return f"isnan({given[0]})" if given[0] == given[1] else f"isunordered({given[0]}, {given[1]})"
         if operation in _MATH:

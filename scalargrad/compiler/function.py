@@ -76,6 +76,7 @@ class CompiledFunction:
         self.variants: dict[Structure, list[Variant]] = {}
         self.recent: tuple[Pack, Structure] | None = None  # of the last call that had to find out its structure
         self.shared_arguments: dict[str, tuple[Pack, Structure]] = {}  # of `map`, as `recent`
+        self.recent_batch: tuple[list[Structure], Structure] | None = None  # of `map`: parts' structures, and the whole
         self.idle: dict[Any, list[Any]] = {}  # memory for batches that no thread is using
         self.lock = threading.RLock()
 
@@ -293,6 +294,7 @@ class CompiledFunction:
         self.hits = self.misses = 0
         self.recent = None
         self.shared_arguments = {}
+        self.recent_batch = None
         self.idle = {}
         self.lock = threading.RLock()
 

@@ -51,7 +51,12 @@ def chosen() -> str:
 
 def available(batches: bool = False) -> bool:
     """Whether machine code can be made here."""
-    return (chosen() == "x86" and not batches) or find_spec("llvmlite") is not None
+    return (not batches and chosen() == "x86") or _has_llvm()
+
+
+@lru_cache(maxsize=1)
+def _has_llvm() -> bool:
+    return find_spec("llvmlite") is not None
 
 
 def require() -> None:

@@ -16,7 +16,7 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from math import inf, nan
+from math import inf, isnan, nan
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
@@ -150,9 +150,22 @@ def op(name: str, *operands: Any) -> Any:
         i, j = _operand(program, a), _operand(program, b)
         if i == j:
             return a
+        k = j - program.inputs  # c ? a : (d ? a : b) is (c or d) ? a : b
+        if k >= 0 and program.operations[k] == "select" and program.operands[k][1] == i:
+            other, _, j = program.operands[k]
+            return Symbol(program, program.emit("select", (either(program, condition.k, other), i, j)))
         return Symbol(program, program.emit("select", (condition.k, i, j)))
     k = program.emit(name, tuple([_operand(program, x) for x in operands]))
     return (Condition if name in CONDITIONS else Symbol)(program, k)
+
+
+def either(program: Program, c: int, d: int) -> int:
+    """The condition `c or d`; of `a < x` and "x is nan", where a is a number, it is "not x <= a", one comparison."""
+    first, second = program.operations[c - program.inputs], program.operations[d - program.inputs]
+    p, q = program.operands[c - program.inputs], program.operands[d - program.inputs]
+    if first == "lt" and second == "unordered" and q == (p[1], p[1]) and p[0] < 0 and not isnan(program.constants[~p[0]]):
+        return program.emit("nle", (p[1], p[0]))
+    return program.emit("or", (c, d))
 
 
 def _not(c: Any) -> Any:

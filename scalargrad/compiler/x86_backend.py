@@ -31,8 +31,8 @@ from .lowering import Lowered, is_call
 from .program import Guard, Program
 
 NEVER = 1 << 60
-FAR = 400  # instructions; a value that is not used before goes to memory at once
-AT_ONCE = 4  # registers that are freed when one is needed
+FAR = 1000  # instructions; a value that is not used before goes to memory at once
+AT_ONCE = 1  # registers that are freed when one is needed
 INPUTS, MEMORY, OUTPUTS = 0, 1, 2  # indices of assembler.BASES
 SIGN, MAGNITUDE, ALL = 1 << 63, (1 << 63) - 1, (1 << 64) - 1
 _ARITHMETIC = frozenset(("add", "sub", "mul", "div"))
@@ -467,13 +467,10 @@ class Line:
                     free.append(ra)
                 if a != b:
                     when[b] = next_b
-                    if next_b == NEVER:
-                        if rb >= 0:
-                            register[b] = -1
-                            occupant[rb] = None
-                            free.append(rb)
-                        if b in slot:
-                            free_slots.append(slot.pop(b))
+                    if next_b == NEVER and rb >= 0:
+                        register[b] = -1
+                        occupant[rb] = None
+                        free.append(rb)
                 if free:
                     r = free.pop()
                 else:
@@ -485,6 +482,8 @@ class Line:
                     kind, tail = place
                     emit(rm[code | r << 10 | ra << 5 | kind])
                     emit(tail)
+                if next_b == NEVER and b in slot:  # not sooner: freeing a register may have written to a free slot
+                    free_slots.append(slot.pop(b))
                 v = first + i
                 next_v = when[v]
                 if v in outputs:
