@@ -1,8 +1,10 @@
 """Programs as Python source: one statement an instruction, readable, with the user's names, standard library only.
 
 It stands apart as the backend that is always there. The source is registered in `linecache`, so that a debugger steps
-into it and a traceback shows it. Large programs become several functions, which share a list: CPython's compiler takes
-time and stack that grow faster than a function.
+into it and a traceback shows it. What has no name of the user's gets one that is free again after its last use: a float
+whose name is taken over is freed at once, and its memory is used again while it is in the cache, which makes such
+source twice as fast. Large programs become several functions, which share a list, because CPython's compiler takes
+memory by the function.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import linecache
 import re
 import weakref
 from collections.abc import Callable, Iterator, Sequence
+from heapq import heappop, heappush
 from math import inf, isfinite, nan, sqrt
 from typing import Any
 
@@ -41,7 +44,7 @@ _EXPRESSIONS: dict[Primitive, str] = {
 }
 _SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 LONGEST_SUM = 100  # terms in one expression: the parser recurses on them
-PIECE = 2000  # statements in one function
+PIECE = 20_000  # statements in one function
 _numbers = itertools.count(1)
 
 
@@ -80,6 +83,9 @@ class _Writer:
         self.taken = {*self.scope, "abs", "inputs", "m", name}
         self.named: dict[int, str] = {k: self.give(text) for k, text in enumerate(program.names)}
         self.named.update({k: self.give(text) for k, text in program.labels.items() if k >= program.inputs})
+        self.kept = frozenset(self.named)
+        self.free: list[str] = []  # names of values that are not used any more, by length and number
+        self.count = 0
         self.called: dict[Primitive, str] = {}
         self.tests: dict[int, list[Guard]] = {}  # guards, by the instruction behind which they can be checked
         for guard in program.guards:
@@ -100,10 +106,32 @@ class _Writer:
         if k < 0:
             c = self.program.constants[~k]
             return repr(c) if isfinite(c) and not repr(c).startswith("-") else f"({c!r})"
-        name = self.named.get(k)
-        if name is None:
-            name = self.named[k] = self.give(f"v{k - self.program.inputs + 1}")
-        return name
+        return self.named[k]
+
+    def define(self, k: int) -> str:
+        """A name for a value that has none, which may have been another's before."""
+        if k not in self.kept:
+            if self.free:
+                self.named[k] = heappop(self.free)[2]
+            else:
+                self.count += 1
+                self.named[k] = self.give(f"v{self.count}")
+        return self.named[k]
+
+    def release(self, k: int) -> None:
+        if k not in self.kept:
+            name = self.named.pop(k)
+            heappush(self.free, (len(name), name, name))
+
+    def last_uses(self, start: int, stop: int) -> dict[int, int]:
+        """For values that are used by instructions from start to stop or by guards behind those: the last of these."""
+        last: dict[int, int] = {}
+        for k in range(start, stop):
+            for p in self.program.operands[k]:
+                last[p] = k
+            for g in self.tests.get(k, ()):
+                last[g.left] = last[g.right] = k
+        return last
 
     def expression(self, k: int) -> str:
         row = self.program.operations[k]
@@ -129,10 +157,30 @@ class _Writer:
         program = self.program
         inputs = "".join(f"{self.value(k)}, " for k in range(program.inputs))
         lines = [f"def {self.name}(inputs):", f"    {inputs or '()'} = inputs", *self.checks(-1, "None")]
-        for k in range(len(program)):
-            lines.append(f"    {self.value(program.inputs + k)} = {self.expression(k)}")
-            lines += self.checks(k, "None")
+        last = self.last_uses(0, len(program))
+        last.update(dict.fromkeys(program.outputs, -1))
+        self.statements(0, len(program), last, lines, {}, "None")
         return [*lines, f"    return [{', '.join(map(self.value, program.outputs))}]"]
+
+    def statements(
+        self, start: int, stop: int, last: dict[int, int], lines: list[str], slot: dict[int, int], failed: str
+    ) -> None:
+        """A statement for every instruction from start to stop, and the guards between."""
+        first, operands = self.program.inputs, self.program.operands
+        for k in range(start, stop):
+            expression = self.expression(k)
+            v = first + k
+            keep = f"m[{slot[v]}] = " if v in slot else ""
+            lines.append(f"    {keep}{self.define(v)} = {expression}")
+            done = operands[k]
+            if k in self.tests:
+                lines += self.checks(k, failed)
+                done = (*done, *(p for g in self.tests[k] for p in (g.left, g.right)), v)
+            for p in dict.fromkeys(done):
+                if p >= 0 and last.get(p) == k:
+                    self.release(p)
+            if v not in last:  # only what is behind this piece uses it
+                self.release(v)
 
     def pieces(self) -> list[str]:
         """Several functions that share a list `m`: the inputs, and every value that leaves the piece it is made in."""
@@ -156,19 +204,15 @@ class _Writer:
         lines: list[str] = []
         parts: list[str] = []
         for start in range(0, len(program), PIECE):
-            body: list[str] = list(self.checks(-1, "True")) if start == 0 else []
+            stop = min(start + PIECE, len(program))
+            last = self.last_uses(start, stop)
             first_tests = self.tests.get(-1, []) if start == 0 else []
-            outside = dict.fromkeys(p for g in first_tests for p in (g.left, g.right) if p >= 0)
-            for k in range(start, min(start + PIECE, len(program))):
-                guards = self.tests.get(k, [])
-                reads = (*program.operands[k], *(p for g in guards for p in (g.left, g.right)))
-                outside.update(dict.fromkeys(p for p in reads if p >= 0 and piece[p] != start // PIECE))
-                name = self.value(first + k)
-                keep = f"m[{slot[first + k]}] = " if first + k in slot else ""
-                body.append(f"    {keep}{name} = {self.expression(k)}")
-                body += self.checks(k, "True")
+            outside = {p: None for g in first_tests for p in (g.left, g.right) if p >= 0}
+            outside.update({p: None for p in last if p >= 0 and piece[p] != start // PIECE})
+            loads = [f"    {self.define(p)} = m[{slot[p]}]" for p in outside]
+            body = list(self.checks(-1, "True")) if start == 0 else []
+            self.statements(start, stop, last, body, slot, "True")
             parts.append(self.give(f"{self.name}_{start // PIECE + 1}"))
-            loads = [f"    {self.value(p)} = m[{slot[p]}]" for p in outside]
             lines += [f"def {parts[-1]}(m):", *loads, *body, "    return False", ""]
         results = [f"m[{slot[p]}]" if p >= 0 else self.value(p) for p in program.outputs]
         lines += [f"def {self.name}(inputs):", f"    m = [*inputs, *[0.0] * {len(slot) - first}]"]
