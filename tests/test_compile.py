@@ -25,6 +25,7 @@ import scalargrad as sg
 from scalargrad import Value, activation_rows, loss_rows
 from scalargrad import primitives as table
 from scalargrad.compiler import CompiledFunction, GuardLimitError, TraceError, c_backend, compile, python_backend
+from scalargrad.compiler.executable import features
 from scalargrad.compiler.program import Program, gate, without_selections
 from scalargrad.compiler.symbolic import body
 from scalargrad.primitives import Primitive
@@ -96,13 +97,6 @@ CASES = [Case(name, row, n) for name, row in every_row().items() for n in ([row.
 IDS = [f"{case.name}-{case.count}" for case in CASES]
 
 
-def eager(row: Primitive, xs: Sequence[float]) -> float | None:
-    try:
-        return row.compute(*xs)
-    except ZeroDivisionError:  # a fault of the row's, and none of its translation
-        return None
-
-
 class Library:
     """C functions, compiled once, as Python functions of lists."""
 
@@ -134,32 +128,63 @@ class Library:
         return None if getattr(self.library, name)(x, y) else list(y)
 
 
-@pytest.fixture(scope="module")
-def rows_in_c(tmp_path_factory: pytest.TempPathFactory) -> Library:
-    sources = {f"row{k}": c_backend.source([case.program()], [[]], f"row{k}") for k, case in enumerate(CASES)}
-    return Library(tmp_path_factory.mktemp("c"), sources)
+MAKERS = [
+    pytest.param("x86", marks=pytest.mark.skipif("avx" not in features(), reason="no x86-64 with AVX, or no Linux")),
+    "llvm",
+]  # of machine code
+FUNCTIONS = ["library", "polynomial"]
 
 
+@pytest.fixture(scope="module", params=FUNCTIONS)
+def rows_in_c(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Library]:
+    sources = {
+        f"row{k}": c_backend.source([case.program()], [[]], f"row{k}", functions=request.param)
+        for k, case in enumerate(CASES)
+    }
+    return request.param, Library(tmp_path_factory.mktemp("c"), sources)
+
+
+def expected_of(case: Case, functions: Any, xs: Sequence[float]) -> float | None:
+    """The row's value as Python computes it; None at a fault of the row's, and none of its translation."""
+    try:
+        return python_backend.value_of(case.row, case.count, functions)(*xs)
+    except ZeroDivisionError:
+        return None
+
+
+@pytest.mark.parametrize("functions", FUNCTIONS)
+@pytest.mark.parametrize("maker", MAKERS)
 @pytest.mark.parametrize("case", CASES, ids=IDS)
-def test_a_row_has_the_same_bits_in_python_source_and_in_machine_code(case: Case) -> None:
+def test_a_row_has_the_same_bits_everywhere(
+    case: Case, maker: str, functions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from scalargrad.compiler.variant import Native
 
+    monkeypatch.setenv("SCALARGRAD_NATIVE", maker)
     program = case.program()
-    python, native = python_backend.build(program), Native(program)
-    for xs in case.points():
-        y = eager(case.row, xs)
-        if y is not None:
-            for run in (python, native):
-                found = run(xs)
-                assert found is not None
-                assert bits(found[0]) == bits(y), (xs, y, found)
+    value = python_backend.value_of(case.row, case.count, functions)
+    assert functions == "polynomial" or value is case.row.compute
+    python, native = python_backend.build(program, "f", functions), Native(program, functions)
+    points = [(xs, y) for xs in case.points() if (y := expected_of(case, functions, xs)) is not None]
+    for xs, y in points:
+        for run in (python, native):
+            found = run(xs)
+            assert found is not None
+            assert bits(found[0]) == bits(y), (xs, y, found)
+    batch = compile(case.row, backend="native", functions=functions)  # type: ignore[arg-type]
+    if not points or case.name == "gate":
+        return
+    columns = [list(column) for column in zip(*[xs for xs, _ in points], strict=True)]
+    for (xs, y), found_y in zip(points, batch.map(*columns), strict=True):
+        assert bits(found_y) == bits(y), (xs, y, found_y)
 
 
-def test_every_row_has_the_same_bits_in_c(rows_in_c: Library) -> None:
+def test_every_row_has_the_same_bits_in_c(rows_in_c: tuple[Any, Library]) -> None:
+    functions, library = rows_in_c
     for k, case in enumerate(CASES):
         for xs in case.points():
-            y = eager(case.row, xs)
-            found = rows_in_c(f"row{k}", xs, 1)
+            y = expected_of(case, functions, xs)
+            found = library(f"row{k}", xs, 1)
             assert y is None or (found is not None and bits(found[0]) == bits(y)), (case.name, xs, y, found)
 
 
@@ -242,6 +267,12 @@ def long_chain(x: Any, y: Any) -> Any:
     return x
 
 
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(python_backend, "PIECE", 2000)
+
+
+@pytest.mark.usefixtures("small_pieces")
 @pytest.mark.parametrize("backend", ["python", "native"])
 def test_a_program_of_several_functions(backend: Any) -> None:
     f = sg.value_and_grad(long_chain, (0, 1))
@@ -252,6 +283,7 @@ def test_a_program_of_several_functions(backend: Any) -> None:
         assert tree_bits(compiled(*point)) == tree_bits(f(*point))
 
 
+@pytest.mark.usefixtures("small_pieces")
 def test_guards_in_a_program_of_several_functions(tmp_path: Path) -> None:
     def f(x: float, y: float) -> Any:
         z = long_chain(x, y)

@@ -34,7 +34,7 @@ SCALAR = {
     "max": Form(0x5F, prefix=3), "sqrt": Form(0x51, prefix=3), "compare": Form(0xC2, prefix=3),
     "and": Form(0x54), "andnot": Form(0x55), "or": Form(0x56), "xor": Form(0x57), "select": Form(0x4B, 3),
     "round": Form(0x0B, 3), "load": Form(0x10, prefix=3), "store": Form(0x11, prefix=3), "move": Form(0x28),
-    "order": Form(0x2E), "signs": Form(0x50),
+    "order": Form(0x2E), "signs": Form(0x50), "min": Form(0x5D, prefix=3),
 }  # fmt: skip
 # On eight, in a 512-bit register.
 VECTOR = {
@@ -42,7 +42,8 @@ VECTOR = {
     "max": Form(0x5F, w=1), "sqrt": Form(0x51, w=1), "compare": Form(0xC2, w=1),
     "and": Form(0x54, w=1), "andnot": Form(0x55, w=1), "or": Form(0x56, w=1), "xor": Form(0x57, w=1),
     "select": Form(0x65, 2, w=1), "round": Form(0x09, 3, w=1), "load": Form(0x28, w=1), "store": Form(0x29, w=1),
-    "move": Form(0x28, w=1), "spread": Form(0x19, 2, w=1),
+    "move": Form(0x28, w=1), "spread": Form(0x19, 2, w=1), "scale": Form(0x2C, 2, w=1),
+    "min": Form(0x5D, w=1),
 }  # fmt: skip
 # On masks of eight bits, in the registers k1 to k7.
 MASKS = {
@@ -140,6 +141,13 @@ def masked(form: Form, r: int, v: int, rm: int, memory: bool, mask: int, zero: b
         spread = (rm >> 1 & 3) == BROADCAST and form is not VECTOR["spread"]
         return evex(form, r, v, base, True, spread, mask, zero) + bytes((modrm,))
     return evex(form, r, v, rm, False, False, mask, zero) + bytes((0xC0 | (r & 7) << 3 | rm & 7,))
+
+
+def shift(lanes: int, left: bool, r: int, a: int) -> bytes:
+    """The bits of `a`, 52 places to the left or to the right."""
+    form, extension = Form(0x73, w=int(lanes > 1)), 6 if left else 2
+    head = vex(form, extension, r, a) if lanes == 1 else evex(form, extension, r, a, False, False, 0, False)
+    return head + bytes((0xC0 | extension << 3 | a & 7, 52))
 
 
 CODES = {

@@ -337,7 +337,7 @@ def _kernel(v: Variant, layout: tuple[tuple[bool, int], ...], reduce: bool, fast
             from .native_backend import kernel
 
             program = (v.fast() if fast else None) or v.program
-            lowered = lower(summands(program) if reduce else program)
+            lowered = lower(summands(program) if reduce else program, v.functions)
             mapped = [each for each, count in layout for _ in range(count)]
             found = v.batches[key] = kernel(lowered, mapped + [False] * len(v.captured), reduce)
         return found

@@ -13,7 +13,7 @@ from math import inf, isinf, isnan
 from typing import Literal
 
 from .elementary import BINARY_LIBRARY, CONDITIONS
-from .lowering import Lowered, is_call, lower
+from .lowering import Functions, Lowered, is_call, lower
 from .program import Program
 
 PIECE = 1000  # statements in one function
@@ -44,9 +44,32 @@ _FRACTION = """static real {name}_erfc_fraction(real x)
 """
 
 
+_POWERS = {
+    "scale": """static real {full}(real y, real n)
+{{
+    return n == n ? ldexp{f}(y, (int)n) : n;
+}}
+""",
+    "exponent": """static real {full}(real x)
+{{
+    int n;
+    (void)frexp{f}(x, &n);
+    return (real)(n - 1);
+}}
+""",
+    "mantissa": """static real {full}(real x)
+{{
+    int n;
+    return 2 * frexp{f}(x, &n);
+}}
+""",
+}
+
+
 class _Writer:
-    def __init__(self, name: str, real: Real) -> None:
+    def __init__(self, name: str, real: Real, functions: Functions) -> None:
         self.name = name
+        self.functions: Functions = functions if real == "double" else "library"  # the polynomials are for doubles
         self.real = real
         self.suffix = "f" if real == "float" else ""
         self.helpers: list[str] = []  # pointers to library functions, and functions of rows
@@ -64,6 +87,13 @@ class _Writer:
             return f"({self.real})INFINITY" if x > 0.0 else f"(-({self.real})INFINITY)"
         text = f"{x!r}{self.suffix}" if self.real == "double" else f"{x.hex()}f"
         return text if text[0] != "-" else f"({text})"
+
+    def power(self, operation: str) -> str:
+        full = f"{self.name}_{operation}"
+        if full not in self.known:
+            self.known.add(full)
+            self.helpers.append(_POWERS[operation].format(full=full, f=self.suffix))
+        return full
 
     def library(self, operation: str) -> str:
         full = f"{self.name}_{operation}"
@@ -106,6 +136,8 @@ class _Writer:
             return f"{given[0]} ? {given[1]} : {given[2]}"
         if operation in ("neg", "not"):
             return f"{'-' if operation == 'neg' else '!'}{given[0]}"
+        if operation in _POWERS:
+            return f"{self.power(operation)}({', '.join(given)})"
         if operation in ("nlt", "nle"):
             return f"!({given[0]} {'<' if operation == 'nlt' else '<='} {given[1]})"
         if operation == "unordered":
@@ -120,7 +152,7 @@ class _Writer:
 
     def program(self, program: Program, captured: Sequence[float], full: str) -> None:
         """The functions of one trace: the pieces, and one that calls them in turn until a guard fails."""
-        lowered = lower(program)
+        lowered = lower(program, self.functions)
         if lowered.callbacks:
             names = ", ".join(sorted({row.name for row, _ in lowered.callbacks.values()}))
             raise TypeError(f"to_c: {names}: an operation written in Python has no C form; compose it of scalargrad's")
@@ -180,7 +212,11 @@ class _Writer:
 
 
 def source(
-    programs: Sequence[Program], captured: Sequence[Sequence[float]], name: str, real: Real = "double"
+    programs: Sequence[Program],
+    captured: Sequence[Sequence[float]],
+    name: str,
+    real: Real = "double",
+    functions: Functions = "library",
 ) -> tuple[str, str]:
     """The header `name.h` and the file `name.c`, for all traces of a function of one structure of arguments."""
     if not name.isidentifier() or not name.isascii():
@@ -191,7 +227,7 @@ def source(
     if len({m for _, m in sizes}) > 1:
         raise ValueError("to_c: the traces have results of different structures; C needs one")
     ((inputs, outputs), *_) = sizes
-    writer = _Writer(name, real)
+    writer = _Writer(name, real, functions)
     for k, (program, numbers) in enumerate(zip(programs, captured, strict=True)):
         writer.program(program, numbers, f"{name}_trace{k}")
     names = programs[0].names[:inputs]

@@ -34,6 +34,26 @@ def erfc_fraction(x: float) -> float:
     return tail
 
 
+def scale(y: float, n: float) -> float:
+    """`y * 2**n` for a whole number n, rounded once."""
+    try:
+        return math.ldexp(y, int(n))
+    except OverflowError:  # of the result; or an infinite n, which no backend promises anything for
+        return copysign(math.inf, y)
+    except ValueError:  # n is nan
+        return math.nan
+
+
+def exponent(x: float) -> float:
+    """The whole number n with `x = m * 2**n` and `1 <= m < 2`, for a positive normal number."""
+    return float(math.frexp(x)[1] - 1)
+
+
+def mantissa(x: float) -> float:
+    """That m."""
+    return 2.0 * math.frexp(x)[0]
+
+
 # Functions of the C library, under its names, with Python's way to them. Those of `ieee` here only take care of what
 # Python's would raise.
 LIBRARY: dict[str, Callable[..., float]] = {
@@ -78,6 +98,9 @@ SINGLE: dict[str, Callable[..., float]] = {
     "rint": ieee.round_half_even,
     "copysign": copysign,
     "erfc_fraction": erfc_fraction,
+    "scale": scale,
+    "exponent": exponent,
+    "mantissa": mantissa,
 }
 CONDITIONS: dict[str, Callable[..., bool]] = {
     "lt": lambda a, b: a < b,

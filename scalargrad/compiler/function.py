@@ -21,6 +21,7 @@ from ..primitives import as_float
 from ..trees import Structure, flatten
 from ..value import Value
 from . import native_backend, python_backend
+from .lowering import Functions
 from .packing import Pack, packer
 from .trace import TraceError, names, trace
 from .variant import HOT, Native, Variant
@@ -66,11 +67,12 @@ class Info(NamedTuple):
 class CompiledFunction:
     """What `compile` returns: call it as the function itself."""
 
-    def __init__(self, function: Callable[..., Any], backend: Backend, max_traces: int) -> None:
+    def __init__(self, function: Callable[..., Any], backend: Backend, max_traces: int, functions: Functions) -> None:
         update_wrapper(self, function, updated=())
         self.function: Callable[..., Any] | None = function
         self.backend = backend
         self.max_traces = max_traces
+        self.functions: Functions = functions
         self.name = getattr(function, "__name__", "f")
         self.hits = self.misses = 0
         self.variants: dict[Structure, list[Variant]] = {}
@@ -144,7 +146,7 @@ class CompiledFunction:
             start = perf_counter()
             function = self._original("a branch or a structure of arguments that was not traced before")
             program, result, captured = trace(function, structure, leaves)
-            variant = Variant(program, result, captured, self.name, perf_counter() - start)
+            variant = Variant(program, result, captured, self.name, self.functions, perf_counter() - start)
             self.misses += 1
             self.variants[structure] = [*known, variant]
             return variant
@@ -250,7 +252,7 @@ class CompiledFunction:
     @property
     def source(self) -> str:
         """The Python source of every trace: what `backend="python"` runs where nothing non-finite cancels."""
-        return "\n".join(python_backend.source(v.fast() or v.program, self.name)[0] for v in self._only("source"))
+        return "\n".join(python_backend.source(v.fast() or v.program, self.name, self.functions)[0] for v in self._only("source"))
 
     def to_c(self, name: str, *, real: Literal["double", "float"] = "double") -> tuple[str, str]:
         """The function as C99: the text of `name.h` and of `name.c`, which need nothing but the C library's math.h.
@@ -269,7 +271,8 @@ class CompiledFunction:
             )
         self._only("to_c")
         (known,) = self.variants.values()
-        return c_backend.source([v.program for v in known], [[x.data for x in v.captured] for v in known], name, real)
+        captured = [[x.data for x in v.captured] for v in known]
+        return c_backend.source([v.program for v in known], captured, name, real, self.functions)
 
     def buffered(self, *arguments: Any, **keywords: Any) -> Buffered:
         """The function on fixed memory, for the shortest possible call: see `Buffered`."""
@@ -284,7 +287,7 @@ class CompiledFunction:
             pickle.dumps(function)
         except (pickle.PicklingError, AttributeError, TypeError):
             function = None  # a lambda or a closure: the traces go alone, and say so where they do not suffice
-        kept = ("backend", "max_traces", "name", "variants")
+        kept = ("backend", "max_traces", "functions", "name", "variants")
         return {"function": function, **{name: self.__dict__[name] for name in kept}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -338,12 +341,20 @@ class Buffered:
 
 
 @overload
-def compile(f: Callable[..., Any], *, backend: Backend = "auto", max_traces: int = 16) -> CompiledFunction: ...
+def compile(
+    f: Callable[..., Any], *, backend: Backend = "auto", max_traces: int = 16, functions: Functions = "library"
+) -> CompiledFunction: ...
 @overload
 def compile(
-    f: None = None, *, backend: Backend = "auto", max_traces: int = 16
+    f: None = None, *, backend: Backend = "auto", max_traces: int = 16, functions: Functions = "library"
 ) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
-def compile(f: Callable[..., Any] | None = None, *, backend: Backend = "auto", max_traces: int = 16) -> Any:
+def compile(
+    f: Callable[..., Any] | None = None,
+    *,
+    backend: Backend = "auto",
+    max_traces: int = 16,
+    functions: Functions = "library",
+) -> Any:
     """Make a function fast: trace it once, replay it with the same bits.
 
     `f` takes numbers, or nested lists, tuples and dicts of numbers, and returns such. It is run once on `Value`s for
@@ -355,6 +366,10 @@ def compile(f: Callable[..., Any] | None = None, *, backend: Backend = "auto", m
       through llvmlite (`pip install llvmlite numpy`); "auto", source at first and machine code for what is called
       often, if it is there.
     - `max_traces`: how many ways to branch are kept for one structure of arguments.
+    - `functions`: where exp, expm1, log, log1p, tanh, sin and cos come from: "library", the C library, whose bits are
+      Python's; or "polynomial", arithmetic that runs on eight samples at once, several times as fast in `map`, within
+      a few ULP (see `compiler/polynomials.py`). Results are then the same on every backend, but not those of the eager
+      run.
 
     Loops unroll. What the function does besides computing happens while tracing only: printing, random numbers, changes
     to other objects. `Value`s from outside are read anew at every call. `int(v)`, `float(v)`, `v.data` and `backward()`
@@ -379,10 +394,12 @@ def compile(f: Callable[..., Any] | None = None, *, backend: Backend = "auto", m
         raise ValueError(f"compile: backend must be 'auto', 'python' or 'native', got {backend!r}")
     if not isinstance(max_traces, int) or max_traces < 1:
         raise ValueError(f"compile: max_traces must be a whole number of at least 1, got {max_traces!r}")
+    if functions not in ("library", "polynomial"):
+        raise ValueError(f"compile: functions must be 'library' or 'polynomial', got {functions!r}")
     if f is None:
-        return lambda g: compile(g, backend=backend, max_traces=max_traces)
+        return lambda g: compile(g, backend=backend, max_traces=max_traces, functions=functions)
     if not callable(f):
         raise TypeError(f"compile: expected a function, got {type(f).__name__}")
     if backend == "native":
         native_backend.require()
-    return CompiledFunction(f, backend, max_traces)
+    return CompiledFunction(f, backend, max_traces, functions)

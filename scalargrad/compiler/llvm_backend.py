@@ -11,6 +11,7 @@ or replaced, and library functions are called by address, so that bits stay thos
 from __future__ import annotations
 
 import ctypes
+import re
 import struct
 import threading
 from collections.abc import Callable, Sequence
@@ -30,6 +31,33 @@ _INSTRUCTIONS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _COMPARISONS = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une", "unordered": "uno", "nlt": "uge", "nle": "ugt"}
 _GUARDS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 _INTRINSICS = {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "rint": "rint"}
+
+# The bits of a float are 52 of the fraction, 11 of the exponent and the sign. In `scale`, h is about half of n, so that
+# only the last product can be rounded; 2**52 brings a whole number that is added to the last bits.
+_ON_BITS = {
+    "scale": """%h0{name} = fmul {t} {n}, <f:0.5>
+%h{name} = call {t} @FLOOR({t} %h0{name})
+%k{name} = fsub {t} {n}, %h{name}
+%hm{name} = fadd {t} %h{name}, <f:4503599627371519.0>
+%km{name} = fadd {t} %k{name}, <f:4503599627371519.0>
+%hb{name} = bitcast {t} %hm{name} to {i}
+%kb{name} = bitcast {t} %km{name} to {i}
+%hs{name} = shl {i} %hb{name}, <i:52>
+%ks{name} = shl {i} %kb{name}, <i:52>
+%hp{name} = bitcast {i} %hs{name} to {t}
+%kp{name} = bitcast {i} %ks{name} to {t}
+%p{name} = fmul {t} {a}, %hp{name}
+{r} = fmul {t} %p{name}, %kp{name}""",
+    "exponent": """%b{name} = bitcast {t} {a} to {i}
+%e{name} = lshr {i} %b{name}, <i:52>
+%s{name} = or {i} %e{name}, <i:4841369599423283200>
+%f{name} = bitcast {i} %s{name} to {t}
+{r} = fsub {t} %f{name}, <f:4503599627371519.0>""",
+    "mantissa": """%b{name} = bitcast {t} {a} to {i}
+%e{name} = and {i} %b{name}, <i:4503599627370495>
+%s{name} = or {i} %e{name}, <i:4607182418800017408>
+{r} = bitcast {i} %s{name} to {t}""",
+}
 
 # The loop of erfc: see elementary.py.
 _FRACTION = """
@@ -128,6 +156,12 @@ class Assembly:
             return f"{result} = xor {self.bool} {given[0]}, {'true' if self.lanes == 1 else 'splat (i1 true)'}"
         if operation == "neg":
             return f"{result} = fneg {t} {given[0]}"
+        if operation in _ON_BITS:
+            whole = "i64" if self.lanes == 1 else f"<{self.lanes} x i64>"
+            text = _ON_BITS[operation].format(r=result, a=given[0], n=given[-1], t=t, i=whole, name=result[1:])
+            floor = f"llvm.floor.{self.suffix}"
+            self.declare(f"declare {t} @{floor}({t})")
+            return self._constants_in(text).replace("FLOOR", floor)
         if operation in _INTRINSICS or operation == "copysign":
             name = f"llvm.{_INTRINSICS.get(operation, operation)}.{self.suffix}"
             self.declare(f"declare {t} @{name}({', '.join([t] * len(given))})")
@@ -137,6 +171,17 @@ class Assembly:
         else:
             name = self.callee(operation, len(given))
         return f"{result} = call {t} @{name}({', '.join(f'{t} {x}' for x in given)})"
+
+    def _constants_in(self, text: str) -> str:
+        """Constants in braces for this width."""
+
+        def replaced(match: re.Match[str]) -> str:
+            kind, digits = match.groups()
+            if kind == "f":
+                return self.number(float(digits))
+            return digits if self.lanes == 1 else f"splat (i64 {digits})"
+
+        return re.sub(r"<([fi]):([0-9.e-]+)>", replaced, text)
 
     def own(self, name: str) -> str:
         """A function of the program itself, added when it is first called."""

@@ -10,15 +10,18 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
+from .. import ieee
 from .. import primitives as table
 from ..primitives import Primitive
+from .polynomials import POLYNOMIALS
 from .program import Program, gate
 from .symbolic import body
 
+Functions = Literal["library", "polynomial"]
 INLINE = 16  # instructions in a body that is not worth a function
-_kept_body = lru_cache(maxsize=4096)(body)
+INLINE_POLYNOMIALS = 100  # and with polynomials, which rows have in common
 
 
 @dataclass
@@ -39,8 +42,11 @@ _ELEMENTARY: dict[Primitive, str] = {
 }
 
 
-def lower(program: Program) -> Lowered:
-    """The program in elementary operations, with the same inputs, outputs and guards, and the same bits."""
+def lower(program: Program, functions: Functions = "library") -> Lowered:
+    """The program in elementary operations, with the same inputs, outputs and guards, and the same bits.
+
+    With `functions="polynomial"` those of the C library that `polynomials.py` has are taken from there.
+    """
     made = Program(program.inputs, program.names, list(program.constants))
     low = Lowered(made)
     number = list(range(program.inputs))
@@ -59,7 +65,7 @@ def lower(program: Program) -> Lowered:
         else:
             use = templates.get((row, len(operands)))
             if use is None:
-                use = templates[row, len(operands)] = _template(low, row, len(operands))
+                use = templates[row, len(operands)] = _template(low, row, len(operands), functions)
             k = use(operands)
         number.append(k)
     made.outputs, made.guards = program.ends(number)
@@ -67,12 +73,13 @@ def lower(program: Program) -> Lowered:
     return low
 
 
-def _template(low: Lowered, row: Primitive, count: int) -> Callable[[tuple[int, ...]], int]:
+def _template(low: Lowered, row: Primitive, count: int, functions: Functions) -> Callable[[tuple[int, ...]], int]:
     """How a row with so many operands is put into the program."""
     made = low.program
-    users_own = row.remake[0] is table._imported  # may do anything that Python can
-    found = None if users_own else _kept_body(row.compute, count)
-    if found is not None and len(found) <= max(INLINE, 6 * count):
+    found, longest = body_of(row, count, functions), max(INLINE, 6 * count)
+    if functions == "polynomial" and found is not None and found is not body_of(row, count, "library"):
+        longest = INLINE_POLYNOMIALS
+    if found is not None and len(found) <= longest:
         return lambda operands: inline(made, found, operands)
     stem = re.sub(r"\W+", "_", row.name).strip("_").lower()
     name = f"{stem}_{len(low.functions) + len(low.callbacks) + 1}"
@@ -81,6 +88,38 @@ def _template(low: Lowered, row: Primitive, count: int) -> Callable[[tuple[int, 
     else:
         low.functions[name] = found
     return lambda operands: made.emit(f"call {name}", operands)
+
+
+@lru_cache(maxsize=4096)
+def body_of(row: Primitive, count: int, functions: Functions) -> Program | None:
+    """A row's value in elementary operations; None for one that only Python can compute."""
+    if row.remake[0] is table._imported:  # the user's own may do anything that Python can
+        return None
+    if functions == "library":
+        return body(row.compute, count)
+    whole = POLYNOMIALS.get(row.name) if row.compute is getattr(ieee, row.name, None) else None
+    found = body_of(row, count, "library") if whole is None else body(whole, count)
+    if found is None or whole is not None or not any(each in POLYNOMIALS for each in found.operations):
+        return found
+    made = Program(count)
+    number = list(range(count))
+
+    def get(k: int) -> int:
+        return number[k] if k >= 0 else made.constant(found.constants[~k])
+
+    for operation, given in zip(found.operations, found.operands, strict=True):
+        operands = tuple(map(get, given))
+        polynomial = _polynomial(operation) if operation in POLYNOMIALS else None
+        number.append(made.emit(operation, operands) if polynomial is None else inline(made, polynomial, operands))
+    made.outputs = [get(k) for k in found.outputs]
+    return made
+
+
+@lru_cache(maxsize=32)
+def _polynomial(name: str) -> Program:
+    found = body(POLYNOMIALS[name], 1)
+    assert found is not None
+    return found
 
 
 def inline(into: Program, what: Program, operands: tuple[int, ...]) -> int:

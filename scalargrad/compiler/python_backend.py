@@ -17,12 +17,16 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from math import inf, isfinite, nan, sqrt
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import ieee
 from .. import primitives as table
 from ..primitives import Primitive
+from .elementary import EVALUATE
 from .program import Guard, Program, gate
+
+if TYPE_CHECKING:
+    from .lowering import Functions
 
 # One expression for each row that has one in plain Python with the same bits; every other row is called.
 _EXPRESSIONS: dict[Primitive, str] = {
@@ -42,6 +46,7 @@ _EXPRESSIONS: dict[Primitive, str] = {
     table.is_nonzero: "1.0 if {0} else 0.0",
     table.is_zero: "0.0 if {0} else 1.0",
 }
+_INFIX = {"add": "+", "sub": "-", "mul": "*"}
 _SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 LONGEST_SUM = 100  # terms in one expression: the parser recurses on them
 PIECE = 20_000  # statements in one function
@@ -76,8 +81,9 @@ def _identifier(text: str) -> str:
 class _Writer:
     """The source of one program, under construction."""
 
-    def __init__(self, program: Program, name: str) -> None:
+    def __init__(self, program: Program, name: str, functions: Functions) -> None:
         self.program = program
+        self.functions: Functions = functions
         self.name = name
         self.scope: dict[str, Any] = {"inf": inf, "nan": nan, "sqrt": sqrt, "div": ieee.div}
         self.taken = {*self.scope, "abs", "inputs", "m", name}
@@ -142,7 +148,7 @@ class _Writer:
         name = self.called.get(row)
         if name is None:
             name = self.called[row] = self.give(row.name)
-            self.scope[name] = row.compute
+            self.scope[name] = value_of(row, len(operands), self.functions)
         return f"{name}({', '.join(operands)})"
 
     def checks(self, k: int, failed: str) -> Iterator[str]:
@@ -220,20 +226,44 @@ class _Writer:
         return [*lines, f"    return [{', '.join(results)}]"]
 
 
-def source(program: Program, name: str = "f") -> tuple[str, dict[str, Any]]:
+def value_of(row: Primitive, count: int, functions: Functions) -> Callable[..., float]:
+    """A row's value, as it is computed with those elementary functions."""
+    if functions == "library":
+        return row.compute
+    from .lowering import body_of
+
+    found = body_of(row, count, functions)
+    if found is None or found is body_of(row, count, "library"):
+        return row.compute
+    names = [f"x{k}" for k in range(found.inputs + len(found))]
+    lines = [f"def value({', '.join(names[:count])}):"]
+    scope: dict[str, Any] = {"inf": inf, "nan": nan}
+    for k, (operation, operands) in enumerate(zip(found.operations, found.operands, strict=True)):
+        scope[f"{operation}_"] = EVALUATE[operation]
+        given = [names[p] if p >= 0 else f"({found.constants[~p]!r})" for p in operands]
+        text = f" {_INFIX[operation]} ".join(given) if operation in _INFIX else f"{operation}_({', '.join(given)})"
+        lines.append(f"    {names[count + k]} = {text}")
+    exec("\n".join([*lines, f"    return {names[found.outputs[0]]}"]), scope)
+    made: Callable[..., float] = scope["value"]
+    return made
+
+
+def source(program: Program, name: str = "f", functions: Functions = "library") -> tuple[str, dict[str, Any]]:
     """The program as Python source, and the functions that the source refers to.
 
     The source defines a function of one sequence of floats, the inputs, that returns the list of outputs, or None where
     a guard does not hold.
     """
-    writer = _Writer(program, _identifier(name))
+    writer = _Writer(program, _identifier(name), functions)
     lines = writer.whole() if len(program) <= PIECE else writer.pieces()
     return "\n".join(lines) + "\n", writer.scope
 
 
-def build(program: Program, name: str = "f") -> Callable[[Sequence[float]], list[float] | None]:
+def build(
+    program: Program, name: str = "f", functions: Functions = "library"
+) -> Callable[[Sequence[float]], list[float] | None]:
     """The program as a Python function, whose source debuggers and tracebacks find."""
-    text, scope = source(program, name)
+    text, scope = source(program, name, functions)
     file = f"<scalargrad compiled {name} {next(_numbers)}>"
     exec(compile(text, file, "exec"), scope)
     function: Callable[[Sequence[float]], list[float] | None] = scope[_identifier(name)]

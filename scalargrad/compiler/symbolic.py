@@ -21,7 +21,7 @@ from types import BuiltinFunctionType, CellType, FunctionType, ModuleType, Simpl
 from typing import Any
 
 from .. import activation_kernels, ieee
-from .elementary import CONDITIONS, EVALUATE, LIBRARY
+from .elementary import CONDITIONS, EVALUATE, LIBRARY, exponent, mantissa, scale
 from .program import Program
 
 MOST_PATHS = 64
@@ -336,8 +336,7 @@ def _softmax(*xs: Any) -> tuple[Any, ...]:
 def _sigmoid(x: Any) -> Any:
     """`ieee.sigmoid`, whose two ways take the same exponential."""
     e = op("exp", -op("abs", x))
-    d = 1.0 + e
-    return select(op("le", 0.0, x), 1.0 / d, e / d)
+    return select(op("le", 0.0, x), 1.0, e) / (1.0 + e)
 
 
 def _log_softmax(xs: Sequence[Any]) -> list[Any]:
@@ -370,6 +369,9 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     ieee.softmax: _softmax,
     activation_kernels.log_softmax: _log_softmax,
     ieee.sigmoid: lambda x: _sigmoid(x),
+    scale: lambda y, n: op("scale", y, n),
+    exponent: lambda x: op("exponent", x),
+    mantissa: lambda x: op("mantissa", x),
     math.fabs: lambda x: op("abs", x),
     math.copysign: lambda a, b: op("copysign", a, b),
     math.isnan: _isnan,

@@ -21,6 +21,7 @@ from .program import Program, without_selections
 
 if TYPE_CHECKING:
     from . import native_backend
+    from .lowering import Functions
 
 Runner = Callable[[Sequence[float]], list[float] | None]
 HOT = 300  # calls after which machine code pays
@@ -32,11 +33,11 @@ class Native:
     Where an output is nan, `exact` is asked, if it is given: see `without_selections`.
     """
 
-    def __init__(self, program: Program, exact: Runner | None = None) -> None:
+    def __init__(self, program: Program, functions: Functions, exact: Runner | None = None) -> None:
         from . import native_backend
         from .lowering import lower
 
-        self.machine = native_backend.scalar(lower(program))
+        self.machine = native_backend.scalar(lower(program, functions))
         self.function = ctypes.CFUNCTYPE(ctypes.c_int8, *[ctypes.c_void_p] * 3)(self.machine.address)
         self.outputs = len(program.outputs)
         self.exact = exact
@@ -103,11 +104,20 @@ class Later:
 class Variant:
     """A program, what its result looks like, and the `Value`s from outside that it reads."""
 
-    def __init__(self, program: Program, result: Structure, captured: list[Value], name: str, seconds: float) -> None:
+    def __init__(
+        self,
+        program: Program,
+        result: Structure,
+        captured: list[Value],
+        name: str,
+        functions: Functions,
+        seconds: float,
+    ) -> None:
         self.program = program
         self.result = result
         self.captured = captured
         self.name = name
+        self.functions: Functions = functions
         self.calls = 0
         self.seconds: dict[str, float] = {"trace": seconds}
         self._prepare()
@@ -121,7 +131,7 @@ class Variant:
         self.checked = False
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("program", "result", "captured", "name", "calls", "seconds")
+        kept = ("program", "result", "captured", "name", "functions", "calls", "seconds")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -150,12 +160,13 @@ class Variant:
         fast = self.fast()
         runner: Runner
         if backend == "native":
-            exact = None if fast is None else Later(lambda: Native(self.program))
-            runner = Native(fast or self.program, exact)
+            exact = None if fast is None else Later(lambda: Native(self.program, self.functions))
+            runner = Native(fast or self.program, self.functions, exact)
         else:
-            runner = python_backend.build(fast or self.program, self.name)
+            runner = python_backend.build(fast or self.program, self.name, self.functions)
             if fast is not None:
-                runner = Checked(runner, Later(lambda: python_backend.build(self.program, self.name)))
+                exact = Later(lambda: python_backend.build(self.program, self.name, self.functions))
+                runner = Checked(runner, exact)
         self.seconds[backend] = perf_counter() - start
         return runner
 

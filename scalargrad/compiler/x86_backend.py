@@ -23,8 +23,8 @@ from math import inf
 from typing import Any
 
 from .assembler import (
-    BROADCAST, CALL, CALL_PLACE, CODES, ENTER, EPILOGUE, LEAVE, MASKS, PLAIN, PREDICATES, PROLOGUE, R14, REGISTERS,
-    RETURN, ROUNDINGS, SCALAR, SWAPPED, VECTOR, VZEROUPPER, WIDE, Form, Place, Places, masked, vex,
+    BROADCAST, CALL, CALL_PLACE, CODES, ENTER, EPILOGUE, JUMP, LEAVE, MASKS, PLAIN, PREDICATES, PROLOGUE, R14, REGISTERS,
+    RETURN, ROUNDINGS, SCALAR, SWAPPED, VECTOR, VZEROUPPER, WIDE, Form, Place, Places, masked, shift, vex,
 )  # fmt: skip
 from .elementary import BINARY_LIBRARY, CONDITIONS, LIBRARY
 from .lowering import Lowered, is_call
@@ -37,6 +37,7 @@ INPUTS, MEMORY, OUTPUTS = 0, 1, 2  # indices of assembler.BASES
 SIGN, MAGNITUDE, ALL = 1 << 63, (1 << 63) - 1, (1 << 64) - 1
 _ARITHMETIC = frozenset(("add", "sub", "mul", "div"))
 _COMMUTES = frozenset(("add", "mul"))
+_UNARY = frozenset(("neg", "abs", "copysign", "sqrt", "scale", "exponent", "mantissa"))
 
 
 def _pattern(x: float) -> int:
@@ -519,7 +520,7 @@ class Line:
             self.select(i, *operands)
         elif operation in ("and", "or", "not"):
             self.logic(i, operation, operands)
-        elif operation in ("neg", "abs", "copysign", "sqrt") or operation in ROUNDINGS:
+        elif operation in _UNARY or operation in ROUNDINGS:
             self.unary(i, operation, operands)
         else:
             self.call(i, operation, operands)
@@ -557,18 +558,52 @@ class Line:
             self.with_pattern("and", t, b, SIGN)
             self.out.append(self.registers[self.codes["or"] | r << 10 | r << 5 | t])
             self.free.append(t)
+        elif operation == "scale":
+            r = self.scale(a, operands[1])
         else:
             r = self.grab(a)
             if operation == "neg":
                 self.with_pattern("xor", r, a, SIGN)
             elif operation == "abs":
                 self.with_pattern("and", r, a, MAGNITUDE)
+            elif operation == "exponent":  # as 2**52 + the exponent's bits, less what that is for 2**0
+                self.out.append(shift(self.lanes, False, r, a))
+                self.with_pattern("or", r, r, _pattern(2.0**52))
+                self.with_pattern("sub", r, r, _pattern(2.0**52 + 1023.0))
+            elif operation == "mantissa":
+                self.with_pattern("and", r, a, (1 << 52) - 1)
+                self.with_pattern("or", r, r, _pattern(1.0))
             elif operation == "sqrt":
                 self.out.append(self.registers[self.codes["sqrt"] | r << 10 | (a << 5 if self.lanes == 1 else 0) | a])
             else:
                 v = a << 5 if self.lanes == 1 else 0
                 self.out.append(self.registers[self.codes["round"] | r << 10 | v | a] + ROUNDINGS[operation])
         self.finish(i, operands, r)
+
+    def scale(self, a: int, x: int) -> int:
+        """`a * 2**n`. Without AVX-512 as `a * 2**h * 2**(n - h)`, h about n/2, of which only the last can be rounded."""
+        if self.lanes > 1:
+            r = self.grab(a, self.register[x])
+            self.op("scale", r, a, x, (a,))
+            return r
+        b = self.load(x, a)
+        h = self.grab(a, b)
+        r = self.grab(a, b, h)
+        self.with_pattern("load", h, 0, _pattern(0.5))
+        self.emit("mul", h, h, b)
+        self.emit("round", h, h, h, ROUNDINGS["floor"])
+        self.emit("sub", r, b, h)
+        for register in (h, r):  # 2**k is k + 1023 in the bits of the exponent; adding 2**52 brings k to the last bits
+            self.with_pattern("add", register, register, _pattern(2.0**52 + 1023.0))
+            self.out.append(shift(1, True, register, register))
+        self.emit("mul", h, a, h)
+        self.emit("mul", r, h, r)
+        self.free.append(h)
+        return r
+
+    def emit(self, name: str, r: int, v: int, rm: int, end: bytes = b"") -> None:
+        """An instruction on registers."""
+        self.out.append(self.registers[self.codes[name] | r << 10 | v << 5 | rm] + end)
 
     def compare(self, i: int, operation: str, a: int, b: int) -> None:
         predicate = PREDICATES[operation]
@@ -638,60 +673,107 @@ class Line:
 
     def call(self, i: int, operation: str, operands: Sequence[int]) -> None:
         """A function of the library, of the program's own, or of Python's. None of them leaves a register alone."""
-        code, out = self.code, self.out
         name = operation[5:] if is_call(operation) else operation
-        own = name in code.lowered.functions
-        condition = self.calls.get(i)
-        if self.lanes > 1 and not own:
-            *at, result = code.lane_by_lane(name, len(operands))
-        elif own:
-            at, result = code.own(name), -1
-        else:
-            at, result = self.scratch(len(operands)), -1
-        wide = WIDE if self.lanes > 1 else PLAIN
-        for x, displacement in zip(operands, at, strict=True):
-            r = self.load(x)
-            kind, tail = code.places.place(MEMORY, wide, displacement)
-            out.append(self.memory[self.codes["store"] | r << 10 | kind] + tail)
-        used = list(zip((*operands, condition[0]) if condition else operands, self.following[i], strict=True))
-        mask = self.load(condition[0]) if condition else -1
-        for v, following in used:  # what is not used again need not be kept
-            self.when[v] = following
+        if i in self.calls:
+            self.call_if_needed(i, name, operands, *self.calls[i])
+            return
+        given = [self.register[x] if self.register[x] >= 0 else self.place_of(x) for x in operands]
+        for x, following in zip(operands, self.following[i], strict=True):
+            self.when[x] = following  # what is not used again need not be kept
         for v in [v for v in self.occupant if v is not None]:
             if self.when[v] != NEVER and self.home[v] is None:
                 self.store(v)
-        skip = f"skip {len(out)}"
-        if self.lanes > 1:
-            if condition is None:
-                out.append(b"\x41\xbf\xff\x00\x00\x00")  # mov r15d, 255
-            else:
-                out.append(self.mask("read", 15, 0, mask - self.number))
-                if not condition[1]:
-                    out.append(b"\x41\x81\xf7\xff\x00\x00\x00")  # xor r15d, 255
-                out.append(b"\x45\x85\xff")  # test r15d, r15d
-                code.distance(b"\x0f\x84", skip)
-        elif condition is not None:
-            out.append(self.registers[self.codes["signs"] | mask] + b"\xa8\x01")  # test al, 1
-            code.distance(b"\x0f\x84" if condition[1] else b"\x0f\x85", skip)
-        for v in [v for v in self.occupant if v is not None]:
             self.leave(v)
-        for v, following in used:
-            self.done(v, following, i)
+        if self.lanes > 1:
+            self.out.append(b"\x41\xbf\xff\x00\x00\x00")  # mov r15d, 255
+        self.free.remove(0)
+        self.call_with(name, given, 0)
+        for x in operands:
+            self.done(x, self.when[x], i)
+        self.gives(self.program.inputs + i, 0, i)
+
+    def call_if_needed(self, i: int, name: str, operands: Sequence[int], c: int, outcome: bool) -> None:
+        """The same where a condition holds (or does not), out of line, so that it costs little where it is not."""
+        out, code = self.out, self.code
+        mask = self.load(c)
+        if self.lanes > 1:
+            out.append(self.mask("read", 15, 0, mask - self.number))
+            if not outcome:
+                out.append(b"\x41\x81\xf7\xff\x00\x00\x00")  # xor r15d, 255
+        else:
+            out.append(self.registers[self.codes["signs"] | mask])
+        r = self.grab(mask, *[self.register[x] for x in operands])
+        given = [self.register[x] if self.register[x] >= 0 else self.place_of(x) for x in operands]
+        for x, following in zip((*operands, c), self.following[i], strict=True):
+            self.done(x, following, i)
+        kept = [k for k, v in enumerate(self.occupant) if v is not None]
+        away, back = f"away {len(out)}", f"back {len(out)}"
+        if self.lanes > 1:
+            out.append(b"\x45\x85\xff")  # test r15d, r15d
+            code.distance(b"\x0f\x85", away)
+        else:
+            out.append(b"\xa8\x01")  # test al, 1
+            code.distance(b"\x0f\x85" if outcome else b"\x0f\x84", away)
+        code.label(back)
+
+        def write() -> None:
+            code.label(away)
+            for k in kept:
+                self.keep(k, "store")
+            self.call_with(name, given, r)
+            for k in kept:
+                self.keep(k, "load")
+            code.distance(JUMP, back)
+
+        code.pending.append(write)
+        self.gives(self.program.inputs + i, r, i)
+
+    def keep(self, k: int, name: str) -> None:
+        """Write a register to memory that is its own, or read it from there."""
+        code = self.code
+        key = f"register {k}"
+        if key not in code.arguments:
+            code.arguments[key] = [code.room(code.width)]
+        (at,) = code.arguments[key]
+        if k >= self.number:
+            kind, tail = code.places.place(MEMORY, PLAIN, at)
+            self.out.append(self.mask(name, k - self.number, 0, kind, True) + tail)
+        else:
+            kind, tail = code.places.place(MEMORY, WIDE if self.lanes > 1 else PLAIN, at)
+            self.out.append(self.memory[self.codes[name] | k << 10 | kind] + tail)
+
+    def call_with(self, name: str, given: Sequence[int | Place], r: int) -> None:
+        """Call a function, whose operands are in registers or in memory, and bring its result to a register."""
+        code, out = self.code, self.out
+        wide = WIDE if self.lanes > 1 else PLAIN
+        own = name in code.lowered.functions
+        result = -1
+        if self.lanes > 1 and not own:
+            *at, result = code.lane_by_lane(name, len(given))
+        else:
+            at = code.own(name) if own else self.scratch(len(given))
+        places = [code.places.place(MEMORY, wide, each) for each in at]
+        t = 0
+        while t in given:
+            t += 1
+        for x, (kind, tail) in zip(given, places, strict=True):
+            source = x if isinstance(x, int) else t
+            if not isinstance(x, int):
+                name_of_load = "spread" if x[0] >> 1 & 3 == BROADCAST else "load"
+                out.append(self.memory[self.codes[name_of_load] | t << 10 | x[0]] + x[1])
+            out.append(self.memory[self.codes["store"] | source << 10 | kind] + tail)
         if own:
             code.distance(CALL, name)
         elif self.lanes > 1:
             out.append(VZEROUPPER)
             code.distance(CALL, f"lanes {name}")
         else:
-            code.call_with(name, [code.places.place(MEMORY, PLAIN, each) for each in at])
-        if condition is not None:
-            code.label(skip)
-        r = 0
-        self.free.remove(0)
+            code.call_with(name, places)
         if result >= 0:
             kind, tail = code.places.place(MEMORY, WIDE, result)
-            out.append(self.memory[self.codes["load"] | kind] + tail)
-        self.gives(self.program.inputs + i, r, i)
+            out.append(self.memory[self.codes["load"] | r << 10 | kind] + tail)
+        elif r:
+            out.append(self.registers[self.codes["move"] | r << 10])
 
     def scratch(self, count: int) -> list[int]:
         """Memory through which floats are handed to functions of the library."""
