@@ -144,8 +144,8 @@ def hypot(a: float, b: float) -> float:
     """The C library's `hypot`, reached through `abs(complex)`: `math.hypot` has an algorithm of its own."""
     try:
         return abs(complex(a, b))
-    except OverflowError:
-        return inf
+    except OverflowError:  # also raised for a nan, if a function of the C library has just overflowed (CPython's errno)
+        return nan if (isnan(a) or isnan(b)) and not (isinf(a) or isinf(b)) else inf
 
 
 def _scaled(a: float, b: float) -> tuple[float, float, float, float]:

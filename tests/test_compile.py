@@ -536,8 +536,8 @@ def test_the_source_is_readable_and_debuggers_find_it() -> None:
         "def f(inputs):",
         "    width, height,  = inputs",
         "    area = width * height",
-        "    v2 = area + 1.0",
-        "    return [v2]",
+        "    v1 = area + 1.0",
+        "    return [v1]",
     ]
     broken = compile(lambda x: cube(x))
     broken(1.0)

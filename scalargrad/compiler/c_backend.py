@@ -136,6 +136,8 @@ class _Writer:
             return f"{given[0]} ? {given[1]} : {given[2]}"
         if operation in ("neg", "not"):
             return f"{'-' if operation == 'neg' else '!'}{given[0]}"
+        if operation in ("min", "max"):
+            return f"{given[0]} {'<' if operation == 'min' else '>'} {given[1]} ? {given[0]} : {given[1]}"
         if operation in _POWERS:
             return f"{self.power(operation)}({', '.join(given)})"
         if operation in ("nlt", "nle"):

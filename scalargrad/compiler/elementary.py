@@ -90,6 +90,8 @@ SINGLE: dict[str, Callable[..., float]] = {
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
     "div": ieee.div,
+    "min": lambda a, b: a if a < b else b,  # as processors do it: b where one is nan, or both are zeros
+    "max": lambda a, b: a if a > b else b,
     "neg": lambda a: -a,
     "abs": math.fabs,
     "sqrt": ieee.sqrt,

@@ -156,6 +156,12 @@ class Assembly:
             return f"{result} = xor {self.bool} {given[0]}, {'true' if self.lanes == 1 else 'splat (i1 true)'}"
         if operation == "neg":
             return f"{result} = fneg {t} {given[0]}"
+        if operation in ("min", "max"):
+            better = "olt" if operation == "min" else "ogt"
+            return (
+                f"%c{result[1:]} = fcmp {better} {t} {given[0]}, {given[1]}\n"
+                f"{result} = select {self.bool} %c{result[1:]}, {t} {given[0]}, {t} {given[1]}"
+            )
         if operation in _ON_BITS:
             whole = "i64" if self.lanes == 1 else f"<{self.lanes} x i64>"
             text = _ON_BITS[operation].format(r=result, a=given[0], n=given[-1], t=t, i=whole, name=result[1:])

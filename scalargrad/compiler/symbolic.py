@@ -150,6 +150,10 @@ def op(name: str, *operands: Any) -> Any:
         i, j = _operand(program, a), _operand(program, b)
         if i == j:
             return a
+        if condition.k >= program.inputs and program.operations[condition.k - program.inputs] == "lt":
+            low, high = program.operands[condition.k - program.inputs]
+            if (i, j) in ((low, high), (high, low)):
+                return Symbol(program, program.emit("min" if i == low else "max", (i, j)))
         k = j - program.inputs  # c ? a : (d ? a : b) is (c or d) ? a : b
         if k >= 0 and program.operations[k] == "select" and program.operands[k][1] == i:
             other, _, j = program.operands[k]

@@ -35,7 +35,7 @@ FAR = 1000  # instructions; a value that is not used before goes to memory at on
 AT_ONCE = 1  # registers that are freed when one is needed
 INPUTS, MEMORY, OUTPUTS = 0, 1, 2  # indices of assembler.BASES
 SIGN, MAGNITUDE, ALL = 1 << 63, (1 << 63) - 1, (1 << 64) - 1
-_ARITHMETIC = frozenset(("add", "sub", "mul", "div"))
+_ARITHMETIC = frozenset(("add", "sub", "mul", "div", "min", "max"))
 _COMMUTES = frozenset(("add", "mul"))
 _UNARY = frozenset(("neg", "abs", "copysign", "sqrt", "scale", "exponent", "mantissa"))
 
