@@ -252,7 +252,9 @@ class CompiledFunction:
     @property
     def source(self) -> str:
         """The Python source of every trace: what `backend="python"` runs where nothing non-finite cancels."""
-        return "\n".join(python_backend.source(v.fast() or v.program, self.name, self.functions)[0] for v in self._only("source"))
+        return "\n".join(
+            python_backend.source(v.fast() or v.program, self.name, self.functions)[0] for v in self._only("source")
+        )
 
     def to_c(self, name: str, *, real: Literal["double", "float"] = "double") -> tuple[str, str]:
         """The function as C99: the text of `name.h` and of `name.c`, which need nothing but the C library's math.h.

@@ -167,7 +167,13 @@ def either(program: Program, c: int, d: int) -> int:
     """The condition `c or d`; of `a < x` and "x is nan", where a is a number, it is "not x <= a", one comparison."""
     first, second = program.operations[c - program.inputs], program.operations[d - program.inputs]
     p, q = program.operands[c - program.inputs], program.operands[d - program.inputs]
-    if first == "lt" and second == "unordered" and q == (p[1], p[1]) and p[0] < 0 and not isnan(program.constants[~p[0]]):
+    if (
+        first == "lt"
+        and second == "unordered"
+        and q == (p[1], p[1])
+        and p[0] < 0
+        and not isnan(program.constants[~p[0]])
+    ):
         return program.emit("nle", (p[1], p[0]))
     return program.emit("or", (c, d))
 

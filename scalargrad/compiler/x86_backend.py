@@ -279,7 +279,10 @@ class Line:
     def _look_ahead(self) -> None:
         """For every operand of every instruction, the instruction that uses it next."""
         program, first = self.program, self.program.inputs
-        if any(operation in LIBRARY or operation == "erfc_fraction" or is_call(operation) for operation in set(program.operations)):
+        if any(
+            operation in LIBRARY or operation == "erfc_fraction" or is_call(operation)
+            for operation in set(program.operations)
+        ):
             self.calls = needs(program, {k for k in program.roots() if k >= 0})
         when = [NEVER] * len(self.register)
         if self.stored is None:
@@ -806,7 +809,9 @@ class Line:
                 x, y = (right, left) if title in ("lt", "le") else (left, right)
                 rx = self.load(x, self.register[y])
                 self.op("order", rx, 0, y)
-                holds, fails = {"lt": (b"\x0f\x87", b"\x0f\x86"), "le": (b"\x0f\x83", b"\x0f\x82")}.get(title, (b"", b""))
+                holds, fails = {"lt": (b"\x0f\x87", b"\x0f\x86"), "le": (b"\x0f\x83", b"\x0f\x82")}.get(
+                    title, (b"", b"")
+                )
                 if title in ("lt", "le"):
                     self.code.distance(fails if g.outcome else holds, "fail")
                 elif (title == "eq") == g.outcome:  # must be equal
