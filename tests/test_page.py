@@ -306,7 +306,7 @@ def test_a_large_picture_comes_packed_and_whole():
     picture, _, held = gzip.decompress(b64decode(packed)).decode().partition("\0")
     assert picture.count('class="node ') == len(drawing.picture.nodes)
     assert picture.count('class="edge ') == len(drawing.picture.edges)
-    assert json.loads(held) == json.loads(html._json(data.to_data(story.tell(drawing.picture))))
+    assert json.loads(held) == json.loads(html.as_json(data.to_data(story.tell(drawing.picture))))
     assert html._packed("a", "b") == html._packed("a", "b")
 
 
