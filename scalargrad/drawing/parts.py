@@ -51,9 +51,7 @@ def filled(template: str, values: Mapping[str, str]) -> str:
 def policy(scripts: Iterable[str], styles: Iterable[str]) -> str:
     """The content security policy of a page that consists of these."""
     sources = [" ".join(map(_source, each)) for each in (scripts, styles)]
-    return (
-        f"default-src 'none'; script-src {sources[0]}; style-src {sources[1]}; base-uri 'none'; form-action 'none'"
-    )
+    return f"default-src 'none'; script-src {sources[0]}; style-src {sources[1]}; base-uri 'none'; form-action 'none'"
 
 
 def _source(text: str) -> str:

@@ -36,7 +36,7 @@ function go(to) {
     const parts = [["train", "training", set.trainLoss, set.train], ["test", "test", set.testLoss, set.test]];
     const said = parts.filter(([, , , points]) => points.length).map(([id, kind, losses, points]) => {
       const wrong = wrongOf(set, begin(), points);
-      $(`${id}-loss`).textContent = number(losses[frame]);
+      $(`${id}-loss`).textContent = precise(losses[frame]);
       $(`${id}-wrong`).textContent = `${wrong} of ${points.length / 3} wrong`;
       return `${kind} loss ${number(losses[frame])}, ${wrong} of ${points.length / 3} points wrong`;
     });
@@ -63,7 +63,10 @@ function redraw() {
   $("told").replaceChildren(...indexed(told(set, begin(), unit)));
   $("asked").replaceChildren(...indexed(values
     ? `At ${set.inputs[0]} = ${number(probe[0])}, ${set.inputs[1]} = ${number(probe[1])}: ${name} = ${number(values[unit])}`
-    : "Point at the plane, or focus it and use the arrow keys, to ask about a point."));
+    : "Point at the plane, or use arrow keys on it."));
+  const [middle, range] = unit === units.length - 1 ? [set.threshold, set.scale] : levels(fields[unit]);
+  $("low").textContent = number(middle - range);
+  $("high").textContent = number(middle + range);
 }
 
 function point(u) {
@@ -199,6 +202,7 @@ on(plane, "keydown", (event) => {
     Math.min(Math.max(x + (move[0] * (right - left)) / 44, left), right),
     Math.min(Math.max(y + (move[1] * (top - bottom)) / 44, bottom), top),
   ]);
+  $("live").textContent = $("asked").textContent;
 });
 
 // An epoch, by pointing at the chart.

@@ -70,16 +70,17 @@ function buildNetwork(set) {
 
 /** Columns across the room that there is. */
 function placeNetwork(set) {
-  const [width, height] = [net.clientWidth, net.clientHeight];
   const top = 46;
   const most = Math.max(...set.sizes);
-  const pitch = Math.min((height - top - 14) / most, 118);
+  net.style.minHeight = most > 8 ? `${top + most * 43}px` : "";
+  const [width, height] = [net.clientWidth, net.clientHeight];
   const gap = (width - 32) / set.sizes.length;
-  const size = Math.round(Math.max(22, Math.min(76, pitch * 0.72, gap * 0.5)));
   lines.setAttribute("viewBox", `0 0 ${width} ${height}`);
-  net.classList.toggle("dense", size < 44);
   for (const unit of units) {
     const n = set.sizes[unit.layer];
+    const pitch = Math.min((height - top - 14) / n, 118);
+    const size = Math.round(Math.max(22, Math.min(76, pitch * (n > 7 ? 0.84 : 0.7), gap * 0.5)));
+    unit.button.classList.toggle("dense", size < 44);
     unit.x = 16 + gap * (unit.layer + 0.5);
     unit.y = top + (height - top) / 2 + pitch * (unit.j - (n - 1) / 2) - 4;
     unit.size = size;
@@ -105,7 +106,7 @@ function drawNetwork(set, at, fields, shown) {
     const share = Math.abs(weight) / (largest || 1);
     const aside = shown >= 0 && to !== shown && from !== shown;
     path.setAttribute("class", weight > 0 ? "pos" : weight < 0 ? "neg" : "zero");
-    path.style.strokeWidth = Math.max(WIDEST * share * (net.classList.contains("dense") ? 0.6 : 1), THINNEST);
+    path.style.strokeWidth = Math.max(WIDEST * share * (units[from].size < 44 || units[to].size < 44 ? 0.6 : 1), THINNEST);
     path.style.opacity = (0.3 + 0.7 * share) * (aside ? 0.25 : 1);
   }
   units.forEach((unit, u) => {

@@ -22,6 +22,9 @@ function number(x) {
   return text.replace(/-/g, "−").replace("+", "");
 }
 
+/** A loss in three digits, zeros at its end too, so that it does not jump about while it changes. */
+const precise = (x) => (x >= 1e-3 && x < 1e3 ? x.toPrecision(3) : number(x));
+
 const GRID = 81; // points a side, at which a field is known
 const SMALL = 41; // pixels a side of a neuron's own map
 const SHADES = 255; // of each sign

@@ -74,22 +74,26 @@ function drawProbe(context, x, y, size) {
   context.setLineDash([]);
 }
 
+/** Round numbers from low to high, at most seven. */
+function roundNumbers(low, high) {
+  const power = 10 ** Math.floor(Math.log10((high - low) / 6));
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => (high - low) / s <= 6);
+  const found = [];
+  for (let k = Math.ceil(low / step); k * step <= high; k += 1) found.push(k * step);
+  return found;
+}
+
+function mark(x, side, place) {
+  const el = make("span", "", number(x));
+  el.style[side] = `${place}%`;
+  return el;
+}
+
 /** The numbers beside the plane's edges. */
 function drawScales(set) {
   const [left, right, bottom, top] = set.region;
-  const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100].find((s) => (right - left) / s <= 6) || (right - left) / 4;
-  const marks = (low, high) => {
-    const found = [];
-    for (let k = Math.ceil(low / step); k * step <= high; k += 1) found.push(k * step);
-    return found;
-  };
-  const mark = (x, side, place) => {
-    const el = make("span", "", number(x));
-    el.style[side] = `${place}%`;
-    return el;
-  };
-  $("along").replaceChildren(...marks(left, right).map((x) => mark(x, "left", across(set, x, 100))));
-  $("up").replaceChildren(...marks(bottom, top).map((y) => mark(y, "top", down(set, y, 100))));
+  $("along").replaceChildren(...roundNumbers(left, right).map((x) => mark(x, "left", across(set, x, 100))));
+  $("up").replaceChildren(...roundNumbers(bottom, top).map((y) => mark(y, "top", down(set, y, 100))));
   $("along-name").replaceChildren(...indexed(set.inputs[0]));
   $("up-name").replaceChildren(...indexed(set.inputs[1]));
 }
