@@ -4,6 +4,7 @@ A chapter states its numbers in braces and hands over what it computed. A number
 digits that are stated, stops the chapter with an error.
 """
 
+import os
 import sys
 from importlib.util import find_spec
 from io import TextIOWrapper
@@ -11,8 +12,8 @@ from pathlib import Path
 from re import findall
 from textwrap import fill
 
-OUT = Path(__file__).parent / "out"
-OUT.mkdir(exist_ok=True)
+OUT = Path(os.environ.get("SCALARGRAD_TOUR") or Path(__file__).parent / "out")  # `scalargrad tour` says where
+OUT.mkdir(parents=True, exist_ok=True)
 if isinstance(sys.stdout, TextIOWrapper):
     sys.stdout.reconfigure(errors="replace")  # a terminal that has no θ shows a ? for it
 
@@ -38,7 +39,7 @@ def tell(paragraph, found=()):
 
 
 def picture(drawing, name):
-    """Save a drawing in the folder `out` beside the chapters."""
+    """Save a drawing where the chapters' pictures go."""
     drawing.save(OUT / name)
     print(f"picture: {OUT / name}\n")
 

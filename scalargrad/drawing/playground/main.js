@@ -63,7 +63,7 @@ function redraw() {
   $("told").replaceChildren(...indexed(told(set, begin(), unit)));
   $("asked").replaceChildren(...indexed(values
     ? `At ${set.inputs[0]} = ${number(probe[0])}, ${set.inputs[1]} = ${number(probe[1])}: ${name} = ${number(values[unit])}`
-    : "Point at the plane, or use arrow keys on it."));
+    : "Point at the plane, or use arrows."));
   const [middle, range] = unit === units.length - 1 ? [set.threshold, set.scale] : levels(fields[unit]);
   $("low").textContent = number(middle - range);
   $("high").textContent = number(middle + range);
