@@ -5,7 +5,7 @@ inputs, hidden layers of 4 and 2 neurons, tanh, rate 0.03, batches of 10, half o
 recorded and becomes a page, in which it can be played; and so do those of the other sets, one of which it cannot learn.
 """
 
-from lesson import picture, plot, tell, title
+from lesson import begin, picture, plot, tell
 
 from scalargrad.data import circle, gauss, spiral, xor
 from scalargrad.drawing import Playground, Recording, draw_network
@@ -15,7 +15,7 @@ from scalargrad.optim import SGD, Adam
 from scalargrad.plots import plot_decision
 from scalargrad.training import fit
 
-title("8. Playground")
+begin(__doc__)
 
 
 def half_squared_error(predictions, targets):
@@ -40,13 +40,12 @@ def right(recording, epoch):
 
 
 # ---- the circle ------------------------------------------------------------------------------------------------------
-# 500 points in the plane: 1 inside, -1 on the ring. One half teaches, the other half, which the network never sees in
-# training, tells how well it has learnt.
 
 note = "The disc is 1, the ring −1. Rate 0.03, batches of 10; half of the 500 points teach, half test."
 disc = train("circle", circle(500), note)
 tell(
-    "{250} points to learn from and {250} to be tested on; a network 2-4-2-1 with {25} weights and biases.",
+    """500 points in the plane: the target is 1 inside, -1 on the ring. {250} teach, the other {250}, which the network
+    never sees in training, tell how well it has learnt; it is a network 2-4-2-1 with {25} weights and biases.""",
     [len(disc.train), len(disc.test), len(disc.model.parameters())],
 )
 print("    epoch   training loss   test loss   right in the test")
@@ -62,7 +61,7 @@ tell(
     [right(disc, 0), right(disc, 60), last.test_loss, last.train_loss],
 )
 
-# No neuron of the first layer can do more than bend along a line. Together, their lines surround the circle.
+tell("No neuron of the first layer can do more than bend along a line. Together, their lines surround the circle.")
 region = ((-6.0, 6.0), (-6.0, 6.0))
 plot("08_decision.png", plot_decision, disc.model, disc.test, xlim=region[0], ylim=region[1], title="After 60 epochs")
 picture(draw_network(disc.model, region=region, title="Every neuron's own map of the plane"), "08_network.svg")

@@ -1,4 +1,4 @@
-"""What the chapters share: `tell` prints a paragraph and checks its numbers; `picture` and `plot` save pictures.
+"""What the chapters share: `begin`, `tell` and `show` print, `tell` checks its numbers, `picture` and `plot` draw.
 
 A chapter states its numbers in braces and hands over what it computed. A number that is not the one found, to the
 digits that are stated, stops the chapter with an error.
@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
 from re import findall
-from textwrap import fill
+from textwrap import dedent, fill, indent
 
 OUT = Path(os.environ.get("SCALARGRAD_TOUR") or Path(__file__).parent / "out")  # `scalargrad tour` says where
 OUT.mkdir(parents=True, exist_ok=True)
@@ -20,6 +20,14 @@ if isinstance(sys.stdout, TextIOWrapper):
 
 def title(text):
     print(f"\n{text}\n{'=' * len(text)}\n")
+
+
+def begin(docstring):
+    """Print a chapter's docstring: its title, and what it is about."""
+    first, _, about = docstring.partition("\n\n")
+    number, _, name = first.removeprefix("Chapter ").removesuffix(".").partition(": ")
+    title(f"{number}. {name[0].upper()}{name[1:]}")
+    tell(about)
 
 
 def check(said, found):
@@ -36,6 +44,11 @@ def tell(paragraph, found=()):
         check(said, number)
     words = paragraph.replace("{", "").replace("}", "").split()
     print(fill(" ".join(words), 100, break_on_hyphens=False), end="\n\n")
+
+
+def show(text):
+    """Print formulas or a diagram as they stand."""
+    print(indent(dedent(text).strip("\n"), "    "), end="\n\n")
 
 
 def picture(drawing, name):
