@@ -513,7 +513,9 @@ def test_a_point_of_the_plane_gives_every_neurons_value(visit):
     x = [(left + right) / 2 + (right - left) / 44, (bottom + top) / 2 + (top - bottom) / 44]
     y = recording.output(recording.snapshots[-1], x)
     assert text(page, "#asked").replace("\n", "") == f"At x1 = {shown(x[0])}, x2 = {shown(x[1])}: y = {shown(y)}"
-    assert page.locator("#live").inner_text() == text(page, "#asked").replace("\n", "")
+    read_out = page.locator("#live").filter(has_text=f"y = {shown(y)}")
+    read_out.wait_for(state="attached", timeout=20_000)
+    assert read_out.inner_text() == text(page, "#asked").replace("\n", "")
     layers = recording.outputs(recording.snapshots[-1], x)
     expected = [shown(v) for v in (*x, *(v for layer in layers for v in layer))]
     assert page.locator(".value").all_inner_texts() == expected
@@ -598,3 +600,42 @@ def test_a_small_window_shows_all_without_scrolling_sideways(visit):
                 a["left"] >= b["right"] or b["left"] >= a["right"] or a["top"] >= b["bottom"] or b["top"] >= a["bottom"]
             )
             assert apart
+
+
+def test_a_training_that_explodes_is_shown_as_far_as_it_goes(visit):
+    model = MLP(2, [2, 1], activation="relu", output="identity")
+    recording = Recording(model, xor(20), xor(20, seed=1), loss=half)
+    for epoch, weight in ((1, 1e200), (2, float("inf")), (3, float("nan"))):
+        for p in model.parameters():
+            p.data = weight
+        recording.take(epoch)
+    page = visit(recording)
+    assert [text(page, "#train-loss"), text(page, "#test-loss")] == ["nan", "nan"]
+    page.locator("#log").check()
+    for epoch in (2, 1, 0):
+        page.keyboard.press("Home") if epoch == 0 else page.locator("#position").fill(str(epoch))
+        page.locator(".unit").nth(2).hover()
+        assert text(page, "#shown").replace("\n", "") == "Neuron a1"
+    p = MLP(2, [1])
+    p.parameters()[0].data = 1e200
+    alone = Recording(p, xor(20), loss=half)
+    assert alone.snapshots[0].train_loss == float("inf")
+    assert text(visit(alone), "#train-loss") == "inf"
+
+
+def test_a_long_formula_moves_nothing(visit):
+    model = MLP(2, [16, 16, 1], activation="tanh")
+    page = visit(Recording(model, xor(20), loss=half), viewport={"width": 1100, "height": 720})
+    places = "els => els.map((el) => [el.getBoundingClientRect().x, el.getBoundingClientRect().y])"
+    before = page.locator(".unit").evaluate_all(places)
+    page.locator(".unit").nth(20).focus()
+    assert len(text(page, "#told")) > 150
+    assert page.locator(".unit").evaluate_all(places) == before
+
+
+def test_a_notebook_shows_the_page_in_a_frame(visit_page):
+    page = visit_page(f"<!doctype html><title>notebook</title>{Playground(two())._repr_html_()}")
+    frame = page.frame_locator("iframe")
+    assert frame.locator("#epoch").inner_text() == "012"
+    frame.locator("#first").click()
+    assert frame.locator("#epoch").inner_text() == "000"

@@ -15,6 +15,7 @@ const draws = (tag, attributes, ...children) => {
 function buildChart(set, logarithmic) {
   const [width, height] = [chart.clientWidth, chart.clientHeight];
   const all = [...set.trainLoss, ...set.testLoss].filter((x) => Number.isFinite(x) && (!logarithmic || x > 0));
+  if (!all.length) all.push(1); // nothing can be drawn, and the epochs are there all the same
   const [low, high] = [Math.min(...all), Math.max(...all)];
   const bottom = logarithmic ? Math.log10(low) : Math.min(0, low);
   const top = logarithmic ? Math.log10(high) : high;

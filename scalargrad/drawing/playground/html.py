@@ -103,6 +103,13 @@ class Playground:
         webbrowser.open(file.as_uri())
         return file
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the page, in a frame of its own."""
+        from html import escape
+
+        frame = 'style="width:100%;height:840px;border:0" title="Playground"'
+        return f'<iframe {frame} srcdoc="{escape(self.html())}"></iframe>'
+
     def __repr__(self) -> str:
         return f"<Playground of {', '.join(each.name or 'a network' for each in self.recordings)}>"
 

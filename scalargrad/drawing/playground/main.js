@@ -22,6 +22,12 @@ const shownUnit = () => (pointed >= 0 ? pointed : pinned);
 const isDark = () => (dataset.theme === "auto" ? night.matches : dataset.theme === "dark");
 const isPlaying = () => classList.contains("playing");
 
+/** Have a text read out; of many in a row, only the last. */
+function say(text) {
+  clearTimeout(speech);
+  speech = setTimeout(() => { $("live").textContent = text; }, 300);
+}
+
 /** Show a frame. */
 function go(to) {
   const next = Math.min(Math.max(to, 0), set.epochs.length - 1);
@@ -40,8 +46,7 @@ function go(to) {
       $(`${id}-wrong`).textContent = `${wrong} of ${points.length / 3} wrong`;
       return `${kind} loss ${number(losses[frame])}, ${wrong} of ${points.length / 3} points wrong`;
     });
-    clearTimeout(speech); // of many epochs in a row, only the last is read out
-    speech = setTimeout(() => { $("live").textContent = `Epoch ${set.epochs[frame]}: ${said.join("; ")}`; }, 300);
+    say(`Epoch ${set.epochs[frame]}: ${said.join("; ")}`);
     for (const [id, end] of [["first", 0], ["back", 0], ["forward", scaleOf.last], ["last", scaleOf.last]]) {
       $(id).setAttribute("aria-disabled", frame === end);
     }
@@ -60,7 +65,9 @@ function redraw() {
   drawValues(values);
   const { name, layer } = units[unit];
   $("shown").replaceChildren(...indexed(unit === units.length - 1 ? "The output y" : layer ? `Neuron ${name}` : `Input ${name}`));
-  $("told").replaceChildren(...indexed(told(set, begin(), unit)));
+  const formula = told(set, begin(), unit);
+  $("told").replaceChildren(...indexed(formula));
+  $("told").classList.toggle("long", formula.length > 90);
   $("asked").replaceChildren(...indexed(values
     ? `At ${set.inputs[0]} = ${number(probe[0])}, ${set.inputs[1]} = ${number(probe[1])}: ${name} = ${number(values[unit])}`
     : "Point at the plane, or use arrows."));
@@ -202,7 +209,7 @@ on(plane, "keydown", (event) => {
     Math.min(Math.max(x + (move[0] * (right - left)) / 44, left), right),
     Math.min(Math.max(y + (move[1] * (top - bottom)) / 44, bottom), top),
   ]);
-  $("live").textContent = $("asked").textContent;
+  say($("asked").textContent);
 });
 
 // An epoch, by pointing at the chart.
