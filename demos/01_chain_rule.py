@@ -5,18 +5,19 @@ arrives from outside (upstream) times the slope of the layer at hand (local). Wh
 what they bring adds up.
 """
 
-from lesson import picture, tell, title
+from lesson import begin, picture, show, tell
 
 from scalargrad import Value, grad, relu, sigmoid
 
-title("1. The chain rule")
+begin(__doc__)
 
 # ---- an onion --------------------------------------------------------------------------------------------------------
-# The smallest network is one neuron: it weighs its input, adds a bias, and bends the sum. Its error is one more
-# function around it. The input is x, and the answer should be 1:
-#
-#     L = (sigmoid(w x + b) - 1)²
 
+tell(
+    """The smallest network is one neuron: it weighs its input, adds a bias, and bends the sum. Its error is one more
+    function around it. The input is x, and the answer should be 1:"""
+)
+show("L = (sigmoid(w x + b) - 1)²        p = w x    z = p + b    y = sigmoid(z)    d = y - 1    L = d²")
 w, x, b = Value(0.5, label="w"), Value(2.0, label="x"), Value(-1.0, label="b")
 p = w * x
 z = p + b
@@ -27,9 +28,9 @@ p.label, z.label, y.label, d.label, loss.label = "p", "z", "y", "d", "L"
 loss.backward()
 
 tell(
-    """One neuron: p = w x, z = p + b = {0}, y = sigmoid(z) = {0.5}. It misses its target 1 by d = y - 1 = {-0.5}, and
-    the loss is L = d² = {0.25}. How does L change with w? Peel the onion, the outermost layer first. Each layer
-    multiplies what arrives from outside, its upstream gradient, by its own slope, the local gradient:""",
+    """With w = 0.5, x = 2 and b = -1 it is z = {0}, and y = {0.5}. It misses its target 1 by d = {-0.5}, and the loss
+    is L = {0.25}. How does L change with w? Peel the onion, the outermost layer first. Each layer multiplies what
+    arrives from outside, its upstream gradient, by its own slope, the local gradient:""",
     [z.data, y.data, d.data, loss.data],
 )
 
@@ -48,13 +49,17 @@ tell(
 picture(loss.draw(labels="full", title="One neuron, peeled from the outside in"), "01_onion.svg")
 
 # ---- two paths -------------------------------------------------------------------------------------------------------
-# A weight is written theta[to, from], destination first: θ2[1,3] leads, in layer 2, to neuron 1 from neuron 3. Here is
-# a network with one input, one neuron in its first layer, two in its second, and one output; no biases:
-#
-#                                   ┌─ θ2[1,1] ─ relu a1 ─ θ3[1,1] ─┐
-#     x ── θ1[1,1] ─ relu h ────────┤                               ├── y      L = (y - t)²
-#                                   └─ θ2[2,1] ─ relu a2 ─ θ3[1,2] ─┘
 
+tell(
+    """Now a weight that reaches the loss over two paths. A weight is written θ[to,from], destination first: θ3[1,2]
+    leads, in layer 3, to neuron 1 from neuron 2. Here is a network with one input, one neuron in its first layer, two
+    in its second, and one output; no biases:"""
+)
+show("""
+                              ┌─ θ2[1,1] ─ relu a1 ─ θ3[1,1] ─┐
+x ── θ1[1,1] ─ relu h ────────┤                               ├── y      L = (y - t)²
+                              └─ θ2[2,1] ─ relu a2 ─ θ3[1,2] ─┘
+""")
 θ1 = {(1, 1): Value(0.5, label="θ1[1,1]")}
 θ2 = {(1, 1): Value(1.5, label="θ2[1,1]"), (2, 1): Value(0.5, label="θ2[2,1]")}
 θ3 = {(1, 1): Value(2.0, label="θ3[1,1]"), (1, 2): Value(-1.0, label="θ3[1,2]")}
@@ -68,9 +73,8 @@ h.label, a1.label, a2.label, y.label, loss.label = "h", "a1", "a2", "y", "L"
 loss.backward()
 
 tell(
-    """Now a weight that reaches the loss over two paths. With x = 2: h = {1}, a1 = {1.5}, a2 = {0.5}, y = {2.5},
-    and the target is 2, so L = {0.25} and dL/dy = 2 (y - t) = {1}. Along each path from y back to h the locals
-    multiply:""",
+    """With θ1[1,1] = 0.5 and x = 2 it is h = {1}, a1 = {1.5}, a2 = {0.5} and y = {2.5}. The target is 2, so L = {0.25}
+    and dL/dy = 2 (y - t) = {1}. Along each path from y back to h the locals multiply:""",
     [h.data, a1.data, a2.data, y.data, loss.data, y.grad],
 )
 first = y.grad * θ3[1, 1].data * θ2[1, 1].data  # the slope of relu is 1 here, as its inputs are positive

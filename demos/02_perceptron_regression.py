@@ -4,7 +4,7 @@ One linear neuron is fitted to numbers by gradient descent. The partial derivati
 by hand first, then the engine finds the same ones.
 """
 
-from lesson import picture, plot, tell, title
+from lesson import begin, picture, plot, show, tell
 
 from scalargrad import Value, mean
 from scalargrad.losses import mean_squared_error
@@ -13,26 +13,25 @@ from scalargrad.optim import SGD
 from scalargrad.plots import plot_history
 from scalargrad.training import fit
 
-title("2. A perceptron's regression")
+begin(__doc__)
 
 # ---- the task --------------------------------------------------------------------------------------------------------
-# Four samples with two inputs each. The targets were made by t = 2 x1 - x2 + 0.5, which the perceptron is not told:
-#
-#     y = w1 x1 + w2 x2 + b          L = mean of (y - t)² over the samples
 
+tell(
+    """Four samples with two inputs each. The targets were made by t = 2 x1 - x2 + 0.5, which the perceptron is not
+    told:"""
+)
+show("y = w1 x1 + w2 x2 + b          L = mean of (y - t)² over the samples")
 inputs = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, 1.0]]
 targets = [2.0 * x1 - x2 + 0.5 for x1, x2 in inputs]
 w1, w2, b = Value(1.0, label="w1"), Value(1.0, label="w2"), Value(1.0, label="b")
 
 # ---- by hand ---------------------------------------------------------------------------------------------------------
-# For one sample, with the error e = y - t, the chain rule has two layers to peel:
-#
-#     ∂e²/∂e = 2 e        ∂e/∂w1 = x1        ∂e/∂w2 = x2        ∂e/∂b = 1
-#
-# and the derivative of a mean is the mean of the derivatives:
-#
-#     ∂L/∂w1 = mean of 2 e x1        ∂L/∂w2 = mean of 2 e x2        ∂L/∂b = mean of 2 e
 
+tell("For one sample, with the error e = y - t, the chain rule has two layers to peel:")
+show("∂e²/∂e = 2 e        ∂e/∂w1 = x1        ∂e/∂w2 = x2        ∂e/∂b = 1")
+tell("and the derivative of a mean is the mean of the derivatives:")
+show("∂L/∂w1 = mean of 2 e x1        ∂L/∂w2 = mean of 2 e x2        ∂L/∂b = mean of 2 e")
 errors = [w1.data * x1 + w2.data * x2 + b.data - t for (x1, x2), t in zip(inputs, targets, strict=True)]
 by_hand = {
     "w1": mean([2.0 * e * x1 for e, (x1, x2) in zip(errors, inputs, strict=True)]),
@@ -57,16 +56,18 @@ tell(
     [loss.data, *by_hand.values(), w1.grad, w2.grad, b.grad],
 )
 x1, x2, t = (Value(x, label=name) for x, name in zip([2.0, 1.0, 3.5], ["x1", "x2", "t"], strict=True))
-square = (w1 * x1 + w2 * x2 + b - t) ** 2
+y = w1 * x1 + w2 * x2 + b
+e = y - t
+square = e**2
 for p in (w1, w2, b):
     p.zero_grad()  # else the gradients of this sample would be added to those of all four
-square.label = "e²"
+y.label, e.label, square.label = "y", "e", "e²"
 square.backward()
 picture(square.draw(parameters=[w1, w2, b], title="The squared error of the last sample"), "02_squared_error.svg")
 
 # ---- downhill --------------------------------------------------------------------------------------------------------
-# Gradient descent: step against the gradient, p = p - rate ∂L/∂p, again and again. The library's neuron and loop do it.
 
+tell("Gradient descent: step against the gradient, p = p - 0.3 ∂L/∂p, again and again. The library's loop does it.")
 neuron = Neuron(2, "identity")
 for p in neuron.parameters():
     p.data = 1.0

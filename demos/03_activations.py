@@ -4,19 +4,21 @@ What bends the sum in a neuron, each with its derivative and where it belongs; a
 than a single layer.
 """
 
-from lesson import plot, tell, title
+from lesson import begin, plot, show, tell
 
 from scalargrad import grad, jacobian
 from scalargrad.activations import elu, leaky_relu, relu, sigmoid, softmax, tanh
 from scalargrad.nn import MLP
 from scalargrad.plots import plot_function
 
-title("3. Activation functions")
+begin(__doc__)
 
 # ---- one number in, one number out -----------------------------------------------------------------------------------
-# In the backward pass a neuron multiplies its upstream gradient by the slope of its activation. So the slope is what to
-# look at: where it is near 0, nothing is learnt.
 
+tell(
+    """In the backward pass a neuron multiplies its upstream gradient by the slope of its activation. So the slope is
+    what to look at: where it is near 0, nothing is learnt."""
+)
 functions = [sigmoid, tanh, relu, leaky_relu, elu]
 places = [-4.0, -1.0, 0.0, 1.0, 4.0]
 print(" " * 21 + "".join(f"{f'x = {x:g}':>10}" for x in places))
@@ -49,12 +51,13 @@ tell(
     [grad(leaky_relu)(-1.0), grad(elu)(-1.0)],
 )
 # ---- a whole layer at once -------------------------------------------------------------------------------------------
-# softmax is different: from the scores of a layer it makes shares of 1, and so each output depends on every score.
 
+tell("softmax is different. From the scores of a whole layer it makes shares of 1:")
+show("share of i = e^(score of i) / sum of e^score")
 scores = [1.0, 2.0, 3.0]
 shares, slopes = softmax(scores), jacobian(softmax)(scores)
 tell(
-    """softmax of the scores 1, 2, 3 is {0.090}, {0.245}, {0.665}, which add up to {1.0}: probabilities of three
+    """Of the scores 1, 2, 3 that is {0.090}, {0.245}, {0.665}, which add up to {1.0}: probabilities of three
     classes, for the output of a classification. Every share depends on every score, so its derivative is a table,
     ∂share/∂score:""",
     [*shares, shares[0] + shares[1] + shares[2]],
@@ -69,13 +72,13 @@ tell(
 )
 
 pictures = {f.__name__: f for f in functions}
-pictures["softmax: share of x beside scores 0, 0"] = lambda x: softmax([x, 0.0, 0.0])[0]
+pictures["softmax of x, 0, 0"] = lambda x: softmax([x, 0.0, 0.0])[0]
 plot("03_activations.png", plot_function, pictures, -4.0, 4.0)
 
 # ---- without them ----------------------------------------------------------------------------------------------------
-# Layers without an activation collapse: W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2), which is one layer again. The
-# slope of such a network is the same wherever it is taken.
 
+tell("And without an activation? Then layers collapse into one, whose slope is the same wherever it is taken:")
+show("W2 (W1 x + b1) + b2 = (W2 W1) x + (W2 b1 + b2)")
 linear = MLP(2, [4, 3, 1], activation="identity", seed=1).frozen()
 bent = MLP(2, [4, 3, 1], activation="tanh", seed=1).frozen()
 print("    slope of a network 2-4-3-1 at ...   without activation      with tanh")

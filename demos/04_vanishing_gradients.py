@@ -4,7 +4,7 @@ The same deep network, the same weights, the same data; once with sigmoid, once 
 the first layer hear of the error at all.
 """
 
-from lesson import picture, plot, tell, title
+from lesson import begin, picture, plot, show, tell
 
 from scalargrad import Value, log, sigmoid
 from scalargrad.data import circle
@@ -14,12 +14,12 @@ from scalargrad.optim import SGD
 from scalargrad.plots import gradients_by_layer, plot_gradients
 from scalargrad.training import fit
 
-title("4. Vanishing gradients")
+begin(__doc__)
 
 # ---- why -------------------------------------------------------------------------------------------------------------
-# The gradient that reaches the first layer is a product with one slope for every layer above it. The sigmoid's slope is
-# at most 1/4.
 
+tell("The gradient that reaches the first layer is a product with a slope and a weight for every layer above it:")
+show("∂L/∂h1 = ∂L/∂h10 · σ'(z10) w10 · ... · σ'(z3) w3 · σ'(z2) w2")
 x = Value(0.0, label="x")
 y = x
 for k in range(10):
@@ -34,9 +34,11 @@ tell(
 picture(y.draw(direction="BT", title="Ten sigmoids: the gradient fades on its way to x"), "04_ten_sigmoids.svg")
 
 # ---- two networks ----------------------------------------------------------------------------------------------------
-# Ten hidden layers of eight neurons each. The weights come from one seed, as He et al. advise for ReLU: they are the
-# same in both networks. The task is to tell which points lie inside a circle.
 
+tell(
+    """Now two networks of ten hidden layers with eight neurons each. The weights come from one seed, as He et al.
+    advise for ReLU: they are the same in both. The task is to tell which points lie inside a circle."""
+)
 data = circle(40, labels=(0.0, 1.0))
 
 

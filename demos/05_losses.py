@@ -4,7 +4,7 @@ How wrong a prediction is, as one number: squared error for numbers, cross-entro
 punishes decides what a network learns.
 """
 
-from lesson import plot, tell, title
+from lesson import begin, plot, tell
 
 from scalargrad import Value, log, sigmoid
 from scalargrad.activations import softmax
@@ -18,7 +18,7 @@ from scalargrad.losses import (
 from scalargrad.plots import plot_function
 from scalargrad.training import accuracy
 
-title("5. Losses")
+begin(__doc__)
 
 # ---- numbers: squared error ------------------------------------------------------------------------------------------
 
@@ -32,11 +32,13 @@ tell(
 )
 
 # ---- two classes: binary cross-entropy -------------------------------------------------------------------------------
-# The network's output z is any number; sigmoid makes it a probability p of class 1. The loss is the logarithm of the
-# probability that was given to what is true, with its sign changed: - log p for class 1, - log (1 - p) for class 0.
 
 tell(
-    """Two classes. Who gives 0.9 to what is true pays -log 0.9 = {0.105}; who gives it 0.5 pays {0.693}; who gives it
+    """Two classes. The network's output z is any number; sigmoid makes it a probability p of class 1. The loss, binary
+    cross-entropy, is minus the logarithm of what the truth was given: -log p for class 1, -log (1 - p) for class 0."""
+)
+tell(
+    """Who gives 0.9 to what is true pays -log 0.9 = {0.105}; who gives it 0.5 pays {0.693}; who gives it
     0.1 pays {2.303}, and at 0.001 it is {6.908}.""",
     [-log(0.9), *(binary_cross_entropy([p], [1]) for p in (0.5, 0.1, 0.001))],
 )
@@ -52,17 +54,16 @@ tell(
 )
 
 # ---- several classes: categorical cross-entropy ----------------------------------------------------------------------
-# Now z is a list of scores, softmax makes it probabilities, and the loss is - log of the one that belongs to what is
-# true.
 
 zs = [Value(x) for x in (1.0, 2.0, 3.0)]
 loss = cross_entropy([zs], [1])
 loss.backward()
 slopes = [z.grad for z in zs]
 tell(
-    """Several classes. Scores 1, 2, 3 are {0.090}, {0.245}, {0.665} after softmax. If the second class is true, the
-    loss is -log 0.245 = {1.408}, and the derivatives by the scores are again p - t: {0.090}, {-0.755}, {0.665}. They
-    add up to {0.000}.""",
+    """Several classes. Now z is a list of scores, softmax makes it probabilities, and the loss, categorical
+    cross-entropy, is -log of that of the truth. Scores 1, 2, 3 are {0.090}, {0.245}, {0.665} after softmax. If the
+    second class is true, the loss is -log 0.245 = {1.408}, and the derivatives by the scores are again p - t: {0.090},
+    {-0.755}, {0.665}. They add up to {0.000}.""",
     [*softmax([1.0, 2.0, 3.0]), loss.data, *slopes, sum(slopes)],
 )
 
@@ -84,8 +85,8 @@ tell(
 )
 
 # ---- how a wrong answer is punished ----------------------------------------------------------------------------------
-# The target is 1. Both losses stand on a sigmoid: what do they cost, and how hard do they pull at z?
 
+tell("Which one for classes? The target is 1; both stand on a sigmoid. What do they cost, how hard do they pull at z?")
 print("                        squared error         cross-entropy")
 print("         z        p     loss     slope         loss     slope")
 for x in (2.0, 0.0, -2.0, -4.0, -8.0):

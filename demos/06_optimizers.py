@@ -3,16 +3,21 @@
 Five ways to use the same gradients, down the same narrow valley: SGD, Momentum, AdaGrad, RMSProp and Adam.
 """
 
-from lesson import plot, tell, title
+from lesson import begin, plot, show, tell
 
 from scalargrad.optim import SGD, AdaGrad, Adam, Momentum, RMSProp
 from scalargrad.plots import plot_paths, plot_rates, trajectory
 
-title("6. Optimizers")
+begin(__doc__)
 
 # ---- a narrow valley -------------------------------------------------------------------------------------------------
-# Losses of networks are long in some directions and steep in others. The smallest such landscape is a valley that falls
-# gently along x, between walls that are fifty times as steep along y. Its lowest point is (0, 0).
+
+tell(
+    """Losses of networks are long in some directions and steep in others. The smallest such landscape is a valley that
+    falls gently along x, between walls that are fifty times as steep along y. Its lowest point is (0, 0); all five
+    start at (-4, 1)."""
+)
+show("height = (x² + 50 y²) / 2          gradient g = (x, 50 y)")
 
 
 def valley(x, y):
@@ -35,9 +40,11 @@ for name, way in ways.items():
 print()
 
 # ---- SGD and Momentum ------------------------------------------------------------------------------------------------
-#     SGD         w = w - lr g
-#     Momentum    v = 0.9 v + g          w = w - lr v
 
+show("""
+SGD         w = w - lr g
+Momentum    v = 0.9 v + g          w = w - lr v
+""")
 sgd = ways["SGD"].points
 tell(
     """SGD zigzags. The gradient points at the nearest wall, hardly along the valley: at the start it is ({-4}, {50}).
@@ -54,14 +61,17 @@ tell(
 )
 
 # ---- a rate for every parameter --------------------------------------------------------------------------------------
-#     AdaGrad     G = G + g²                        w = w - lr g / (sqrt(G) + eps)
-#     RMSProp     v = 0.9 v + 0.1 g²                w = w - lr g / (sqrt(v) + eps)
-#     Adam        m = 0.9 m + 0.1 g                 w = w - lr m̂ / (sqrt(v̂) + eps)
-#                 v = 0.999 v + 0.001 g²            with m̂, v̂: corrected for their start at 0
-#
-# All three divide by the size of a parameter's own gradients, so that the steep direction no longer limits the flat
-# one. What is left of the rate is the effective rate: how far a step went, over the gradient.
 
+show("""
+AdaGrad     G = G + g²                        w = w - lr g / (sqrt(G) + eps)
+RMSProp     v = 0.9 v + 0.1 g²                w = w - lr g / (sqrt(v) + eps)
+Adam        m = 0.9 m + 0.1 g                 w = w - lr m̂ / (sqrt(v̂) + eps)
+            v = 0.999 v + 0.001 g²            with m̂, v̂: corrected for their start at 0
+""")
+tell(
+    """These divide by the size of a parameter's own gradients, so that the steep direction no longer limits the flat
+    one. What is left of the rate is the effective rate: how far a step went, over the gradient."""
+)
 steps = [1, 5, 20, 50, 100, 200]
 print("    effective rate of x in step " + "".join(f"{k:8}" for k in steps))
 for name in ("SGD", "AdaGrad", "RMSProp"):

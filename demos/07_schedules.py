@@ -4,7 +4,7 @@ Long steps get far, short steps get close. A schedule goes from the one to the o
 when a metric has stopped improving.
 """
 
-from lesson import plot, tell, title
+from lesson import begin, plot, tell
 
 from scalargrad.data import regression_plane
 from scalargrad.losses import mean_squared_error
@@ -14,12 +14,14 @@ from scalargrad.plots import plot_history
 from scalargrad.schedules import Constant, Cosine, Exponential, OneCycle, ReduceOnPlateau, Step, warmup
 from scalargrad.training import fit
 
-title("7. Learning-rate schedules")
+begin(__doc__)
 
 # ---- by epoch --------------------------------------------------------------------------------------------------------
-# A schedule is a function from the number of an epoch (or step), counted from 0, to a rate. It can be looked at without
-# any training.
 
+tell(
+    """A schedule is a function from the number of an epoch (or step), counted from 0, to a rate. It can be looked at
+    without any training."""
+)
 EPOCHS = 60
 schedules = {
     "Constant": Constant(0.05),
@@ -46,9 +48,11 @@ rates = {name: [schedule(t) for t in range(EPOCHS)] for name, schedule in schedu
 plot("07_rates.png", plot_history, rates, list(rates), title="Learning rate by epoch")
 
 # ---- what it is for --------------------------------------------------------------------------------------------------
-# A linear neuron on 60 noisy samples, four at a time. Each batch has a bowl of its own, with its own lowest point, and
-# SGD with a constant rate is thrown to and fro between them for ever.
 
+tell(
+    """What is it for? A linear neuron learns from 60 noisy samples, four at a time. Each batch has a bowl of its own,
+    with its own lowest point, and SGD with a constant rate is thrown to and fro between them for ever."""
+)
 data = regression_plane(60, noise=0.3)
 
 
@@ -75,9 +79,11 @@ tell(
 )
 
 # ---- by a metric -----------------------------------------------------------------------------------------------------
-# How many epochs are enough before the rate should fall? ReduceOnPlateau looks: after more than three epochs without a
-# lower loss it divides the rate by ten. fit tells it the loss after every epoch.
 
+tell(
+    """How many epochs are enough before the rate should fall? ReduceOnPlateau looks: after more than three epochs
+    without a lower loss it divides the rate by ten."""
+)
 history = train(ReduceOnPlateau(0.05, factor=0.1, patience=3, min_rate=0.0005))
 rate, error = history["rate"], history["error"]
 falls = [t for t in range(1, EPOCHS) if rate[t] < rate[t - 1]]
@@ -91,8 +97,8 @@ tell(
     [*falls, error[-1] - best],
 )
 columns = {
-    "error above the best, constant rate": [e - best for e in errors["Constant"]],
-    "error above the best, plateau": [e - best for e in error],
+    "error, constant rate": [e - best for e in errors["Constant"]],
+    "error, plateau": [e - best for e in error],
     "rate, plateau": rate,
 }
 plot(
@@ -101,5 +107,5 @@ plot(
     columns,
     list(columns),
     log=True,
-    title="A rate that falls when the loss no longer does",
+    title="Error above the best, and a rate that falls when the loss no longer does",
 )

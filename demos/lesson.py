@@ -1,24 +1,33 @@
-"""What the chapters share: `tell` prints a paragraph and checks its numbers; `picture` and `plot` save pictures.
+"""What the chapters share: `begin`, `tell` and `show` print, `tell` checks its numbers, `picture` and `plot` draw.
 
 A chapter states its numbers in braces and hands over what it computed. A number that is not the one found, to the
 digits that are stated, stops the chapter with an error.
 """
 
+import os
 import sys
 from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
 from re import findall
-from textwrap import fill
+from textwrap import dedent, fill, indent
 
-OUT = Path(__file__).parent / "out"
-OUT.mkdir(exist_ok=True)
+OUT = Path(os.environ.get("SCALARGRAD_TOUR") or Path(__file__).parent / "out")  # `scalargrad tour` says where
+OUT.mkdir(parents=True, exist_ok=True)
 if isinstance(sys.stdout, TextIOWrapper):
     sys.stdout.reconfigure(errors="replace")  # a terminal that has no θ shows a ? for it
 
 
 def title(text):
     print(f"\n{text}\n{'=' * len(text)}\n")
+
+
+def begin(docstring):
+    """Print a chapter's docstring: its title, and what it is about."""
+    first, _, about = docstring.partition("\n\n")
+    number, _, name = first.removeprefix("Chapter ").removesuffix(".").partition(": ")
+    title(f"{number}. {name[0].upper()}{name[1:]}")
+    tell(about)
 
 
 def check(said, found):
@@ -37,8 +46,13 @@ def tell(paragraph, found=()):
     print(fill(" ".join(words), 100, break_on_hyphens=False), end="\n\n")
 
 
+def show(text):
+    """Print formulas or a diagram as they stand."""
+    print(indent(dedent(text).strip("\n"), "    "), end="\n\n")
+
+
 def picture(drawing, name):
-    """Save a drawing in the folder `out` beside the chapters."""
+    """Save a drawing where the chapters' pictures go."""
     drawing.save(OUT / name)
     print(f"picture: {OUT / name}\n")
 

@@ -2,9 +2,12 @@
 
     scalargrad "sigmoid(w*x + b)" w=0.5 x=2 b=-1 -o chain.svg
 
-This stands apart as the one place that knows of terminals: what is printed and how it is lined up, exit codes, and what
-to do where a terminal has no `∂`. What an expression may hold is told by `expression.py`; the picture is `drawing`'s,
-which is imported only where one is asked for.
+`scalargrad tour` lists and runs the chapters of `demos/` (see `tour.py`), unless a variable of that name is given a
+value: `scalargrad tour tour=3` is an expression.
+
+This stands apart as the place that knows what is printed and how it is lined up, and the exit codes; what to do where a
+terminal has no `∂` is told by `terminal.py`, and what an expression may hold by `expression.py`. The picture is
+`drawing`'s, which is imported only where one is asked for.
 """
 
 from __future__ import annotations
@@ -22,12 +25,13 @@ from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from itertools import count
 from math import isfinite
-from typing import Any, NamedTuple, NoReturn, TextIO
+from typing import Any, NamedTuple
 
 from . import primitives as table
 from .calculus import hessian
 from .expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, display_width, parse
 from .graph import edge_product, topological_order
+from .terminal import Parser, UsageError, failed, show, shown, tell
 from .value import Value, constant
 
 EXAMPLES = """\
@@ -36,30 +40,13 @@ examples:
   scalargrad "x**2 * sin(x)" x=pi/3 --steps          the chain rule, line by line
   scalargrad "tanh(w*x + b)" w=2 x=0.5 b=-1 --open   the picture, in the browser
   scalargrad "a*x**2 + b*x" a=1 b=2 x=3 --wrt a,b --hessian
-  scalargrad "where(x > 0, x, 0.01*x)" x=-2 --json   for another program to read"""
+  scalargrad "where(x > 0, x, 0.01*x)" x=-2 --json   for another program to read
+  scalargrad tour                                    lessons, from the chain rule on"""
 
 OPERATORS = "operators: + - * / // % ** with Python's precedence; < <= > >= == != in the condition of where"
 OUTPUT_HELP = "draw the graph into a file, in the form that its suffix names, such as .svg; can be given again"
 OPEN_HELP = "show the picture in the browser: the first file of -o that one can show, or a temporary one"
 IN_A_BROWSER = (".html", ".svg", ".png", ".pdf")
-
-# Where a terminal cannot show the signs on the left.
-IN_ASCII = {
-    "∂²": "d2",
-    "∂": "d",
-    "×": "*",
-    "·": "*",
-    "→": "->",
-    "²": "^2",
-    "³": "^3",
-    "′": "'",
-    "√": "sqrt",
-    "≤": "<=",
-}
-
-
-class UsageError(ValueError):
-    """What was given on the command line is wrong: told on stderr, with exit code 2."""
 
 
 class Step(NamedTuple):
@@ -167,17 +154,6 @@ def as_text(node: Value) -> str:
 # ---- lining up -------------------------------------------------------------------------------------------------------
 
 
-def shown(text: str, stream: TextIO) -> str:
-    """The text, in what the stream's encoding has."""
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    try:
-        "".join(IN_ASCII).encode(encoding)
-    except UnicodeEncodeError:
-        for sign, instead in IN_ASCII.items():
-            text = text.replace(sign, instead)
-    return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
 def lined_up(rows: Iterable[Sequence[str]], columns: str, header: Sequence[str] = ()) -> list[str]:
     """Rows of cells as lines: each column is aligned to the left (l) or at its numbers' decimal points (.)."""
     cells = [[shown(cell, sys.stdout) for cell in row] for row in rows]
@@ -269,16 +245,6 @@ def without_nonfinite(x: Any) -> Any:
 
 
 # ---- what is given ---------------------------------------------------------------------------------------------------
-
-
-class Parser(argparse.ArgumentParser):
-    """Tells what is wrong in the form of every other error."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}\n{self.format_usage().rstrip()}\ntry 'scalargrad --help' for more")
-
-    def print_help(self, file: Any = None) -> None:
-        tell(self.format_help().rstrip(), file or sys.stdout)
 
 
 def command_line() -> Parser:
@@ -381,21 +347,6 @@ def chosen(names: Sequence[str] | None, expression: Expression) -> tuple[str, ..
 # ---- running ---------------------------------------------------------------------------------------------------------
 
 
-def tell(text: str, stream: TextIO) -> None:
-    """Print; whoever reads may stop reading, as `head` does."""
-    try:
-        print(shown(text, stream), file=stream, flush=True)
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # what is left in the buffer goes there
-        if not isinstance(error, BrokenPipeError):
-            raise
-
-
-def failed(message: str, code: int) -> int:
-    tell(f"scalargrad: error: {message}", sys.stderr)
-    return code
-
-
 def check_suffixes(files: Sequence[str]) -> None:
     from .drawing.drawing import FORMS
 
@@ -450,24 +401,15 @@ def temporary() -> str:
     return path
 
 
-def show(file: str) -> int:
-    """Open a file in the browser; returns the exit code."""
-    import webbrowser
-    from pathlib import Path
-
-    try:
-        if webbrowser.open(Path(file).resolve().as_uri()):
-            return 0
-        reason = "there is none, or $BROWSER names none"
-    except (webbrowser.Error, OSError) as error:
-        reason = str(error)
-    return failed(f"no browser could be opened ({reason}); the picture is {file!r}", 1)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 2 where the input is wrong, 1 where a file cannot be written."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["tour"] and not any(as_name(each.partition("=")[0]) == "tour" and "=" in each for each in given):
+        from . import tour
+
+        return tour.main(given[1:])
     try:
-        options = command_line().parse_intermixed_args(shielded(sys.argv[1:] if arguments is None else arguments))
+        options = command_line().parse_intermixed_args(shielded(given))
         if options.expression is None:
             raise UsageError(f"no expression is given\n\n{EXAMPLES}\n\ntry 'scalargrad --help' for more")
         expression = parse(options.expression)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import doctest
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -125,6 +126,35 @@ def test_a_number_is_right_to_the_digits_that_are_stated(lesson: ModuleType, tex
 def test_a_wrong_number_is_found(lesson: ModuleType, text: str, found: float) -> None:
     with pytest.raises(AssertionError, match="the text says"):
         lesson.check(text, found)
+
+
+def test_a_chapter_begins_with_its_docstring(lesson: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    lesson.begin("""Chapter 3: what bends.\n\nA sentence\nover two lines.\n""")
+    assert capsys.readouterr().out == "\n3. What bends\n=============\n\nA sentence over two lines.\n\n"
+
+
+def test_formulas_are_shown_as_they_stand(lesson: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    lesson.show("y = w x")
+    lesson.show("""
+        a  b
+          c
+    """)
+    assert capsys.readouterr().out == "    y = w x\n\n    a  b\n      c\n\n"
+
+
+def test_pictures_go_where_the_tour_says(demos: Path, tmp_path: Path) -> None:
+    where = tmp_path / "a" / "b"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import lesson; print(lesson.OUT)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(demos)],
+        env={**os.environ, "SCALARGRAD_TOUR": str(where)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{where}\n"
+    assert where.is_dir()
+    assert not (demos / "out").exists()
 
 
 def test_a_paragraph_has_as_many_numbers_as_were_computed(

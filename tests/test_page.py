@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -306,7 +305,7 @@ def test_a_large_picture_comes_packed_and_whole():
     picture, _, held = gzip.decompress(b64decode(packed)).decode().partition("\0")
     assert picture.count('class="node ') == len(drawing.picture.nodes)
     assert picture.count('class="edge ') == len(drawing.picture.edges)
-    assert json.loads(held) == json.loads(html._json(data.to_data(story.tell(drawing.picture))))
+    assert json.loads(held) == json.loads(html.as_json(data.to_data(story.tell(drawing.picture))))
     assert html._packed("a", "b") == html._packed("a", "b")
 
 
@@ -388,48 +387,10 @@ def test_show_writes_a_page_and_opens_it(monkeypatch, tmp_path):
 # ---- in a browser ----------------------------------------------------------------------------------------------------
 
 
-def chromium():
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    return os.environ.get("SCALARGRAD_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    path = chromium()
-    if path is None:
-        pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as running:
-        made = running.chromium.launch(executable_path=path, args=["--no-sandbox"])
-        yield made
-        made.close()
-
-
 @pytest.fixture
-def visit(browser, tmp_path):
-    """Open a drawing's page from disk. Whatever it asks of the network or says on its console fails the test."""
-    heard, contexts = [], []
-
-    def opened(drawing, **options):
-        file = tmp_path / f"page{len(contexts)}.html"
-        file.write_text(drawing if isinstance(drawing, str) else page_of(drawing), encoding="utf-8")
-        settings = {"viewport": {"width": 1280, "height": 720}, "reduced_motion": "reduce"} | options
-        context = browser.new_context(**settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: heard.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: heard.append(f"error: {error}"))
-        page.on("request", lambda request: request.url == file.as_uri() or heard.append(f"request: {request.url}"))
-        page.add_init_script(
-            "addEventListener('securitypolicyviolation', (e) => console.error('policy', e.violatedDirective))"
-        )
-        page.goto(file.as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert heard == []
+def visit(visit_page):
+    """Open a drawing's page from disk."""
+    return lambda drawing, **options: visit_page(drawing if isinstance(drawing, str) else page_of(drawing), **options)
 
 
 def text(page, selector):

@@ -38,6 +38,8 @@ FLOORS = {
     "plots": 9,
     "testing": 8,
     "expression": 8,
+    "terminal": 8,
+    "tour": 9,
     "__init__": 10,
     "__main__": 11,
 }

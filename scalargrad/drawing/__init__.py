@@ -1,7 +1,8 @@
 """The picture of a graph: what is shown, where, and as DOT, SVG, JSON or text.
 
-`draw(value)`, which is also `value.draw()`, gives a `Drawing`. `draw_network(model)` draws a network by
-layer, `draw_change` what a training step changed. Nothing here imports graphviz before a picture is made.
+`draw(value)`, which is also `value.draw()`, gives a `Drawing`. `draw_network(model)` draws a network by layer,
+`draw_change` what a training step changed, and a `Playground` plays the `Recording` of a training. Nothing here imports
+graphviz before a picture is made.
 """
 
 from importlib import import_module
@@ -14,10 +15,17 @@ if TYPE_CHECKING:
     from .comparison import draw_change
     from .network import draw_network
     from .network_picture import NetworkDrawing
+    from .playground import Playground, Recording
 
-_LATER = {"draw_change": "comparison", "draw_network": "network", "NetworkDrawing": "network_picture"}
+_LATER = {
+    "draw_change": "comparison",
+    "draw_network": "network",
+    "NetworkDrawing": "network_picture",
+    "Playground": "playground",
+    "Recording": "playground",
+}
 
-__all__ = ["Drawing", "NetworkDrawing", "draw", "draw_change", "draw_network", "name_values"]
+__all__ = ["Drawing", "NetworkDrawing", "Playground", "Recording", "draw", "draw_change", "draw_network", "name_values"]
 
 
 def __getattr__(name: str) -> Any:

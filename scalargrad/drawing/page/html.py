@@ -1,23 +1,18 @@
 """A picture, its steps and the parts of the page, put together into one file.
 
-Whatever a label holds reaches the page as data or as escaped text. The content security policy names the page's own
-script and styles by their hashes and allows nothing else, no request of any kind among it.
+Whatever a label holds reaches the page as data or as escaped text.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from base64 import b64encode
-from functools import cache
 from gzip import compress
-from hashlib import sha256
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from ..layout import Layout, lay_out
+from ..parts import MEDIA, as_json, filled, part, policy, script, sheet
 from ..picture import Edge, Node, Picture
-from ..style import COLOURS
 from ..svg import _Drawer, _n
 from ..text import clean, shortened, xml
 from .data import to_data
@@ -29,14 +24,8 @@ if TYPE_CHECKING:
     from ..drawing import Drawing
 
 SCRIPTS = ("model", "scene", "camera", "panel", "table", "pointing", "main")  # in the order in which they run
-MEDIA = {"auto": "screen and (prefers-color-scheme:dark)", "dark": "screen", "light": "not all"}  # of the dark sheet
 PACKED_ABOVE = 1_000_000  # letters of picture and data
 LEGEND_WIDTH = 700.0
-# A text, which stays as it is, or space beside a sign. Beside + and - it stays, as "+ +" is not "++"; so does a line's
-# end after a bracket that closes, which can end a statement.
-_SPACES = re.compile(
-    r"""("(?:\\.|[^"\\\n])*"|`[^`]*`)|(?<=[(\[{;:,<>=!&|?*])\s+|(?<=[)\]}]) +|\s+(?=[)\]}:,<>=&|?*.])| +(?=[(\[{!])"""
-)
 _PATH = re.compile(' d="M[^"]*"')
 # Tooltips, which the page has of its own; what says nothing; ids, as the page goes by the order of nodes and edges.
 _UNUSED = re.compile('<title>[^<]*</title>| xml:space="preserve"| x="0" y="0"| id="[^"]*"')
@@ -52,8 +41,8 @@ def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0) -> 
     drawer = _PageDrawer(shown, lay_out(roomy(story)._replace(title="", notes=()), time_limit))
     svg, light, dark = drawer.parts()
     title = clean(shortened(picture.title, 200)) or f"{picture.name}, step by step"
-    style, script = _part("page.css"), _script()
-    data, packed = _json(to_data(story)), ""
+    style, code = _part("page.css"), _script()
+    data, packed = as_json(to_data(story)), ""
     if len(svg) + len(data) > PACKED_ABOVE:
         packed, svg, data = _packed(svg, data), "", ""
     values = {
@@ -69,13 +58,10 @@ def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0) -> 
         "legend": drawer.beside,
         "data": data,
         "packed": packed,
-        "script": script,
-        "policy": (
-            f"default-src 'none'; script-src {_source(script)}; "
-            f"style-src {_source(style)} {_source(light)} {_source(dark)}; base-uri 'none'; form-action 'none'"
-        ),
+        "script": code,
+        "policy": policy([code], [style, light, dark]),
     }
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], _part("page.html"))
+    return filled(_part("page.html"), values)
 
 
 def show(drawing: Drawing) -> Path:
@@ -90,31 +76,12 @@ def show(drawing: Drawing) -> Path:
     return file
 
 
-@cache
 def _part(name: str) -> str:
-    """A part of the page without what only its readers need: indents, comments, spaces around signs."""
-    text = (files(__package__) / name).read_text(encoding="utf-8")
-    lines = [re.sub(" // .*", "", line.strip()) for line in text.splitlines()]
-    text = "\n".join(line for line in lines if line and not line.startswith(("//", "/*")))
-    if name.endswith(".css"):
-        return re.sub(" ?([{};,]) ?|(?<=:) ", r"\1", text)
-    return _SPACES.sub(lambda match: match[1] or "", text) if name.endswith(".js") else text
+    return part(__package__, name)
 
 
-@cache
 def _script() -> str:
-    parts = "\n".join(_part(f"{name}.js") for name in SCRIPTS)
-    return f'(async () => {{\n"use strict";\n{parts}\n}})();'
-
-
-def _source(text: str) -> str:
-    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
-
-
-def _json(data: object) -> str:
-    """JSON that may stand inside a page's script: without a "<", and on one line for every reader."""
-    text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return script(__package__, SCRIPTS)
 
 
 def _packed(svg: str, data: str) -> str:
@@ -142,7 +109,7 @@ class _PageDrawer(_Drawer):
             f'<svg id="picture" role="group" aria-labelledby="title" aria-describedby="description" {box[0]}>'
             f"{body.strip()}"
         )
-        return svg, _sheet(False) + light, _sheet(True) + self._dark()
+        return svg, sheet(False) + light, sheet(True) + self._dark()
 
     def _dark(self) -> str:
         return self.colours(True).replace("&", f"#{self.prefix}")
@@ -184,10 +151,3 @@ def _relative(path: re.Match[str]) -> str:
         if k % size == 0:
             x, y = px, py
     return f' d="{start}{" ".join(steps)}{"z" if "Z" in path[0] else ""}"'
-
-
-def _sheet(dark: bool) -> str:
-    """The colours of the picture, and of whose turn it is, as variables for the page."""
-    own = {"now-line": ("#b7791f", "#f5b83d"), "halo": ("#facc15", "#f5b83d")}
-    values = "".join(f"--{name.replace(' ', '-')}:{pair[dark]};" for name, pair in (COLOURS | own).items())
-    return f":root{{{values}color-scheme:{'dark' if dark else 'light'}}}"

@@ -1,0 +1,71 @@
+"""What pages are put together from: HTML, CSS and JavaScript, which stand beside the code.
+
+Apart from the pages (the step-through in `page/`, the playground in `playground/`), because both are made and kept safe
+in the same way: one file, no request to anywhere, and a content security policy that names the page's own script and
+styles by their hashes and allows nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Mapping
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+
+from .style import COLOURS
+
+MEDIA = {"auto": "screen and (prefers-color-scheme:dark)", "dark": "screen", "light": "not all"}  # of the dark sheet
+# A text, which stays as it is, or space beside a sign. Beside + and - it stays, as "+ +" is not "++"; so does a line's
+# end after a bracket that closes, which can end a statement.
+_SPACES = re.compile(
+    r"""("(?:\\.|[^"\\\n])*"|`[^`]*`)|(?<=[(\[{;:,<>=!&|?*])\s+|(?<=[)\]}]) +|\s+(?=[)\]}:,<>=&|?*.])| +(?=[(\[{!])"""
+)
+
+
+@cache
+def part(package: str, name: str) -> str:
+    """A part of a page without indents, comments and spaces around signs."""
+    text = (files(package) / name).read_text(encoding="utf-8")
+    lines = [re.sub(" // .*", "", line.strip()) for line in text.splitlines()]
+    text = "\n".join(line for line in lines if line and not line.startswith(("//", "/*")))
+    if name.endswith(".css"):
+        return re.sub(" ?([{};,]) ?|(?<=:) ", r"\1", text)
+    return _SPACES.sub(lambda match: match[1] or "", text) if name.endswith(".js") else text
+
+
+@cache
+def script(package: str, names: Iterable[str]) -> str:
+    """The scripts of a page, which share one scope, in the order in which they run."""
+    parts = "\n".join(part(package, f"{name}.js") for name in names)
+    return f'(async () => {{\n"use strict";\n{parts}\n}})();'
+
+
+def filled(template: str, values: Mapping[str, str]) -> str:
+    """A template with its `{{names}}` replaced by their values, in which nothing is replaced again."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], template)
+
+
+def policy(scripts: Iterable[str], styles: Iterable[str]) -> str:
+    """The content security policy of a page that consists of these."""
+    sources = [" ".join(map(_source, each)) for each in (scripts, styles)]
+    return f"default-src 'none'; script-src {sources[0]}; style-src {sources[1]}; base-uri 'none'; form-action 'none'"
+
+
+def _source(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def as_json(data: object) -> str:
+    """JSON that may stand inside a page's script: without a "<", and on one line for every reader."""
+    text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def sheet(dark: bool) -> str:
+    """The colours of pictures, and of whose turn it is, as variables for the page."""
+    own = {"now-line": ("#b7791f", "#f5b83d"), "halo": ("#facc15", "#f5b83d")}
+    values = "".join(f"--{name.replace(' ', '-')}:{pair[dark]};" for name, pair in (COLOURS | own).items())
+    return f":root{{{values}color-scheme:{'dark' if dark else 'light'}}}"

@@ -1,0 +1,241 @@
+// What is shown: a set, a frame of it (an epoch that was kept), a unit, and a point of the plane.
+
+const slider = $("position");
+const { dataset, classList } = document.documentElement;
+const sets = JSON.parse($("data").textContent).map((set) => ({
+  ...set,
+  weights: doubles(set.weights),
+  trainLoss: doubles(set.trainLoss),
+  testLoss: doubles(set.testLoss),
+  train: doubles(set.train),
+  test: doubles(set.test),
+}));
+const night = matchMedia("(prefers-color-scheme: dark)");
+const RUN = 9000; // milliseconds from the first frame to the last
+let [set, frame, pinned, pointed, probe] = [sets[0], -1, -1, -1, null];
+let fields = [];
+let timer = 0;
+let speech = 0;
+
+const begin = () => frame * weightCount(set.sizes);
+const shownUnit = () => (pointed >= 0 ? pointed : pinned);
+const isDark = () => (dataset.theme === "auto" ? night.matches : dataset.theme === "dark");
+const isPlaying = () => classList.contains("playing");
+
+/** Have a text read out; of many in a row, only the last. */
+function say(text) {
+  clearTimeout(speech);
+  speech = setTimeout(() => { $("live").textContent = text; }, 300);
+}
+
+/** Show a frame. */
+function go(to) {
+  const next = Math.min(Math.max(to, 0), set.epochs.length - 1);
+  if (next !== frame) {
+    frame = next;
+    fields = fieldsOf(set, begin(), set.region, GRID);
+    drawChart(set, frame);
+    drawTables(set, frame, begin());
+    slider.value = frame;
+    slider.setAttribute("aria-valuetext", `epoch ${set.epochs[frame]} of ${set.epochs[set.epochs.length - 1]}`);
+    $("epoch").textContent = String(set.epochs[frame]).padStart(3, "0");
+    const parts = [["train", "training", set.trainLoss, set.train], ["test", "test", set.testLoss, set.test]];
+    const said = parts.filter(([, , , points]) => points.length).map(([id, kind, losses, points]) => {
+      const wrong = wrongOf(set, begin(), points);
+      $(`${id}-loss`).textContent = precise(losses[frame]);
+      $(`${id}-wrong`).textContent = `${wrong} of ${points.length / 3} wrong`;
+      return `${kind} loss ${number(losses[frame])}, ${wrong} of ${points.length / 3} points wrong`;
+    });
+    say(`Epoch ${set.epochs[frame]}: ${said.join("; ")}`);
+    for (const [id, end] of [["first", 0], ["back", 0], ["forward", scaleOf.last], ["last", scaleOf.last]]) {
+      $(id).setAttribute("aria-disabled", frame === end);
+    }
+  }
+  redraw();
+  if (frame === scaleOf.last) pause();
+}
+
+/** Show the frame again, for another unit or another point. */
+function redraw() {
+  const shown = shownUnit();
+  const unit = shown >= 0 ? shown : units.length - 1;
+  drawNetwork(set, begin(), fields, shown);
+  drawPlane(set, begin(), fields, unit, probe);
+  const values = probe && outputs(set, begin(), probe[0], probe[1], new Float64Array(units.length));
+  drawValues(values);
+  const { name, layer } = units[unit];
+  $("shown").replaceChildren(...indexed(unit === units.length - 1 ? "The output y" : layer ? `Neuron ${name}` : `Input ${name}`));
+  const formula = told(set, begin(), unit);
+  $("told").replaceChildren(...indexed(formula));
+  $("told").classList.toggle("long", formula.length > 90);
+  $("asked").replaceChildren(...indexed(values
+    ? `At ${set.inputs[0]} = ${number(probe[0])}, ${set.inputs[1]} = ${number(probe[1])}: ${name} = ${number(values[unit])}`
+    : "Point at the plane, or use arrows."));
+  const [middle, range] = unit === units.length - 1 ? [set.threshold, set.scale] : levels(fields[unit]);
+  $("low").textContent = number(middle - range);
+  $("high").textContent = number(middle + range);
+}
+
+function point(u) {
+  pointed = u;
+  redraw();
+}
+
+function pin(u) {
+  pinned = pinned === u ? -1 : u;
+  redraw();
+}
+
+function tellLink(link) {
+  if (!link) return redraw();
+  const weight = set.weights[begin() + link.w];
+  return $("told").replaceChildren(...indexed(`weight to ${units[link.to].name} from ${units[link.from].name}: ${number(weight)}`));
+}
+
+function ask(at) {
+  probe = at;
+  redraw();
+}
+
+function pause() {
+  clearTimeout(timer);
+  classList.remove("playing");
+  $("play").title = "Play (space)";
+}
+
+function play() {
+  classList.add("playing");
+  $("play").title = "Pause (space)";
+  timer = setTimeout(() => {
+    go(frame + 1);
+    if (isPlaying()) play();
+  }, Math.max(RUN / (scaleOf.last || 1), 16) / Number($("speed").value));
+}
+
+function jump(to) {
+  pause();
+  go(to);
+}
+
+function toggle() {
+  if (isPlaying()) return pause();
+  if (frame === scaleOf.last) go(0);
+  return play();
+}
+
+/** Choose a set; one that was playing goes on playing, from its beginning. */
+function choose(k) {
+  const wasPlaying = isPlaying();
+  pause();
+  set = sets[k];
+  [frame, pinned, pointed, probe] = [-1, -1, -1, null];
+  slider.max = set.epochs.length - 1;
+  $("note").textContent = set.note;
+  classList.toggle("tested", set.test.length > 0);
+  buildNetwork(set);
+  buildChart(set, $("log").checked);
+  buildTables(set);
+  drawScales(set);
+  go(wasPlaying ? 0 : set.epochs.length - 1);
+  if (wasPlaying) play();
+}
+
+function paintAll() {
+  readColours();
+  document.querySelectorAll("#sets canvas").forEach((canvas, k) => drawThumbnail(canvas, sets[k]));
+  $("theme").setAttribute("aria-pressed", isDark());
+  if (frame >= 0) redraw();
+}
+
+function turnTheme() {
+  dataset.theme = isDark() ? "light" : "dark";
+  $("dark").media = isDark() ? "screen" : "not all";
+  paintAll();
+}
+
+/** Go back to the output, and ask about no point. */
+function release() {
+  [pinned, probe] = [-1, null];
+  redraw();
+}
+
+const actions = {
+  play: toggle, first: () => jump(0), back: () => jump(frame - 1), forward: () => jump(frame + 1),
+  last: () => jump(scaleOf.last), theme: turnTheme, ask: () => $("help").showModal(), release,
+  sooner: () => jump(frame - 10), later: () => jump(frame + 10),
+};
+const keys = {
+  " ": "play", Home: "first", ArrowLeft: "back", ArrowRight: "forward", End: "last", t: "theme", "?": "ask",
+  Escape: "release", PageUp: "later", PageDown: "sooner",
+};
+for (const id of ["play", "first", "back", "forward", "last", "theme", "ask"]) on($(id), "click", actions[id]);
+on(slider, "input", () => jump(Number(slider.value)));
+on($("log"), "change", () => {
+  buildChart(set, $("log").checked);
+  drawChart(set, frame);
+});
+for (const id of ["train", "test"]) {
+  on($(`show-${id}`), "change", (event) => {
+    visible[id] = event.target.checked;
+    redraw();
+  });
+}
+on(night, "change", paintAll);
+on(document, "keydown", (event) => {
+  const busy = event.target.closest("input,select,dialog[open]") || (event.key === " " && event.target.closest("button,a"));
+  const act = actions[keys[event.key]];
+  if (!act || busy || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  act();
+});
+
+// A point of the plane, by pointer or by keys.
+on(plane, "pointermove", (event) => {
+  const box = plane.getBoundingClientRect();
+  const [left, right, bottom, top] = set.region;
+  ask([
+    left + ((event.clientX - box.left) / box.width) * (right - left),
+    top + ((event.clientY - box.top) / box.height) * (bottom - top),
+  ]);
+});
+on(plane, "pointerleave", () => ask(null));
+on(plane, "keydown", (event) => {
+  const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] }[event.key];
+  if (!move) return;
+  event.preventDefault();
+  const [left, right, bottom, top] = set.region;
+  const [x, y] = probe || [(left + right) / 2, (bottom + top) / 2];
+  ask([
+    Math.min(Math.max(x + (move[0] * (right - left)) / 44, left), right),
+    Math.min(Math.max(y + (move[1] * (top - bottom)) / 44, bottom), top),
+  ]);
+  say($("asked").textContent);
+});
+
+// An epoch, by pointing at the chart.
+const seek = (event) => jump(frameAt(event.clientX - chart.getBoundingClientRect().left));
+on(chart, "pointerdown", (event) => {
+  chart.setPointerCapture(event.pointerId);
+  seek(event);
+});
+on(chart, "pointermove", (event) => { if (event.buttons) seek(event); });
+
+sets.forEach((each, k) => {
+  const input = make("input", "");
+  Object.assign(input, { type: "radio", name: "set", checked: k === 0 });
+  on(input, "change", () => choose(k));
+  const shape = `${each.sizes.join("-")} ${each.activations[0][0]}`;
+  $("sets").append(make("label", "card", input, make("canvas", ""), make("b", "", each.name), make("small", "", shape)));
+});
+$("sets").hidden = sets.length < 2;
+classList.toggle("single", sets.length < 2);
+classList.add("alive");
+readColours();
+choose(0);
+paintAll();
+new ResizeObserver(() => {
+  placeNetwork(set);
+  buildChart(set, $("log").checked);
+  drawChart(set, frame);
+  redraw();
+}).observe(net);

@@ -1,0 +1,115 @@
+// The plane, large: one unit's map, the line where it changes sign, and the points over it.
+
+const plane = $("plane");
+const visible = { train: true, test: true };
+
+const across = (set, x, size) => ((x - set.region[0]) / (set.region[1] - set.region[0])) * size;
+const down = (set, y, size) => ((set.region[3] - y) / (set.region[3] - set.region[2])) * size;
+
+/** Show a unit's field, the points, and the point that is asked about. */
+function drawPlane(set, at, fields, shown, probe) {
+  const size = Math.max(60, Math.round(plane.clientWidth * devicePixelRatio));
+  if (plane.width !== size) plane.width = plane.height = size;
+  const context = plane.getContext("2d");
+  const isOutput = shown === fields.length - 1;
+  const range = isOutput ? [set.threshold, set.scale] : levels(fields[shown]);
+  paintField(context, fields[shown], range, size, colours.large, Math.round(7 * devicePixelRatio));
+  const unit = size / (GRID - 1);
+  context.lineWidth = 2.4 * devicePixelRatio;
+  context.lineCap = "round";
+  context.strokeStyle = colours.ink;
+  context.beginPath();
+  crossings(fields[shown], range[0], ([x1, y1], [x2, y2]) => {
+    context.moveTo(x1 * unit, y1 * unit);
+    context.lineTo(x2 * unit, y2 * unit);
+  });
+  context.stroke();
+  const out = new Float64Array(fields.length);
+  if (visible.test && set.test.length) drawPoints(context, set, at, set.test, false, size, out);
+  if (visible.train) drawPoints(context, set, at, set.train, true, size, out);
+  if (probe) drawProbe(context, across(set, probe[0], size), down(set, probe[1], size), size);
+}
+
+/** Circles above the threshold, diamonds below; filled for training. Those that are taken for the other class stand out. */
+function drawPoints(context, set, at, points, filled, size, out) {
+  const radius = 3.1 * devicePixelRatio * Math.max(0.8, Math.min(1.2, plane.clientWidth / 400));
+  for (let i = 0; i < points.length; i += 3) {
+    const isAbove = points[i + 2] > set.threshold;
+    const [x, y] = [across(set, points[i], size), down(set, points[i + 1], size)];
+    const wrong = isWrong(set, at, points, i, out);
+    context.beginPath();
+    if (isAbove) context.arc(x, y, radius, 0, 7);
+    else {
+      const r = radius * 1.25;
+      context.moveTo(x, y - r);
+      context.lineTo(x + r, y);
+      context.lineTo(x, y + r);
+      context.lineTo(x - r, y);
+      context.closePath();
+    }
+    context.fillStyle = filled ? (isAbove ? colours.pos : colours.neg) : colours.page;
+    context.strokeStyle = filled ? colours.page : isAbove ? colours.pos : colours.neg;
+    context.lineWidth = (filled ? 0.9 : 1.6) * devicePixelRatio;
+    context.fill();
+    context.stroke();
+    if (!wrong) continue;
+    context.beginPath();
+    context.arc(x, y, radius * 1.9, 0, 7);
+    context.strokeStyle = colours.ink;
+    context.lineWidth = 1.4 * devicePixelRatio;
+    context.stroke();
+  }
+}
+
+function drawProbe(context, x, y, size) {
+  context.strokeStyle = colours.ink;
+  context.lineWidth = devicePixelRatio;
+  context.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
+  context.beginPath();
+  context.moveTo(x, 0);
+  context.lineTo(x, size);
+  context.moveTo(0, y);
+  context.lineTo(size, y);
+  context.stroke();
+  context.setLineDash([]);
+}
+
+/** Round numbers from low to high, at most seven. */
+function roundNumbers(low, high) {
+  const power = 10 ** Math.floor(Math.log10((high - low) / 6));
+  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => (high - low) / s <= 6);
+  const found = [];
+  for (let k = Math.ceil(low / step); k * step <= high; k += 1) found.push(k * step);
+  return found;
+}
+
+function mark(x, side, place) {
+  const el = make("span", "", number(x));
+  el.style[side] = `${place}%`;
+  return el;
+}
+
+/** The numbers beside the plane's edges. */
+function drawScales(set) {
+  const [left, right, bottom, top] = set.region;
+  $("along").replaceChildren(...roundNumbers(left, right).map((x) => mark(x, "left", across(set, x, 100))));
+  $("up").replaceChildren(...roundNumbers(bottom, top).map((y) => mark(y, "top", down(set, y, 100))));
+  $("along-name").replaceChildren(...indexed(set.inputs[0]));
+  $("up-name").replaceChildren(...indexed(set.inputs[1]));
+}
+
+/** A small picture of a set's points, for its card. */
+function drawThumbnail(canvas, set) {
+  const size = (canvas.width = canvas.height = 112);
+  const context = canvas.getContext("2d");
+  context.clearRect(0, 0, size, size);
+  for (let i = 0; i < set.train.length; i += 3) {
+    const isAbove = set.train[i + 2] > set.threshold;
+    context.fillStyle = isAbove ? colours.pos : colours.neg;
+    context.beginPath();
+    const [x, y] = [across(set, set.train[i], size), down(set, set.train[i + 1], size)];
+    if (isAbove) context.arc(x, y, 3.2, 0, 7);
+    else context.rect(x - 2.8, y - 2.8, 5.6, 5.6);
+    context.fill();
+  }
+}
