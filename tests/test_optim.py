@@ -604,7 +604,7 @@ def spoilt(change):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda s: {**s, "optimizer": "SGD"}, "this is the state of SGD"),
+        (lambda s: {**s, "optimizer": "SGD"}, "this is the state of 'SGD'"),
         (lambda s: {**s, "steps": -1}, "steps: must be a whole number"),
         (lambda s: {**s, "steps": True}, "steps: must be a whole number"),
         (lambda s: {k: v for k, v in s.items() if k != "skipped"}, "the state should have optimizer, steps, skipped"),
