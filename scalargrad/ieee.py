@@ -539,7 +539,7 @@ def pow_derivative(x: float, n: float, i: int, j: int) -> float:
     power = pow(x, m)
     if x == 0.0 or isinf(x) or isnan(power):
         return factor * power
-    adjust = 1.0 + error * log(fabs(x)) if error != 0.0 else 1.0
+    adjust = exp(error * log(fabs(x))) if fabs(error) > 0.0 else 1.0  # it is nan where n is inf
     if SMALLEST_NORMAL <= fabs(power) < inf:
         return factor * power * adjust
     root = pow(fabs(x), 0.5 * m)
