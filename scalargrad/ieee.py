@@ -141,11 +141,14 @@ def cbrt(x: float) -> float:
 
 
 def hypot(a: float, b: float) -> float:
-    """The C library's `hypot`, reached through `abs(complex)`: `math.hypot` has an algorithm of its own."""
+    """The C library's `hypot`, reached through `abs(complex)`: `math.hypot` has an algorithm of its own.
+
+    For nan, CPython's `abs` takes an error that an earlier function of the C library has left behind for its own.
+    """
     try:
         return abs(complex(a, b))
     except OverflowError:
-        return inf
+        return nan if isnan(a) or isnan(b) else inf
 
 
 def _scaled(a: float, b: float) -> tuple[float, float, float, float]:

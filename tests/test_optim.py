@@ -625,6 +625,16 @@ def spoilt(change):
         ),
         (spoilt(lambda s: s["groups"][1]["params"][1].update(t=1.5)), "parameter 1 of group 1, t: must be a whole"),
         (spoilt(lambda s: s["groups"][1]["params"][1].update(label="z")), "its label is 'c' but 'z' in the state"),
+        (
+            spoilt(lambda s: s["groups"][1]["params"][1].update(label=["c"])),
+            "its label in the state is no text but list",
+        ),
+        (spoilt(lambda s: s["groups"][1]["params"][1].update(m=10**400)), "parameter 1 of group 1, m: int too large"),
+        (spoilt(lambda s: s["groups"][0].update(eps=10**400)), "Adam, eps: int too large"),
+        (spoilt(lambda s: s["groups"][0].update(betas=[0.9, 10**400])), "Adam, betas: int too large"),
+        (spoilt(lambda s: s["groups"][0].update(betas={})), "betas: expected 2 numbers, got a dict of 0 item"),
+        (lambda s: {**s, "steps": 10**5000}, "steps: must be a whole number from 0 to .* got an integer beyond"),
+        (lambda s: {**s, "optimizer": [[]]}, "this is the state of a list of 1 item"),
     ],
 )
 def test_a_state_that_does_not_fit_changes_nothing(spoil, message):
@@ -658,6 +668,27 @@ def test_schedules_are_given_again_and_their_state_is_kept():
     plain = SGD([Value(1.0)], lr=schedules.Constant(0.5))
     with pytest.raises(ValueError, match="does not belong"):
         other.load_state_dict(plain.state_dict())
+
+
+def test_schedules_are_loaded_together_or_not_at_all():
+    params = [Value(1.0), Value(2.0)]
+    plateaus = [schedules.ReduceOnPlateau(0.5), schedules.ReduceOnPlateau(0.25)]
+    optimizer = SGD([{"params": [w], "lr": plateau} for w, plateau in zip(params, plateaus, strict=True)])
+    before = optimizer.state_dict()
+    for junk, message in [
+        (3, "expected a dict of rate, best, bad_epochs, cooling, got int"),
+        (["rate", "best", "bad_epochs", "cooling"], "got list"),
+        ({"rate": 0.1, "best": 1.0, "bad_epochs": 0}, "expected a state of rate, best, bad_epochs, cooling"),
+        ({"rate": 10**400, "best": 1.0, "bad_epochs": 0, "cooling": 0}, "ReduceOnPlateau, rate: int too large"),
+        ({"rate": 0.1, "best": "x", "bad_epochs": 0, "cooling": 0}, "ReduceOnPlateau, best: expected a real number"),
+        ({"rate": 0.1, "best": 1.0, "bad_epochs": [[]], "cooling": 0}, "bad_epochs must be a whole number"),
+    ]:
+        state = copy.deepcopy(before)
+        state["groups"][0]["lr"]["schedule"]["rate"] = 0.125
+        state["groups"][1]["lr"]["schedule"] = junk
+        with pytest.raises(ValueError, match=message):
+            optimizer.load_state_dict(state)
+        assert optimizer.state_dict() == before
 
 
 def test_a_state_remembers_where_a_schedule_was():
