@@ -300,7 +300,7 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "clamp",
         "value: operands 1 and 2 swapped",
     ): "min(max(x, low), high): the maximum of two does not know their order",
-    ("prod", "local: True  ->  False"): "strict=True of zip: both have one item an operand",
+    ("prod", "local: strict=True"): "an assertion: both have one item an operand",
 }
 
 
