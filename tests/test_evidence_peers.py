@@ -24,6 +24,7 @@ import pytest
 
 from scalargrad import Value, activations
 from scalargrad import primitives as table
+from scalargrad.testing import GradientError, State, check_grads
 
 from . import accuracy
 from .evidence import textbook
@@ -398,6 +399,26 @@ def test_random_expressions_have_the_same_gradients(peer: str) -> None:
 def constant(x: float, like: Any) -> Any:
     """A number as the peer's functions take it: PyTorch's take tensors alone."""
     return like.new_tensor(x) if hasattr(like, "new_tensor") else x
+
+
+def test_the_kit_checks_the_gradients_of_peers(peer: str) -> None:
+    """As a user of theirs would: their function and their gradient as plain callables."""
+    if peer == "numpy":
+        pytest.skip("numpy has no gradients")
+    functions, answers = PEERS[peer]()
+
+    def f(*xs: Any) -> Any:
+        return functions["tanh"](xs[0] * xs[1]) + functions["exp"](xs[0])
+
+    def value(x: float, y: float) -> float:
+        return answers(f, [(x, y)])[0][0]
+
+    def gradient(x: float, y: float) -> list[float] | None:
+        return answers(f, [(x, y)])[0][1]
+
+    assert check_grads(value, (0.5, -1.25), gradient=gradient).counts == {State.AGREES: 2}
+    with pytest.raises(GradientError, match=r"WRONG: derivative of value\(\*args\) by args\[1\]"):
+        check_grads(value, (0.5, -1.25), gradient=lambda x, y: [gradient(x, y)[0], 0.3])  # type: ignore[index]
 
 
 def test_the_comparison_can_fail() -> None:

@@ -258,7 +258,7 @@ class Shy:
 @pytest.mark.parametrize("f", [row[1] for row in OPERATORS], ids=[row[0] for row in OPERATORS])
 def test_where_neither_knows_an_answer_python_says_so(f: Any) -> None:
     for a, b in ((Value(3.0), Shy()), (Shy(), Value(3.0))):
-        with pytest.raises(TypeError, match="unsupported operand type"):
+        with pytest.raises(TypeError, match="unsupported operand type.*Shy"):
             f(a, b)
 
 
@@ -468,7 +468,7 @@ def test_truth_is_that_of_the_data_in_every_mode() -> None:
 def test_only_the_mode_that_looks_for_anomalies_minds_them() -> None:
     with sg.group("g"):
         x = Value(0.0)
-        sg.sqrt(x).backward(inf)
+        sg.sqrt(x).backward()
     assert x.grad == inf
 
 

@@ -3,6 +3,12 @@
 Each mutant runs in a process of its own, forked from one that has imported everything but scalargrad: so a mutant costs
 what its tests cost until the first of them fails. Survivors are listed; `EQUIVALENT` names those that no test can find,
 with the reason.
+
+Why no tool of others: mutmut 3 calls every function through a trampoline of its own, which then is the line that
+`detect_anomaly` names, so that the tests fail before anything is planted; and it leaves out properties and what stands
+in a class's body, such as an optimizer's defaults. cosmic-ray plants each mistake in the file and starts pytest anew:
+3,300 mutants of these modules, many of them one mistake under several names (any of ten operators in a `+`'s place),
+at ten seconds each. Its verdicts on a sample of its own mutants are in the README, next to these.
 """
 
 from __future__ import annotations
