@@ -258,7 +258,7 @@ class Shy:
 @pytest.mark.parametrize("f", [row[1] for row in OPERATORS], ids=[row[0] for row in OPERATORS])
 def test_where_neither_knows_an_answer_python_says_so(f: Any) -> None:
     for a, b in ((Value(3.0), Shy()), (Shy(), Value(3.0))):
-        with pytest.raises(TypeError, match="unsupported operand type.*Shy"):
+        with pytest.raises(TypeError, match=r"unsupported operand type.*Shy"):
             f(a, b)
 
 
