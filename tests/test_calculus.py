@@ -725,6 +725,13 @@ def test_a_zero_is_positive() -> None:
         assert repr(compiled(1.0, 0.0)) == "(0.0, 0.0)"
 
 
+def test_a_compiled_gradient_is_the_gradient() -> None:
+    def gradients(x: Any, y: Any) -> Any:
+        return grad(lambda p: 3.0 * p[0] * p[0])([x, y])
+
+    assert sg.compile(gradients, backend="python")(2.0, 5.0) == gradients(2.0, 5.0) == [12.0, 0.0]
+
+
 def test_only_the_mode_that_looks_for_anomalies_minds_them() -> None:
     with sg.group("g"):
         assert grad(sg.sqrt)(0.0) == math.inf

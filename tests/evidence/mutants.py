@@ -69,6 +69,12 @@ EQUIVALENT: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
         ("m <= n", "m <= n", "as many outputs as inputs: forward and reverse passes are as many"),
     ),
+    "optim": (("zip(params, gradients", "strict=True", "an assertion: the gradients are those of the parameters"),),
+    "optimizer": (
+        ("", "strict=True", "an assertion: both sides were found to be equally many just before"),
+        ("total=False", "total=", "for type checkers alone"),
+        ("known[0] > 0", "known[0] >= 0", "a parameter without a step has the state of the start in either form"),
+    ),
 }
 
 
