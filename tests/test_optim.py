@@ -1067,3 +1067,12 @@ def test_a_parameter_without_a_step_has_the_state_of_the_start():
     state["groups"][0]["params"][0]["m"] = 5.0
     optimizer.load_state_dict(state)
     assert optimizer.moments(w)["m"] == 0.0
+
+
+def test_states_of_many_parameters_are_loaded():
+    params = [Value(float(k)) for k in range(400)]
+    push(params, [1.0] * 400)
+    optimizer, other = Adam(params), Adam(params)
+    optimizer.step()
+    other.load_state_dict(optimizer.state_dict())
+    assert other.state_dict() == optimizer.state_dict()
