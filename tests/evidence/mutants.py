@@ -47,8 +47,8 @@ EQUIVALENT: dict[str, tuple[tuple[str, str, str], ...]] = {
     "value": (
         ("self.data = data if", "->  as_float(data)", "as_float returns a float as it is: the test saves the call"),
         (
-            "local_gradients(self.data, [p.data",
             "if operands else ()",
+            "->  self.operation.local_gradients(",
             "a leaf's operation has no local gradients: () too",
         ),
         ("with modes.recording()", "->  modes.recording()", "without a mode recording() changes nothing: saves a call"),
@@ -67,12 +67,17 @@ EQUIVALENT: dict[str, tuple[tuple[str, str, str], ...]] = {
             "->  0.0 + found.get(y, 0.0)",
             "a float is no key of `found`: 0.0 either way",
         ),
-        ("m <= n", "m <= n", "as many outputs as inputs: forward and reverse passes are as many"),
+        ("m <= n", "m < n", "as many outputs as inputs: forward and reverse passes are as many"),
     ),
     "optim": (("zip(params, gradients", "strict=True", "an assertion: the gradients are those of the parameters"),),
     "optimizer": (
         ("", "strict=True", "an assertion: both sides were found to be equally many just before"),
         ("total=False", "total=", "for type checkers alone"),
+        (
+            "if named else self._kind",
+            "->  f'{self._kind}, group",
+            "without groups the list has been looked through just before",
+        ),
         ("known[0] > 0", "known[0] >= 0", "a parameter without a step has the state of the start in either form"),
     ),
 }
