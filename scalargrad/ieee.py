@@ -141,7 +141,10 @@ def cbrt(x: float) -> float:
 
 
 def hypot(a: float, b: float) -> float:
-    """The C library's `hypot`, reached through `abs(complex)`: `math.hypot` has an algorithm of its own."""
+    """The C library's `hypot`, reached through `abs(complex)`: `math.hypot` has an algorithm of its own.
+
+    For nan, CPython's `abs` takes an error that an earlier function of the C library has left behind for its own.
+    """
     try:
         return abs(complex(a, b))
     except OverflowError:  # also raised for a nan, if a function of the C library has just overflowed (CPython's errno)
@@ -539,7 +542,7 @@ def pow_derivative(x: float, n: float, i: int, j: int) -> float:
     power = pow(x, m)
     if x == 0.0 or isinf(x) or isnan(power):
         return factor * power
-    adjust = 1.0 + error * log(fabs(x)) if error != 0.0 else 1.0
+    adjust = exp(error * log(fabs(x))) if fabs(error) > 0.0 else 1.0  # it is nan where n is inf
     if SMALLEST_NORMAL <= fabs(power) < inf:
         return factor * power * adjust
     root = pow(fabs(x), 0.5 * m)

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, TypedDict, Unpack
 
 from .primitives import as_float
+from .trees import shown
 from .value import NO_GRADIENT, Value
 
 Parameters = Iterable[Value] | Iterable[Mapping[str, Any]]
@@ -168,10 +169,10 @@ class Optimizer:
             below = 1.0 if name in _BELOW_ONE else inf
             if isinstance(like, bool):
                 if not isinstance(value, bool):
-                    raise TypeError(f"{what}: expected True or False, got {value!r}")
+                    raise TypeError(f"{what}: expected True or False, got {shown(value)}")
             elif isinstance(like, tuple):
                 if not isinstance(value, Sequence) or len(value) != len(like):
-                    raise ValueError(f"{what}: expected {len(like)} numbers, got {value!r}")
+                    raise ValueError(f"{what}: expected {len(like)} numbers, got {shown(value)}")
                 value = tuple(_in_range(what, x, below) for x in value)
             elif not (name == "lr" and callable(value)):
                 value = _in_range(what, value, below)
@@ -302,9 +303,15 @@ class Optimizer:
 
         Raises `ValueError` or `TypeError` where it does not fit, saying where, and leaves everything as it was.
         """
+        try:
+            self._load(state)
+        except OverflowError as error:  # of an integer that no float can hold: a file's fault, not arithmetic's
+            raise ValueError(str(error)) from None
+
+    def _load(self, state: Mapping[str, Any]) -> None:
         _same(self._kind, state, ["optimizer", "steps", "skipped", "groups"])
         if state["optimizer"] != self._kind:
-            raise ValueError(f"{self._kind}: this is the state of {state['optimizer']}")
+            raise ValueError(f"{self._kind}: this is the state of {shown(state['optimizer'])}")
         counters = [_counter(f"{self._kind}, {name}", state[name]) for name in ("steps", "skipped")]
         _equally_many(self._kind, "groups", self.groups, state["groups"])
         schedules, hyperparameters, states = [], [], {}
@@ -314,7 +321,7 @@ class Optimizer:
             h = {name: value for name, value in saved.items() if name != "params"}
             if isinstance(h["lr"], Mapping) != callable(group["lr"]):
                 raise ValueError(
-                    f"{what}: its lr is {group['lr']!r} but {h['lr']!r} in the state; give what it had then"
+                    f"{what}: its lr is {group['lr']!r} but {shown(h['lr'])} in the state; give what it had then"
                 )
             if callable(group["lr"]):
                 _same(f"{what}, lr", h["lr"], ["schedule"])
@@ -325,16 +332,25 @@ class Optimizer:
             for k, (w, kept) in enumerate(zip(group["params"], saved["params"], strict=True)):
                 what = f"{self._kind}, {self._place(i, k)}"
                 _same(what, kept, ["label", "t", *self.state_names])
+                if not isinstance(kept["label"], str):
+                    raise ValueError(f"{what}: its label in the state is no text but {type(kept['label']).__name__}")
                 if w.label and kept["label"] and w.label != kept["label"]:
-                    raise ValueError(f"{what}: its label is {w.label!r} but {kept['label']!r} in the state")
+                    raise ValueError(f"{what}: its label is {w.label!r} but {shown(kept['label'])} in the state")
                 s = tuple(as_float(kept[name], f"{what}, {name}") for name in self.state_names)
                 states[w] = _counter(f"{what}, t", kept["t"]), s
         for schedule, kept in schedules:
             if hasattr(schedule, "load_state_dict") != (kept is not None):
-                raise ValueError(f"{self._kind}: the schedule's state, {kept}, does not belong to {schedule!r}")
-        for schedule, kept in schedules:
-            if kept is not None:
-                schedule.load_state_dict(kept)
+                raise ValueError(f"{self._kind}: the schedule's state, {shown(kept)}, does not belong to {schedule!r}")
+        done: list[tuple[Any, Any]] = []
+        try:
+            for schedule, kept in schedules:
+                if kept is not None:
+                    done.append((schedule, schedule.state_dict()))
+                    schedule.load_state_dict(kept)
+        except Exception:
+            for schedule, before in reversed(done):
+                schedule.load_state_dict(before)
+            raise
         self.steps, self.skipped = counters
         self._state = {w: known for w, known in states.items() if known[0] > 0}
         for group, h in zip(self.groups, hyperparameters, strict=True):
@@ -390,7 +406,8 @@ def _same(what: str, found: Any, expected: list[str]) -> None:
     if not isinstance(found, Mapping):
         raise TypeError(f"{what}: expected a dict, got {type(found).__name__}")
     if set(found) != set(expected):
-        raise ValueError(f"{what}: the state should have {', '.join(expected)}, but has {', '.join(map(str, found))}")
+        has = ", ".join(f"{name!s:.80}" for name in found)
+        raise ValueError(f"{what}: the state should have {', '.join(expected)}, but has {has}")
 
 
 def _equally_many(what: str, kind: str, present: Sequence[Any], saved: Any) -> None:
@@ -401,5 +418,5 @@ def _equally_many(what: str, kind: str, present: Sequence[Any], saved: Any) -> N
 
 def _counter(what: str, x: Any) -> int:
     if not isinstance(x, int) or isinstance(x, bool) or not 0 <= x <= 2**53:
-        raise ValueError(f"{what}: must be a whole number from 0 to 2**53, got {x!r}")
+        raise ValueError(f"{what}: must be a whole number from 0 to 2**53, got {shown(x)}")
     return x

@@ -221,12 +221,15 @@ def _tie_local(y: Any, *xs: Any) -> tuple[Any, ...]:
 
 def _hypot_slope_local(y: Any, a: Any, b: Any) -> tuple[Any, ...]:
     h, other = hypot(a, b), hypot_slope(b, a)
-    return (other * div(other, h), -(y * div(other, h)))
+    return (other * div(other, h), -div(y * other, h))  # other/h may overflow where y makes up for it
 
 
 def _atan2_slope_local(y: Any, a: Any, b: Any) -> tuple[Any, ...]:
     h = hypot(a, b)
-    return (div(div(div(b - a, h) * div(b + a, h), h), h), div(div(-2.0 * hypot_slope(a, b) * hypot_slope(b, a), h), h))
+    s = where(less(1e307, h), 0.25, 1.0)  # where h, or the sum of a and b, overflows
+    p, q = a * s, b * s
+    r = hypot(p, q)
+    return (div(div(div(q - p, r) * div(q + p, r), h), h), div(div(-2.0 * hypot_slope(a, b) * hypot_slope(b, a), h), h))
 
 
 def _dot_notation(y: str, operands: Sequence[str]) -> tuple[str, ...]:

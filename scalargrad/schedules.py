@@ -23,6 +23,7 @@ from typing import Any
 
 from . import ieee
 from .primitives import as_float
+from .trees import shown
 
 Rate = Callable[[Any], float]  # from the number of a step, or a fraction of an epoch, to a rate
 
@@ -40,7 +41,7 @@ def _check(schedule: object, **ranges: tuple[float, float]) -> None:
 
 def _count(kind: str, name: str, value: Any, least: int = 1) -> int:
     if not isinstance(value, int) or value < least:
-        raise ValueError(f"{kind}: {name} must be a whole number of at least {least}, got {value!r}")
+        raise ValueError(f"{kind}: {name} must be a whole number of at least {least}, got {shown(value)}")
     return value
 
 
@@ -473,10 +474,17 @@ class ReduceOnPlateau:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict()` returned; `ValueError` where it is not that, and nothing is changed."""
-        if set(state) != set(self.state_dict()):
-            raise ValueError(f"ReduceOnPlateau: expected a state of {sorted(self.state_dict())}, got {sorted(state)}")
-        rate = as_float(state["rate"], "ReduceOnPlateau, rate")
-        best = self._worst() if state["best"] is None else as_float(state["best"], "ReduceOnPlateau, best")
+        names = self.state_dict()
+        if not isinstance(state, Mapping):
+            raise ValueError(f"ReduceOnPlateau: expected a dict of {', '.join(names)}, got {type(state).__name__}")
+        if set(state) != set(names):
+            got = ", ".join(f"{name!r:.80}" for name in state)
+            raise ValueError(f"ReduceOnPlateau: expected a state of {', '.join(names)}, got {got}")
+        try:
+            rate = as_float(state["rate"], "ReduceOnPlateau, rate")
+            best = self._worst() if state["best"] is None else as_float(state["best"], "ReduceOnPlateau, best")
+        except (OverflowError, TypeError) as error:
+            raise ValueError(str(error)) from None
         if not (isfinite(rate) and rate >= 0.0) or isnan(best):
             raise ValueError(f"ReduceOnPlateau: a rate of {rate!r} with a best metric of {best!r} cannot be")
         bad_epochs = _count("ReduceOnPlateau", "bad_epochs", state["bad_epochs"], least=0)

@@ -7,6 +7,7 @@ structures can stand in for each other.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -97,3 +98,25 @@ def paths(structure: Structure, root: str = "") -> Iterator[str]:
     _, keys, children = structure
     for key, child in zip(keys or range(len(children)), children, strict=True):
         yield from paths(child, f"{root}[{key!r}]")
+
+
+def is_number(x: Any) -> bool:
+    """Whether something read from JSON is a number that a float can hold; `true` and `false` are none.
+
+    >>> is_number(3), is_number(True), is_number(10**400)
+    (True, False, False)
+    """
+    return type(x) is float or (type(x) is int and abs(x) <= sys.float_info.max)
+
+
+def shown(x: Any) -> str:
+    """What was found in a saved state instead of what belongs there, in few words, however large or deep it is.
+
+    >>> shown("abc"), shown([[1, 2], 3]), shown(10**5000)
+    ("'abc'", 'a list of 2 item(s)', 'an integer beyond the range of floats')
+    """
+    if isinstance(x, dict | list | tuple):
+        return f"a {type(x).__name__} of {len(x)} item(s)"
+    if type(x) is int and not is_number(x):
+        return "an integer beyond the range of floats"
+    return f"{x!r:.80}"

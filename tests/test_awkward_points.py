@@ -121,6 +121,12 @@ POINTS: list[tuple[Any, tuple[float, ...], float, tuple[float | None, ...]]] = [
     (table.pow, (nan, 2.0), nan, (nan, nan)),
     (table.pow, (2.0, nan), nan, (nan, nan)),
     (table.pow, (inf, 2.0), inf, (inf, inf)),
+    (table.pow, (3.0, 1e200), inf, (inf, inf)),  # the exponent less 1 is rounded by 1
+    (table.pow, (0.5, -1e200), inf, (-inf, -inf)),
+    (table.pow, (2.0, inf), inf, (inf, inf)),
+    (table.pow, (0.5, -inf), inf, (-inf, -inf)),
+    (table.pow, (0.5, inf), 0.0, (nan, -0.0)),
+    (table.pow, (1.0, inf), 1.0, (inf, 0.0)),
     (table.pow, (1e-200, 2.0), 0.0, (2e-200, 0.0)),  # x**2 underflows, its derivative does not
     # powers: with a constant exponent
     (table.power(0.0), (0.0,), 1.0, (0.0,)),
@@ -251,3 +257,24 @@ def test_elu_like_tails_do_not_cancel() -> None:
     assert sg.grad(sg.tanh)(100.0) == pytest.approx(4.0 * math.exp(-200.0), rel=1e-15)
     assert sg.grad(sg.tanh)(-100.0) == sg.grad(sg.tanh)(100.0)
     assert sg.grad(sg.sigmoid)(-300.0) == sg.grad(sg.sigmoid)(300.0) > 0.0
+
+
+def test_second_derivatives_at_the_ends_of_the_range() -> None:
+    """Where a radius, or a sum of coordinates, overflows, and where a reciprocal of the radius does."""
+    high, tiny = 1e308, 1e-310
+    assert sg.jacobian(sg.grad(lambda p: sg.atan2(*p)))([high, -high]) == [[0.0, 0.0], [0.0, 0.0]]
+    ((xx, xy), (yx, yy)) = sg.hessian(lambda p: sg.hypot(*p))([5e-324, tiny])
+    assert xy == yx == pytest.approx(-5e-324 / tiny / tiny, rel=1e-12)
+    assert (xx, yy) == (inf, pytest.approx(0.0, abs=1e290))
+
+
+@pytest.mark.parametrize("before", [lambda: math.exp(-800.0), lambda: math.ldexp(1.0, -2000), lambda: math.erfc(30.0)])
+def test_hypot_with_a_nan_does_not_depend_on_what_was_computed_before(before: Any) -> None:
+    """CPython's `abs(complex)` reads, for nan, the error number that another function has left behind."""
+    for xs in ((1.0, nan), (nan, 1.0), (nan, nan)):
+        before()
+        assert math.isnan(sg.hypot(*xs))
+        before()
+        assert all(map(math.isnan, table.hypot.local_gradients(nan, xs)))
+    before()
+    assert (sg.hypot(inf, nan), sg.hypot(1e308, 1.7e308)) == (inf, inf)

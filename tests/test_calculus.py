@@ -705,3 +705,34 @@ def test_long_loops_do_not_recurse() -> None:
     assert slope == pytest.approx(value, rel=1e-9)  # f is linear
     assert jvp(f, (1.0,), (1.0,))[1] == pytest.approx(slope, rel=1e-12)
     assert grad(grad(f))(1.0) == 0.0
+
+
+# ---- zeros -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_not_used_has_a_gradient_of_zero_at_every_order() -> None:
+    assert grad(lambda p: p[0] ** 2)([3.0, 4.0]) == [6.0, 0.0]
+    assert grad(lambda x: x * grad(lambda p: p[0] ** 2)([x, x])[1])(3.0) == 0.0
+    assert grad(lambda x: x + vjp(lambda p: [p[0], p[0]], [x, x])[1]([x, 1.0])[0][1])(3.0) == 1.0
+
+
+def test_a_zero_is_positive() -> None:
+    """Sums of a pass begin at 0.0; and compiled passes have the same bits."""
+    for f in (lambda x: -x, lambda x: x * -1.0, lambda x: -sg.sin(x)):
+        assert repr(jvp(f, (1.0,), (0.0,))[1]) == "0.0"
+        assert repr(vjp(f, 1.0)[1](0.0)) == "(0.0,)"
+        compiled = sg.compile(lambda x, t, f=f: (jvp(f, (x,), (t,))[1], vjp(f, x)[1](t)[0]), backend="python")
+        assert repr(compiled(1.0, 0.0)) == "(0.0, 0.0)"
+
+
+def test_a_compiled_gradient_is_the_gradient() -> None:
+    def gradients(x: Any, y: Any) -> Any:
+        return grad(lambda p: 3.0 * p[0] * p[0])([x, y])
+
+    assert sg.compile(gradients, backend="python")(2.0, 5.0) == gradients(2.0, 5.0) == [12.0, 0.0]
+
+
+def test_only_the_mode_that_looks_for_anomalies_minds_them() -> None:
+    with sg.group("g"):
+        assert grad(sg.sqrt)(0.0) == math.inf
+        assert vjp(sg.sqrt, 1.0)[1](math.inf) == (math.inf,)

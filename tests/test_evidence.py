@@ -11,16 +11,17 @@ from math import isfinite
 
 import pytest
 
-from scalargrad import Value
+import scalargrad as sg
+from scalargrad import Value, calculus, losses
 from scalargrad import primitives as table
 
 from . import accuracy
-from .evidence import mutation, run, textbook
+from .evidence import laws, mutation, run, textbook
 from .evidence.__main__ import main
 from .evidence.checks import Figures, check_graph, edges_of, examine
 from .evidence.dags import EVERY, Dag, dag, specials
 from .evidence.exact import Adjoint, dyadic, fraction, plus, replay, sum_error, times
-from .evidence.laws import LAWS
+from .evidence.laws import LAWS, losses_at_ties, parity, permuted, same_bits_in_other_processes, second_order
 from .strategies import exact_adjoints
 
 GRAPHS = 12_000
@@ -236,6 +237,96 @@ def test_laws_find_broken_laws(monkeypatch: pytest.MonkeyPatch) -> None:
         for number in range(60):
             law(dag(0, number), figures, random.Random(number))
         assert figures.failed, law.__name__
+
+
+def test_the_law_of_permuted_statements_finds_what_depends_on_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a sum over a set would: the terms come in an order that is chance."""
+    from scalargrad import graph, value
+
+    original = graph.float_adjoints
+
+    def wrong(order, seeds, stop=(), check=None):  # type: ignore[no-untyped-def]
+        found = original(order, seeds, stop, check)
+        return {node: g * (1.0 + 2.0**-52 * (hash(node) % 7 % 2)) for node, g in found.items()}
+
+    monkeypatch.setattr(value, "float_adjoints", wrong)
+    figures = Figures()
+    for number in range(100):
+        permuted(dag(0, number), figures, random.Random(number))
+    assert figures.failed
+
+
+@pytest.mark.parametrize(
+    ("name", "law"), [("tangents", "forward over reverse"), ("float_adjoints", "reverse over reverse")]
+)
+def test_the_law_of_second_derivatives_finds_a_pass_that_is_off(
+    name: str, law: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a part in 10**11, in one of the two ways."""
+    original = getattr(calculus, name)
+
+    def wrong(*arguments):  # type: ignore[no-untyped-def]
+        return {node: g * (1.0 + 1e-11) for node, g in original(*arguments).items()}
+
+    monkeypatch.setattr(calculus, name, wrong)
+    figures = Figures()
+    for number in range(100):
+        second_order(dag(0, number), figures, random.Random(number))
+    assert any(law in kind for kind in figures.failures), figures.failures.keys()
+
+
+def test_the_law_of_symmetric_hessians_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = sg.hessian
+
+    def wrong(f):  # type: ignore[no-untyped-def]
+        def lopsided(xs):  # type: ignore[no-untyped-def]
+            found = original(f)(xs)
+            found[-1][0] *= 1.0 + 1e-11
+            return found
+
+        return lopsided
+
+    monkeypatch.setattr(sg, "hessian", wrong)
+    figures = Figures()
+    for number in range(100):
+        second_order(dag(0, number), figures, random.Random(number))
+    assert any("symmetric Hessian" in kind for kind in figures.failures)
+
+
+def test_the_laws_of_parity_find_a_derivative_that_cancels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sg, "sigmoid", lambda x: 1.0 / (1.0 + sg.exp(-x)))
+    figures = Figures()
+    parity(200, figures, random.Random(0))
+    assert {kind.partition(" at ")[0] for kind in figures.failures} == {"law: sigmoid' and tanh' even"}
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        (
+            "binary_cross_entropy_with_logits",
+            lambda zs, ts: sum(sg.relu(z) - z * t + sg.log1p(sg.exp(-sg.abs(z))) for z, t in zip(zs, ts, strict=True)),
+        ),
+        ("hinge", lambda ps, ts: sg.max(0.0, 1.0 - ts[0] * ps[0])),
+        ("mean_absolute_error", lambda ps, ts: sg.sqrt((ps[0] - ts[0]) ** 2)),
+    ],
+)
+def test_the_law_of_losses_at_ties_finds_other_definitions(
+    name: str, wrong: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(losses, name, wrong)
+    figures = Figures()
+    losses_at_ties(20, figures, random.Random(0))
+    assert figures.failed
+
+
+def test_the_law_of_equal_runs_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = Figures()
+    same_bits_in_other_processes(0, 20, figures)
+    assert figures.failed == 0
+    monkeypatch.setattr(laws, "digest", lambda seed, count: "another")
+    same_bits_in_other_processes(0, 20, figures)
+    assert figures.failed == 3
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -497,3 +497,55 @@ def test_two_dropouts_are_loaded_together_or_not_at_all() -> None:
     with pytest.raises(ValueError, match="Dropout"):
         model.load_state_dict(state)
     assert model.state_dict() == before
+
+
+def test_the_order_of_keys_in_a_file_means_nothing(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    """Tools that write JSON may sort it."""
+
+    class Line(Module):
+        def __init__(self, slope: float, offset: float) -> None:
+            self.slope, self.more = Value(slope), {"b": Value(offset), "a": Value(3.0)}
+
+        def __repr__(self) -> str:
+            return "Line"
+
+    file = tmp_path / "line.json"
+    Line(2.0, 1.0).save(file)
+    file.write_text(json.dumps(json.loads(file.read_text()), sort_keys=True))
+    found = Line(0.0, 0.0).load(file)
+    assert (found.slope.data, found.more["b"].data, found.more["a"].data) == (2.0, 1.0, 3.0)
+
+
+def test_a_file_that_does_not_fit_is_named(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    file = tmp_path / "model.json"
+    model = MLP(1, [1])
+    model.save(file)
+    state = json.loads(file.read_text())
+    for junk, told in [
+        ("x" * 1000, "got 'xxx"),
+        ([[[]]], "got a list of 1 item(s)"),
+        (10**400, "got an integer beyond"),
+    ]:
+        first(state).update(bias=junk)
+        file.write_text(json.dumps(state))
+        with pytest.raises(ValueError, match="number at parameters") as caught:
+            model.load(file)
+        assert str(caught.value).startswith(f"{file}: MLP: ")
+        assert told in str(caught.value)
+        assert len(str(caught.value)) < 400
+
+
+def test_a_deep_state_is_told_without_recursion() -> None:
+    model = MLP(1, [1])
+    state = model.state_dict()
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    first(state).update(bias=deep)
+    with pytest.raises(ValueError, match="got a list of 1 item"):
+        model.load_state_dict(state)
+    first(state).update(bias=10**5000)
+    with pytest.raises(ValueError, match="got an integer beyond the range of floats"):
+        model.load_state_dict(state)
+    while deep:  # taken apart by hand: freeing it would recurse
+        deep = deep.pop()  # type: ignore[assignment]

@@ -8,6 +8,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import mpmath
 import pytest
@@ -604,7 +605,7 @@ def spoilt(change):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda s: {**s, "optimizer": "SGD"}, "this is the state of SGD"),
+        (lambda s: {**s, "optimizer": "SGD"}, "this is the state of 'SGD'"),
         (lambda s: {**s, "steps": -1}, "steps: must be a whole number"),
         (lambda s: {**s, "steps": True}, "steps: must be a whole number"),
         (lambda s: {k: v for k, v in s.items() if k != "skipped"}, "the state should have optimizer, steps, skipped"),
@@ -625,6 +626,16 @@ def spoilt(change):
         ),
         (spoilt(lambda s: s["groups"][1]["params"][1].update(t=1.5)), "parameter 1 of group 1, t: must be a whole"),
         (spoilt(lambda s: s["groups"][1]["params"][1].update(label="z")), "its label is 'c' but 'z' in the state"),
+        (
+            spoilt(lambda s: s["groups"][1]["params"][1].update(label=["c"])),
+            "its label in the state is no text but list",
+        ),
+        (spoilt(lambda s: s["groups"][1]["params"][1].update(m=10**400)), "parameter 1 of group 1, m: int too large"),
+        (spoilt(lambda s: s["groups"][0].update(eps=10**400)), "Adam, eps: int too large"),
+        (spoilt(lambda s: s["groups"][0].update(betas=[0.9, 10**400])), "Adam, betas: int too large"),
+        (spoilt(lambda s: s["groups"][0].update(betas={})), "betas: expected 2 numbers, got a dict of 0 item"),
+        (lambda s: {**s, "steps": 10**5000}, "steps: must be a whole number from 0 to .* got an integer beyond"),
+        (lambda s: {**s, "optimizer": [[]]}, "this is the state of a list of 1 item"),
     ],
 )
 def test_a_state_that_does_not_fit_changes_nothing(spoil, message):
@@ -658,6 +669,27 @@ def test_schedules_are_given_again_and_their_state_is_kept():
     plain = SGD([Value(1.0)], lr=schedules.Constant(0.5))
     with pytest.raises(ValueError, match="does not belong"):
         other.load_state_dict(plain.state_dict())
+
+
+def test_schedules_are_loaded_together_or_not_at_all():
+    params = [Value(1.0), Value(2.0)]
+    plateaus = [schedules.ReduceOnPlateau(0.5), schedules.ReduceOnPlateau(0.25)]
+    optimizer = SGD([{"params": [w], "lr": plateau} for w, plateau in zip(params, plateaus, strict=True)])
+    before = optimizer.state_dict()
+    for junk, message in [
+        (3, "expected a dict of rate, best, bad_epochs, cooling, got int"),
+        (["rate", "best", "bad_epochs", "cooling"], "got list"),
+        ({"rate": 0.1, "best": 1.0, "bad_epochs": 0}, "expected a state of rate, best, bad_epochs, cooling"),
+        ({"rate": 10**400, "best": 1.0, "bad_epochs": 0, "cooling": 0}, "ReduceOnPlateau, rate: int too large"),
+        ({"rate": 0.1, "best": "x", "bad_epochs": 0, "cooling": 0}, "ReduceOnPlateau, best: expected a real number"),
+        ({"rate": 0.1, "best": 1.0, "bad_epochs": [[]], "cooling": 0}, "bad_epochs must be a whole number"),
+    ]:
+        state = copy.deepcopy(before)
+        state["groups"][0]["lr"]["schedule"]["rate"] = 0.125
+        state["groups"][1]["lr"]["schedule"] = junk
+        with pytest.raises(ValueError, match=message):
+            optimizer.load_state_dict(state)
+        assert optimizer.state_dict() == before
 
 
 def test_a_state_remembers_where_a_schedule_was():
@@ -869,3 +901,178 @@ def test_a_state_whose_schedule_is_missing_is_refused_by_its_place() -> None:
     state["groups"][0]["lr"] = {}
     with pytest.raises(ValueError, match="SGD, group 0, lr"):
         optimizer.load_state_dict(state)
+
+
+# ---- what mutants of optim.py and optimizer.py were left by ----------------------------------------------------------
+
+
+def test_defaults_are_pytorchs():
+    """As its documentation of version 2.13 states them; AMSGrad is its Adam with the flag, Momentum its SGD."""
+    adam = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}
+    expected = {
+        SGD: {"lr": 1e-3, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False},
+        Momentum: {"lr": 1e-3, "momentum": 0.9, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False},
+        AdaGrad: {"lr": 1e-2, "lr_decay": 0.0, "weight_decay": 0.0, "initial_accumulator_value": 0.0, "eps": 1e-10},
+        RMSProp: {"lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "weight_decay": 0.0, "momentum": 0.0, "centered": False},
+        AdaDelta: {"lr": 1.0, "rho": 0.9, "eps": 1e-6, "weight_decay": 0.0},
+        Adam: adam | {"amsgrad": False, "decoupled_weight_decay": False},
+        AdamW: adam | {"weight_decay": 1e-2, "amsgrad": False, "decoupled_weight_decay": True},
+        AMSGrad: adam | {"amsgrad": True, "decoupled_weight_decay": False},
+        NAdam: adam | {"lr": 2e-3, "momentum_decay": 4e-3, "decoupled_weight_decay": False},
+        RAdam: adam | {"decoupled_weight_decay": False},
+    }
+    for method in METHODS:
+        assert method.defaults == expected[method], method
+
+
+def steps_of(method, gradients, **arguments):
+    w = Value(0.0)
+    optimizer = method([w], lr=1.0, **arguments)
+    ways = []
+    for g in gradients:
+        w.grad = g
+        optimizer.step()
+        ways.append(w.data)
+    return ways, optimizer.moments(w)
+
+
+def test_a_momentum_of_zero_and_of_one():
+    """Without momentum there is nothing to dampen; with one of 1 nothing is forgotten."""
+    assert steps_of(SGD, [1.0, 1.0, 1.0], dampening=0.5)[0] == [-1.0, -2.0, -3.0]
+    assert steps_of(SGD, [1.0, 1.0, 1.0], momentum=1.0)[0] == [-1.0, -3.0, -6.0]
+    plain, _ = steps_of(RMSProp, [1.0, 1.0], alpha=0.0, eps=0.0)
+    assert plain == [-1.0, -2.0]
+    heavy, _ = steps_of(RMSProp, [1.0, 1.0, 1.0], alpha=0.0, eps=0.0, momentum=1.0)
+    assert heavy == [-1.0, -3.0, -6.0]
+
+
+def test_an_infinite_step_is_not_remembered_without_momentum():
+    _, moments = steps_of(RMSProp, [1e-3], alpha=0.0, eps=0.0)
+    w = Value(0.0)
+    optimizer = RMSProp([w], lr=0.0, alpha=0.5, eps=0.0)
+    state = optimizer.state_dict()
+    state["groups"][0]["params"][0] |= {"t": 1, "b": math.inf}
+    optimizer.load_state_dict(state)
+    w.grad = 1.0
+    optimizer.step()
+    assert math.isfinite(optimizer.moments(w)["b"])
+    assert math.isfinite(moments["b"])
+
+
+def test_the_mean_that_rmsprop_remembers_is_the_mean():
+    _, moments = steps_of(RMSProp, [1.0, 3.0], alpha=0.5, centered=True)
+    assert (moments["m"], moments["v"]) == (1.75, 4.75)
+
+
+def test_radam_is_rectified_above_a_length_of_five_not_at_it():
+    """A beta2 for which the length of the average comes out as 5.0 exactly, found by trying neighbours."""
+    t, beta2 = 6, 0.8397685748659791
+    assert 2.0 / (1.0 - beta2) - 1.0 - 2.0 * t * beta2**t / (1.0 - beta2**t) == 5.0
+    h = SimpleNamespace(lr=1.0, betas=(0.0, beta2), eps=0.0)
+    w, _ = RAdam.rule(0.0, 2.0, t, (0.0, 0.0), h)
+    assert w == -2.0  # not divided by anything
+
+
+def test_bounds_of_zero_are_bounds():
+    for clip in (lambda w: clip_grad_norm([w], 0.0), lambda w: clip_grad_value([w], 0.0)):
+        w = Value(1.0)
+        w.grad = 3.0
+        clip(w)
+        assert w.grad == 0.0
+    for clip in (clip_grad_norm, clip_grad_value):
+        w = Value(1.0)
+        w.grad = 0.5
+        clip([w], 0.25)
+        assert w.grad == 0.25
+
+
+def test_a_largest_gradient_of_one_is_clipped():
+    w = Value(1.0)
+    w.grad = 1.0
+    assert clip_grad_norm([w], 0.5) == 1.0
+    assert w.grad == 0.5
+
+
+def test_a_gradient_of_the_norm_is_left_to_the_bit():
+    params = [Value(1.0), Value(1.0), Value(1.0)]
+    push(params, [0.1, 0.7, 0.3])
+    norm = clip_grad_norm(params, math.inf)
+    assert clip_grad_norm(params, norm) == norm
+    assert [w.grad for w in params] == [0.1, 0.7, 0.3]
+
+
+def test_an_optimizer_of_ones_own_needs_a_rule():
+    class Half(Optimizer):
+        defaults: ClassVar = {"lr": 0.1}
+
+    w = Value(1.0)
+    w.grad = 1.0
+    with pytest.raises(NotImplementedError):
+        Half([w]).step()
+
+
+def test_an_optimizer_of_ones_own_may_have_other_bases():
+    seen = []
+
+    class Registered:
+        def __init_subclass__(cls):
+            seen.append(cls.__name__)
+
+    class Mine(Optimizer, Registered):
+        defaults: ClassVar = {"lr": 0.1}
+
+    assert seen == ["Mine"] == [Mine.__name__]
+
+
+def test_a_hint_stands_only_where_it_helps():
+    with pytest.raises(TypeError, match=r"got Value$"):
+        SGD(Value(1.0))
+    with pytest.raises(TypeError, match=r"got set; a set has no order$"):
+        SGD({1.0})
+    with pytest.raises(ValueError, match=r"^SGD: no parameters$"):
+        SGD([])
+    with pytest.raises(ValueError, match=r"^SGD, group 0: no parameters$"):
+        SGD([{"params": []}])
+
+
+def test_an_error_of_a_gradient_that_is_not_finite_can_be_made_of_a_message():
+    error = NonFiniteGradientError("text")
+    assert (str(error), error.position) == ("text", -1)
+    assert math.isnan(error.gradient)
+
+
+def test_steps_left_out_are_counted():
+    w = Value(1.0)
+    optimizer = SGD([w], lr=1.0, on_nonfinite="skip")
+    for _ in range(3):
+        w.grad = math.inf
+        optimizer.step()
+    assert (optimizer.skipped, optimizer.steps) == (3, 0)
+
+
+def test_counters_go_up_to_the_last_whole_number_of_floats():
+    optimizer = SGD([Value(1.0)])
+    state = optimizer.state_dict()
+    optimizer.load_state_dict({**state, "steps": 2**53, "skipped": 106})
+    assert (optimizer.steps, optimizer.skipped) == (2**53, 106)
+    for steps in (2**53 + 1, 3**53, 2**54):
+        with pytest.raises(ValueError, match="whole number from 0 to"):
+            optimizer.load_state_dict({**state, "steps": steps})
+
+
+def test_a_parameter_without_a_step_has_the_state_of_the_start():
+    w = Value(1.0)
+    optimizer = Adam([w])
+    state = optimizer.state_dict()
+    state["groups"][0]["params"][0]["m"] = 5.0
+    optimizer.load_state_dict(state)
+    assert optimizer.moments(w)["m"] == 0.0
+
+
+def test_states_of_many_parameters_are_loaded():
+    params = [Value(float(k)) for k in range(400)]
+    push(params, [1.0] * 400)
+    optimizer, other = Adam(params), Adam(params)
+    optimizer.step()
+    other.load_state_dict(optimizer.state_dict())
+    assert other.state_dict() == optimizer.state_dict()

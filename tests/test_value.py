@@ -245,6 +245,37 @@ def test_a_foreign_class_may_answer_for_both(f: Any) -> None:
             f(a, b)
 
 
+class Shy:
+    """One that takes part in arithmetic, but not with values."""
+
+    def _answer(self, other: Any) -> Any:
+        return NotImplemented
+
+    __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rpow__ = __rmod__ = __rfloordiv__ = _answer
+    __add__ = __sub__ = __mul__ = __truediv__ = __pow__ = __mod__ = __floordiv__ = _answer
+
+
+@pytest.mark.parametrize("f", [row[1] for row in OPERATORS], ids=[row[0] for row in OPERATORS])
+def test_where_neither_knows_an_answer_python_says_so(f: Any) -> None:
+    for a, b in ((Value(3.0), Shy()), (Shy(), Value(3.0))):
+        with pytest.raises(TypeError, match=r"unsupported operand type.*Shy"):
+            f(a, b)
+
+
+def test_a_row_counts_its_operands() -> None:
+    x = Value(1.0)
+    for call, told in [
+        (lambda: table.exp(x, x), "exp: takes 1 operand.* got 2"),
+        (lambda: table.exp(x, 2.0), "exp: takes 1 operand.* got 2"),
+        (lambda: table.mul(x), "mul: takes 2 operand.* got 1"),
+        (lambda: table.where(x, 2.0), "where: takes 3 operand.* got 2"),
+    ]:
+        with pytest.raises(TypeError, match=told):
+            call()
+    (y,) = table.sum(x).parents
+    assert y is x
+
+
 def test_a_foreign_class_may_answer_comparisons() -> None:
     v = Value(3.0)
     assert (v < Foreign()) is True
@@ -382,7 +413,7 @@ def test_integers_that_no_float_holds_compare_exactly() -> None:
 
 def test_comparisons_with_what_is_no_number() -> None:
     v = Value(1.0)
-    for other in ("1", None, [1.0], 1j, (1.0,)):
+    for other in ("1", None, [1.0], 1j, 1.0 + 0.0j, (1.0,)):
         assert (v == other) is False
         assert (v != other) is True
         with pytest.raises(TypeError):
@@ -423,6 +454,22 @@ def test_truth_is_that_of_the_data() -> None:
     assert not Value(-0.0)
     assert Value(1e-300)
     assert Value(nan)
+
+
+def test_truth_is_that_of_the_data_in_every_mode() -> None:
+    for mode in (sg.no_grad(), sg.group("g"), sg.detect_anomaly()):
+        with mode:
+            assert Value(2.0)
+            assert not Value(0.0)
+    fast = sg.compile(lambda x: x * 3.0 if x else x + 7.0, backend="python")
+    assert [fast(x) for x in (2.0, 0.0, 1.0, -0.0, nan)][:4] == [6.0, 7.0, 3.0, 7.0]
+
+
+def test_only_the_mode_that_looks_for_anomalies_minds_them() -> None:
+    with sg.group("g"):
+        x = Value(0.0)
+        sg.sqrt(x).backward()
+    assert x.grad == inf
 
 
 def test_values_match_in_case_patterns() -> None:

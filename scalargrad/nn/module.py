@@ -6,14 +6,13 @@ This stands apart from the layers because it knows nothing of them: a class of t
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from operator import is_not
 from typing import Any, Self
 
 from ..primitives import LEAF
-from ..trees import flatten
+from ..trees import is_number, shown
 from ..value import Value
 from .storage import Path, read_json, write_json
 
@@ -188,10 +187,9 @@ class Module:
         if not isinstance(state, Mapping):
             raise ValueError(f"{kind}: expected a dict as state_dict() returns it, got {type(state).__name__}")
         _same_keys(kind, "", expected, state)
-        _same_shape(kind, "parameters", expected["parameters"], state["parameters"])
+        numbers: list[float] = []  # in the order of the parameters, whatever the order of the state's keys is
+        _same_shape(kind, "parameters", expected["parameters"], state["parameters"], numbers)
         _same_keys(kind, "modules", expected["modules"], state["modules"])
-        leaves, _ = flatten(state["parameters"])
-        numbers = [float(x) for x in leaves if x is not None]
         done: list[tuple[Module, dict[str, Any]]] = []
         try:
             for place, (module, before) in own_states.items():
@@ -223,7 +221,10 @@ class Module:
                 f"{os.fspath(path)}: saved from another module than {self!r}; "
                 "if that is meant, use load_state_dict() on the file's 'parameters' and 'modules'"
             )
-        self.load_state_dict(saved)
+        try:
+            self.load_state_dict(saved)
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)}: {error}") from error
         return self
 
 
@@ -312,12 +313,12 @@ def _replaced(x: Any, swap: Callable[[Value], Any], done: dict[int, Any]) -> Any
 
 
 def _place(inside: str, key: str) -> str:
-    return f"{inside}[{key!r}]" if inside else key
+    return f"{inside}[{key!r:.80}]" if inside else f"{key!s:.80}"
 
 
 def _same_keys(kind: str, inside: str, expected: Mapping[str, Any], given: Any) -> None:
     if not isinstance(given, Mapping):
-        raise ValueError(f"{kind}: expected a dict at {inside}, got {given!r:.80}")
+        raise ValueError(f"{kind}: expected a dict at {inside}, got {shown(given)}")
     for key in expected:
         if key not in given:
             raise ValueError(f"{kind}: missing {_place(inside, key)}")
@@ -326,20 +327,23 @@ def _same_keys(kind: str, inside: str, expected: Mapping[str, Any], given: Any) 
             raise ValueError(f"{kind}: unknown {_place(inside, key)}")
 
 
-def _same_shape(kind: str, inside: str, expected: Any, given: Any) -> None:
+def _same_shape(kind: str, inside: str, expected: Any, given: Any, numbers: list[float]) -> None:
+    """Check a state against the present one, and collect its numbers in the order of the parameters."""
     if isinstance(expected, dict):
         _same_keys(kind, inside, expected, given)
         for key, part in expected.items():
-            _same_shape(kind, _place(inside, key), part, given[key])
+            _same_shape(kind, _place(inside, key), part, given[key], numbers)
     elif isinstance(expected, list):
         if not isinstance(given, list):
-            raise ValueError(f"{kind}: expected a list at {inside}, got {given!r:.80}")
+            raise ValueError(f"{kind}: expected a list at {inside}, got {shown(given)}")
         if len(given) != len(expected):
             raise ValueError(f"{kind}: expected {len(expected)} item(s) at {inside}, got {len(given)}")
         for k, (part, x) in enumerate(zip(expected, given, strict=True)):
-            _same_shape(kind, f"{inside}[{k}]", part, x)
+            _same_shape(kind, f"{inside}[{k}]", part, x, numbers)
     elif expected is None:
         if given is not None:
-            raise ValueError(f"{kind}: expected null at {inside}, got {given!r:.80}")
-    elif type(given) not in (float, int) or (type(given) is int and abs(given) > sys.float_info.max):
-        raise ValueError(f"{kind}: expected a number at {inside}, got {given!r:.80}")
+            raise ValueError(f"{kind}: expected null at {inside}, got {shown(given)}")
+    elif is_number(given):
+        numbers.append(float(given))
+    else:
+        raise ValueError(f"{kind}: expected a number at {inside}, got {shown(given)}")

@@ -7,8 +7,11 @@ JSON has no form for, are written as `Infinity` and `NaN`, as Python's `json` re
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
+
+from ..trees import is_number, shown
 
 Path = str | os.PathLike[str]
 
@@ -45,3 +48,46 @@ def read_json(path: Path, expected: str) -> dict[str, Any]:
         raise ValueError(f"{os.fspath(path)}: expected a file of format {expected!r}, got {found!r}")
     content: dict[str, Any] = data
     return content
+
+
+def number_at(place: str, x: Any) -> float:
+    """The number that stands at a place of a state; `ValueError` for anything else.
+
+    >>> number_at("best['value']", 3)
+    3.0
+    >>> number_at("best['value']", "3")
+    Traceback (most recent call last):
+    ...
+    ValueError: expected a number at best['value'], got '3'
+    """
+    if not is_number(x):
+        raise ValueError(f"expected a number at {place}, got {shown(x)}")
+    return float(x)
+
+
+def numbers_at(place: str, x: Any) -> list[float]:
+    """The list of numbers that stands at a place of a state; `ValueError` for anything else."""
+    if not isinstance(x, list):
+        raise ValueError(f"expected a list at {place}, got {shown(x)}")
+    return [number_at(f"{place}[{k}]", each) for k, each in enumerate(x)]
+
+
+def count_at(place: str, x: Any) -> int:
+    """The whole number from 0 to 2**53 that stands at a place of a state; `ValueError` for anything else."""
+    if type(x) is not int or not 0 <= x <= 2**53:
+        raise ValueError(f"expected a whole number from 0 to 2**53 at {place}, got {shown(x)}")
+    return x
+
+
+def dict_at(place: str, x: Any, keys: Collection[str] | None = None) -> dict[str, Any]:
+    """The dict that stands at a place of a state, with these keys if given; `ValueError` for anything else."""
+    if not isinstance(x, dict):
+        raise ValueError(f"expected a dict at {place}, got {shown(x)}")
+    if keys is not None:
+        for key in keys:
+            if key not in x:
+                raise ValueError(f"missing {place}[{key!r}]")
+        for key in x:
+            if key not in keys:
+                raise ValueError(f"unknown {place}[{key!r:.80}]")
+    return x

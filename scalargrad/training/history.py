@@ -5,11 +5,14 @@ This stands apart from `fit` because both are plain data, which a checkpoint kee
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from math import inf, isfinite
-from typing import Any
+from typing import Any, Self
 
+from ..nn.storage import count_at, dict_at, number_at, numbers_at
 from ..primitives import as_float
+from ..trees import shown
 
 
 @dataclass
@@ -56,6 +59,26 @@ class History:
     def __repr__(self) -> str:
         numbers = "".join(f", {name}={x:.4g}" for name, x in self.last.items())
         return f"History({len(self)} epochs{numbers}{f', {self.stopped}' if self.stopped else ''})"
+
+    @classmethod
+    def of_state(cls, state: Any, columns: Sequence[str], epochs: int) -> Self:
+        """The history, with these columns of so many epochs, that a checkpoint holds as plain data.
+
+        `ValueError`, with the place, for what is none.
+        """
+        state = dict_at("history", state, ("columns", "best_epoch", "stopped", "seconds"))
+        given = dict_at("history['columns']", state["columns"], columns)
+        found = {name: numbers_at(f"history['columns'][{name!r}]", given[name]) for name in columns}
+        seconds = numbers_at("history['seconds']", state["seconds"])
+        for place, column in [*((f"['columns'][{name!r}]", found[name]) for name in columns), ("['seconds']", seconds)]:
+            if len(column) != epochs:
+                raise ValueError(f"expected {epochs} item(s) at history{place}, one an epoch, got {len(column)}")
+        best = state["best_epoch"]
+        if best is not None and count_at("history['best_epoch']", best) >= epochs:
+            raise ValueError(f"expected an epoch from 0 to {epochs - 1} at history['best_epoch'], got {best}")
+        if not isinstance(state["stopped"], str):
+            raise ValueError(f"expected text at history['stopped'], got {shown(state['stopped'])}")
+        return cls(found, best, state["stopped"], seconds)
 
 
 @dataclass(frozen=True)
@@ -111,3 +134,16 @@ class Best:
     def state_dict(self) -> dict[str, Any]:
         """Itself as plain data for JSON."""
         return asdict(self)
+
+    @classmethod
+    def of_state(cls, state: Any, parameters: int) -> Self:
+        """What `state_dict()` returned, of so many parameters; `ValueError`, with the place, for anything else."""
+        state = dict_at("best", state, ("value", "weights", "reference", "waited"))
+        value, reference = (
+            None if state[name] is None else number_at(f"best[{name!r}]", state[name])
+            for name in ("value", "reference")
+        )
+        weights = None if state["weights"] is None else numbers_at("best['weights']", state["weights"])
+        if weights is not None and len(weights) != parameters:
+            raise ValueError(f"expected {parameters} item(s) at best['weights'], one a parameter, got {len(weights)}")
+        return cls(value, weights, reference, count_at("best['waited']", state["waited"]))

@@ -14,8 +14,9 @@ from typing import Any
 from ..data import Dataset
 from ..graph import topological_order
 from ..nn import Module
-from ..nn.storage import Path, read_json, write_json
+from ..nn.storage import Path, count_at, dict_at, read_json, write_json
 from ..optim import Optimizer
+from ..trees import shown
 from ..value import Value
 from .history import Best, EarlyStopping, History
 
@@ -157,21 +158,26 @@ class Run:
         """Take up what `save` wrote; `ValueError` where it is of another training, and then nothing is changed."""
         saved, place = read_json(path, FORMAT), os.fspath(path)
         try:
-            for name, mine in self.arguments(columns).items():
-                if saved["arguments"][name] != mine:
-                    raise ValueError(f"{place}: its {name} is {saved['arguments'][name]!r}, here it is {mine!r}")
-            best, history, epoch = Best(**saved["best"]), History(**saved["history"]), saved["epoch"]
-            if {len(column) for column in history.columns.values()} != {epoch}:
-                raise ValueError(f"{place}: {epoch!r} epochs, but columns of other lengths")
-            if best.weights is not None and len(best.weights) != len(self.parameters):
-                raise ValueError(f"{place}: {len(best.weights)} best weights for {len(self.parameters)} parameters")
-            before = self.model.state_dict()
-            self.model.load_state_dict(saved["model"])
-            try:
-                self.optimizer.load_state_dict(saved["optimizer"])
-            except Exception:
-                self.model.load_state_dict(before)
-                raise
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{place}: not a whole checkpoint: {error!r}") from error
+            self._load(saved, columns)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{place}: {error}") from error
+
+    def _load(self, saved: dict[str, Any], columns: Sequence[str]) -> None:
+        for name in ("epoch", "arguments", "model", "optimizer", "best", "history"):
+            if name not in saved:
+                raise ValueError(f"not a whole checkpoint: missing {name}")
+        mine = self.arguments(columns)
+        for name, given in dict_at("arguments", saved["arguments"], mine).items():
+            if given != mine[name]:
+                raise ValueError(f"its {name} is {shown(given)}, here it is {mine[name]!r}")
+        epoch = count_at("epoch", saved["epoch"])
+        history = History.of_state(saved["history"], columns, epoch)
+        best = Best.of_state(saved["best"], len(self.parameters))
+        before = self.model.state_dict()
+        self.model.load_state_dict(saved["model"])
+        try:
+            self.optimizer.load_state_dict(saved["optimizer"])
+        except Exception:
+            self.model.load_state_dict(before)
+            raise
         self.best, self.history, self.epoch = best, history, epoch

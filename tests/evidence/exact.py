@@ -120,6 +120,19 @@ def replay(edges: dict[int, Edges], seeds: dict[int, float]) -> dict[int, Adjoin
     return found
 
 
+def lost_forward(edges: dict[int, Edges], root: int) -> Dyadic:
+    """What products that underflow lose in forward mode, whose products begin at the inputs: each at most 2**-1074,
+    times the local gradients that come after it.
+    """
+    lost: dict[int, Dyadic] = {}
+    for k in sorted(edges):
+        total = ZERO
+        for j, local in edges[k]:
+            total = plus(total, plus(times(lost[j], size(dyadic(local))), SMALLEST))
+        lost[k] = total
+    return lost[root]
+
+
 def sum_error(terms: list[float], found: float) -> float:
     """How far a float is off as the sum of floats, in units of the bound for any order of adding them."""
     value = paths = ZERO

@@ -231,6 +231,8 @@ INNER_POINTS: list[tuple[Primitive, tuple[float, ...], float, tuple[float | None
     (table.share_of_tie, (1.0, nan, 2.0), nan, (0.0, 0.0, 0.0)),
     (table.within, (1.0, 1.0, 1.0), 1.0, (0.0, 0.0, 0.0)),
     (table.less, (1.0, 1.0), 0.0, (0.0, 0.0)),
+    (table.atan2_slope, (1e308, 1e308), 5e-309, (0.0, -0.0)),  # the sum of both overflows
+    (table.atan2_slope, (1e308, -1e308), 5e-309, (-0.0, 0.0)),
 ]
 _AWKWARD: list[tuple[Primitive, tuple[float, ...], float, tuple[float | None, ...]]] = []
 
@@ -300,7 +302,11 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "clamp",
         "value: operands 1 and 2 swapped",
     ): "min(max(x, low), high): the maximum of two does not know their order",
-    ("prod", "local: True  ->  False"): "strict=True of zip: both have one item an operand",
+    ("atan2_slope", "local: 1e+307"): "the same float",
+    ("atan2_slope", "local: 1.0  ->  2.0"): "a ratio of numbers scaled by another power of two: the same bits",
+    ("atan2_slope", "local: a * s  ->  a"): "where s counts every result is zero or subnormal: another sign of a zero",
+    ("atan2_slope", "local: b * s  ->  b"): "where s counts every result is zero or subnormal: another sign of a zero",
+    ("prod", "local: strict=True"): "an assertion: both have one item an operand",
 }
 
 

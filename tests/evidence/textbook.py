@@ -6,15 +6,18 @@ precision that is raised until it no longer matters. Kinks follow the table in S
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from math import copysign, isfinite
+from math import copysign, inf, isfinite
 from typing import Any
 
 import mpmath as mp
 
+from scalargrad import ieee
 from scalargrad.primitives import Primitive
 
 from .. import accuracy
+from ..accuracy import SMALLEST_NORMAL
 
 
 def _ties(best: Callable[..., Any]) -> Callable[..., tuple[Any, ...]]:
@@ -110,6 +113,34 @@ def in_domain(row: Primitive, xs: Sequence[float]) -> bool:
     return all(low < x < high and isfinite(x) for x, (low, high) in zip(xs, intervals, strict=True))
 
 
+def _leaves_range(xs: Sequence[float]) -> bool:
+    """Whether the product from left to right is, on the way, too large or too small to be a normal float."""
+    so_far = 1.0
+    for k, x in enumerate(xs):
+        so_far *= x
+        if x == 0.0:
+            return False
+        if k > 0 and not SMALLEST_NORMAL <= abs(so_far) < inf:
+            return True
+    return False
+
+
+def loses_digits(row: Primitive, xs: Sequence[float], k: int) -> bool:
+    """Whether digits are lost on the way to the k-th derivative, as README.md's limits have it.
+
+    `prod` multiplies from left to right, and its derivatives are products of what stands before and behind; a quotient
+    that is divided once more may be subnormal.
+    """
+    if row.name == "prod":
+        before, behind = xs[:k], xs[:k:-1]
+        both = [math.prod(before), math.prod(behind)]
+        return any(map(_leaves_range, (xs, before, behind, both)))
+    if row.name in ("div", "atan2", "atan2_slope", "hypot_slope"):
+        size = xs[1] if row.name == "div" else ieee.hypot(*xs)
+        return any(0.0 < abs(ieee.div(x, size)) < SMALLEST_NORMAL for x in xs)
+    return False
+
+
 def _rule(row: Primitive) -> Callable[..., tuple[Any, ...]] | None:
     if row.flat:
         return lambda *xs: (0,) * len(xs)
@@ -135,8 +166,10 @@ def known(row: Primitive) -> bool:
 def errors(row: Primitive, xs: Sequence[float], k: int) -> list[tuple[float, float]]:
     """The errors in ULP of the value and of the derivative by the k-th operand, each with the bound it must keep to.
 
-    Empty where the exact result is no normal float.
+    Empty where the exact result is no normal float, and where digits are lost on the way.
     """
+    if loses_digits(row, xs, k):
+        return []
     rule, exact = _rule(row), _value(row)
     assert rule is not None
     assert exact is not None

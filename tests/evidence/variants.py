@@ -65,6 +65,8 @@ def _changes(node: ast.AST) -> Iterator[ast.AST | None]:
         case ast.IfExp(test, body, otherwise):
             yield body
             yield otherwise
+        case ast.If(ast.Name("TYPE_CHECKING")):
+            return
         case ast.If(ast.Name() | ast.Call() | ast.Attribute() as test, body, otherwise):
             yield ast.If(ast.UnaryOp(ast.Not(), test), body, otherwise)
         case ast.Expr(ast.Call()) | ast.Raise() | ast.Continue():
@@ -112,7 +114,9 @@ def variants(tree: ast.AST, wanted: Callable[[ast.AST], bool] = lambda node: Tru
                         if not hasattr(changed, "lineno"):
                             ast.fix_missing_locations(ast.copy_location(changed, node))
                         put(changed)
-                        yield Variant(getattr(node, "lineno", 0), f"{_shown(node)}  ->  {_shown(changed)}", tree)
+                        name = f"{parent.arg}=" if isinstance(parent, ast.keyword) else ""
+                        what = f"{name}{_shown(node)}  ->  {name}{_shown(changed)}"
+                        yield Variant(getattr(node, "lineno", 0), what, tree)
                         put(node)
                 if isinstance(node, ast.Raise):
                     continue  # what an error says is no derivative
