@@ -72,8 +72,7 @@ def float_adjoints(
     A zero adjoint propagates nothing. `check` is called with each node and its adjoint before it is propagated.
     """
     adjoint = dict.fromkeys(order, 0.0)
-    for node in stop:
-        adjoint[node] = 0.0
+    adjoint.update(dict.fromkeys(stop, 0.0))
     for node, seed in seeds:
         adjoint[node] += seed
     for node in order:

@@ -52,7 +52,7 @@ class Engine:
     """Computes loss and gradient of batches, and makes the optimizer's steps, in one way or the other."""
 
     def __init__(self, objective: Objective, optimizer: Optimizer, parameters: list[Value], wanted: Compile) -> None:
-        if wanted not in ("auto", True, False) or isinstance(wanted, int) and not isinstance(wanted, bool):
+        if wanted not in ("auto", True, False) or (isinstance(wanted, int) and not isinstance(wanted, bool)):
             raise ValueError(f'fit: compile must be "auto", True or False, got {wanted!r}')
         self.objective, self.optimizer, self.parameters, self.wanted = objective, optimizer, parameters, wanted
         self.programs: Programs | None = None

@@ -1,7 +1,7 @@
 """`fit`: the loop over epochs and batches, with all that makes it bearable, and exact to the bit when taken up again.
 
-It stands on one definition, `objective.py`: a batch's loss and gradient at given weights. They are computed on `Value`s or
-by compiled programs, as pays; the loop sees no difference, nor does anybody who looks at the results.
+It stands on one definition, `objective.py`: a batch's loss and gradient at given weights. They are computed on `Value`s
+or by compiled programs, as pays; the loop sees no difference, nor does anybody who looks at the results.
 """
 
 from __future__ import annotations
@@ -112,11 +112,11 @@ def fit(
     - `checkpoint`: a file, written after every `checkpoint_every` epochs and the last, whole or not at all.
     - `resume`: take up the training that the checkpoint holds, with the same arguments: up to `epochs`, all told, its
       results are those of a training that never stopped, bit for bit.
-    - `compile`: whether the network's gradient and the optimizer's step are compiled: with "auto", where it pays and can
-      be done. The results are the same bits either way; `history.compiled` tells which it was, and why. True
-      compiles from the first batch, and raises where "auto" would do without: `TraceError` for what a program cannot
-      repeat, such as `Dropout`, and `GuardLimitError` for a model that branches in too many ways. Loss, penalty and
-      model must be functions of what they are given; a model that is changed between epochs is compiled again.
+    - `compile`: whether the network's gradient and the optimizer's step are compiled: with "auto", where it can be done
+      and pays. The results are the same bits either way; `history.compiled` tells which it was, and why. True
+      compiles from the first batch, and raises where "auto" would do without: `TypeError` (a `TraceError` mostly) for
+      what a program cannot repeat, such as `Dropout`, and `GuardLimitError` for a model that branches in too many ways.
+      Model and penalty must be functions of what they are given, and may change between epochs, not within.
 
     Returns the `History`. Ctrl-C ends training and returns the history so far, with `interrupted` set; the model then
     has the weights of its best epoch, if one was finished. (The checkpoint has those of the last.) Modules are in

@@ -75,16 +75,17 @@ class Objective:
             return self._of_whole_batches(weights, inputs, targets)
         plain = [(list(map(_plain, outputs)), structure) for outputs, structure in apart]
         value, seeds = self.of_predictions(plain, targets)
+        stop = dict.fromkeys(leaves, 0.0)
         own, anomaly = (set() if self.checked else self.own), modes.active and modes.current().anomaly
 
         def gradients() -> Iterator[list[float]]:
             for (outputs, _), each in zip(apart, seeds, strict=True):
                 recorded = [(y, s) for y, s in zip(outputs, each, strict=True) if isinstance(y, Value)]
-                order = topological_order([y for y, _ in recorded], leaves)
+                order = topological_order([y for y, _ in recorded], stop)
                 if own:
                     self._check(order)
-                found = float_adjoints(order, recorded, leaves, modes.gradient_check(each) if anomaly else None)
-                yield [found[leaf] for leaf in leaves]
+                found = float_adjoints(order, recorded, stop, modes.gradient_check(each) if anomaly else None)
+                yield list(map(found.__getitem__, leaves))
 
         gradient = added(gradients(), len(apart), len(leaves))
         return self.with_penalty(weights, value, gradient)

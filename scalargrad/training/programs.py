@@ -182,8 +182,8 @@ def _summary(x: Any, depth: int) -> Any:
     if isinstance(x, Random):
         return hash(x.getstate())
     if isinstance(x, list | tuple | dict):
-        inside = [*x, *x.values()] if isinstance(x, dict) else x
-        return (type(x), len(x), [_summary(each, depth + 1) for each in inside] if depth < 8 else id(x))
+        items = [*x, *x.values()] if isinstance(x, dict) else list(x)
+        return (type(x), len(x), [_summary(each, depth + 1) for each in items] if depth < 8 else id(x))
     if isinstance(x, int | float | str | bytes | complex | None):
         return (type(x), repr(x))
     inside = x.tobytes() if hasattr(x, "tobytes") else getattr(getattr(x, "bit_generator", None), "state", None)

@@ -13,7 +13,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from .. import losses, loss_rows
+from .. import loss_rows, losses
 from .. import primitives as table
 from ..calculus import vjp
 from ..compiler import CompiledFunction, compile  # noqa: A004
@@ -65,7 +65,7 @@ class SampleLoss:
         if any(each is not structure and each != structure for _, each in predictions):
             return None
         rows = [numbers for numbers, _ in predictions]
-        if structure != LEAF and structure != (list, None, (LEAF,) * len(rows[0])) or not rows[0]:
+        if (structure != LEAF and structure != (list, None, (LEAF,) * len(rows[0]))) or not rows[0]:
             return None
         if self.function is losses.cross_entropy:
             found = None if structure == LEAF or any(map(is_list, targets)) else self._classes(rows, targets)

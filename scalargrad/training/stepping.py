@@ -118,8 +118,7 @@ class FlatStep(Step):
 
     def __call__(self, gradients: Sequence[float], clip: Clip | None) -> None:
         if self.groups is None:
-            super().__call__(gradients, clip)
-            return
+            return super().__call__(gradients, clip)
         self.gradients = gradients
         if clip is not None:
             self.store()
