@@ -83,7 +83,7 @@ class Objective:
                 recorded = [(y, s) for y, s in zip(outputs, each, strict=True) if isinstance(y, Value)]
                 order = topological_order([y for y, _ in recorded], stop)
                 if own:
-                    self._check(order)
+                    self.check(order)
                 found = float_adjoints(order, recorded, stop, modes.gradient_check(each) if anomaly else None)
                 yield list(map(found.__getitem__, leaves))
 
@@ -121,10 +121,11 @@ class Objective:
 
     def _checked(self, value: Any) -> Any:
         if not self.checked and isinstance(value, Value):
-            self._check(topological_order((value,)))
+            self.check(topological_order((value,)))
         return value
 
-    def _check(self, nodes: Sequence[Value]) -> None:
+    def check(self, nodes: Sequence[Value]) -> None:
+        """Raise `ValueError` if one of the nodes that something was computed from is a parameter of the model."""
         for node in nodes:
             if node in self.own:
                 raise ValueError(

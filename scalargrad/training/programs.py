@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Sequence
+from itertools import chain
 from operator import add
 from random import Random
 from typing import Any
@@ -52,6 +53,9 @@ class Programs:
         alike = same(program, as_evaluated.traced(leaves, structure).program)
         self.evaluate = self.predict if alike else as_evaluated
         self.check(weights, x)
+        for function in (self.predict, self.penalty):
+            for variant in () if function is None else chain.from_iterable(function.variants.values()):
+                objective.check(variant.captured)
 
     # ---- the functions of one sample ---------------------------------------------------------------------------------
 
@@ -85,6 +89,7 @@ class Programs:
         if self.penalty is not None:
             more, of_penalty = self.penalty(list(weights))
             value, gradient = value + more, list(map(add, gradient, of_penalty))
+        self.objective.checked = True
         return value, gradient
 
     def _predictions(
