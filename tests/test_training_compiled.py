@@ -27,6 +27,7 @@ from scalargrad.training.programs import Programs
 from scalargrad.training.stepping import FlatStep, Step
 
 BACKENDS = ["python", "native"]
+ADAM = partial(Adam, lr=0.05)
 R = random.Random(5)
 INPUTS = [[R.gauss(0.0, 1.0) for _ in range(3)] for _ in range(22)]
 NUMBERS = [R.gauss(0.0, 1.0) for _ in INPUTS]
@@ -58,7 +59,7 @@ def trained(
     make: Callable[[], Module] = lambda: MLP(3, [4, 1], activation="tanh", seed=1),
     targets: list[Any] = NUMBERS,
     loss: Callable[..., Any] = losses.mean_squared_error,
-    optimizer: Callable[..., Optimizer] = partial(Adam, lr=0.05),
+    optimizer: Callable[..., Optimizer] = ADAM,
     **arguments: Any,
 ) -> tuple[str, History]:
     model = make()
@@ -176,7 +177,7 @@ def test_a_batch_of_more_than_one_chunk() -> None:
 
 def test_what_a_loss_refuses_is_told_as_ever() -> None:
     for compile in (True, False):  # noqa: A001
-        with pytest.raises(ValueError, match="hinge: targets must be -1 or 1, got 3.0 at sample") as caught:
+        with pytest.raises(ValueError, match=r"hinge: targets must be -1 or 1, got 3\.0 at sample") as caught:
             trained(compile, targets=[3] * 22, loss=losses.hinge)
         assert caught.value.__notes__ == ["in epoch 1, batch 1 of 3"]
         with pytest.raises(ValueError, match=r"cross_entropy: class 7 of sample . is out of range"):
