@@ -102,8 +102,17 @@ class Later:
 class Variant:
     """A program, what its result looks like, and the `Value`s from outside that it reads."""
 
-    def __init__(self, program: Program, result: Structure, captured: list[Value], name: str, seconds: float) -> None:
+    def __init__(
+        self,
+        program: Program,
+        result: Structure,
+        captured: list[Value],
+        name: str,
+        seconds: float,
+        leaves: Sequence[float],
+    ) -> None:
         self.program = program
+        self.point = array("d", [*leaves, *[v.data for v in captured]])  # where it was traced, for drawings
         self.result = result
         self.captured = captured
         self.name = name
@@ -120,7 +129,7 @@ class Variant:
         self.checked = False
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("program", "result", "captured", "name", "calls", "seconds")
+        kept = ("program", "point", "result", "captured", "name", "calls", "seconds")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
