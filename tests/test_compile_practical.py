@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_all_start_methods, get_context
+from random import Random
 from typing import Any
 
 import pytest
@@ -43,6 +44,28 @@ OF_DECORATED = compile(sg.grad(decorated), backend="python")
 def called(f: CompiledFunction, x: float) -> Any:
     """What a worker does: one call, on a trace that it was sent or on one that it makes."""
     return f(x), f.info.hits, f.info.misses
+
+
+# ---- the library's losses --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backend", ["python", "native"])
+@pytest.mark.parametrize("name", ["cross_entropy", "categorical_cross_entropy", "kl_divergence"])
+def test_losses_of_several_classes_have_the_bits_of_the_eager_ones(name: str, backend: Any) -> None:
+    if backend == "native":
+        pytest.importorskip("llvmlite")
+    loss, random = getattr(sg.losses, name), Random(3)
+
+    def shares() -> list[float]:
+        drawn = [random.random() for _ in range(5)]
+        return [x / math.fsum(drawn) for x in drawn]
+
+    eager = sg.value_and_grad(lambda ps, ts: loss([ps], [ts]), (0, 1))
+    f = compile(eager, backend=backend)
+    for _ in range(100):
+        given = [random.gauss(0.0, 3.0) for _ in range(5)] if name == "cross_entropy" else shares()
+        targets = shares()
+        assert repr(f(given, targets)) == repr(eager(given, targets))
 
 
 # ---- pickles ---------------------------------------------------------------------------------------------------------
