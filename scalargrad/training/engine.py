@@ -77,9 +77,11 @@ class Engine:
         if self.programs is not None and not (modes.active and modes.current().anomaly):
             try:
                 return self.programs(weights, inputs, targets)
-            except REFUSALS as error:  # of the trace of a branch; or of the loss, which is then raised below as well
+            except REFUSALS as error:
+                weights = list(weights)
+                found = self.objective(weights, inputs, targets)  # where the batch itself is at fault, this raises too
                 self._refuse(error)
-                weights = self.step.weights
+                return found
         began = perf_counter()
         found = self.objective(weights, inputs, targets)
         if not self.decided:

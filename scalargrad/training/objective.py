@@ -7,10 +7,10 @@ A model sees one sample at a time, so the chain rule comes apart at the predicti
 1. the predictions `y_i = f(w, x_i)`, each by itself;
 2. the loss of all predictions, and its derivatives `c_i` by them;
 3. for each sample `g_i = c_i^T df(w, x_i)/dw`; they are added in the order of a compiled function's `map`, which
-   `added` repeats; the penalty's gradient is added to their sum.
+   `compiler/order.py` repeats; the penalty's gradient is added to their sum.
 
-Here each step runs on `Value`s. `compiled.py` replays the same steps as programs: 1 and 3 are functions of one sample,
-whatever the loss does with a whole batch of them. This stands apart from both so that there is one thing to agree with.
+Here each step runs on `Value`s. `programs.py` replays the same steps as programs: 1 and 3 are functions of one sample,
+whatever the loss does with a whole batch of them. This stands apart so that there is one thing to agree with.
 """
 
 from __future__ import annotations
@@ -22,32 +22,16 @@ from typing import Any
 
 from .. import modes
 from ..calculus import value_and_grad
-from ..compiler.batch import LANES, chunks
+from ..compiler.order import added
 from ..graph import float_adjoints, topological_order
 from ..nn import Module
-from ..primitives import INPUT, LEAF, as_float
+from ..primitives import INPUT, LEAF, as_float, mean
 from ..trees import Structure, flatten, unflatten
 from ..value import Value
+from .sample_losses import SampleLoss
 
 Loss = Callable[[list[Any], list[Any]], Any]
 Penalty = Callable[[list[Any]], Any]
-
-
-def added(rows: Iterator[Sequence[float]], count: int, width: int) -> list[float]:
-    """The sum of so many rows of that width: in eight lanes, then over lanes in pairs, then over chunks.
-
-    >>> added(iter([[0.1], [0.2], [0.3]]), 3, 1)
-    [0.6000000000000001]
-    """
-    total: list[float] = []
-    for start, stop in chunks(count):
-        lanes = [[0.0] * width for _ in range(LANES)]
-        for k in range(start, stop):
-            lanes[k % LANES] = list(map(add, lanes[k % LANES], next(rows)))
-        while len(lanes) > 1:
-            lanes = [list(map(add, a, b)) for a, b in zip(lanes[::2], lanes[1::2], strict=True)]
-        total = list(map(add, total, lanes[0])) if total else lanes[0]
-    return total
 
 
 class Objective:
@@ -55,6 +39,7 @@ class Objective:
 
     def __init__(self, model: Module, parameters: Sequence[Value], loss: Loss, penalty: Penalty | None) -> None:
         self.model, self.loss, self.penalty = model, loss, penalty
+        self.samples = SampleLoss.found(loss)
         self.own = set(parameters)
         self.checked = False
 
@@ -95,7 +80,18 @@ class Objective:
     ) -> tuple[float, list[list[float]]]:
         """The loss of predictions, each a flat list and a structure; and its derivatives by them, flat."""
         trees = [unflatten(structure, numbers) for numbers, structure in predictions]
-        value, derivatives = value_and_grad(lambda ys: self._checked(self.loss(ys, targets)))(trees)
+        by_samples = self.samples
+        terms: list[Any] = []
+
+        def loss(ys: list[Any]) -> Any:
+            if by_samples is None:
+                return self._checked(self.loss(ys, targets))
+            terms[:] = by_samples.of_batch(ys, targets)
+            return mean(*terms)
+
+        value, derivatives = value_and_grad(loss)(trees)
+        if by_samples is not None and len(terms) % len(trees) == 0:
+            value = by_samples.mean_of_terms(list(map(_plain, terms)), len(trees))
         return value, [flatten(each)[0] for each in derivatives]
 
     def with_penalty(self, weights: Sequence[float], value: float, gradient: list[float]) -> tuple[float, list[float]]:

@@ -21,11 +21,10 @@ from ..compiler import TraceError, compile  # noqa: A004
 from ..compiler.program import Program, bits
 from ..compiler.trace import trace
 from ..nn import Module
-from ..primitives import as_float
+from ..primitives import as_float, mean
 from ..trees import Structure, flatten, unflatten
 from ..value import Value
 from .objective import Objective
-from .sample_losses import SampleLoss
 
 
 class Programs:
@@ -40,7 +39,9 @@ class Programs:
         self.state = state_of(objective.model)
         self.predict = compile(self._outputs, backend=backend)
         self.pull_back = compile(self._pulled_back, backend=backend)
-        self.loss = SampleLoss.found(objective.loss, backend)
+        self.samples = objective.samples
+        self.of_sample = compile(self._loss_and_gradient, backend=backend)
+        self.terms = None if self.samples is None else compile(self.samples.of_sample, backend=backend)
         self.penalty = None
         if objective.penalty is not None:
             self.penalty = compile(value_and_grad(objective.penalty), backend=backend)
@@ -70,6 +71,14 @@ class Programs:
         gradient: list[Any] = pull_back(derivatives)[0]
         return gradient
 
+    def _loss_and_gradient(self, parameters: Any, x: Any, target: Any, share: Any) -> Any:
+        """The terms of one sample's loss, and the derivatives of their share in the batch's by the parameters."""
+        assert self.samples is not None
+        outputs, pull_back = vjp(lambda ws: self._outputs(ws, x), parameters)
+        terms, pull_loss = vjp(lambda ys: self.samples.of_sample(unflatten(self.structure, ys), target), outputs)  # type: ignore[union-attr]
+        (derivatives,) = pull_loss([share] * len(terms))
+        return terms, pull_back(derivatives)[0]
+
     def _flat(self, result: Any) -> list[Any]:
         outputs, structure = flatten(result, "the model's result")
         if self.structure is None:
@@ -82,10 +91,17 @@ class Programs:
 
     def __call__(self, weights: Sequence[float], inputs: list[Any], targets: list[Any]) -> tuple[float, list[float]]:
         """Loss and gradient, as those of the objective."""
-        predictions = self._predictions(self.predict, weights, inputs)
-        found = None if self.loss is None else self.loss(predictions, targets)
-        value, derivatives = found or self.objective.of_predictions(predictions, targets)
-        gradient: list[float] = self.pull_back.map(weights, inputs, derivatives, in_axes=(None, 0, 0), reduce="sum")
+        gradient: list[float]
+        encoded = None if self.samples is None else self.samples.encoded(targets, self.structure)
+        if self.samples is not None and encoded is not None:
+            share = 1.0 / (self.samples.width(self.structure) * len(targets))
+            axes = (None, 0, 0, None)
+            sums, gradient = self.of_sample.map(weights, inputs, encoded, share, in_axes=axes, reduce="sum")
+            value = self.samples.mean(sums, len(targets))
+        else:
+            predictions = self._predictions(self.predict, weights, inputs)
+            value, derivatives = self.objective.of_predictions(predictions, targets)
+            gradient = self.pull_back.map(weights, inputs, derivatives, in_axes=(None, 0, 0), reduce="sum")
         if self.penalty is not None:
             more, of_penalty = self.penalty(list(weights))
             value, gradient = value + more, list(map(add, gradient, of_penalty))
@@ -104,8 +120,11 @@ class Programs:
 
     def loss_of(self, predictions: list[Any], targets: list[Any]) -> float | None:
         """The objective's loss of predictions that are plain numbers, if it is one of the library's own."""
-        found = None if self.loss is None else self.loss([flatten(y) for y in predictions], targets)
-        return None if found is None else found[0]
+        encoded = None if self.samples is None else self.samples.encoded(targets, self.structure)
+        if self.terms is None or encoded is None:
+            return None
+        columns = self.terms.map(predictions, encoded)
+        return mean.compute(*chain.from_iterable(zip(*columns, strict=True)))
 
     # ---- whether it is still the same function -----------------------------------------------------------------------
 
@@ -126,7 +145,8 @@ class Programs:
     @property
     def size(self) -> int:
         """How many instructions a sample's gradient takes."""
-        return sum(t.instructions for t in self.pull_back.info.traces)
+        every = (*self.pull_back.info.traces, *self.of_sample.info.traces)
+        return sum(t.instructions for t in every)
 
 
 def _plain(y: Any) -> float:

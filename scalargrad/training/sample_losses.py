@@ -1,22 +1,23 @@
-"""Losses of a batch that are the mean of its samples' losses, as programs of one sample: the library's own.
+"""Losses of a batch that are the mean of its samples' losses: the library's own, read one sample at a time.
 
 Any other loss runs on `Value`s of the predictions, whatever it does with them. These take part in nearly every
-training, and for them that would cost more than the network's compiled gradient. Here stands which they are and how
-a sample is read; the formulas, and what is wrong with a batch, remain where they are. The results are the same bits:
-a mean hands every term the same share, and a prediction belongs to one sample.
+training, and for them that would cost more than the network's compiled gradient: as functions of one sample, they become
+part of its program. Here stands which they are and how a sample is read; the formulas, and what is wrong with a batch,
+remain where they are.
+
+A mean's terms are added in the order of a compiled function's `map`, as gradients are: the last bits of the loss of a
+batch may be other than those of the loss itself, but are the same however they were computed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import chain
 from typing import Any
 
 from .. import loss_rows, losses
 from .. import primitives as table
-from ..calculus import vjp
-from ..compiler import CompiledFunction, compile  # noqa: A004
+from ..compiler.order import added
 from ..loss_batches import class_index, is_list
 from ..trees import LEAF, Structure, flatten
 
@@ -28,20 +29,17 @@ ELEMENTWISE = (
     losses.binary_cross_entropy,
     losses.binary_cross_entropy_with_logits,
 )
-Terms = tuple[list[float], list[list[float]]]  # of all samples in order, and their derivatives by each prediction
 
 
 class SampleLoss:
-    """A loss of the library, made ready to run sample by sample; `None` from `found` for any other."""
+    """A loss of the library, sample by sample. `found` gives None for any other."""
 
-    def __init__(self, function: Callable[..., Any], keywords: dict[str, Any], backend: Any) -> None:
-        self.function, self.keywords, self.backend = function, keywords, backend
-        self.compiled: CompiledFunction = compile(
-            self._of_class if function is losses.cross_entropy else self._of_numbers, backend=backend
-        )
+    def __init__(self, function: Callable[..., Any], keywords: dict[str, Any]) -> None:
+        self.function, self.keywords = function, keywords
+        self.by_class = function is losses.cross_entropy
 
     @classmethod
-    def found(cls, loss: Any, backend: Any) -> SampleLoss | None:
+    def found(cls, loss: Any) -> SampleLoss | None:
         """The same loss by samples, if it is known to be a mean of them."""
         keywords: dict[str, Any] = {}
         while isinstance(loss, partial):
@@ -51,64 +49,59 @@ class SampleLoss:
         allowed = {"reduction"} if loss is losses.cross_entropy else {"reduction", "delta", "pos_weight"}
         if loss not in (*ELEMENTWISE, losses.cross_entropy) or not set(keywords) <= allowed:
             return None
-        if keywords.pop("reduction", "mean") != "mean":
-            return None
-        return cls(loss, keywords, backend)
+        return cls(loss, keywords) if keywords.pop("reduction", "mean") == "mean" else None
 
-    def __call__(
-        self, predictions: Sequence[tuple[list[float], Structure]], targets: list[Any]
-    ) -> tuple[float, list[list[float]]] | None:
-        """The loss and its derivatives by the predictions, as `Objective.of_predictions`; None for a form not known."""
-        if len(predictions) != len(targets) or not predictions:
-            return None
-        structure = predictions[0][1]
-        if any(each is not structure and each != structure for _, each in predictions):
-            return None
-        rows = [numbers for numbers, _ in predictions]
-        if (structure != LEAF and structure != (list, None, (LEAF,) * len(rows[0]))) or not rows[0]:
-            return None
-        if self.function is losses.cross_entropy:
-            found = None if structure == LEAF or any(map(is_list, targets)) else self._classes(rows, targets)
-        else:
-            found = self._numbers([row[0] for row in rows] if structure == LEAF else rows, targets, structure)
-        if found is None:
-            return None
-        terms, derivatives = found
-        return table.mean.compute(*terms), derivatives
+    # ---- a batch -----------------------------------------------------------------------------------------------------
 
-    # ---- numbers against numbers -------------------------------------------------------------------------------------
+    def of_batch(self, predictions: list[Any], targets: list[Any]) -> list[Any]:
+        """The terms of all samples, in order."""
+        return flatten(self.function(predictions, targets, reduction="none", **self.keywords))[0]
 
-    def _of_numbers(self, prediction: Any, target: Any, share: Any) -> Any:
-        """The terms of one sample, and their share's derivative by its prediction."""
+    def mean(self, sums: Sequence[float], count: int) -> float:
+        """The loss of so many samples, of the sums of their first terms, their second ones, ..."""
+        return sum(sums) / (len(sums) * count)
 
-        def terms(y: Any) -> list[Any]:
-            return flatten(self.function([y], [target], reduction="none", **self.keywords))[0]
+    def mean_of_terms(self, terms: Sequence[float], count: int) -> float:
+        """The loss of so many samples, each with as many of the terms."""
+        width = len(terms) // count
+        return self.mean(added((terms[k : k + width] for k in range(0, len(terms), width)), count, width), count)
 
-        found, pull_back = vjp(terms, prediction)
-        return found, flatten(pull_back([share] * len(found))[0])[0]
+    # ---- one sample --------------------------------------------------------------------------------------------------
 
-    def _numbers(self, ys: list[Any], targets: list[Any], structure: Structure) -> Terms | None:
-        width = 1 if structure == LEAF else len(ys[0])
+    def of_sample(self, prediction: Any, target: Any) -> list[Any]:
+        """The terms of one sample, whose target is as `encoded` writes it."""
+        if self.by_class:
+            return [_surprise(prediction, target)]
+        return flatten(self.function([prediction], [target], reduction="none", **self.keywords))[0]
+
+    def encoded(self, targets: list[Any], structure: Structure) -> list[Any] | None:
+        """The targets as numbers, for predictions of that structure; None where they are not of one form."""
+        if self.by_class:
+            if (
+                structure == LEAF
+                or structure != (list, None, (LEAF,) * len(structure[2]))
+                or any(map(is_list, targets))
+            ):
+                return None
+            classes = len(structure[2])
+            return [float(class_index(t, "cross_entropy", n, classes)) for n, t in enumerate(targets)]
         if any(flatten(target)[1] != structure for target in targets):
             return None
-        share = 1.0 / (width * len(ys))
-        found, by = self.compiled.map(ys, targets, share, in_axes=(0, 0, None))
-        return list(chain.from_iterable(zip(*found, strict=True))), list(map(list, zip(*by, strict=True)))
+        return targets
 
-    # ---- logits against a class --------------------------------------------------------------------------------------
+    def width(self, structure: Structure) -> int:
+        """How many terms a sample has whose prediction is of that structure."""
+        return 1 if self.by_class or structure == LEAF else len(structure[2])
 
-    def _of_class(self, logits: Any, share: Any) -> Any:
-        """The loss of one sample whose class is the first, and its share's derivative by the logits."""
-        loss, pull_back = vjp(lambda zs: loss_rows.surprise(*zs), logits)
-        return loss, pull_back(share)[0]
 
-    def _classes(self, rows: list[list[float]], targets: list[Any]) -> Terms:
-        count = len(rows[0])
-        classes = [class_index(target, "cross_entropy", n, count) for n, target in enumerate(targets)]
-        ordered = [[row[k], *row[:k], *row[k + 1 :]] for row, k in zip(rows, classes, strict=True)]
-        terms, by = self.compiled.map(ordered, 1.0 / len(rows), in_axes=(0, None))
-        derivatives = []
-        for (own, *others), k in zip(zip(*by, strict=True), classes, strict=True):
-            others.insert(k, own)
-            derivatives.append(others)
-        return terms, derivatives
+def _surprise(logits: Any, k: Any) -> Any:
+    """The cross entropy of logits for a class that is known only when the program runs.
+
+    `cross_entropy` puts the logit of its class first and the others behind it. So does this, by selections: they hand
+    numbers and gradients on as they are.
+    """
+    first, others = logits[0], []
+    for j in range(1, len(logits)):
+        first = table.where(table.is_zero(k - j), logits[j], first)
+        others.append(table.where(table.less(j - 1, k), logits[j - 1], logits[j]))
+    return loss_rows.surprise(first, *others)
