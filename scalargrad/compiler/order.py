@@ -16,10 +16,10 @@ def added(rows: Iterator[Sequence[float]], count: int, width: int) -> list[float
     """The sum of so many rows of that width: in eight lanes, then over lanes in pairs, then over chunks.
 
     >>> added(iter([[0.1], [0.2], [0.3]]), 3, 1)
-    [0.6]
+    [0.6000000000000001]
     >>> import scalargrad as sg
     >>> sg.compile(lambda x: x).map([0.1, 0.2, 0.3], reduce="sum")
-    0.6
+    0.6000000000000001
     """
     total: list[float] = []
     for start, stop in chunks(count):

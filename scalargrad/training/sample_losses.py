@@ -1,9 +1,9 @@
 """Losses of a batch that are the mean of its samples' losses: the library's own, read one sample at a time.
 
 Any other loss runs on `Value`s of the predictions, whatever it does with them. These take part in nearly every
-training, and for them that would cost more than the network's compiled gradient: as functions of one sample, they become
-part of its program. Here stands which they are and how a sample is read; the formulas, and what is wrong with a batch,
-remain where they are.
+training, and for them that would cost more than the network's compiled gradient: as functions of one sample, they
+become part of its program. Here stands which they are and how a sample is read; the formulas, and what is wrong with a
+batch, remain where they are.
 
 A mean's terms are added in the order of a compiled function's `map`, as gradients are: the last bits of the loss of a
 batch may be other than those of the loss itself, but are the same however they were computed.
@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from .. import loss_rows, losses
+from .. import ieee, loss_rows, losses
 from .. import primitives as table
 from ..compiler.order import added
 from ..loss_batches import class_index, is_list
@@ -59,7 +59,7 @@ class SampleLoss:
 
     def mean(self, sums: Sequence[float], count: int) -> float:
         """The loss of so many samples, of the sums of their first terms, their second ones, ..."""
-        return sum(sums) / (len(sums) * count)
+        return ieee.total(*sums) / (len(sums) * count)
 
     def mean_of_terms(self, terms: Sequence[float], count: int) -> float:
         """The loss of so many samples, each with as many of the terms."""
@@ -77,13 +77,9 @@ class SampleLoss:
     def encoded(self, targets: list[Any], structure: Structure) -> list[Any] | None:
         """The targets as numbers, for predictions of that structure; None where they are not of one form."""
         if self.by_class:
-            if (
-                structure == LEAF
-                or structure != (list, None, (LEAF,) * len(structure[2]))
-                or any(map(is_list, targets))
-            ):
+            classes = 0 if structure == LEAF else len(structure[2])
+            if structure != (list, None, (LEAF,) * classes) or any(map(is_list, targets)):
                 return None
-            classes = len(structure[2])
             return [float(class_index(t, "cross_entropy", n, classes)) for n, t in enumerate(targets)]
         if any(flatten(target)[1] != structure for target in targets):
             return None
