@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalargrad import Value, detect_anomaly, losses, optim
+from scalargrad import Value, detect_anomaly, exp, losses, optim
 from scalargrad import primitives as table
 from scalargrad.compiler import GuardLimitError, TraceError
 from scalargrad.compiler.batch import SMALLEST_CHUNK
@@ -498,8 +498,14 @@ def test_a_training_may_be_taken_up_again_in_the_other_way(tmp_path: Path) -> No
 
 
 def test_under_detect_anomaly_every_operation_is_looked_at() -> None:
-    with detect_anomaly(), pytest.raises(AnomalyError, match="from finite operands"):
-        trained(True, loss=exploding)
+    class Overflowing(Own):
+        def __call__(self, x: Any) -> Any:
+            return exp(self.inner(x) * 1e4 + 1e3)
+
+    with pytest.raises(NonFiniteGradientError):
+        trained(True, make=Overflowing)
+    with detect_anomaly(), pytest.raises(AnomalyError, match="exp gave inf from finite operands"):
+        trained(True, make=Overflowing)
 
 
 def test_a_loss_that_takes_parameters_past_the_objective_is_told_when_compiled() -> None:

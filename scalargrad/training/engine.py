@@ -1,6 +1,6 @@
 """Whether a training is compiled: when that pays, and what happens where it cannot be done.
 
-Both ways give the same bits, so the decision may rest on what was measured: the first batch runs on `Value`s and is
+Both ways give the same bits, so the decision may rest on what was measured: the first batches run on `Value`s and are
 timed, and what is left to do is known. This stands apart from `objective.py` and `programs.py`, of which either can do
 the whole work.
 """
@@ -29,6 +29,7 @@ SOURCE_COST = 100.0
 MACHINE_SECONDS = 0.3
 MACHINE_COST = 1000.0
 MARGIN = 3.0  # compile where it saves so many times what it costs
+TIMED = 2  # batches: the first one imports and warms up
 MOST_TIMES = 3  # that a model which was changed is compiled again
 
 
@@ -59,6 +60,7 @@ class Engine:
         self.step: Step = Step(optimizer, parameters)
         self.backend = "native" if has_llvm() else "python"
         self.decided = wanted is False
+        self.timed: list[float] = []  # seconds a sample
         self.made = 0
         self.report = "no: compile=False" if wanted is False else "no: it would not have paid"
 
@@ -85,11 +87,13 @@ class Engine:
         began = perf_counter()
         found = self.objective(weights, inputs, targets)
         if not self.decided:
-            backend = choose((perf_counter() - began) / len(inputs), left - len(inputs))
-            self.decided = True
-            if backend:
-                self.backend = backend
-                self._compile(inputs[0])
+            self.timed.append((perf_counter() - began) / len(inputs))
+            if len(self.timed) == TIMED:
+                self.decided = True
+                backend = choose(min(self.timed), left - len(inputs))
+                if backend:
+                    self.backend = backend
+                    self._compile(inputs[0])
         return found
 
     # ---- compiling ---------------------------------------------------------------------------------------------------
