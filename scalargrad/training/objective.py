@@ -17,21 +17,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
+from itertools import islice
 from operator import add
 from typing import Any
 
 from .. import modes
-from ..calculus import value_and_grad
 from ..compiler.order import added
 from ..graph import float_adjoints, topological_order
 from ..nn import Module
-from ..primitives import INPUT, LEAF, as_float, mean
-from ..trees import Structure, flatten, unflatten
+from ..primitives import INPUT, as_float, mean
+from ..primitives import LEAF as LEAF_OPERATION
+from ..trees import LEAF, Structure, flatten, unflatten
 from ..value import Value
 from .sample_losses import SampleLoss
 
 Loss = Callable[[list[Any], list[Any]], Any]
 Penalty = Callable[[list[Any]], Any]
+NUMBERS = (Value, float, int)
 
 
 class Objective:
@@ -45,60 +47,60 @@ class Objective:
 
     def __call__(self, weights: Sequence[float], inputs: list[Any], targets: list[Any]) -> tuple[float, list[float]]:
         """Loss and gradient, on `Value`s."""
-        with modes.recording() if modes.active else nullcontext():
-            leaves = [Value(x) for x in weights]
-            for leaf in leaves:  # so that derivatives which the model itself takes are recorded
-                leaf.operation = INPUT
-            try:
-                model = self.model.with_parameters(leaves)
-                predictions = [model(x) for x in inputs]
-            finally:
-                for leaf in leaves:
-                    leaf.operation = LEAF
-        apart = [flatten(y, "the model's result") for y in predictions]
-        if not all(isinstance(y, Value | float | int) for outputs, _ in apart for y in outputs):
+        predictions: list[Any] = []
+
+        def predict(parameters: list[Value]) -> None:
+            model = self.model.with_parameters(parameters)
+            predictions.extend([model(x) for x in inputs])
+
+        leaves = _run(predict, weights)[0]
+        apart = [([y], LEAF) if type(y) is Value else flatten(y, "the model's result") for y in predictions]
+        if not all(isinstance(y, NUMBERS) for outputs, _ in apart for y in outputs):
             return self._of_whole_batches(weights, inputs, targets)
         plain = [(list(map(_plain, outputs)), structure) for outputs, structure in apart]
         value, seeds = self.of_predictions(plain, targets)
-        stop = dict.fromkeys(leaves, 0.0)
-        own, anomaly = (set() if self.checked else self.own), modes.active and modes.current().anomaly
-
-        def gradients() -> Iterator[list[float]]:
-            for (outputs, _), each in zip(apart, seeds, strict=True):
-                recorded = [(y, s) for y, s in zip(outputs, each, strict=True) if isinstance(y, Value)]
-                order = topological_order([y for y, _ in recorded], stop)
-                if own:
-                    self.check(order)
-                found = float_adjoints(order, recorded, stop, modes.gradient_check(each) if anomaly else None)
-                yield list(map(found.__getitem__, leaves))
-
-        gradient = added(gradients(), len(apart), len(leaves))
+        gradient = added(self._gradients(leaves, apart, seeds), len(apart), len(leaves))
         return self.with_penalty(weights, value, gradient)
+
+    def _gradients(
+        self, leaves: list[Value], predictions: list[tuple[list[Any], Structure]], seeds: list[list[float]]
+    ) -> Iterator[list[float]]:
+        """For each sample what its seeded outputs bring to the leaves."""
+        stop, zeros, count = set(leaves), dict.fromkeys(leaves, 0.0), len(leaves)
+        anomaly = modes.active and modes.current().anomaly
+        for (outputs, _), each in zip(predictions, seeds, strict=True):
+            recorded = [pair for pair in zip(outputs, each, strict=True) if isinstance(pair[0], Value)]
+            order = topological_order([y for y, _ in recorded], stop)
+            if not self.checked:
+                self.check(order)
+            found = float_adjoints(order, recorded, zeros, modes.gradient_check(each) if anomaly else None)
+            yield list(islice(found.values(), count))  # those of `zeros` come first
 
     def of_predictions(
         self, predictions: Sequence[tuple[list[float], Structure]], targets: list[Any]
     ) -> tuple[float, list[list[float]]]:
         """The loss of predictions, each a flat list and a structure; and its derivatives by them, flat."""
-        trees = [unflatten(structure, numbers) for numbers, structure in predictions]
-        by_samples = self.samples
+        samples = self.samples
         terms: list[Any] = []
 
-        def loss(ys: list[Any]) -> Any:
-            if by_samples is None:
-                return self._checked(self.loss(ys, targets))
-            terms[:] = by_samples.of_batch(ys, targets)
+        def loss(leaves: list[Value]) -> Any:
+            supply = iter(leaves)
+            ys = [next(supply) if structure == LEAF else unflatten(structure, supply) for _, structure in predictions]
+            if samples is None:
+                return self.loss(ys, targets)
+            terms[:] = samples.of_batch(ys, targets)
             return mean(*terms)
 
-        value, derivatives = value_and_grad(loss)(trees)
-        if by_samples is not None and len(terms) % len(trees) == 0:
-            value = by_samples.mean_of_terms(list(map(_plain, terms)), len(trees))
-        return value, [flatten(each)[0] for each in derivatives]
+        value, flat = self._differentiated(loss, [x for numbers, _ in predictions for x in numbers], "loss")
+        if samples is not None and len(terms) % len(predictions) == 0:
+            value = samples.mean_of_terms(list(map(_plain, terms)), len(predictions))
+        supply = iter(flat)
+        return value, [list(islice(supply, len(numbers))) for numbers, _ in predictions]
 
     def with_penalty(self, weights: Sequence[float], value: float, gradient: list[float]) -> tuple[float, list[float]]:
         """Loss and gradient with the penalty's added."""
         if self.penalty is not None:
-            penalty = self.penalty
-            more, of_penalty = value_and_grad(lambda ws: self._checked(penalty(ws)))(list(weights))
+            more, of_penalty = self._differentiated(self.penalty, weights, "penalty")
             value, gradient = value + more, list(map(add, gradient, of_penalty))
         self.checked = True
         return value, gradient
@@ -108,17 +110,27 @@ class Objective:
     ) -> tuple[float, list[float]]:
         """As a call, for a model whose predictions are objects that only the loss understands: one graph for all."""
 
-        def whole(ws: list[Any]) -> Any:
-            model = self.model.with_parameters(ws)
-            return self._checked(self.loss([model(x) for x in inputs], targets))
+        def whole(parameters: list[Value]) -> Any:
+            model = self.model.with_parameters(parameters)
+            return self.loss([model(x) for x in inputs], targets)
 
-        value, gradient = value_and_grad(whole)(list(weights))
-        return self.with_penalty(weights, value, gradient)
+        return self.with_penalty(weights, *self._differentiated(whole, weights, "loss"))
 
-    def _checked(self, value: Any) -> Any:
-        if not self.checked and isinstance(value, Value):
-            self.check(topological_order((value,)))
-        return value
+    def _differentiated(
+        self, f: Callable[[list[Value]], Any], numbers: Sequence[float], what: str
+    ) -> tuple[float, list[float]]:
+        """The value of a function of numbers and its derivatives."""
+        leaves, y = _run(f, numbers)
+        if isinstance(y, list | tuple | dict):
+            raise TypeError(f"fit: the {what} must be one number, not a {type(y).__name__}")
+        if not isinstance(y, Value):
+            return as_float(y, f"fit: the {what}"), [0.0] * len(leaves)
+        order = topological_order((y,), leaves)
+        if not self.checked:
+            self.check(order)
+        check = modes.gradient_check((1.0,)) if modes.active and modes.current().anomaly else None
+        found = float_adjoints(order, ((y, 1.0),), leaves, check)
+        return y.data, [found[leaf] for leaf in leaves]
 
     def check(self, nodes: Sequence[Value]) -> None:
         """Raise `ValueError` if one of the nodes that something was computed from is a parameter of the model."""
@@ -128,6 +140,19 @@ class Objective:
                     f"fit: the loss depends on the model's parameter {node!r} itself, whose gradient would be "
                     "lost here: add penalties as penalty=, and let modules reach their parameters by attributes"
                 )
+
+
+def _run(f: Callable[[list[Value]], Any], numbers: Sequence[float]) -> tuple[list[Value], Any]:
+    """A function's result on leaves with these numbers, and the leaves."""
+    with modes.recording() if modes.active else nullcontext():
+        leaves = [Value(x) for x in numbers]
+        for leaf in leaves:  # so that derivatives which the function itself takes are recorded
+            leaf.operation = INPUT
+        try:
+            return leaves, f(leaves)
+        finally:
+            for leaf in leaves:
+                leaf.operation = LEAF_OPERATION
 
 
 def _plain(y: Any) -> float:
