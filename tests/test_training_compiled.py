@@ -537,6 +537,7 @@ def test_it_is_compiled_where_it_pays(backend: str) -> None:
     assert engine.choose(1e-4, 20) == ""
     assert engine.choose(1e-4, 5_000) == "python"
     assert engine.choose(1e-4, 1_000_000) == backend
+    assert engine.choose(6e-4, 4_250) == backend  # three epochs of the digits
     _, history = trained("auto", epochs=1)
     assert history.compiled == "no: it would not have paid"
 

@@ -23,12 +23,12 @@ from .stepping import Clip, FlatStep, Step
 Compile = Literal["auto"] | bool
 REFUSALS = (TypeError, ValueError, GuardLimitError)  # what a function that cannot be traced raises; TraceError is one
 
-# Measured, in units of one sample's gradient on `Value`s: what tracing and writing source cost, and how much faster the
-# source is. Machine code costs so many seconds at least, and so many samples.
-SOURCE_COST = 100.0
+# Measured, in units of one sample's gradient on `Value`s: what it costs to trace and to build, and then every sample.
+# Machine code costs so many seconds besides.
+SOURCE_COST, SOURCE_SHARE = 100.0, 0.55
+MACHINE_COST, MACHINE_SHARE = 500.0, 0.03
 MACHINE_SECONDS = 0.3
-MACHINE_COST = 1000.0
-MARGIN = 3.0  # compile where it saves so many times what it costs
+MARGIN = 2.0  # that a cost may turn out greater by
 TIMED = 2  # batches: the first one imports and warms up
 MOST_TIMES = 3  # that a model which was changed is compiled again
 
@@ -38,15 +38,16 @@ def has_llvm() -> bool:
 
 
 def choose(seconds: float, samples: int) -> str:
-    """The backend that pays, "" for none, where a sample takes so long on `Value`s and so many are left.
+    """The backend that is done first, "" for none, where a sample takes so long on `Value`s and so many are left.
 
     >>> choose(1e-4, 20), choose(1e-4, 1000)
     ('', 'python')
     """
     left = seconds * samples
-    if has_llvm() and left > MARGIN * (MACHINE_SECONDS + MACHINE_COST * seconds):
-        return "native"
-    return "python" if left > MARGIN * SOURCE_COST * seconds else ""
+    expected = {"": left, "python": MARGIN * SOURCE_COST * seconds + SOURCE_SHARE * left}
+    if has_llvm():
+        expected["native"] = MARGIN * (MACHINE_SECONDS + MACHINE_COST * seconds) + MACHINE_SHARE * left
+    return min(expected, key=lambda backend: expected[backend])
 
 
 class Engine:
