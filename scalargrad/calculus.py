@@ -147,8 +147,9 @@ def _chosen(argnums: int | Sequence[int], count: int) -> list[int]:
     return positive
 
 
-def _named(made: Callable[..., Any], of: str, f: Any) -> Callable[..., Any]:
+def _named(made: Callable[..., Any], of: str, f: Any, *recipe: Any) -> Callable[..., Any]:
     name = getattr(f, "__name__", "f")
+    made.recipe = recipe[0], (f, *recipe[1:])  # type: ignore[attr-defined]  # how to make it again, for pickles
     made.__name__ = made.__qualname__ = f"{of}({name})"
     made.__doc__ = f"The {of} of `{name}`: takes the arguments that `{name}` takes."
     return made
@@ -177,7 +178,7 @@ def value_and_grad(
             trees
         )
 
-    return _named(derivative, "value_and_grad", f)
+    return _named(derivative, "value_and_grad", f, value_and_grad, argnums, has_aux)
 
 
 def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -202,7 +203,7 @@ def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool 
         value, gradient = both(*arguments, **keywords)
         return (gradient, value[1]) if has_aux else gradient
 
-    return _named(derivative, "grad", f)
+    return _named(derivative, "grad", f, grad, argnums, has_aux)
 
 
 def _numbers_like(tree: Any, structure: Structure, what: str) -> list[Any]:
@@ -285,7 +286,7 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
         only = not isinstance(argnums, list | tuple)
         return unflatten(run.output_structure, [tree[0] if only else tuple(tree) for tree in trees])
 
-    return _named(derivative, "jacobian", f)
+    return _named(derivative, "jacobian", f, jacobian, argnums)
 
 
 def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
@@ -295,7 +296,7 @@ def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable
     >>> hessian(lambda x: x[0] ** 2 * x[1])([3.0, 5.0])
     [[10.0, 6.0], [6.0, 0.0]]
     """
-    return _named(jacobian(grad(f, argnums), argnums), "hessian", f)
+    return _named(jacobian(grad(f, argnums), argnums), "hessian", f, hessian, argnums)
 
 
 def hvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tree]) -> Tree:

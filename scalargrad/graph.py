@@ -69,11 +69,11 @@ def float_adjoints(
 ) -> dict[Node, float]:
     """The derivative of the seeded nodes by every node in the order: upstream x local, summed over the consumers.
 
-    A zero adjoint propagates nothing. `check` is called with each node and its adjoint before it is propagated.
+    A zero adjoint propagates nothing. `check` is called with each node and its adjoint before it is propagated. `stop`
+    are nodes beyond the order, which come first in the result; a dict of zeros, for many passes, is only copied.
     """
-    adjoint = dict.fromkeys(order, 0.0)
-    for node in stop:
-        adjoint[node] = 0.0
+    adjoint = dict(stop) if isinstance(stop, dict) else dict.fromkeys(stop, 0.0)
+    adjoint.update(dict.fromkeys(order, 0.0))
     for node, seed in seeds:
         adjoint[node] += seed
     for node in order:

@@ -135,11 +135,9 @@ def _soft_cross_entropy(*operands: float) -> float:
 
 
 def _sums_of_others(xs: tuple[Any, ...]) -> list[Any]:
-    """For each of `xs`, none below 0, the sum of the others; the one that is more than half of all is not subtracted."""
-    if all(type(x) is float for x in xs):
-        whole = ieee.total(*xs)
-        return [whole - x if x <= 0.5 * whole else ieee.total(*xs[:k], *xs[k + 1 :]) for k, x in enumerate(xs)]
-    return [table.sum(*xs[:k], *xs[k + 1 :]) for k in range(len(xs))]
+    """For each of `xs` the sum of the others, added up and not taken off the whole, which would cancel."""
+    add = ieee.total if all(type(x) is float for x in xs) else table.sum
+    return [add(*xs[:k], *xs[k + 1 :]) for k in range(len(xs))]
 
 
 def _soft_local(y: Any, *operands: Any) -> tuple[Any, ...]:

@@ -32,7 +32,7 @@ FLOORS = {
     "data": 7,
     "datasets": 7,
     "nn": 7,
-    "training": 8,
+    "training": 9,
     "drawing": 8,
     "compiler": 8,
     "plots": 9,

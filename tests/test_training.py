@@ -103,30 +103,6 @@ def test_all_at_once_without_a_batch_size() -> None:
     assert steps == [1, 2, 3, 4]
 
 
-def test_the_objective_can_be_differentiated_by_anything() -> None:
-    """A central difference instead of the engine: the loop cares only for the loss and the gradients."""
-    calls = []
-
-    def numerically(f):  # type: ignore[no-untyped-def]
-        def loss_and_gradients(parameters: list[float], inputs: object, targets: object) -> tuple[float, list[float]]:
-            calls.append(1)
-            h = 1e-6
-            gradients = []
-            for k in range(len(parameters)):
-                up, down = list(parameters), list(parameters)
-                up[k] += h
-                down[k] -= h
-                gradients.append((f(up, inputs, targets) - f(down, inputs, targets)) / (2 * h))
-            return f(parameters, inputs, targets), gradients
-
-        return loss_and_gradients
-
-    eager, _ = line()
-    other, _ = line(differentiate=numerically)
-    assert weights(other) == pytest.approx(weights(eager), rel=1e-6)
-    assert len(calls) == 8
-
-
 def test_a_penalty_is_part_of_what_is_minimised() -> None:
     without, plain = line()
     model, history = line(penalty=lambda ps: 0.5 * sum(p * p for p in ps))

@@ -8,11 +8,11 @@ backends, which know one program each.
 # ruff: noqa: A001  # `compile` is named as what it does; the builtin is of no use here
 from __future__ import annotations
 
-import pickle
 import threading
 from array import array
 from collections.abc import Callable, Sequence
 from functools import partial, update_wrapper
+from importlib import import_module
 from time import perf_counter
 from typing import Any, Literal, NamedTuple, overload
 
@@ -23,6 +23,7 @@ from ..value import Value
 from . import native_backend, python_backend
 from .lowering import Functions
 from .packing import Pack, packer
+from .pickling import restored, saved
 from .trace import TraceError, names, trace
 from .variant import HOT, Native, Variant
 
@@ -42,6 +43,11 @@ class TraceInfo(NamedTuple):
     guards: tuple[str, ...]
     calls: int
     seconds: dict[str, float]
+
+    @property
+    def first_call(self) -> float:
+        """The seconds that its first call took besides computing: to trace, and to build what then ran."""
+        return sum(list(self.seconds.values())[:2])
 
 
 class Info(NamedTuple):
@@ -118,8 +124,8 @@ class CompiledFunction:
 
     def evaluated(self, leaves: Sequence[float], structure: Structure) -> tuple[Variant, list[float]]:
         """The outputs as a flat list, and the trace that they come from."""
-        known = self.variants.get(structure, ())
-        for k, variant in enumerate(known):
+        known = self.variants.get(structure)
+        for k, variant in enumerate(known or ()):
             outputs = variant.run(leaves, self._backend_of(variant))
             if outputs is not None:
                 self.hits += 1
@@ -128,7 +134,10 @@ class CompiledFunction:
                         order = [variant, *(v for v in self.variants[structure] if v is not variant)]
                         self.variants[structure] = order
                 return variant, outputs
-        variant = self.traced(leaves, structure)
+        with self.lock:
+            if self.variants.get(structure) is not known:  # another thread was faster
+                return self.evaluated(leaves, structure)
+            variant = self.traced(leaves, structure)
         outputs = variant.run(leaves, self._backend_of(variant))
         if outputs is None:
             raise TraceError(
@@ -146,7 +155,7 @@ class CompiledFunction:
             start = perf_counter()
             function = self._original("a branch or a structure of arguments that was not traced before")
             program, result, captured = trace(function, structure, leaves)
-            variant = Variant(program, result, captured, self.name, self.functions, perf_counter() - start)
+            variant = Variant(program, result, captured, self.name, self.functions, perf_counter() - start, leaves)
             self.misses += 1
             self.variants[structure] = [*known, variant]
             return variant
@@ -256,6 +265,33 @@ class CompiledFunction:
             python_backend.source(v.fast() or v.program, self.name, self.functions)[0] for v in self._only("source")
         )
 
+    def draw(self, trace: int = 0, **options: Any) -> Any:
+        """Draw a trace's program: an instruction a node, with its numbers at the arguments at which it was traced.
+
+        `trace` counts as in `info`; the options are those of `scalargrad.draw`, and so are the errors. Raises
+        `ValueError` before the first call, and for a trace that there is not.
+
+        >>> import scalargrad as sg
+        >>> f = sg.compile(lambda x, y: sg.sin(x * y), backend="python")
+        >>> f(0.5, 3.0)
+        0.9974949866040544
+        >>> print(f.draw())
+        <lambda>, trace 0: 2 instructions, 0 guard(s)
+        v₂ = sin(v₁) = 0.9975   ∂v₂/∂v₂ = —
+        └─ v₁ = x × y = 1.5   ∂v₂/∂v₁ = —
+           ├─ x = 0.5   ∂v₂/∂x = —
+           └─ y = 3   ∂v₂/∂y = —
+        """
+        from .graph import as_graph
+
+        every = self._only("draw")
+        if not 0 <= trace < len(every):
+            raise ValueError(f"draw: {self.name} has {len(every)} trace(s), which count from 0, got {trace!r}")
+        program = every[trace].program
+        title = f"{self.name}, trace {trace}: {len(program)} instructions, {len(program.guards)} guard(s)"
+        drawing = import_module("scalargrad.drawing")
+        return drawing.draw(as_graph(program, every[trace].point), **{"title": title, **options})
+
     def to_c(self, name: str, *, real: Literal["double", "float"] = "double") -> tuple[str, str]:
         """The function as C99: the text of `name.h` and of `name.c`, which need nothing but the C library's math.h.
 
@@ -284,16 +320,12 @@ class CompiledFunction:
     # ---- pickling ----------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        function = self.function
-        try:
-            pickle.dumps(function)
-        except (pickle.PicklingError, AttributeError, TypeError):
-            function = None  # a lambda or a closure: the traces go alone, and say so where they do not suffice
         kept = ("backend", "max_traces", "functions", "name", "variants")
-        return {"function": function, **{name: self.__dict__[name] for name in kept}}
+        return {"function": saved(self.function), **{name: self.__dict__[name] for name in kept}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self.function = restored(self.function)
         if self.function is not None:
             update_wrapper(self, self.function, updated=())
         self.hits = self.misses = 0

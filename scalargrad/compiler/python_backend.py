@@ -90,7 +90,7 @@ class _Writer:
         self.named: dict[int, str] = {k: self.give(text) for k, text in enumerate(program.names)}
         self.named.update({k: self.give(text) for k, text in program.labels.items() if k >= program.inputs})
         self.kept = frozenset(self.named)
-        self.free: list[str] = []  # names of values that are not used any more, by length and number
+        self.free: list[tuple[int, str, str]] = []  # names of values that are not used any more, by length and number
         self.count = 0
         self.called: dict[Primitive, str] = {}
         self.tests: dict[int, list[Guard]] = {}  # guards, by the instruction behind which they can be checked

@@ -15,6 +15,7 @@ import builtins
 import math
 import operator
 import sys
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from math import inf, isnan, nan
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType, SimpleNamespace
@@ -25,6 +26,7 @@ from .elementary import CONDITIONS, EVALUATE, LIBRARY, exponent, mantissa, scale
 from .program import Program
 
 MOST_PATHS = 64
+_lock = threading.RLock()
 
 
 class NotSymbolicError(Exception):
@@ -464,6 +466,11 @@ _make_operators()
 
 def body(compute: Callable[..., Any], count: int) -> Program | None:
     """A function of `count` floats as a program of elementary operations; None for one that does not run on symbols."""
+    with _lock:  # paths and copies are everybody's
+        return _body(compute, count)
+
+
+def _body(compute: Callable[..., Any], count: int) -> Program | None:
     program = Program(count)
     seen = _seen(compute)
     if seen is compute and compute not in (operator.add, operator.sub, operator.mul, operator.neg, operator.abs):

@@ -112,8 +112,10 @@ class Variant:
         name: str,
         functions: Functions,
         seconds: float,
+        leaves: Sequence[float],
     ) -> None:
         self.program = program
+        self.point = array("d", [*leaves, *[v.data for v in captured]])  # where it was traced, for drawings
         self.result = result
         self.captured = captured
         self.name = name
@@ -131,7 +133,7 @@ class Variant:
         self.checked = False
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("program", "result", "captured", "name", "functions", "calls", "seconds")
+        kept = ("program", "point", "result", "captured", "name", "functions", "calls", "seconds")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -19,14 +19,38 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from math import inf
 from typing import Any
 
 from .assembler import (
-    BROADCAST, CALL, CALL_PLACE, CODES, ENTER, EPILOGUE, JUMP, LEAVE, MASKS, PLAIN, PREDICATES, PROLOGUE, R14, REGISTERS,
-    RETURN, ROUNDINGS, SCALAR, SWAPPED, VECTOR, VZEROUPPER, WIDE, Form, Place, Places, masked, shift, vex,
+    BROADCAST,
+    CALL,
+    CALL_PLACE,
+    CODES,
+    ENTER,
+    EPILOGUE,
+    JUMP,
+    LEAVE,
+    MASKS,
+    PLAIN,
+    PREDICATES,
+    PROLOGUE,
+    R14,
+    REGISTERS,
+    RETURN,
+    ROUNDINGS,
+    SCALAR,
+    SWAPPED,
+    VECTOR,
+    VZEROUPPER,
+    WIDE,
+    Form,
+    Place,
+    Places,
+    masked,
+    shift,
+    vex,
 )  # fmt: skip
-from .elementary import BINARY_LIBRARY, CONDITIONS, LIBRARY
+from .elementary import CONDITIONS, LIBRARY
 from .lowering import Lowered, is_call
 from .program import Guard, Program
 
@@ -136,7 +160,7 @@ class Code:
 
     def call_with(self, name: str, given: Sequence[Place]) -> None:
         """Call a function of the library or of Python's with floats in memory."""
-        memory, load, store = REGISTERS[1][1], CODES[1]["load"], CODES[1]["store"]
+        memory, load = REGISTERS[1][1], CODES[1]["load"]
         for r, (kind, tail) in enumerate(given[:8]):
             self.out.append(memory[load | r << 10 | kind] + tail)
         beyond = given[8:]  # are handed over on the stack
@@ -249,7 +273,8 @@ class Line:
         stored: Callable[[int, int], None] | None,
     ) -> None:
         self.code, self.program = code, program
-        self.stored = stored  # what is done with an output; None: the one output is left in register 0, by `result`
+        self.returns = stored is None  # whether the one output is left in register 0, by `result`
+        self.stored = stored or (lambda output, register: None)  # what is done with an output
         self.out = code.out
         self.lanes = code.lanes
         self.registers, self.memory = REGISTERS[self.lanes]
@@ -278,14 +303,14 @@ class Line:
 
     def _look_ahead(self) -> None:
         """For every operand of every instruction, the instruction that uses it next."""
-        program, first = self.program, self.program.inputs
+        program = self.program
         if any(
             operation in LIBRARY or operation == "erfc_fraction" or is_call(operation)
             for operation in set(program.operations)
         ):
             self.calls = needs(program, {k for k in program.roots() if k >= 0})
         when = [NEVER] * len(self.register)
-        if self.stored is None:
+        if self.returns:
             when[program.outputs[0]] = len(program)
         following: list[Sequence[int]] = [()] * len(program)
         after: dict[int, list[Sequence[int]]] = {}
@@ -536,9 +561,9 @@ class Line:
     def op(self, name: str, r: int, v: int, x: int, keep: Sequence[int] = (), end: bytes = b"") -> None:
         """An instruction whose last operand is the value x, in its register or in memory."""
         rx = self.register[x]
-        if rx < 0 and self.lanes == 1 and name in ("and", "andnot", "or", "xor", "select"):
-            if self.place_of(x)[0] >> 3 != MEMORY:  # these read two floats, and there may be but one
-                rx = self.load(x, r, v, *keep)
+        of_two = self.lanes == 1 and name in ("and", "andnot", "or", "xor", "select")
+        if rx < 0 and of_two and self.place_of(x)[0] >> 3 != MEMORY:  # these read two floats, and there may be but one
+            rx = self.load(x, r, v, *keep)
         if rx >= 0:
             self.out.append(self.registers[self.codes[name] | r << 10 | v << 5 | rx] + end)
         else:
@@ -584,7 +609,7 @@ class Line:
         self.finish(i, operands, r)
 
     def scale(self, a: int, x: int) -> int:
-        """`a * 2**n`. Without AVX-512 as `a * 2**h * 2**(n - h)`, h about n/2, of which only the last can be rounded."""
+        """`a * 2**n`. Without AVX-512 as `a * 2**h * 2**(n - h)`, h about n/2: only the last product can be rounded."""
         if self.lanes > 1:
             r = self.grab(a, self.register[x])
             self.op("scale", r, a, x, (a,))

@@ -1,8 +1,7 @@
 """`fit`: the loop over epochs and batches, with all that makes it bearable, and exact to the bit when taken up again.
 
-It stands on one pure function, `objective(parameters, inputs, targets)`, from a list of numbers and a batch to a loss.
-What turns it into loss and gradients is handed in: `value_and_grad` runs it on `Value`s, a compiler traces it; the loop
-sees no difference.
+It stands on one definition, `objective.py`: a batch's loss and gradient at given weights. They are computed on `Value`s
+or by compiled programs, as pays; the loop sees no difference, nor does anybody who looks at the results.
 """
 
 from __future__ import annotations
@@ -12,16 +11,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..calculus import value_and_grad
+from ..data import Dataset
 from ..nn import Module
 from ..nn.storage import Path
 from ..optim import Optimizer
 from ..primitives import as_float
 from ..schedules import Rate
 from ..value import Value
+from .engine import Compile, Engine
 from .history import EarlyStopping, History
+from .objective import Loss, Objective
 from .progress import reporter
-from .run import Data, Loss, Run, dataset, whole
+from .run import Data, Run, dataset, whole
 
 Metrics = Mapping[str, Callable[[list[Any], list[Any]], float]]
 
@@ -57,6 +58,19 @@ def evaluate(model: Module, data: Data, metrics: Metrics) -> dict[str, float]:
     return {name: as_float(metric(predictions, samples.targets), name) for name, metric in metrics.items()}
 
 
+def _measured(engine: Engine, samples: Dataset, metrics: Metrics) -> dict[str, float]:
+    """As `evaluate`, of what is trained, compiled if it is."""
+    predictions = engine.predictions(samples.inputs)
+    if predictions is None:
+        return evaluate(engine.objective.model, samples, metrics)
+    return {
+        name: engine.loss_of(predictions, samples.targets)
+        if metric is engine.objective.loss
+        else as_float(metric(predictions, samples.targets), name)
+        for name, metric in metrics.items()
+    }
+
+
 def fit(
     model: Module,
     data: Data,
@@ -78,7 +92,7 @@ def fit(
     checkpoint: Path | None = None,
     checkpoint_every: int = 1,
     resume: bool = False,
-    differentiate: Callable[[Callable[..., Any]], Callable[..., tuple[Any, Any]]] = value_and_grad,
+    compile: Compile = "auto",  # noqa: A002  # what it does
 ) -> History:
     """Train a model: in every epoch, go through the data in random batches, with one step of the optimizer for each.
 
@@ -98,8 +112,11 @@ def fit(
     - `checkpoint`: a file, written after every `checkpoint_every` epochs and the last, whole or not at all.
     - `resume`: take up the training that the checkpoint holds, with the same arguments: up to `epochs`, all told, its
       results are those of a training that never stopped, bit for bit.
-    - `differentiate`: what makes of the objective, a function `(parameters, inputs, targets) -> loss`, the function of
-      the same arguments that returns loss and gradients.
+    - `compile`: whether the network's gradient and the optimizer's step are compiled: with "auto", where it can be done
+      and pays. The results are the same bits either way; `history.compiled` tells which it was, and why. True
+      compiles from the first batch, and raises where "auto" would do without: `TypeError` (a `TraceError` mostly) for
+      what a program cannot repeat, such as `Dropout`, and `GuardLimitError` for a model that branches in too many ways.
+      Model and penalty must be functions of what they are given, and may change between epochs, not within.
 
     Returns the `History`. Ctrl-C ends training and returns the history so far, with `interrupted` set; the model then
     has the weights of its best epoch, if one was finished. (The checkpoint has those of the last.) Modules are in
@@ -147,7 +164,7 @@ def fit(
         run.load(checkpoint, columns)
     run.history.columns = run.history.columns or {name: [] for name in columns}
     run.history.stopped = ""
-    loss_and_gradients = differentiate(run.objective(loss, penalty))
+    engine = Engine(Objective(model, run.parameters, loss, penalty), optimizer, run.parameters, compile)
     followers = list(callbacks)
     show = reporter(progress)
     modes = [(module, module.training) for _, module in model.named_modules()]
@@ -159,8 +176,9 @@ def fit(
             began = time.perf_counter()
             if every_epoch and schedule is not None:
                 optimizer.lr = schedule(run.epoch)
-            numbers = {"rate": optimizer.lr, "loss": run.train(loss_and_gradients, clip, show.batch)}
-            numbers |= evaluate(model, measured, named) if named else {}
+            numbers = {"rate": optimizer.lr, "loss": run.train(engine, clip, show.batch, epochs)}
+            numbers |= _measured(engine, measured, named) if named else {}
+            run.history.compiled = engine.report
             run.finish_epoch(numbers, monitor, rule, time.perf_counter() - began)
             for rate in {id(group["lr"]): group["lr"] for group in optimizer.groups}.values():
                 if hasattr(rate, "observe"):

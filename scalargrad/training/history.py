@@ -23,7 +23,8 @@ class History:
       `"rate"`, the learning rate of its first step; `"validation_loss"` and metrics by name, measured at its end.
     - `best_epoch`: the epoch, from 0, with the best of the monitored column; None before the first.
     - `stopped`: why it ended before the last epoch: `"early stopping"`, `"callback"`, `"interrupted"`; else "".
-    - `seconds`: how long each epoch took (not compared by `==`).
+    - `seconds`: how long each epoch took; `compiled`: what computed the gradients in the end, "machine code" or "Python
+      source", or "no: " and why not (`==` compares neither).
 
     >>> history = History({"loss": [0.5, 0.25]}, best_epoch=1)
     >>> history["loss"][-1], len(history), history.interrupted
@@ -34,6 +35,7 @@ class History:
     best_epoch: int | None = None
     stopped: str = ""
     seconds: list[float] = field(default_factory=list, compare=False)
+    compiled: str = field(default="", compare=False)
 
     def __getitem__(self, column: str) -> list[float]:
         if column not in self.columns:

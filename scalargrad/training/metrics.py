@@ -99,6 +99,8 @@ def _paired(name: str, predictions: Iterable[Any], targets: Iterable[Any]) -> li
 
 
 def _number(name: str, what: str, k: int, x: Any) -> float:
+    if type(x) is float and x == x:  # nearly always
+        return x
     number = x.data if isinstance(x, Value) else as_float(x, f"{name}, {what} {k}")
     if isnan(number):
         raise ValueError(f"{name}: {what} {k} is nan")

@@ -12,16 +12,15 @@ from dataclasses import asdict
 from typing import Any
 
 from ..data import Dataset
-from ..graph import topological_order
 from ..nn import Module
 from ..nn.storage import Path, count_at, dict_at, read_json, write_json
 from ..optim import Optimizer
 from ..trees import shown
-from ..value import Value
+from .engine import Engine
 from .history import Best, EarlyStopping, History
+from .stepping import Clip
 
 Data = Dataset | tuple[Sequence[Any], Sequence[Any]]
-Loss = Callable[[list[Any], list[Any]], Any]
 FORMAT = "scalargrad checkpoint 1"
 
 
@@ -64,49 +63,23 @@ class Run:
         self.epoch = 0
         self.history, self.best = History(), Best()
 
-    def objective(self, loss: Loss, penalty: Callable[[list[Any]], Any] | None) -> Callable[..., Any]:
-        """The loss of a batch as a pure function of the parameters."""
-        own, checked = set(self.parameters), False
-
-        def objective(parameters: list[Any], inputs: list[Any], targets: list[Any]) -> Any:
-            nonlocal checked
-            model = self.model.with_parameters(parameters)
-            value = loss([model(x) for x in inputs], targets)
-            if penalty is not None:
-                value = value + penalty(parameters)
-            if not checked and isinstance(value, Value):
-                checked = True
-                for node in topological_order((value,)):
-                    if node in own:
-                        raise ValueError(
-                            f"fit: the loss depends on the model's parameter {node!r} itself, whose gradient would be "
-                            "lost here: add penalties as penalty=, and let modules reach their parameters by attributes"
-                        )
-            return value
-
-        return objective
-
-    def train(
-        self,
-        loss_and_gradients: Callable[..., tuple[Any, Any]],
-        clip: Callable[[list[Value]], Any] | None,
-        report: Callable[[int, int, float], None],
-    ) -> float:
+    def train(self, engine: Engine, clip: Clip | None, report: Callable[[int, int, float], None], epochs: int) -> float:
         """One epoch; the mean of the samples' losses, each as its batch came along."""
-        total = 0.0
-        for k, (inputs, targets) in enumerate(self.samples.batches(self.size, (self.seed << 32) + self.epoch)):
-            try:
-                value, gradients = loss_and_gradients([p.data for p in self.parameters], inputs, targets)
-                for p, g in zip(self.parameters, gradients, strict=True):
-                    p.grad = g
-                if clip is not None:
-                    clip(self.parameters)
-                self.optimizer.step()
-            except Exception as error:
-                error.add_note(f"in epoch {self.epoch + 1}, batch {k + 1} of {self.batches}")
-                raise
-            total += value * len(targets)
-            report(self.epoch, k, value)
+        total, left = 0.0, (epochs - self.epoch) * len(self.samples)
+        try:
+            for k, (inputs, targets) in enumerate(self.samples.batches(self.size, (self.seed << 32) + self.epoch)):
+                try:
+                    if k == 0:
+                        engine.start_epoch(inputs[0])
+                    value = engine.batch(inputs, targets, clip, left)
+                except Exception as error:
+                    error.add_note(f"in epoch {self.epoch + 1}, batch {k + 1} of {self.batches}")
+                    raise
+                total += value * len(targets)
+                left -= len(targets)
+                report(self.epoch, k, value)
+        finally:
+            engine.end_epoch()
         return total / len(self.samples)
 
     def finish_epoch(self, numbers: Mapping[str, float], monitor: str, rule: EarlyStopping, seconds: float) -> None:

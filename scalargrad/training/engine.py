@@ -1,0 +1,155 @@
+"""Whether a training is compiled: when that pays, and what happens where it cannot be done.
+
+Both ways give the same bits, so the decision may rest on what was measured: the first batches run on `Value`s and are
+timed, and what is left to do is known. This stands apart from `objective.py` and `programs.py`, of which either can do
+the whole work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from time import perf_counter
+from typing import Any, Literal
+
+from .. import modes
+from ..compiler import GuardLimitError, TraceError
+from ..optim import Optimizer
+from ..value import Value
+from .objective import Objective
+from .programs import Programs
+from .stepping import Clip, FlatStep, Step
+
+Compile = Literal["auto"] | bool
+REFUSALS = (TypeError, ValueError, GuardLimitError)  # what a function that cannot be traced raises; TraceError is one
+
+# Measured, in units of one sample's gradient on `Value`s: what it costs to trace and to build, and then every sample.
+# Machine code costs so many seconds besides.
+SOURCE_COST, SOURCE_SHARE = 100.0, 0.55
+MACHINE_COST, MACHINE_SHARE = 500.0, 0.03
+MACHINE_SECONDS = 0.3
+MARGIN = 2.0  # that a cost may turn out greater by
+TIMED = 2  # batches: the first one imports and warms up
+MOST_TIMES = 3  # that a model which was changed is compiled again
+
+
+def has_llvm() -> bool:
+    return find_spec("llvmlite") is not None
+
+
+def choose(seconds: float, samples: int) -> str:
+    """The backend that is done first, "" for none, where a sample takes so long on `Value`s and so many are left.
+
+    >>> choose(1e-4, 20), choose(1e-4, 1000)
+    ('', 'python')
+    """
+    left = seconds * samples
+    expected = {"": left, "python": MARGIN * SOURCE_COST * seconds + SOURCE_SHARE * left}
+    if has_llvm():
+        expected["native"] = MARGIN * (MACHINE_SECONDS + MACHINE_COST * seconds) + MACHINE_SHARE * left
+    return min(expected, key=lambda backend: expected[backend])
+
+
+class Engine:
+    """Computes loss and gradient of batches, and makes the optimizer's steps, in one way or the other."""
+
+    def __init__(self, objective: Objective, optimizer: Optimizer, parameters: list[Value], wanted: Compile) -> None:
+        if wanted not in ("auto", True, False) or (isinstance(wanted, int) and not isinstance(wanted, bool)):
+            raise ValueError(f'fit: compile must be "auto", True or False, got {wanted!r}')
+        self.objective, self.optimizer, self.parameters, self.wanted = objective, optimizer, parameters, wanted
+        self.programs: Programs | None = None
+        self.step: Step = Step(optimizer, parameters)
+        self.backend = "native" if has_llvm() else "python"
+        self.decided = wanted is False
+        self.timed: list[float] = []  # seconds a sample
+        self.made = 0
+        self.report = "no: compile=False" if wanted is False else "no: it would not have paid"
+
+    # ---- one batch ---------------------------------------------------------------------------------------------------
+
+    def batch(self, inputs: list[Any], targets: list[Any], clip: Clip | None, left: int) -> float:
+        """Make one step, with so many samples left to go through in all; the batch's loss."""
+        if self.wanted is True and not self.decided:
+            self._compile(inputs[0])
+        value, gradient = self._gradient(inputs, targets, left)
+        self.step(gradient, clip)
+        return value
+
+    def _gradient(self, inputs: list[Any], targets: list[Any], left: int) -> tuple[float, list[float]]:
+        weights = self.step.weights
+        if self.programs is not None and not (modes.active and modes.current().anomaly):
+            try:
+                return self.programs(weights, inputs, targets)
+            except REFUSALS as error:
+                weights = list(weights)
+                found = self.objective(weights, inputs, targets)  # where the batch itself is at fault, this raises too
+                self._refuse(error)
+                return found
+        began = perf_counter()
+        found = self.objective(weights, inputs, targets)
+        if not self.decided:
+            self.timed.append((perf_counter() - began) / len(inputs))
+            if len(self.timed) == TIMED:
+                self.decided = True
+                backend = choose(min(self.timed), left - len(inputs))
+                if backend:
+                    self.backend = backend
+                    self._compile(inputs[0])
+        return found
+
+    # ---- compiling ---------------------------------------------------------------------------------------------------
+
+    def _compile(self, x: Any) -> None:
+        self.decided = True
+        self.made += 1
+        try:
+            self.programs = Programs(self.objective, self.backend, self.step.weights, x)
+        except REFUSALS as error:
+            self._refuse(error)
+            return
+        self.report = "machine code" if self.backend == "native" else "Python source"
+        if self.backend == "native" and FlatStep.usable(self.optimizer) and not isinstance(self.step, FlatStep):
+            self.step = FlatStep(self.optimizer, self.parameters)
+            self.step.load()
+
+    def _refuse(self, error: Exception) -> None:
+        if self.wanted is True:
+            raise error
+        self.programs = None
+        self.report = f"no: {type(error).__name__}: {error}"
+        self.step.store()
+        self.step = Step(self.optimizer, self.parameters)
+
+    # ---- epochs ------------------------------------------------------------------------------------------------------
+
+    def start_epoch(self, x: Any) -> None:
+        """Take over what callbacks and schedules may have changed, and see whether the programs still hold."""
+        self.step.load()
+        if self.programs is None:
+            return
+        try:
+            self.programs.check(self.step.weights, x)
+        except TraceError as error:
+            if self.made == MOST_TIMES:
+                self._refuse(error)
+            else:
+                self._compile(x)
+
+    def end_epoch(self) -> None:
+        """Put weights, gradients and moments where everybody looks for them."""
+        self.step.store()
+
+    def predictions(self, inputs: Sequence[Any]) -> list[Any] | None:
+        """What the model says in evaluation mode, if it is compiled."""
+        if self.programs is None:
+            return None
+        try:
+            return self.programs.predictions([p.data for p in self.parameters], list(inputs))
+        except REFUSALS as error:
+            self._refuse(error)
+            return None
+
+    def loss_of(self, predictions: list[Any], targets: list[Any]) -> float:
+        """The loss of plain predictions."""
+        found = None if self.programs is None else self.programs.loss_of(predictions, targets)
+        return float(self.objective.loss(predictions, targets)) if found is None else found

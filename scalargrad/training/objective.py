@@ -1,0 +1,159 @@
+"""The loss of a batch and its gradient, as a definition: what every way of computing them must give to the last bit.
+
+    L(w) = loss([f(w, x1), ..., f(w, xn)], targets) + penalty(w)
+
+A model sees one sample at a time, so the chain rule comes apart at the predictions:
+
+1. the predictions `y_i = f(w, x_i)`, each by itself;
+2. the loss of all predictions, and its derivatives `c_i` by them;
+3. for each sample `g_i = c_i^T df(w, x_i)/dw`; they are added in the order of a compiled function's `map`, which
+   `compiler/order.py` repeats; the penalty's gradient is added to their sum.
+
+Here each step runs on `Value`s. `programs.py` replays the same steps as programs: 1 and 3 are functions of one sample,
+whatever the loss does with a whole batch of them. This stands apart so that there is one thing to agree with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from itertools import islice
+from operator import add
+from typing import Any
+
+from .. import modes
+from ..compiler.order import added
+from ..graph import float_adjoints, topological_order
+from ..nn import Module
+from ..primitives import INPUT, as_float, mean
+from ..primitives import LEAF as LEAF_OPERATION
+from ..trees import LEAF, Structure, flatten, unflatten
+from ..value import Value
+from .sample_losses import SampleLoss
+
+Loss = Callable[[list[Any], list[Any]], Any]
+Penalty = Callable[[list[Any]], Any]
+NUMBERS = (Value, float, int)
+
+
+class Objective:
+    """The loss of a batch as a function of the weights, for one model; a call returns its value and its gradient."""
+
+    def __init__(self, model: Module, parameters: Sequence[Value], loss: Loss, penalty: Penalty | None) -> None:
+        self.model, self.loss, self.penalty = model, loss, penalty
+        self.samples = SampleLoss.found(loss)
+        self.own = set(parameters)
+        self.checked = False
+
+    def __call__(self, weights: Sequence[float], inputs: list[Any], targets: list[Any]) -> tuple[float, list[float]]:
+        """Loss and gradient, on `Value`s."""
+        predictions: list[Any] = []
+
+        def predict(parameters: list[Value]) -> None:
+            model = self.model.with_parameters(parameters)
+            predictions.extend([model(x) for x in inputs])
+
+        leaves = _run(predict, weights)[0]
+        apart = [([y], LEAF) if type(y) is Value else flatten(y, "the model's result") for y in predictions]
+        if not all(isinstance(y, NUMBERS) for outputs, _ in apart for y in outputs):
+            return self._of_whole_batches(weights, inputs, targets)
+        plain = [(list(map(_plain, outputs)), structure) for outputs, structure in apart]
+        value, seeds = self.of_predictions(plain, targets)
+        gradient = added(self._gradients(leaves, apart, seeds), len(apart), len(leaves))
+        return self.with_penalty(weights, value, gradient)
+
+    def _gradients(
+        self, leaves: list[Value], predictions: list[tuple[list[Any], Structure]], seeds: list[list[float]]
+    ) -> Iterator[list[float]]:
+        """For each sample what its seeded outputs bring to the leaves."""
+        stop, zeros, count = set(leaves), dict.fromkeys(leaves, 0.0), len(leaves)
+        anomaly = modes.active and modes.current().anomaly
+        for (outputs, _), each in zip(predictions, seeds, strict=True):
+            recorded = [pair for pair in zip(outputs, each, strict=True) if isinstance(pair[0], Value)]
+            order = topological_order([y for y, _ in recorded], stop)
+            if not self.checked:
+                self.check(order)
+            found = float_adjoints(order, recorded, zeros, modes.gradient_check(each) if anomaly else None)
+            yield list(islice(found.values(), count))  # those of `zeros` come first
+
+    def of_predictions(
+        self, predictions: Sequence[tuple[list[float], Structure]], targets: list[Any]
+    ) -> tuple[float, list[list[float]]]:
+        """The loss of predictions, each a flat list and a structure; and its derivatives by them, flat."""
+        samples = self.samples
+        terms: list[Any] = []
+
+        def loss(leaves: list[Value]) -> Any:
+            supply = iter(leaves)
+            ys = [next(supply) if structure == LEAF else unflatten(structure, supply) for _, structure in predictions]
+            if samples is None:
+                return self.loss(ys, targets)
+            terms[:] = samples.of_batch(ys, targets)
+            return mean(*terms)
+
+        value, flat = self._differentiated(loss, [x for numbers, _ in predictions for x in numbers], "loss")
+        if samples is not None and len(terms) % len(predictions) == 0:
+            value = samples.mean_of_terms(list(map(_plain, terms)), len(predictions))
+        supply = iter(flat)
+        return value, [list(islice(supply, len(numbers))) for numbers, _ in predictions]
+
+    def with_penalty(self, weights: Sequence[float], value: float, gradient: list[float]) -> tuple[float, list[float]]:
+        """Loss and gradient with the penalty's added."""
+        if self.penalty is not None:
+            more, of_penalty = self._differentiated(self.penalty, weights, "penalty")
+            value, gradient = value + more, list(map(add, gradient, of_penalty))
+        self.checked = True
+        return value, gradient
+
+    def _of_whole_batches(
+        self, weights: Sequence[float], inputs: list[Any], targets: list[Any]
+    ) -> tuple[float, list[float]]:
+        """As a call, for a model whose predictions are objects that only the loss understands: one graph for all."""
+
+        def whole(parameters: list[Value]) -> Any:
+            model = self.model.with_parameters(parameters)
+            return self.loss([model(x) for x in inputs], targets)
+
+        return self.with_penalty(weights, *self._differentiated(whole, weights, "loss"))
+
+    def _differentiated(
+        self, f: Callable[[list[Value]], Any], numbers: Sequence[float], what: str
+    ) -> tuple[float, list[float]]:
+        """The value of a function of numbers and its derivatives."""
+        leaves, y = _run(f, numbers)
+        if isinstance(y, list | tuple | dict):
+            raise TypeError(f"fit: the {what} must be one number, not a {type(y).__name__}")
+        if not isinstance(y, Value):
+            return as_float(y, f"fit: the {what}"), [0.0] * len(leaves)
+        order = topological_order((y,), leaves)
+        if not self.checked:
+            self.check(order)
+        check = modes.gradient_check((1.0,)) if modes.active and modes.current().anomaly else None
+        found = float_adjoints(order, ((y, 1.0),), leaves, check)
+        return y.data, [found[leaf] for leaf in leaves]
+
+    def check(self, nodes: Sequence[Value]) -> None:
+        """Raise `ValueError` if one of the nodes that something was computed from is a parameter of the model."""
+        for node in nodes:
+            if node in self.own:
+                raise ValueError(
+                    f"fit: the loss depends on the model's parameter {node!r} itself, whose gradient would be "
+                    "lost here: add penalties as penalty=, and let modules reach their parameters by attributes"
+                )
+
+
+def _run(f: Callable[[list[Value]], Any], numbers: Sequence[float]) -> tuple[list[Value], Any]:
+    """A function's result on leaves with these numbers, and the leaves."""
+    with modes.recording() if modes.active else nullcontext():
+        leaves = [Value(x) for x in numbers]
+        for leaf in leaves:  # so that derivatives which the function itself takes are recorded
+            leaf.operation = INPUT
+        try:
+            return leaves, f(leaves)
+        finally:
+            for leaf in leaves:
+                leaf.operation = LEAF_OPERATION
+
+
+def _plain(y: Any) -> float:
+    return y.data if isinstance(y, Value) else as_float(y)

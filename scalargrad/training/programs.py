@@ -1,0 +1,215 @@
+"""The objective's steps as compiled functions: the same bits as `objective.py`, at the speed of machine code.
+
+A model is traced as a function of its parameters and one sample, so that the program does not grow with the batch; a
+batch is a `map` over it. What cannot be replayed is refused with a `TraceError` that says why: random numbers, a module
+that changes itself as it computes, a result of another structure from sample to sample. This stands apart from
+`engine.py`, which decides whether to compile and what to do where it cannot be done.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Sequence
+from itertools import chain
+from operator import add
+from random import Random
+from typing import Any
+
+from ..calculus import value_and_grad, vjp
+from ..compiler import TraceError, compile  # noqa: A004
+from ..compiler.program import Program, bits
+from ..compiler.trace import trace
+from ..nn import Module
+from ..primitives import as_float, mean
+from ..trees import Structure, flatten, unflatten
+from ..value import Value
+from .objective import Objective
+
+
+class Programs:
+    """Predictions, loss and gradient of one objective as compiled functions, traced at these weights and this sample.
+
+    Raises `TraceError`, or whatever the model raises on the way, where it cannot be replayed.
+    """
+
+    def __init__(self, objective: Objective, backend: Any, weights: Sequence[float], x: Any) -> None:
+        self.objective, self.backend = objective, backend
+        self.structure: Structure | None = None  # of a prediction
+        self.state = state_of(objective.model)
+        self.predict = compile(self._outputs, backend=backend)
+        self.pull_back = compile(self._pulled_back, backend=backend)
+        self.samples = objective.samples
+        self.of_sample = compile(self._loss_and_gradient, backend=backend)
+        self.terms = None if self.samples is None else compile(self.samples.of_sample, backend=backend)
+        self.penalty = None
+        if objective.penalty is not None:
+            self.penalty = compile(value_and_grad(objective.penalty), backend=backend)
+        leaves, structure = flatten(((list(weights), x), {}))
+        leaves = [as_float(each, "a sample") for each in leaves]
+        program = self.predict.traced(leaves, structure).program
+        if not same(program, trace(self._outputs, structure, leaves)[0]):
+            raise TraceError("the model is another function every time that it is run")
+        as_evaluated = compile(self._evaluated, backend=backend)
+        alike = same(program, as_evaluated.traced(leaves, structure).program)
+        self.evaluate = self.predict if alike else as_evaluated
+        self.check(weights, x)
+        for function in (self.predict, self.penalty):
+            for variant in () if function is None else chain.from_iterable(function.variants.values()):
+                objective.check(variant.captured)
+
+    # ---- the functions of one sample ---------------------------------------------------------------------------------
+
+    def _outputs(self, parameters: Any, x: Any) -> list[Any]:
+        return self._flat(watched(self.objective.model.with_parameters(parameters), x))
+
+    def _evaluated(self, parameters: Any, x: Any) -> list[Any]:
+        return self._flat(watched(self.objective.model.with_parameters(parameters).eval(), x))
+
+    def _pulled_back(self, parameters: Any, x: Any, derivatives: Any) -> list[Any]:
+        _, pull_back = vjp(lambda ws: self._outputs(ws, x), parameters)
+        gradient: list[Any] = pull_back(derivatives)[0]
+        return gradient
+
+    def _loss_and_gradient(self, parameters: Any, x: Any, target: Any, share: Any) -> Any:
+        """The terms of one sample's loss, and the derivatives of their share in the batch's by the parameters."""
+        assert self.samples is not None
+        outputs, pull_back = vjp(lambda ws: self._outputs(ws, x), parameters)
+        terms, pull_loss = vjp(lambda ys: self.samples.of_sample(unflatten(self.structure, ys), target), outputs)  # type: ignore[union-attr]
+        (derivatives,) = pull_loss([share] * len(terms))
+        return terms, pull_back(derivatives)[0]
+
+    def _flat(self, result: Any) -> list[Any]:
+        outputs, structure = flatten(result, "the model's result")
+        if self.structure is None:
+            self.structure = structure
+        if structure != self.structure or not outputs:
+            raise TraceError("the model's result is not of one structure for all samples")
+        return outputs
+
+    # ---- batches -----------------------------------------------------------------------------------------------------
+
+    def __call__(self, weights: Sequence[float], inputs: list[Any], targets: list[Any]) -> tuple[float, list[float]]:
+        """Loss and gradient, as those of the objective."""
+        gradient: list[float]
+        encoded = None if self.samples is None else self.samples.encoded(targets, self.structure)
+        if self.samples is not None and encoded is not None:
+            share = 1.0 / (self.samples.width(self.structure) * len(targets))
+            axes = (None, 0, 0, None)
+            sums, gradient = self.of_sample.map(weights, inputs, encoded, share, in_axes=axes, reduce="sum")
+            value = self.samples.mean(sums, len(targets))
+        else:
+            predictions = self._predictions(self.predict, weights, inputs)
+            value, derivatives = self.objective.of_predictions(predictions, targets)
+            gradient = self.pull_back.map(weights, inputs, derivatives, in_axes=(None, 0, 0), reduce="sum")
+        if self.penalty is not None:
+            more, of_penalty = self.penalty(list(weights))
+            value, gradient = value + more, list(map(add, gradient, of_penalty))
+        self.objective.checked = True
+        return value, gradient
+
+    def _predictions(
+        self, function: Any, weights: Sequence[float], inputs: list[Any]
+    ) -> list[tuple[list[float], Structure]]:
+        columns = function.map(weights, inputs, in_axes=(None, 0))
+        return [(list(row), self.structure) for row in zip(*columns, strict=True)]
+
+    def predictions(self, weights: Sequence[float], inputs: list[Any]) -> list[Any]:
+        """What the model, in evaluation mode, says to each input, as plain numbers."""
+        return [unflatten(s, y) for y, s in self._predictions(self.evaluate, weights, inputs)]
+
+    def loss_of(self, predictions: list[Any], targets: list[Any]) -> float | None:
+        """The objective's loss of predictions that are plain numbers, if it is one of the library's own."""
+        encoded = None if self.samples is None else self.samples.encoded(targets, self.structure)
+        if self.terms is None or encoded is None:
+            return None
+        columns = self.terms.map(predictions, encoded)
+        return mean.compute(*chain.from_iterable(zip(*columns, strict=True)))
+
+    # ---- whether it is still the same function -----------------------------------------------------------------------
+
+    def check(self, weights: Sequence[float], x: Any) -> None:
+        """Raise `TraceError` if model or penalty, on plain numbers, are another function than what was traced."""
+        if state_of(self.objective.model) != self.state:
+            raise TraceError("the model has been changed since it was traced")
+        numbers = list(weights)
+        eager = [_plain(y) for y in flatten(self.objective.model.with_parameters(numbers)(x))[0]]
+        ((compiled, _),) = self._predictions(self.predict, weights, [x])
+        if list(map(bits, eager)) != list(map(bits, compiled)):
+            raise TraceError(f"the model gives {eager}, but gave {compiled} when it was traced: it depends on more")
+        if self.penalty is not None and self.objective.penalty is not None:
+            now, then = _plain(self.objective.penalty(numbers)), self.penalty(numbers)[0]
+            if bits(now) != bits(then):
+                raise TraceError(f"the penalty is {now}, but was {then} when it was traced: it depends on more")
+
+    @property
+    def size(self) -> int:
+        """How many instructions a sample's gradient takes."""
+        every = (*self.pull_back.info.traces, *self.of_sample.info.traces)
+        return sum(t.instructions for t in every)
+
+
+def _plain(y: Any) -> float:
+    return y.data if isinstance(y, Value) else as_float(y)
+
+
+def same(a: Program, b: Program) -> bool:
+    """Whether two programs do the same."""
+
+    def parts(p: Program) -> Any:
+        guards = [guard._replace(line="") for guard in p.guards]
+        return p.inputs, p.operations, p.operands, p.outputs, list(map(bits, p.constants)), guards
+
+    return bool(parts(a) == parts(b))
+
+
+# ---- what a program cannot repeat ------------------------------------------------------------------------------------
+
+
+def watched(model: Module, x: Any) -> Any:
+    """The model's result; `TraceError` if it drew random numbers, which are put back, or changed itself."""
+    generators = {id(each): each for each in _generators(model)}
+    before, states = state_of(model), {k: each.getstate() for k, each in generators.items()}
+    everybodys, numpys = random.getstate(), _of_numpy()
+    result = model(x)
+    drew = [k for k, each in generators.items() if each.getstate() != states[k]]
+    if drew or random.getstate() != everybodys or repr(_of_numpy()) != repr(numpys):
+        for k in drew:
+            generators[k].setstate(states[k])
+        random.setstate(everybodys)
+        if numpys is not None:
+            sys.modules["numpy"].random.set_state(numpys)
+        raise TraceError("the model draws random numbers, which a program would repeat for ever")
+    if state_of(model) != before:
+        raise TraceError("the model changes its own attributes as it computes")
+    return result
+
+
+def _of_numpy() -> Any:
+    numpy: Any = sys.modules.get("numpy")
+    return None if numpy is None else numpy.random.get_state()
+
+
+def _generators(model: Module) -> list[Random]:
+    return [x for _, module in model.named_modules() for x in vars(module).values() if isinstance(x, Random)]
+
+
+def state_of(model: Module) -> list[Any]:
+    """All that a model's result may depend on besides its parameters and its input, as far as it is to be seen."""
+    return [
+        (place, name, _summary(x, 0)) for place, module in model.named_modules() for name, x in vars(module).items()
+    ]
+
+
+def _summary(x: Any, depth: int) -> Any:
+    if isinstance(x, Value | Module):  # modules have their own entries
+        return type(x).__name__ if isinstance(x, Module) else "Value"
+    if isinstance(x, Random):
+        return hash(x.getstate())
+    if isinstance(x, list | tuple | dict):
+        items = [*x, *x.values()] if isinstance(x, dict) else list(x)
+        return (type(x), len(x), [_summary(each, depth + 1) for each in items] if depth < 8 else id(x))
+    if isinstance(x, int | float | str | bytes | complex | None):
+        return (type(x), repr(x))
+    inside = x.tobytes() if hasattr(x, "tobytes") else getattr(getattr(x, "bit_generator", None), "state", None)
+    return (type(x), id(x), repr(inside))  # of NumPy: arrays, generators
