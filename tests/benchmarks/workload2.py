@@ -4,8 +4,8 @@
 
 The loss of workload 1 on 1, 10 and 100 samples (645, 6,450 and 64,500 operations), value and all derivatives by the
 weights. Printed are nanoseconds an operation of the forward program, the least of interleaved runs, and the seconds to
-make the replayable thing from the recorded graph, the least of three. `--growth` measures from 100 to 1,000,000 operations, and prints how
-times grow as an exponent.
+make the replayable thing from the recorded graph, the least of three. `--growth` measures from 100 to 1,000,000
+operations, and prints how times grow as an exponent.
 """
 
 # ruff: noqa: A004  # `compile` is this package's, not the builtin
