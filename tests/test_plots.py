@@ -514,17 +514,18 @@ def test_awkward_words_are_drawn_as_they_are(text):
         plot_history({f"{text} loss": [1.0, 2.0]}, title=text),
         plot_paths(valley, {text: way}, n=5, title=text),
         plot_rates({text: way}, names=[text, "b"], title=text),
-        plot_fit({text: ([1.0], [2.0])}, {text: ([1.0], [2.0])}, x=text, y=text, title=text),
-        plot_confusion([[1]], [text], title=text),
         plot_decision(lambda p: p[0], Dataset([[0.0, 1.0]], [0], (text, "b"), (0,), (text,)), n=4, title=text),
         plot_gradients({text: [LayerGradient(text, 1.0, 1.0, 1.0, 1)]}, title=text),
+        plot_fit({text: ([1.0], [2.0])}, {text: ([1.0], [2.0])}, x=text, y=text, title=text),
+        plot_confusion([[1]], [text], title=text),
     ]
     for figure in figures:
         assert figure.get_suptitle() == canvas.plain(text, 80)
         assert drawn(figure)
-    for figure in figures[2:4] + figures[5:]:
+    for figure in figures[2:4] + figures[5:7]:
         assert words(figure.axes[0])[0] == shown
-    assert [t.get_text() for t in figures[5].axes[0].get_xticklabels()] == [shown]
+    for figure in (figures[5], figures[7]):
+        assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == [shown]
 
 
 def test_letters_have_a_font_where_there_is_one():
