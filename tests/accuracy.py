@@ -23,6 +23,7 @@ import mpmath as mp
 
 from scalargrad import primitives as table
 from scalargrad.calculus import hessian
+from scalargrad.compiler import polynomials
 from scalargrad.primitives import Interval, Primitive
 
 SMALLEST_NORMAL = sys.float_info.min
@@ -296,7 +297,53 @@ def measure(row: Primitive, exact: Callable[..., Any], count: int, seed: int = 0
     return value, first, second
 
 
+POLYNOMIALS = {  # what compiler/polynomials.py states, in ULP, and where it is measured
+    "exp": (1.0, [(-708.0, 709.7), (-2.0, 2.0)]),
+    "expm1": (2.0, [(-50.0, 709.7), (-2.0, 2.0)]),
+    "log": (1.0, [(0.3, 3.0), (1e-300, 1e300)]),
+    "log1p": (1.0, [(-0.99, 3.0), (1e-30, 1e30)]),
+    "tanh": (3.0, [(-20.0, 20.0), (-1.0, 1.0)]),
+    "sin": (2.5, [(-1e6, 1e6), (-8.0, 8.0)]),
+    "cos": (2.5, [(-1e6, 1e6), (-8.0, 8.0)]),
+}
+
+
+def measure_polynomial(name: str, count: int, seed: int = 0) -> Worst:
+    """The largest error of a polynomial of the compiler's: evenly over its range, by size, and where it is reduced."""
+    r = random.Random(f"{name}{seed}")
+    worst = Worst()
+    for _ in range(count):
+        low, high = r.choice(POLYNOMIALS[name][1])
+        kind = r.random()
+        if kind < 0.5:
+            x = r.uniform(low, high)
+        elif kind < 0.8:
+            x = r.choice([-1.0, 1.0]) * math.exp(r.uniform(-40.0, math.log(high)))
+        elif name in ("sin", "cos"):
+            x = r.randrange(-600_000, 600_000) * math.pi / 2.0
+        else:
+            x = r.choice([-1.0, 1.0]) * r.randrange(1, 60) * math.log(2.0) / 2.0 * r.uniform(0.999, 1.001)
+        if low <= x <= high or kind >= 0.5:
+            x = abs(x) if name == "log" else x
+            if name == "log1p" and x <= -1.0:
+                continue
+            worst.see(ulps(polynomials.POLYNOMIALS[name](x), exact_value(getattr(mp, name), [x])), [x])
+    return worst
+
+
+def main_of_polynomials(count: int) -> int:
+    print(f"largest error in ULP of the polynomials that compile may use, over {count} random points each")
+    failed = False
+    for name, (bound, _) in POLYNOMIALS.items():
+        worst = measure_polynomial(name, count)
+        failed |= not worst.error <= bound
+        print(f"{name:16s} {worst.error:5.2f} of {bound}  at {worst.at}")
+    return 1 if failed else 0
+
+
 def main(arguments: Sequence[str]) -> int:
+    if arguments[:1] == ["--polynomials"]:
+        return main_of_polynomials(int(arguments[1]) if len(arguments) > 1 else 3000)
     count = int(arguments[0]) if arguments else 300
     names = set(arguments[1:])
     print(f"largest error in ULP over {count} random points a row")

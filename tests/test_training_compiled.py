@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from scalargrad import Value, detect_anomaly, exp, losses, optim
 from scalargrad import primitives as table
-from scalargrad.compiler import GuardLimitError, TraceError
+from scalargrad.compiler import GuardLimitError, TraceError, native_backend
 from scalargrad.compiler.batch import SMALLEST_CHUNK
 from scalargrad.compiler.program import bits
 from scalargrad.modes import AnomalyError
@@ -43,7 +43,8 @@ def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "native":
         pytest.importorskip("llvmlite")
     else:
-        monkeypatch.setattr(engine, "has_llvm", lambda: False)
+        monkeypatch.setattr(native_backend, "available", lambda batches=False: False)
+        monkeypatch.setattr(native_backend, "at_once", lambda batches=False: False)
     return str(request.param)
 
 

@@ -181,7 +181,7 @@ class CompiledFunction:
             return self.backend
         if "native" in variant.runners:
             return "native"
-        if variant.calls >= HOT and native_backend.available():
+        if native_backend.at_once() or (variant.calls >= HOT and native_backend.available()):
             return "native"
         return "python"
 
@@ -396,9 +396,9 @@ def compile(
     be a derivative: `compile(value_and_grad(f))`. A call that would take another branch is traced again and kept beside
     the first; never answered from the wrong branch.
 
-    - `backend`: "python", generated source, with the standard library alone; "native", machine code for this processor,
-      through llvmlite (`pip install llvmlite numpy`); "auto", source at first and machine code for what is called
-      often, if it is there.
+    - `backend`: "python", generated source; "native", machine code for this processor: on x86-64 under Linux with the
+      standard library alone, elsewhere, and for `map`, through llvmlite (`pip install llvmlite numpy`); "auto", machine
+      code where it is made as fast as source, elsewhere for what is called often, if llvmlite is there.
     - `max_traces`: how many ways to branch are kept for one structure of arguments.
     - `functions`: where exp, expm1, log, log1p, tanh, sin and cos come from: "library", the C library, whose bits are
       Python's; or "polynomial", arithmetic that runs on eight samples at once, several times as fast in `map`, within
@@ -411,7 +411,7 @@ def compile(
     differentiated and checked.
 
     Raises `TypeError` for what is not a number, among arguments or results; `GuardLimitError` beyond `max_traces`;
-    `ImportError` for "native" without llvmlite.
+    `ImportError` for "native" where llvmlite is needed and missing.
 
     >>> import scalargrad as sg
     >>> @sg.compile(backend="python")

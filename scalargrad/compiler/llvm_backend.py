@@ -367,7 +367,7 @@ def llvm() -> Any:
             from llvmlite import binding
         except ImportError as error:
             raise NativeUnavailableError(
-                "machine code for this processor or for batches needs llvmlite: pip install llvmlite numpy; "
+                "machine code for this processor, and for batches on any, needs llvmlite: pip install llvmlite numpy; "
                 "backend='python' needs nothing"
             ) from error
         if binding.llvm_version_info[0] < 20:

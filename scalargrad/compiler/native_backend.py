@@ -59,6 +59,11 @@ def _has_llvm() -> bool:
     return find_spec("llvmlite") is not None
 
 
+def at_once(batches: bool = False) -> bool:
+    """Whether making machine code takes less time than making Python source."""
+    return chosen() == "x86" and (not batches or "avx512" in features())
+
+
 def require() -> None:
     """Raise `NativeUnavailableError` where no machine code can be made."""
     if chosen() == "llvm":

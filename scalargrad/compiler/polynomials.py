@@ -109,17 +109,18 @@ def log_plus(x: float, low: float) -> float:
 
 
 def log(x: float) -> float:
-    y = log_plus(x, 0.0)
-    return y if 0.0 < x < inf else -inf if x == 0.0 else x if x == inf else nan
+    if 0.0 < x < inf:
+        return log_plus(x, 0.0)
+    return -inf if x == 0.0 else x if x == inf else nan
 
 
 def log1p(x: float) -> float:
     """`log(u) + c/u` with `u = 1 + x` and its rounding error c."""
-    u = 1.0 + x
-    c = 1.0 - (u - x) if x >= 1.0 else x - (u - 1.0)
-    y = log_plus(u, c / u)
-    y = x if x == 0.0 else y
-    return y if -1.0 < x < inf else -inf if x == -1.0 else x if x == inf else nan
+    if -1.0 < x < inf:
+        u = 1.0 + x
+        c = 1.0 - (u - x) if x >= 1.0 else x - (u - 1.0)
+        return x if x == 0.0 else log_plus(u, c / u)
+    return -inf if x == -1.0 else x if x == inf else nan
 
 
 def _circular(x: float) -> tuple[float, float, float]:

@@ -8,12 +8,11 @@ the whole work.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from time import perf_counter
 from typing import Any, Literal
 
 from .. import modes
-from ..compiler import GuardLimitError, TraceError
+from ..compiler import GuardLimitError, TraceError, native_backend
 from ..optim import Optimizer
 from ..value import Value
 from .objective import Objective
@@ -24,17 +23,13 @@ Compile = Literal["auto"] | bool
 REFUSALS = (TypeError, ValueError, GuardLimitError)  # what a function that cannot be traced raises; TraceError is one
 
 # Measured, in units of one sample's gradient on `Value`s: what it costs to trace and to build, and then every sample.
-# Machine code costs so many seconds besides.
-SOURCE_COST, SOURCE_SHARE = 100.0, 0.55
-MACHINE_COST, MACHINE_SHARE = 500.0, 0.03
-MACHINE_SECONDS = 0.3
+# Machine code costs so many seconds besides; and less where it is made without LLVM.
+SOURCE_COST, SOURCE_SHARE = 100.0, 0.4
+MACHINE_COST, MACHINE_SECONDS, MACHINE_SHARE = 500.0, 0.3, 0.03
+MACHINE_COST_AT_ONCE, MACHINE_SECONDS_AT_ONCE = 100.0, 0.1
 MARGIN = 2.0  # that a cost may turn out greater by
 TIMED = 2  # batches: the first one imports and warms up
 MOST_TIMES = 3  # that a model which was changed is compiled again
-
-
-def has_llvm() -> bool:
-    return find_spec("llvmlite") is not None
 
 
 def choose(seconds: float, samples: int) -> str:
@@ -45,8 +40,11 @@ def choose(seconds: float, samples: int) -> str:
     """
     left = seconds * samples
     expected = {"": left, "python": MARGIN * SOURCE_COST * seconds + SOURCE_SHARE * left}
-    if has_llvm():
-        expected["native"] = MARGIN * (MACHINE_SECONDS + MACHINE_COST * seconds) + MACHINE_SHARE * left
+    if native_backend.available(batches=True):
+        once, each = MACHINE_SECONDS, MACHINE_COST
+        if native_backend.at_once(batches=True):
+            once, each = MACHINE_SECONDS_AT_ONCE, MACHINE_COST_AT_ONCE
+        expected["native"] = MARGIN * (once + each * seconds) + MACHINE_SHARE * left
     return min(expected, key=lambda backend: expected[backend])
 
 
@@ -59,7 +57,7 @@ class Engine:
         self.objective, self.optimizer, self.parameters, self.wanted = objective, optimizer, parameters, wanted
         self.programs: Programs | None = None
         self.step: Step = Step(optimizer, parameters)
-        self.backend = "native" if has_llvm() else "python"
+        self.backend = "native" if native_backend.available(batches=True) else "python"
         self.decided = wanted is False
         self.timed: list[float] = []  # seconds a sample
         self.made = 0

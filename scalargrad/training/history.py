@@ -68,7 +68,7 @@ class History:
 
         `ValueError`, with the place, for what is none.
         """
-        state = dict_at("history", state, ("columns", "best_epoch", "stopped", "seconds"))
+        state = dict_at("history", state, ("columns", "best_epoch", "stopped", "seconds", "compiled"))
         given = dict_at("history['columns']", state["columns"], columns)
         found = {name: numbers_at(f"history['columns'][{name!r}]", given[name]) for name in columns}
         seconds = numbers_at("history['seconds']", state["seconds"])
@@ -78,9 +78,10 @@ class History:
         best = state["best_epoch"]
         if best is not None and count_at("history['best_epoch']", best) >= epochs:
             raise ValueError(f"expected an epoch from 0 to {epochs - 1} at history['best_epoch'], got {best}")
-        if not isinstance(state["stopped"], str):
-            raise ValueError(f"expected text at history['stopped'], got {shown(state['stopped'])}")
-        return cls(found, best, state["stopped"], seconds)
+        for name in ("stopped", "compiled"):
+            if not isinstance(state[name], str):
+                raise ValueError(f"expected text at history[{name!r}], got {shown(state[name])}")
+        return cls(found, best, state["stopped"], seconds, state["compiled"])
 
 
 @dataclass(frozen=True)
