@@ -338,6 +338,12 @@ def test_measurements_have_the_colour_of_the_curve_of_their_name():
     assert drawn(figure)
 
 
+@pytest.mark.parametrize(("at", "whole"), [([1900, 1902], True), ([1900, 1902.5], False)])
+def test_measured_at_whole_numbers_the_axis_has_no_halves(at, whole):
+    (axes,) = plot_fit({"a": ([1900, 1902], [0, 1])}, {"a": (at, [0, 1])}).axes
+    assert all(tick % 1.0 == 0.0 for tick in axes.get_xticks()) is whole
+
+
 def test_a_confusion_matrix_shows_counts_and_shares_of_rows():
     figure = plot_confusion([[98, 2, 0], [1, 1, 0], [0, 0, 0]], ["$a$", "b", "값"], title="t", theme="dark")
     (axes,) = figure.axes

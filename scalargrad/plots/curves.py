@@ -89,8 +89,9 @@ def plot_fit(
     """Plot curves of a model, and as markers the measurements that it is to meet.
 
     `curves` and `points` are pairs of x and y by name, at most eight in all; points have the colour of the curve of the
-    same name, if there is one. `x` and `y` name the axes. Where a value is not finite, a curve has a gap. Raises
-    `ValueError` for nothing to plot, and for a pair of lists that are not of the same length.
+    same name, if there is one. `x` and `y` name the axes; where all was measured at whole numbers, the x axis counts in
+    such. Where a value is not finite, a curve has a gap. Raises `ValueError` for nothing to plot, and for a pair of lists
+    that are not of the same length.
 
     >>> figure = plot_fit({"line": ([0, 1, 2], [0, 1, 2])}, {"line": ([0, 2], [0.1, 1.8])})
     >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
@@ -117,6 +118,8 @@ def plot_fit(
             mark = {"color": look["color"], "marker": look["marker"], "markersize": 6.0, "linestyle": "none"}
             handles += axes.plot(xs, with_gaps(ys), **mark)
             names.append(f"{name}, measured" if name in curves else name)
+    if measured and all(float(each).is_integer() for xs, _ in measured.values() for each in xs if isfinite(each)):
+        paper.whole(axes)  # years have no halves
     paper.label(axes, x=x, y=y)
     paper.legend(axes, handles, names)
     return paper.finished(save)
