@@ -12,7 +12,7 @@ from lesson import begin, plot, show, tell
 from scalargrad import Value, compile, erfc, exp, hessian, log, sqrt, value_and_grad  # noqa: A004
 from scalargrad.data import lynx_hare
 from scalargrad.optim import Adam
-from scalargrad.plots import Samples, plot_fit, plot_function
+from scalargrad.plots import plot_fit
 
 begin(__doc__)
 
@@ -117,7 +117,7 @@ def closed(s, v, t, r):
 spots = [60.0 + k for k in range(81)]
 market = [[s, 0.2, 1.0, 0.05] for s in spots]
 values, greeks = compile(value_and_grad(price)).map(market)
-(gamma, *mixed), *_ = compile(hessian(price)).map(market)
+gamma = compile(hessian(price)).map(market)[0][0]
 pairs = zip(zip(*greeks, gamma, strict=True), market, strict=True)
 far = sum(abs(a / b - 1) > 1e-11 for found, m in pairs for a, b in zip(found, closed(*m), strict=True))
 at = spots.index(100.0)
@@ -129,6 +129,8 @@ tell(
     from the formulas of the textbook.""",
     [len(spots), values[at], *(each[at] for each in greeks), gamma[at], 5 * len(spots), far],
 )
-panels = zip(("price", "delta", "vega", "theta", "rho"), [values, *greeks], [greeks[0], gamma, *mixed], strict=True)
-samples = {name: Samples(spots, y, by_spot) for name, y, by_spot in panels}
-plot("10_greeks.png", plot_function, samples, title="A call at 100 and its Greeks, by the price of the stock")
+columns = zip(("delta", "vega", "theta", "rho", "gamma"), [*greeks, gamma], strict=True)
+shares = {name: (spots, [x / max(column) for x in column]) for name, column in columns}
+plot(
+    "10_greeks.png", plot_fit, shares, x="price of the stock", y="share of the largest", title="Greeks of a call at 100"
+)

@@ -90,8 +90,8 @@ def plot_fit(
 
     `curves` and `points` are pairs of x and y by name, at most eight in all; points have the colour of the curve of the
     same name, if there is one. `x` and `y` name the axes; where all was measured at whole numbers, the x axis counts in
-    such. Where a value is not finite, a curve has a gap. Raises `ValueError` for nothing to plot, and for a pair of lists
-    that are not of the same length.
+    such. Where a value is not finite, a curve has a gap. Raises `ValueError` for nothing to plot, and for a pair of
+    lists that are not of the same length.
 
     >>> figure = plot_fit({"line": ([0, 1, 2], [0, 1, 2])}, {"line": ([0, 2], [0.1, 1.8])})
     >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
