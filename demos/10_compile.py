@@ -75,8 +75,8 @@ tell(
     ten years, so a and c are near 2 pi / 10; the means are c / d and a / b. From there Adam follows the gradient.""",
     [len(pelts)],
 )
-turn = pi / 5
-guess = [turn, turn / (sum(lynxes) / 21), turn, turn / (sum(hares) / 21), hares[0], lynxes[0]]
+turn, means = pi / 5, (sum(hares) / 21, sum(lynxes) / 21)
+guess = [turn, turn / means[1], turn, turn / means[0], hares[0], lynxes[0]]
 parameters, slope = [Value(log(x)) for x in guess], compile(value_and_grad(misfit))
 optimizer, began, before = Adam(parameters, lr=0.05), perf_counter(), misfit(map(log, guess))
 for _ in range(400):
@@ -131,6 +131,4 @@ tell(
 )
 columns = zip(("delta", "vega", "theta", "rho", "gamma"), [*greeks, gamma], strict=True)
 shares = {name: (spots, [x / max(column) for x in column]) for name, column in columns}
-plot(
-    "10_greeks.png", plot_fit, shares, x="price of the stock", y="share of the largest", title="Greeks of a call at 100"
-)
+plot("10_greeks.png", plot_fit, shares, x="price of the stock", y="share of the largest", title="A call at 100")
