@@ -539,7 +539,7 @@ def test_the_source_is_readable_and_debuggers_find_it() -> None:
         "    v1 = area + 1.0",
         "    return [v1]",
     ]
-    broken = compile(lambda x: cube(x))
+    broken = compile(lambda x: cube(x), backend="python")
     broken(1.0)
     import linecache
 

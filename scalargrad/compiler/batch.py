@@ -103,6 +103,11 @@ def _numpy_part(x: Any, axis: int, what: str) -> Part:
     return Part(structure, array("q", [start + o for o in offsets]), strides, len(x), "numpy", (x,))
 
 
+@lru_cache(maxsize=256)
+def _flat_list(width: int) -> Structure:
+    return (list, None, (LEAF,) * width)
+
+
 def _rows(values: array[float], structure: Structure, width: int, count: int, kind: str) -> Part:
     start = _address(values)
     addresses = array("q", range(start, start + 8 * width, 8))
@@ -118,20 +123,23 @@ def _list_part(samples: list[Any], what: str) -> Part:
             return _rows(array("d", samples), LEAF, 1, len(samples), "list")
         except TypeError:
             pass  # not all are numbers: told below, with the place
-    leaves, structure = flatten(samples[0], f"{what}[0]")
-    flat_list = structure == (list, None, (LEAF,) * len(leaves))
-    if flat_list and all(type(each) is list and len(each) == len(leaves) for each in samples):
-        try:
-            return _rows(array("d", chain.from_iterable(samples)), structure, len(leaves), len(samples), "list")
-        except TypeError:
-            pass
+    first = samples[0]
+    if type(first) is list and set(map(type, first)) == {float}:
+        width = len(first)
+        if all(type(each) is list and len(each) == width for each in samples):
+            try:
+                values = array("d", chain.from_iterable(samples))
+                return _rows(values, _flat_list(width), width, len(samples), "list")
+            except TypeError:
+                pass
+    _, structure = flatten(first, f"{what}[0]")
     values = array("d")
     for k, each in enumerate(samples):
         found, other = flatten(each, f"{what}[{k}]")
         if other != structure:
             raise ValueError(f"{what}: sample {k} has another structure than sample 0")
         values.extend([as_float(x, f"{what}[{k}]") for x in found])
-    return _rows(values, structure, len(leaves), len(samples), "list")
+    return _rows(values, structure, len(values) // len(samples), len(samples), "list")
 
 
 def _mapped(x: Any, axis: int, what: str) -> Part:

@@ -20,6 +20,7 @@ from ..calculus import value_and_grad, vjp
 from ..compiler import TraceError, compile  # noqa: A004
 from ..compiler.program import Program, bits
 from ..compiler.trace import trace
+from ..modes import no_grad
 from ..nn import Module
 from ..primitives import as_float, mean
 from ..trees import Structure, flatten, unflatten
@@ -129,16 +130,22 @@ class Programs:
     # ---- whether it is still the same function -----------------------------------------------------------------------
 
     def check(self, weights: Sequence[float], x: Any) -> None:
-        """Raise `TraceError` if model or penalty, on plain numbers, are another function than what was traced."""
+        """Raise `TraceError` if model or penalty, run on `Value`s, are another function than what was traced.
+
+        Not on plain numbers, whose `sum` is compensated from Python 3.12 on.
+        """
         if state_of(self.objective.model) != self.state:
             raise TraceError("the model has been changed since it was traced")
-        numbers = list(weights)
-        eager = [_plain(y) for y in flatten(self.objective.model.with_parameters(numbers)(x))[0]]
+        numbers = [Value(w) for w in weights]
+        with no_grad():
+            eager = [_plain(y) for y in flatten(self.objective.model.with_parameters(numbers)(x))[0]]
         ((compiled, _),) = self._predictions(self.predict, weights, [x])
         if list(map(bits, eager)) != list(map(bits, compiled)):
             raise TraceError(f"the model gives {eager}, but gave {compiled} when it was traced: it depends on more")
         if self.penalty is not None and self.objective.penalty is not None:
-            now, then = _plain(self.objective.penalty(numbers)), self.penalty(numbers)[0]
+            with no_grad():
+                now = _plain(self.objective.penalty(numbers))
+            then = self.penalty(list(weights))[0]
             if bits(now) != bits(then):
                 raise TraceError(f"the penalty is {now}, but was {then} when it was traced: it depends on more")
 

@@ -17,11 +17,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from scalargrad.compiler import native_backend
 from scalargrad.data import Dataset, digits
 from scalargrad.losses import cross_entropy
 from scalargrad.nn import MLP
 from scalargrad.optim import Adam
-from scalargrad.training import accuracy, engine, fit
+from scalargrad.training import accuracy, fit
 
 from .common import labelled, machine
 
@@ -61,12 +62,12 @@ def scalargrad(name: str, epochs: int, compile: Any) -> Trained:  # noqa: A002
 
 
 def without_llvm(epochs: int) -> Trained:
-    there = engine.has_llvm
-    engine.has_llvm = lambda: False
+    there = native_backend.available, native_backend.at_once
+    native_backend.available = native_backend.at_once = lambda batches=False: False
     try:
         return scalargrad("scalargrad without llvmlite", epochs, True)
     finally:
-        engine.has_llvm = there
+        native_backend.available, native_backend.at_once = there
 
 
 def torch(epochs: int) -> Trained:

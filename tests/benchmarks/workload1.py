@@ -26,12 +26,14 @@ SHAPE = (2, 16, 16, 1)
 SAMPLES = 100
 
 
-def problem() -> tuple[list[list[list[float]]], list[list[float]], list[float]]:
+def problem(
+    samples: int = SAMPLES, shape: Sequence[int] = SHAPE
+) -> tuple[list[list[list[float]]], list[list[float]], list[float]]:
     """Weights by layer and neuron (the bias last), inputs, and labels of -1 and 1."""
     r = random.Random(0)
-    weights = [[[r.uniform(-1.0, 1.0) for _ in range(n)] + [0.0] for _ in range(m)] for n, m in pairwise(SHAPE)]
-    inputs = [[r.uniform(-1.0, 1.0) for _ in range(2)] for _ in range(SAMPLES)]
-    return weights, inputs, [r.choice((-1.0, 1.0)) for _ in range(SAMPLES)]
+    weights = [[[r.uniform(-1.0, 1.0) for _ in range(n)] + [0.0] for _ in range(m)] for n, m in pairwise(shape)]
+    inputs = [[r.uniform(-1.0, 1.0) for _ in range(2)] for _ in range(samples)]
+    return weights, inputs, [r.choice((-1.0, 1.0)) for _ in range(samples)]
 
 
 def loss(weights: Any, inputs: Any, labels: Any, relu: Callable[[Any], Any]) -> Any:

@@ -4,8 +4,8 @@
 
 The loss of workload 1 on 1, 10 and 100 samples (645, 6,450 and 64,500 operations), value and all derivatives by the
 weights. Printed are nanoseconds an operation of the forward program, the least of interleaved runs, and the seconds to
-make the replayable thing from the recorded graph, the least of three. `--growth` measures from 100 to 1,000,000 operations, and prints how
-times grow as an exponent.
+make the replayable thing from the recorded graph, the least of three. `--growth` measures from 100 to 1,000,000
+operations, and prints how times grow as an exponent.
 """
 
 # ruff: noqa: A004  # `compile` is this package's, not the builtin
@@ -22,9 +22,7 @@ import scalargrad as sg
 from scalargrad.compiler import compile
 
 from .common import Contender, agree, exponent, labelled, machine, measure
-from .workload1 import flat, loss, problem
-
-OPERATIONS_OF_A_SAMPLE = 645
+from .workload1 import SHAPE, flat, loss, problem
 
 
 def compiled(backend: Any, weights: Any, inputs: Any, labels: Any, parameters: Sequence[float]) -> Contender:
@@ -110,13 +108,19 @@ def ddx(weights: Any, inputs: Any, labels: Any, parameters: Sequence[float]) -> 
 SLOW_TO_MAKE = 10_000  # operations from which ddx-ad, whose time to make grows with their square, is left out
 
 
-def contenders(samples: int, backends: Sequence[str] = ("native", "python")) -> list[Contender]:
-    weights, inputs, labels = problem()
-    inputs, labels = (inputs * (samples // 100 + 1))[:samples], (labels * (samples // 100 + 1))[:samples]
+def operations(samples: int, hidden: int = 16) -> int:
+    """Additions, multiplications and activations of the loss, each counted once."""
+    return samples * (5 * hidden + hidden * (2 * hidden + 1) + 2 * hidden + 5)
+
+
+def contenders(
+    samples: int, backends: Sequence[str] = ("native", "python"), shape: Sequence[int] = SHAPE
+) -> list[Contender]:
+    weights, inputs, labels = problem(samples, shape)
     parameters = flat(weights)
     found = [compiled(backend, weights, inputs, labels, parameters) for backend in backends]
     for peer in (casadi, aadc, ddx):
-        if peer is ddx and samples * OPERATIONS_OF_A_SAMPLE > SLOW_TO_MAKE:
+        if peer is ddx and operations(samples) > SLOW_TO_MAKE:
             continue
         try:
             found.append(peer(weights, inputs, labels, parameters))
@@ -131,45 +135,48 @@ def main(arguments: Sequence[str]) -> int:
     if arguments[:1] == ["--growth"]:
         return growth(arguments[1] if len(arguments) > 1 else "")
     for samples in sizes:
-        operations = OPERATIONS_OF_A_SAMPLE * samples
+        count = operations(samples)
         every = contenders(samples)
         measure(every, 3.0)
         agree(every)
         for each in every:
             print(
-                f"{operations:7d} operations  {labelled(each.name):28s} {each.best / operations * 1e9:8.2f} ns an "
+                f"{count:7d} operations  {labelled(each.name):28s} {each.best / count * 1e9:8.2f} ns an "
                 f"operation"
                 f"  {each.best / every[0].best:7.2f} x native;  made in {each.made_in:7.3f} s,"
-                f" {each.made_in / operations * 1e6:6.1f} us an operation"
+                f" {each.made_in / count * 1e6:6.1f} us an operation"
             )
     return 0
 
 
 def growth(file: str) -> int:
-    """Times from 645 to a million operations, as a table, exponents and, given a file name, a plot."""
-    sizes = [645 * n for n in (1, 5, 20, 100, 400, 1550)]
-    rows: dict[str, tuple[list[float], list[float]]] = {}
-    for size in sizes:
-        every = contenders(size // OPERATIONS_OF_A_SAMPLE, ("native",))
+    """Times from a hundred to a million operations, as a table, exponents and, given a file name, a plot."""
+    cases = [(1, (2, 5, 5, 1)), *((n, SHAPE) for n in (1, 5, 20, 100, 400, 1550))]
+    rows: dict[str, list[tuple[int, float, float]]] = {}
+    for samples, shape in cases:
+        size = operations(samples, shape[1])
+        every = contenders(samples, ("native",), shape)
         measure(every, 1.0, 3)
         agree(every)
         for each in every:
-            made, run = rows.setdefault(each.name, ([], []))
-            made.append(each.made_in)
-            run.append(each.best)
+            rows.setdefault(each.name, []).append((size, each.made_in, each.best))
             print(
-                f"{size:8d} operations  {each.name:20s} made in {each.made_in:8.3f} s, run in {each.best * 1e3:9.4f} ms"
+                f"{size:8d} operations  {each.name:20s} made in {each.made_in:8.3f} s"
+                f" ({each.made_in / size * 1e6:6.1f} us an operation), run in {each.best * 1e3:9.4f} ms"
+                f" ({each.best / size * 1e9:5.2f} ns)"
             )
-    for name, (made, run) in rows.items():
+    for name, found in rows.items():
+        sizes, made, run = zip(*found, strict=True)
         print(
             f"{name:20s} time to make grows as n**{exponent(sizes, made):.2f}, to run as n**{exponent(sizes, run):.2f}"
         )
     if file:
         plot = importlib.import_module("matplotlib.pyplot")
         _, axes = plot.subplots()
-        for name, (made, run) in rows.items():
-            axes.loglog(sizes, made, "--", label=f"{name}, make")
-            axes.loglog(sizes, run, label=f"{name}, run")
+        for name, found in rows.items():
+            sizes, made, run = zip(*found, strict=True)
+            (line,) = axes.loglog(sizes, run, label=f"{name}, run")
+            axes.loglog(sizes, made, "--", color=line.get_color(), label=f"{name}, make")
         axes.set_xlabel("operations")
         axes.set_ylabel("seconds")
         axes.legend()

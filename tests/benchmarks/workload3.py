@@ -3,7 +3,7 @@
     python -m tests.benchmarks.workload3
 
 Value and gradient of the summed hinge loss of a network 2-16-16-1 over 1,024 samples, float64, one thread; with ReLU,
-tanh and sigmoid. Microseconds, the least of interleaved runs.
+tanh and sigmoid, whose exponentials are the C library's or polynomials. Microseconds, the least of interleaved runs.
 """
 
 # ruff: noqa: A004  # `compile` is this package's, not the builtin
@@ -40,15 +40,17 @@ def sample_loss(weights: Any, x: Any, label: Any, activation: Any) -> Any:
     return sg.relu(1.0 - label * x[0])
 
 
-def scalargrad(name: str, weights: Any, x: Any, y: Any) -> Contender:
+def scalargrad(name: str, weights: Any, x: Any, y: Any, functions: Any = "library") -> Contender:
     activation = getattr(sg, name)
-    f = compile(sg.value_and_grad(lambda w, a, b: sample_loss(w, a, b, activation)), backend="native")
+    f = compile(
+        sg.value_and_grad(lambda w, a, b: sample_loss(w, a, b, activation)), backend="native", functions=functions
+    )
     found: list[Any] = []
 
     def run() -> None:
         found[:] = [f.map(weights, x, y, in_axes=(None, 0, 0), reduce="sum")]
 
-    return Contender("scalargrad native", run, lambda: flatten(found[0])[0])
+    return Contender(f"scalargrad {functions}", run, lambda: flatten(found[0])[0])
 
 
 def torch(name: str, weights: Any, x: Any, y: Any) -> Contender:
@@ -108,6 +110,8 @@ def main() -> int:
     weights, x, y = batch()
     for name in ("relu", "tanh", "sigmoid"):
         every = [scalargrad(name, weights, x, y)]
+        if name != "relu":
+            every.append(scalargrad(name, weights, x, y, "polynomial"))
         for peer in (torch, jax):
             try:
                 every.append(peer(name, weights, x, y))
