@@ -5,6 +5,8 @@ digits that are stated, stops the chapter with an error.
 """
 
 import os
+import shutil
+import subprocess
 import sys
 from importlib.util import find_spec
 from io import TextIOWrapper
@@ -64,3 +66,11 @@ def plot(name, draw, *what, **options):
         return
     draw(*what, **options, save=OUT / name)
     print(f"picture: {OUT / name}\n")
+
+
+def c_compiler():
+    """The system's compiler, if it has one that works, and whose C library is Python's."""
+    for name in ("cc", "gcc", "clang") if os.name == "posix" else ():
+        if shutil.which(name) and subprocess.run([name, "--version"], capture_output=True, check=False).returncode == 0:
+            return name
+    return None

@@ -1,4 +1,4 @@
-"""Data to learn from: points of the plane by formula, two small real sets, and what is done to data before training.
+"""Data to learn from: points of the plane by formula, three small real sets, and what is done to data before training.
 
 A `Dataset` is plain lists of numbers, because that is what the engine computes with. This stands apart from the engine
 and from the networks: it imports neither, and serves any of them.
@@ -447,7 +447,7 @@ def regression_gauss(samples: int = 1200, noise: float = 0.0, seed: int = 0) -> 
 
 
 # ---- real sets, shipped with the package -----------------------------------------------------------------------------
-# Sources, authors and licences stand in datasets/README.md.
+# Sources, authors and licences of the files stand in datasets/README.md.
 
 
 def _shipped(name: str) -> list[list[str]]:
@@ -496,3 +496,28 @@ def digits() -> Dataset:
     names = tuple(f"pixel {row},{column}" for row in range(8) for column in range(8))
     classes = tuple(range(10))
     return Dataset([[float(x) for x in row[:-1]] for row in rows], [int(row[-1]) for row in rows], names, classes)
+
+
+# The pelts of 1900 to 1920, hare and lynx by turns: few enough to stand here.
+_PELTS = """
+    30.0 4.0  47.2 6.1  70.2 9.8  77.4 35.2  36.3 59.4  20.6 41.7  18.1 19.0  21.4 13.0  22.0 8.3  25.4 9.1  27.1 7.4
+    40.3 8.0  57.0 12.3  76.6 19.5  52.3 45.7  19.5 51.1  11.2 29.7  7.6 15.8  14.6 9.7  16.2 10.1  24.7 8.6
+"""
+
+
+def lynx_hare() -> Dataset:
+    """Give the pelts of snowshoe hares and Canadian lynxes that the Hudson's Bay Company collected from 1900 to 1920.
+
+    An input is a year, its target the thousands of pelts of hares and of lynxes: the example of predator and prey.
+
+    Source: C. Elton and M. Nicholson, "The ten-year cycle in numbers of the lynx in Canada", Journal of Animal Ecology
+    11 (1942), as given by P. Howard, "Modeling Basics" (2009), and used by B. Carpenter, "Predator-Prey Population
+    Dynamics: the Lotka-Volterra model in Stan" (2018).
+
+    >>> data = lynx_hare()
+    >>> data, data[0]
+    (Dataset(21 samples, 1 features), ([1900.0], [30.0, 4.0]))
+    """
+    pelts = [float(x) for x in _PELTS.split()]
+    years = [[1900.0 + k] for k in range(len(pelts) // 2)]
+    return Dataset(years, [pelts[k : k + 2] for k in range(0, len(pelts), 2)], ("year",))

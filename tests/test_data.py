@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalargrad import data
-from scalargrad.data import Dataset, digits, iris
+from scalargrad.data import Dataset, digits, iris, lynx_hare
 
 PLAYGROUND = json.loads(Path(__file__).with_name("reference").joinpath("playground.json").read_text())
 PLANE_SETS = [data.circle, data.xor, data.gauss, data.spiral, data.moons]
@@ -135,7 +135,21 @@ def test_digits_are_the_test_part_of_ucis():
     assert all(len(row) == 64 for row in images.inputs)
 
 
+def test_pelts_rise_and_fall_in_ten_years_lynxes_after_hares():
+    pelts = lynx_hare()
+    assert [year for (year,) in pelts.inputs] == list(range(1900, 1921))
+    hares, lynxes = zip(*pelts.targets, strict=True)
+    assert (round(sum(hares), 1), round(sum(lynxes), 1)) == (715.7, 423.5)  # means 34.08 and 20.17
+
+    def peaks(counts):
+        return [1900 + k for k in range(1, 20) if counts[k - 1] < counts[k] > counts[k + 1] and counts[k] > 40]
+
+    assert (peaks(hares), peaks(lynxes)) == ([1903, 1913], [1904, 1915])
+
+
 def test_real_sets_are_fresh_every_time():
+    lynx_hare().targets[0][0] = 99.0
+    assert lynx_hare().targets[0][0] == 30.0
     first = iris()
     first.inputs[0][0] = 99.0
     assert iris().inputs[0][0] == 5.1

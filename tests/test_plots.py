@@ -25,7 +25,9 @@ from scalargrad.plots import (
     Trajectory,
     decision_grid,
     gradients_by_layer,
+    plot_confusion,
     plot_decision,
+    plot_fit,
     plot_function,
     plot_gradients,
     plot_history,
@@ -323,6 +325,38 @@ def test_gaps_where_there_is_no_number():
     assert drawn(figure)
 
 
+def test_measurements_have_the_colour_of_the_curve_of_their_name():
+    figure = plot_fit({"a": ([0, 1], [0.0, inf]), "b": ([0, 1], [2, 3])}, {"b": ([0.5], [2.4]), "c": ([1], [1])}, x="t")
+    (axes,) = figure.axes
+    a, b, b_measured, c = axes.lines
+    assert words(axes) == ["a", "b", "b, measured", "c"]
+    assert (list(b_measured.get_xdata()), list(b_measured.get_ydata())) == ([0.5], [2.4])
+    assert b.get_color() == b_measured.get_color() != a.get_color()
+    assert (b.get_marker(), b_measured.get_linestyle()) == ("None", "None")
+    assert c.get_color() not in (a.get_color(), b.get_color())
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("t", "y")
+    assert drawn(figure)
+
+
+@pytest.mark.parametrize(("at", "whole"), [([1900, 1902], True), ([1900, 1902.5], False)])
+def test_measured_at_whole_numbers_the_axis_has_no_halves(at, whole):
+    (axes,) = plot_fit({"a": ([1900, 1902], [0, 1])}, {"a": (at, [0, 1])}).axes
+    assert all(tick % 1.0 == 0.0 for tick in axes.get_xticks()) is whole
+
+
+def test_a_confusion_matrix_shows_counts_and_shares_of_rows():
+    figure = plot_confusion([[98, 2, 0], [1, 1, 0], [0, 0, 0]], ["$a$", "b", "값"], title="t", theme="dark")
+    (axes,) = figure.axes
+    assert [(t.xy, t.get_text()) for t in axes.texts] == [((0, 0), "98"), ((1, 0), "2"), ((0, 1), "1"), ((1, 1), "1")]
+    assert [t.get_bbox_patch() is not None for t in axes.texts] == [False, True, True, False]  # the wrong ones
+    assert axes.images[0].get_array().tolist() == [[0.98, 0.02, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]
+    for axis in (axes.xaxis, axes.yaxis):
+        assert [t.get_text() for t in axis.get_ticklabels()] == ["$a$", "b", "값"]
+    assert axes.yaxis_inverted()  # the first class on top, as printed
+    assert drawn(figure)
+    assert [t.get_text() for t in plot_confusion([[3]]).axes[0].get_xticklabels()] == ["0"]
+
+
 def test_a_history_is_drawn_by_epoch():
     columns = {
         "loss": [1.0, 0.5, nan],
@@ -488,13 +522,16 @@ def test_awkward_words_are_drawn_as_they_are(text):
         plot_rates({text: way}, names=[text, "b"], title=text),
         plot_decision(lambda p: p[0], Dataset([[0.0, 1.0]], [0], (text, "b"), (0,), (text,)), n=4, title=text),
         plot_gradients({text: [LayerGradient(text, 1.0, 1.0, 1.0, 1)]}, title=text),
+        plot_fit({text: ([1.0], [2.0])}, {text: ([1.0], [2.0])}, x=text, y=text, title=text),
+        plot_confusion([[1]], [text], title=text),
     ]
     for figure in figures:
         assert figure.get_suptitle() == canvas.plain(text, 80)
         assert drawn(figure)
-    for figure in figures[2:4] + figures[5:]:
+    for figure in figures[2:4] + figures[5:7]:
         assert words(figure.axes[0])[0] == shown
-    assert [t.get_text() for t in figures[5].axes[0].get_xticklabels()] == [shown]
+    for figure in (figures[5], figures[7]):
+        assert [t.get_text() for t in figure.axes[0].get_xticklabels()] == [shown]
 
 
 def test_letters_have_a_font_where_there_is_one():
@@ -552,6 +589,13 @@ LAYERS = [LayerGradient("a", 1.0, 1.0, 1.0, 1)]
             ValueError,
             "9 series; at",
         ),
+        (lambda: plot_fit({}), ValueError, "nothing to plot"),
+        (lambda: plot_fit({"a": ([1], [1, 2])}), ValueError, r"'a' has 1 number\(s\) along x but 2 along y"),
+        (lambda: plot_fit({str(k): ([1], [1]) for k in range(9)}), ValueError, "9 series; at most 8"),
+        (lambda: plot_confusion([]), ValueError, "must be square"),
+        (lambda: plot_confusion([[1, 2], [3]]), ValueError, "must be square"),
+        (lambda: plot_confusion([[1, -2], [3, 1]]), ValueError, "below 0"),
+        (lambda: plot_confusion([[1]], ["a", "b"]), ValueError, r"2 name\(s\) for 1 class"),
         (lambda: plot_paths(valley, {}), ValueError, "nothing to plot"),
         (lambda: plot_paths(valley, [1]), TypeError, "expected Trajectory, got list for 'path'"),
         (

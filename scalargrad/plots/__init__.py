@@ -1,4 +1,5 @@
-"""Plots: functions with their derivatives, training, optimizers at work, decision boundaries, gradients by layer.
+"""Plots: functions with their derivatives, fits, training, optimizers at work, decision boundaries, confusion
+matrices, gradients by layer.
 
 Two halves. `sample`, `trajectory`, `decision_grid` and `gradients_by_layer` return plain numbers, which any library can
 draw, and need nothing but this package. The functions that begin with `plot_` draw them with matplotlib, which is
@@ -8,7 +9,7 @@ imported when the first of them is called (`pip install matplotlib`).
 Samples(x=[-1.0, 0.0, 1.0], y=[-1.0, 0.0, 1.0], slope=[3.0, 0.0, 3.0])
 """
 
-from .curves import plot_function, plot_gradients, plot_history, plot_rates
+from .curves import plot_fit, plot_function, plot_gradients, plot_history, plot_rates
 from .numbers import (
     Grid,
     LayerGradient,
@@ -19,11 +20,12 @@ from .numbers import (
     sample,
     trajectory,
 )
-from .planes import plot_decision, plot_paths
+from .planes import plot_confusion, plot_decision, plot_paths
 
 # fmt: off
 __all__ = [
-    "Grid", "LayerGradient", "Samples", "Trajectory", "decision_grid", "gradients_by_layer", "plot_decision",
-    "plot_function", "plot_gradients", "plot_history", "plot_paths", "plot_rates", "sample", "trajectory",
+    "Grid", "LayerGradient", "Samples", "Trajectory", "decision_grid", "gradients_by_layer", "plot_confusion",
+    "plot_decision", "plot_fit", "plot_function", "plot_gradients", "plot_history", "plot_paths", "plot_rates",
+    "sample", "trajectory",
 ]
 # fmt: on

@@ -127,8 +127,8 @@ class Paper:
 
     def write(self, axes: Axes, x: float, y: float, words: str, **options: Any) -> None:
         """Write above a point."""
-        options = {"ha": "center", "fontsize": 9.5, **options}
-        written = axes.annotate("", (x, y), xytext=(0, 4), textcoords="offset points", **options)
+        options = {"ha": "center", "fontsize": 9.5, "xytext": (0, 4), **options}
+        written = axes.annotate("", (x, y), textcoords="offset points", **options)
         self._say(written, words, "ink")
 
     def legend(self, axes: Axes, handles: Sequence[Any], names: Iterable[str], outside: bool = False) -> None:
@@ -143,10 +143,11 @@ class Paper:
         for text, name in zip(legend.get_texts(), listed, strict=True):
             self._say(text, name, "ink", NAME)
 
-    def ticks(self, axes: Axes, names: Sequence[str]) -> None:
-        """Names instead of numbers along the x axis, at 0, 1, 2, ..."""
-        axes.set_xticks(range(len(names)), [plain(name, NAME) for name in names])
-        for text in axes.get_xticklabels():
+    def ticks(self, axes: Axes, names: Sequence[str], down: bool = False) -> None:
+        """Names instead of numbers along the x axis, or down the y axis, at 0, 1, 2, ..."""
+        axis = axes.yaxis if down else axes.xaxis
+        axis.set_ticks(range(len(names)), [plain(name, NAME) for name in names])
+        for text in axis.get_ticklabels():
             text.set_parse_math(False)
 
     def finished(self, save: str | os.PathLike[str] | None) -> Figure:

@@ -1,4 +1,4 @@
-"""Plots of curves, drawn with matplotlib: functions, training, effective rates, gradients by layer.
+"""Plots of curves, drawn with matplotlib: functions, fits, training, effective rates, gradients by layer.
 
 Each returns its `Figure`, and writes it to a file with `save="name.png"`. The numbers come from `numbers.py`, or are
 computed by it where a function is given. Curves differ in dashes and markers as well as in colour. All take `title`,
@@ -68,6 +68,60 @@ def plot_function(
         paper.legend(axes, [value, slope], [f"{short}(x)", f"{short}′(x)"])
     for axes in paper.axes[len(sampled) :]:
         axes.set_visible(False)
+    return paper.finished(save)
+
+
+# ---- measurements and models -----------------------------------------------------------------------------------------
+
+Series = tuple[Sequence[float], Sequence[float]]
+
+
+def plot_fit(
+    curves: Mapping[str, Series],
+    points: Mapping[str, Series] | None = None,
+    *,
+    x: str = "x",
+    y: str = "y",
+    title: str = "",
+    theme: str = "light",
+    save: Path = None,
+) -> Figure:
+    """Plot curves of a model, and as markers the measurements that it is to meet.
+
+    `curves` and `points` are pairs of x and y by name, at most eight in all; points have the colour of the curve of the
+    same name, if there is one. `x` and `y` name the axes; where all was measured at whole numbers, the x axis counts in
+    such. Where a value is not finite, a curve has a gap. Raises `ValueError` for nothing to plot, and for a pair of
+    lists that are not of the same length.
+
+    >>> figure = plot_fit({"line": ([0, 1, 2], [0, 1, 2])}, {"line": ([0, 2], [0.1, 1.8])})
+    >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    ['line', 'line, measured']
+    """
+    measured = dict(points or {})
+    every = [*curves, *(name for name in measured if name not in curves)]
+    by_name("plot_fit", {**dict.fromkeys(every, ()), **curves, **measured}, (list, tuple), "")
+    for name, (xs, ys) in [*curves.items(), *measured.items()]:
+        if len(xs) != len(ys):
+            raise ValueError(f"plot_fit: {name!r} has {len(xs)} number(s) along x but {len(ys)} along y")
+    paper = new_paper(1, 1, (7.6, 4.2), title, theme)
+    (axes,) = paper.axes
+    handles, names = [], []
+    for k, name in enumerate(every):
+        look = look_of(paper, k)
+        if name in curves:
+            xs, ys = curves[name]
+            line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 2.0}
+            handles += axes.plot(xs, with_gaps(ys), **line)
+            names.append(name)
+        if name in measured:
+            xs, ys = measured[name]
+            mark = {"color": look["color"], "marker": look["marker"], "markersize": 6.0, "linestyle": "none"}
+            handles += axes.plot(xs, with_gaps(ys), **mark)
+            names.append(f"{name}, measured" if name in curves else name)
+    if measured and all(float(each).is_integer() for xs, _ in measured.values() for each in xs if isfinite(each)):
+        paper.whole(axes)  # years have no halves
+    paper.label(axes, x=x, y=y)
+    paper.legend(axes, handles, names)
     return paper.finished(save)
 
 

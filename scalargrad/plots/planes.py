@@ -1,6 +1,6 @@
-"""Plots of the plane, drawn with matplotlib: optimizers on contours, and what a model of two inputs decides.
+"""Plots in which colour stands for height, drawn with matplotlib: contours, decisions, confusion matrices.
 
-Apart from `curves.py`, because here colour stands for height. Everything else is as there.
+Apart from `curves.py`, because there colour only tells one curve from another. Everything else is as there.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _around(numbers: Sequence[float]) -> tuple[float, float]:
 
 
 def _shades(paper: Paper) -> Any:
-    """From the page's colour, where the function is low, to a quiet grey blue."""
+    """From the page's colour, where the function is low, to a quiet grey blue, on which ink can be read."""
     from matplotlib.colors import LinearSegmentedColormap
 
     ends = ("#2b3346", "#181b22") if paper.is_dark else ("#ffffff", "#c9d5ea")
@@ -225,3 +225,50 @@ def _within(z: float, otherwise: float = 0.0) -> float:
 
 def _has_both(z: Sequence[Sequence[float]], middle: float) -> bool:
     return any(x > middle for row in z for x in row) and any(x < middle for row in z for x in row)
+
+
+# ---- confusion matrices ----------------------------------------------------------------------------------------------
+
+
+def plot_confusion(
+    matrix: Sequence[Sequence[int]],
+    names: Sequence[str] | None = None,
+    *,
+    title: str = "",
+    theme: str = "light",
+    save: Path = None,
+) -> Figure:
+    """Plot a confusion matrix, as `training.confusion_matrix` counts it: true classes down, told ones across.
+
+    `names` are the classes', 0, 1, 2, ... if not given. The shade is the share of a row, so that rare classes are seen
+    as well as frequent ones; what was told wrong is framed. Raises `ValueError` for a matrix that is not square or is
+    empty, for a count below 0, and for names of another number.
+
+    >>> figure = plot_confusion([[9, 1], [0, 5]], ["cat", "dog"])
+    >>> [text.get_text() for text in figure.axes[0].texts]
+    ['9', '1', '5']
+    """
+    size = len(matrix)
+    if size == 0 or any(len(row) != size for row in matrix):
+        raise ValueError("plot_confusion: the matrix must be square, and have at least one class")
+    if any(count < 0 for row in matrix for count in row):
+        raise ValueError("plot_confusion: a count is below 0")
+    labels = [str(k) for k in range(size)] if names is None else [*names]
+    if len(labels) != size:
+        raise ValueError(f"plot_confusion: {len(labels)} name(s) for {size} class(es)")
+    side = max(4.2, 0.55 * size + 1.2)
+    paper = new_paper(1, 1, (side + 0.4, side), title, theme)
+    (axes,) = paper.axes
+    axes.grid(False)
+    shares = [[count / (sum(row) or 1) for count in row] for row in matrix]
+    axes.imshow(shares, cmap=_shades(paper), vmin=0.0, vmax=1.0, aspect="equal", interpolation="none")
+    for i, row in enumerate(matrix):
+        for j, count in enumerate(row):
+            if count:
+                wrong = {"bbox": {"boxstyle": "round,pad=0.3", "fill": False, "edgecolor": paper.colours["neg"]}}
+                look = {"ha": "center", "va": "center", "xytext": (0, 0), **(wrong if i != j else {})}
+                paper.write(axes, j, i, str(count), **look)
+    paper.ticks(axes, labels)
+    paper.ticks(axes, labels, down=True)
+    paper.label(axes, x="told to be", y="is")
+    return paper.finished(save)
