@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 import scalargrad as sg
-from scalargrad.compiler import assembler, compile, x86_backend
+from scalargrad.compiler import assembler, compile, registers
 from scalargrad.compiler.executable import features
 
 from .test_compile import bits, tree_bits
@@ -78,8 +78,8 @@ def crowded(seed: int, size: int, calls: bool) -> Any:
 def test_many_more_values_than_registers(
     seed: int, far: int, at_once: int, calls: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(x86_backend, "FAR", far)
-    monkeypatch.setattr(x86_backend, "AT_ONCE", at_once)
+    monkeypatch.setattr(registers, "FAR", far)
+    monkeypatch.setattr(registers, "AT_ONCE", at_once)
     monkeypatch.setenv("SCALARGRAD_NATIVE", "x86")
     f = crowded(seed, 700, calls)
 
@@ -109,6 +109,44 @@ def test_code_is_made_without_llvmlite(monkeypatch: pytest.MonkeyPatch) -> None:
     assert f(0.5, 2.0) == sg.tanh(0.5) * 2.0
 
 
+def test_a_processor_that_no_code_is_made_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    from scalargrad.compiler import native_backend
+
+    monkeypatch.setattr(native_backend, "features", frozenset)
+    assert native_backend.chosen() == "llvm"
+    monkeypatch.setenv("SCALARGRAD_NATIVE", "x86")
+    with pytest.raises(ImportError, match="x86-64 with AVX on Linux only"):
+        compile(abs, backend="native")
+    monkeypatch.setenv("SCALARGRAD_NATIVE", "arm")
+    with pytest.raises(ValueError, match="must be x86 or llvm, got 'arm'"):
+        compile(abs, backend="native")
+
+
+def test_without_avx_512_batches_are_left_to_llvm(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("llvmlite")
+    from scalargrad.compiler import native_backend
+
+    monkeypatch.setattr(native_backend, "features", lambda: frozenset({"avx"}))
+    assert not native_backend.at_once(batches=True)
+    assert compile(lambda x: sg.tanh(x), backend="native").map([0.5, 3.0]) == [sg.tanh(0.5), sg.tanh(3.0)]
+
+
+@needs_x86
+def test_a_system_that_runs_no_made_code_is_answered_in_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    from scalargrad.compiler import executable
+
+    def refused(code: bytes) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(executable, "Executable", refused)
+    executable.features.cache_clear()
+    try:
+        assert executable.features() == frozenset()
+    finally:
+        monkeypatch.undo()
+        executable.features.cache_clear()
+
+
 # ---- encodings, against the assembler of the GNU binutils ------------------------------------------------------------
 
 NAMES = {
@@ -120,7 +158,7 @@ NAMES = {
 @pytest.mark.skipif(shutil.which("objdump") is None, reason="no objdump")
 @pytest.mark.parametrize("lanes", [1, 8])
 def test_encodings_are_read_as_what_they_stand_for(lanes: int, tmp_path: Path) -> None:
-    registers, memory = assembler.REGISTERS[lanes]
+    in_registers, memory = assembler.REGISTERS[lanes]
     count, prefix = (16, "xmm") if lanes == 1 else (32, "zmm")
     r = random.Random(lanes)
     made: list[bytes] = []
@@ -134,7 +172,7 @@ def test_encodings_are_read_as_what_they_stand_for(lanes: int, tmp_path: Path) -
             one = name == "move" or (name == "sqrt" and lanes == 8)
             v = 0 if one else a
             key = assembler.CODES[lanes][name] | d << 10 | v << 5
-            made.append(registers[key | b])
+            made.append(in_registers[key | b])
             wanted.append(f"{mnemonic} %{prefix}{b},{'' if one else f'%{prefix}{a},'}%{prefix}{d}")
             if name == "move":
                 continue
@@ -179,3 +217,10 @@ def test_infinities_reach_guards_of_every_kind() -> None:
             assert bits(native(x, y)) == bits(f(x, y)), (x, y)
     xs, ys = [x for x in numbers for _ in numbers], numbers * len(numbers)
     assert [bits(z) for z in native.map(xs, ys)] == [bits(f(x, y)) for x, y in zip(xs, ys, strict=True)]
+
+
+def test_calls_that_a_guard_turns_away_are_not_counted() -> None:
+    f = compile(lambda x: x if x > 0.0 else -x)
+    for x in (1.0, -1.0, 2.0, -2.0, -3.0):
+        f(x)
+    assert sorted(t.calls for t in f.info.traces) == [2, 3]

@@ -98,7 +98,7 @@ class Places:
         return kind | 1, displacement.to_bytes(4, "little", signed=True)
 
 
-def _address(r: int, kind: int) -> tuple[int, int]:
+def address(r: int, kind: int) -> tuple[int, int]:
     """The base register of a kind of place, and the byte that names it and the register beside it."""
     base = BASES[kind >> 3]
     return base, (0x80 if kind & 1 else 0x40) | (r & 7) << 3 | base & 7
@@ -116,7 +116,7 @@ class Scalar(dict[int, bytes]):
     def __missing__(self, key: int) -> bytes:
         form, r, v, rm = self.forms[key >> 15], key >> 10 & 31, key >> 5 & 31, key & 31
         if self.memory:
-            base, modrm = _address(r, rm)
+            base, modrm = address(r, rm)
             made = vex(form, r, v, base) + bytes((modrm,))
         else:
             made = vex(form, r, v, rm) + bytes((0xC0 | (r & 7) << 3 | rm & 7,))
@@ -137,7 +137,7 @@ class Vector(Scalar):
 def masked(form: Form, r: int, v: int, rm: int, memory: bool, mask: int, zero: bool) -> bytes:
     """An instruction on eight floats that leaves out the lanes whose bit in a mask register is 0, or zeroes them."""
     if memory:
-        base, modrm = _address(r, rm)
+        base, modrm = address(r, rm)
         spread = (rm >> 1 & 3) == BROADCAST and form is not VECTOR["spread"]
         return evex(form, r, v, base, True, spread, mask, zero) + bytes((modrm,))
     return evex(form, r, v, rm, False, False, mask, zero) + bytes((0xC0 | (r & 7) << 3 | rm & 7,))

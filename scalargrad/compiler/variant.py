@@ -174,7 +174,9 @@ class Variant:
 
     def run(self, xs: Sequence[float], backend: str) -> list[float] | None:
         """The outputs for these inputs; None where a guard does not hold."""
-        self.calls += 1
         if self.captured:
             xs = [*xs, *[v.data for v in self.captured]]
-        return self.runner(backend)(xs)
+        found = self.runner(backend)(xs)
+        if found is not None:
+            self.calls += 1
+        return found
