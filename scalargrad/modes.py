@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 active = 0
 _lock = Lock()
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_CHAPTERS = _PACKAGE + "_tour" + os.sep  # where a wheel has the demos, which use the package as anybody does
 
 
 class Mode(NamedTuple):
@@ -178,10 +179,15 @@ class AnomalyError(ArithmeticError):
     graph."""
 
 
+def is_ours(file: str) -> bool:
+    """Whether a file of source is one of the package's own."""
+    return file.startswith(_PACKAGE) and not file.startswith(_CHAPTERS)
+
+
 def users_line() -> str:
     """Where the user's code called into the package: file, line and text."""
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and is_ours(frame.f_code.co_filename):
         frame = frame.f_back
     file, line = frame.f_code.co_filename, frame.f_lineno
     text = linecache.getline(file, line, frame.f_globals).strip()

@@ -610,3 +610,15 @@ def test_the_mode_costs_the_ordinary_path_nothing_that_stays() -> None:
         y = x * x
     assert math.isclose((x * x).data, y.data)
     assert not hasattr(x * x, "_origin")
+
+
+def test_the_demos_in_a_wheel_are_a_users_code() -> None:
+    from pathlib import Path
+
+    import scalargrad
+    from scalargrad import modes
+
+    package = Path(scalargrad.__file__).parent
+    assert modes.is_ours(str(package / "value.py"))
+    assert not modes.is_ours(str(package / "_tour" / "10_compile.py"))
+    assert not modes.is_ours(__file__)

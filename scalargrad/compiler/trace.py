@@ -21,7 +21,6 @@ from ..value import Value, constant
 from .program import Guard, Program, gate
 
 _data: Any = Value.__dict__["data"]
-_PACKAGE = modes._PACKAGE
 
 
 def _is_detached() -> Primitive:
@@ -44,7 +43,7 @@ class Traced(Value):
 
     @property
     def data(self) -> float:
-        if not sys._getframe(1).f_code.co_filename.startswith(_PACKAGE):
+        if not modes.is_ours(sys._getframe(1).f_code.co_filename):
             raise TraceError(
                 "reading .data in a compiled function would freeze the number of this one call into the program: "
                 "compute with the Value itself; v.detach() stops gradients\n  at " + modes.users_line()
