@@ -34,6 +34,10 @@ __all__ = [
 # fmt: on
 
 
+def __dir__() -> list[str]:
+    return [*__all__]
+
+
 def identity(x: T) -> T:
     """Return `x`: no activation, for the output of a regression, whose targets may be any number.
 

@@ -19,6 +19,17 @@ from typing import Any
 
 from .primitives import as_float
 
+# fmt: off
+__all__ = [
+    "Dataset", "Labels", "Scaling", "circle", "digits", "gauss", "iris", "lynx_hare", "moons",
+    "regression_gauss", "regression_plane", "spiral", "xor",
+]
+# fmt: on
+
+
+def __dir__() -> list[str]:
+    return [*__all__]
+
 
 def _shuffle(items: list[Any], random: Random) -> None:
     """Fisher and Yates's shuffle, from `random()` alone, the one method whose stream Python promises not to change."""

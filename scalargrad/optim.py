@@ -40,6 +40,11 @@ __all__ = [  # noqa: RUF022  # in the order of the file
 ]
 # fmt: on
 
+
+def __dir__() -> list[str]:
+    return [*__all__]
+
+
 # ---- gradient descent ------------------------------------------------------------------------------------------------
 
 

@@ -25,6 +25,19 @@ from . import ieee
 from .primitives import as_float
 from .trees import shown
 
+# fmt: off
+__all__ = [
+    "ByEpoch", "Constant", "Cosine", "CosineRestarts", "Exponential", "InverseTime", "Joined", "Linear",
+    "MultiStep", "OneCycle", "Polynomial", "Rate", "ReduceOnPlateau", "Schedule", "Step", "by_epoch", "join",
+    "warmup",
+]
+# fmt: on
+
+
+def __dir__() -> list[str]:
+    return [*__all__]
+
+
 Rate = Callable[[Any], float]  # from the number of a step, or a fraction of an epoch, to a rate
 
 

@@ -1,6 +1,7 @@
 """The floors of the house: a file imports only from lower floors, and importing the package stays light."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -100,3 +101,25 @@ def test_importing_the_package_is_light_and_silent() -> None:
     done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n1\n"
     assert done.stderr == ""
+
+
+MODULES = [
+    "activations",
+    "compiler",
+    "data",
+    "drawing",
+    "losses",
+    "nn",
+    "optim",
+    "plots",
+    "schedules",
+    "testing",
+    "training",
+]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_completions_show_the_public_names_and_no_others(name: str) -> None:
+    module = importlib.import_module(f"scalargrad.{name}")
+    assert dir(module) == sorted(module.__all__)
+    assert all(getattr(module, each).__doc__ for each in module.__all__ if not each[0].isupper() or each == "Value")

@@ -11,3 +11,7 @@ from .function import Buffered, CompiledFunction, GuardLimitError, compile
 from .trace import TraceError
 
 __all__ = ["Buffered", "CompiledFunction", "GuardLimitError", "TraceError", "compile"]
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

@@ -28,6 +28,10 @@ _LATER = {
 __all__ = ["Drawing", "NetworkDrawing", "Playground", "Recording", "draw", "draw_change", "draw_network", "name_values"]
 
 
+def __dir__() -> list[str]:
+    return [*__all__]
+
+
 def __getattr__(name: str) -> Any:
     """Import what only some need when it is first used, so that importing the library stays light."""
     if name in _LATER:

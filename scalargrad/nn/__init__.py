@@ -16,3 +16,7 @@ from .layers import MLP, Dropout, Layer, Neuron
 from .module import Module
 
 __all__ = ["INITIALISATIONS", "MLP", "Dropout", "Layer", "Module", "Neuron", "initialisation"]
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

@@ -29,3 +29,7 @@ __all__ = [
     "sample", "trajectory",
 ]
 # fmt: on
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

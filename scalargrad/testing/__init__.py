@@ -30,3 +30,7 @@ __all__ = [
     "check_primitive", "datasets", "expressions", "finite_floats", "networks", "values",
 ]
 # fmt: on
+
+
+def __dir__() -> list[str]:
+    return [*__all__]
