@@ -224,3 +224,29 @@ def test_calls_that_a_guard_turns_away_are_not_counted() -> None:
     for x in (1.0, -1.0, 2.0, -2.0, -3.0):
         f(x)
     assert sorted(t.calls for t in f.info.traces) == [2, 3]
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 10, 13])
+def test_a_users_operation_of_many_operands_gets_them_all(count: int) -> None:
+    @sg.primitive(lambda y, *xs: tuple(k + 1.0 for k in range(len(xs))))
+    def weighted(*xs: float) -> float:
+        return sum((k + 1) * float(x) for k, x in enumerate(xs))
+
+    f = compile(lambda xs: sg.exp(weighted(*xs) * 1e-2), backend="native")
+    xs = [0.5 + k for k in range(count)]
+    expected = sg.exp(weighted(*xs) * 1e-2)
+    assert f(xs) == expected
+    assert f.map([xs, [0.0] * count, xs]) == [expected, 1.0, expected]
+
+
+@needs_x86
+def test_auto_is_source_for_what_is_short_and_machine_code_for_what_is_not() -> None:
+    def repeated(x: Any, times: int) -> Any:
+        for _ in range(times):
+            x = sg.sin(x) * 0.5
+        return x
+
+    for times, expected in ((3, "python"), (100, "native")):
+        f = compile(lambda x, times=times: repeated(x, times))
+        assert f(0.5) == repeated(0.5, times)
+        assert set(f.info.traces[0].seconds) == {"trace", expected}

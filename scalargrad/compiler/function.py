@@ -25,7 +25,7 @@ from .lowering import Functions
 from .packing import Pack, packer
 from .pickling import restored, saved
 from .trace import TraceError, names, trace
-from .variant import HOT, Native, Variant
+from .variant import HOT, SMALL, Native, Variant
 
 Backend = Literal["auto", "python", "native"]
 
@@ -181,6 +181,8 @@ class CompiledFunction:
             return self.backend
         if "native" in variant.runners:
             return "native"
+        if len(variant.program) <= SMALL:
+            return "python"
         if native_backend.at_once() or (variant.calls >= HOT and native_backend.available()):
             return "native"
         return "python"
@@ -397,8 +399,9 @@ def compile(
     the first; never answered from the wrong branch.
 
     - `backend`: "python", generated source; "native", machine code for this processor: on x86-64 under Linux with the
-      standard library alone, elsewhere, and for `map`, through llvmlite (`pip install llvmlite numpy`); "auto", machine
-      code where it is made as fast as source, elsewhere for what is called often, if llvmlite is there.
+      standard library alone, elsewhere, and for `map`, through llvmlite (`pip install llvmlite numpy`); "auto", source
+      for what is short, else machine code where it is made as fast as source, elsewhere for what is called often, if
+      llvmlite is there.
     - `max_traces`: how many ways to branch are kept for one structure of arguments.
     - `functions`: where exp, expm1, log, log1p, tanh, sin and cos come from: "library", the C library, whose bits are
       Python's; or "polynomial", arithmetic that runs on eight samples at once, several times as fast in `map`, within

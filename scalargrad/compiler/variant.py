@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 Runner = Callable[[Sequence[float]], list[float] | None]
 HOT = 300  # calls after which machine code pays
+SMALL = 40  # instructions up to which Python source is called faster, because it is called with less ado
 
 
 class Native:
