@@ -1,6 +1,6 @@
 """Workload 2: replay a recorded gradient, side by side with casadi, aadc and ddx-ad where they are installed.
 
-    python -m tests.benchmarks.workload2 [--growth plot.svg]
+    python -m tests.benchmarks.workload2 [--growth plot.png]
 
 The loss of workload 1 on 1, 10 and 100 samples (645, 6,450 and 64,500 operations), value and all derivatives by the
 weights. Printed are nanoseconds an operation of the forward program, the least of interleaved runs, and the seconds to
@@ -171,17 +171,25 @@ def growth(file: str) -> int:
             f"{name:20s} time to make grows as n**{exponent(sizes, made):.2f}, to run as n**{exponent(sizes, run):.2f}"
         )
     if file:
-        plot = importlib.import_module("matplotlib.pyplot")
-        _, axes = plot.subplots()
-        for name, found in rows.items():
-            sizes, made, run = zip(*found, strict=True)
-            (line,) = axes.loglog(sizes, run, label=f"{name}, run")
-            axes.loglog(sizes, made, "--", color=line.get_color(), label=f"{name}, make")
-        axes.set_xlabel("operations")
-        axes.set_ylabel("seconds")
-        axes.legend()
-        plot.savefig(file)
+        draw(rows, file)
     return 0
+
+
+def draw(rows: dict[str, list[tuple[int, float, float]]], file: str) -> None:
+    """Nanoseconds an operation to run, and microseconds an operation to make, by the number of operations."""
+    plot = importlib.import_module("matplotlib.pyplot")
+    figure, (left, right) = plot.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for name, found in rows.items():
+        sizes, made, run = zip(*found, strict=True)
+        left.loglog(sizes, [t / n * 1e9 for t, n in zip(run, sizes, strict=True)], marker="o", label=name)
+        right.loglog(sizes, [t / n * 1e6 for t, n in zip(made, sizes, strict=True)], marker="o", label=name)
+    left.set_ylabel("to run it, ns an operation")
+    right.set_ylabel("to make it, µs an operation")
+    for axes in (left, right):
+        axes.set_xlabel("operations of the loss")
+        axes.grid(alpha=0.3)
+    right.legend(frameon=False, loc="upper right")
+    figure.savefig(file, dpi=100)
 
 
 if __name__ == "__main__":
