@@ -65,6 +65,8 @@ def _address(buffer: array[Any]) -> int:
 
 def _shared(x: Any, what: str, known: dict[str, tuple[Pack, Structure]]) -> Part:
     """An argument that all samples have; `known` is how it was flattened the last time."""
+    if type(x) is array and x.typecode == "d":
+        return Part(_flat_list(len(x)), x, _NOTHING, None, "", ())
     x = x.tolist() if hasattr(x, "tolist") else x
     if what in known:
         pack, structure = known[what]
@@ -185,8 +187,8 @@ def _mapped(x: Any, axis: int, what: str) -> Part:
     return _rows(values, LEAF, 1, len(values), "array")
 
 
-def _joined(arrays: Iterable[array[int]]) -> array[int]:
-    made: array[int] = array("q")
+def _joined(arrays: Iterable[array[Any]], code: str = "q") -> array[Any]:
+    made: array[Any] = array(code)
     for each in arrays:
         made += each
     return made
@@ -229,7 +231,7 @@ class Batch:
         self.addresses = mapped[0].leaves if len(mapped) == 1 else _joined(part.leaves for part in mapped)
         self.strides = mapped[0].strides if len(mapped) == 1 else _joined(part.strides for part in mapped)
         shared = [part.leaves for part in parts if part.samples is None]
-        self.shared = shared[0] if len(shared) == 1 else array("d", chain.from_iterable(shared))
+        self.shared = shared[0] if len(shared) == 1 else _joined(shared, "d")
         self.layout = tuple([(part.samples is not None, len(part.leaves)) for part in parts])
 
     def sample(self, i: int) -> list[float]:
