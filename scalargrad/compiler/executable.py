@@ -19,8 +19,11 @@ def features() -> frozenset[str]:
     if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64") or sys.maxsize < 2**32:
         return frozenset()
     found = set()
-    with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
-        flags = next((set(line.split()) for line in file if line.startswith("flags")), set())
+    try:
+        with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
+            flags = next((set(line.split()) for line in file if line.startswith("flags")), set())
+    except OSError:  # a system that does not tell
+        return frozenset()
     if "avx" in flags:
         try:
             Executable(b"\xc3")
