@@ -250,3 +250,26 @@ def test_auto_is_source_for_what_is_short_and_machine_code_for_what_is_not() -> 
         f = compile(lambda x, times=times: repeated(x, times))
         assert f(0.5) == repeated(0.5, times)
         assert set(f.info.traces[0].seconds) == {"trace", expected}
+
+
+@pytest.mark.parametrize("backend", ["python", "native"])
+def test_a_users_operation_is_called_and_may_raise_in_an_arm_that_is_not_taken(backend: Any) -> None:
+    @sg.primitive(lambda y, a: 0.5 / y)
+    def root(a: float) -> float:
+        if a < 0.0:
+            raise ValueError("a negative number")
+        return a**0.5
+
+    def f(x: Any) -> Any:
+        positive = sg.step(x)
+        y = sg.where(positive, x, 3.0)  # so that the condition is known before the operation
+        return sg.where(positive, root(sg.sinh(x)), 1.0) + y
+
+    compiled = compile(f, backend=backend)
+    assert compiled(2.0) == f(2.0)
+    with pytest.raises(ValueError, match="a negative number"):
+        f(-2.0)
+    with pytest.raises(ValueError, match="a negative number"):
+        compiled(-2.0)
+    with pytest.raises(ValueError, match="a negative number"):
+        compiled.map([2.0] * 9 + [-2.0])

@@ -47,13 +47,13 @@ VECTOR = {
 }  # fmt: skip
 # On masks of eight bits, in the registers k1 to k7.
 MASKS = {
-    "and": Form(0x41, long=1), "or": Form(0x45, long=1), "andnot": Form(0x42, long=1), "not": Form(0x44),
-    "load": Form(0x90), "store": Form(0x91), "move": Form(0x90), "read": Form(0x93),
+    "and": Form(0x41, long=1), "or": Form(0x45, long=1), "not": Form(0x44),
+    "load": Form(0x90), "store": Form(0x91), "read": Form(0x93),
 }  # fmt: skip
 
 # Predicates of comparisons, none of which signals, and the same with operands swapped.
-PREDICATES = {"lt": 0x11, "le": 0x12, "eq": 0x00, "ne": 0x04, "unordered": 0x03, "nlt": 0x15, "nle": 0x16}
-SWAPPED = {"lt": 0x1E, "le": 0x1D, "eq": 0x00, "ne": 0x04, "unordered": 0x03, "nlt": 0x1A, "nle": 0x19}
+PREDICATES = {"lt": 0x11, "le": 0x12, "eq": 0x00, "ne": 0x04, "unordered": 0x03, "nle": 0x16}
+SWAPPED = {"lt": 0x1E, "le": 0x1D, "eq": 0x00, "ne": 0x04, "unordered": 0x03, "nle": 0x19}
 ROUNDINGS = {"rint": b"\x08", "floor": b"\x09", "ceil": b"\x0a"}  # without the inexact exception
 
 VZEROUPPER = b"\xc5\xf8\x77"

@@ -140,8 +140,8 @@ class _Writer:
             return f"{given[0]} {'<' if operation == 'min' else '>'} {given[1]} ? {given[0]} : {given[1]}"
         if operation in _POWERS:
             return f"{self.power(operation)}({', '.join(given)})"
-        if operation in ("nlt", "nle"):
-            return f"!({given[0]} {'<' if operation == 'nlt' else '<='} {given[1]})"
+        if operation == "nle":
+            return f"!({given[0]} <= {given[1]})"
         if operation == "unordered":
             return f"isnan({given[0]})" if given[0] == given[1] else f"isunordered({given[0]}, {given[1]})"
         if operation in _MATH:

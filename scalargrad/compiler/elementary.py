@@ -109,7 +109,6 @@ CONDITIONS: dict[str, Callable[..., bool]] = {
     "le": lambda a, b: a <= b,
     "eq": lambda a, b: a == b,
     "ne": lambda a, b: a != b,
-    "nlt": lambda a, b: not a < b,
     "nle": lambda a, b: not a <= b,
     "unordered": lambda a, b: isnan(a) or isnan(b),
     "and": lambda a, b: a and b,

@@ -28,7 +28,7 @@ WIDE_PIECE = 4000  # and on vectors, whose way through memory is long
 OPTIMISED = 5_000  # instructions in a program up to which LLVM optimises
 
 _INSTRUCTIONS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
-_COMPARISONS = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une", "unordered": "uno", "nlt": "uge", "nle": "ugt"}
+_COMPARISONS = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une", "unordered": "uno", "nle": "ugt"}
 _GUARDS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
 _INTRINSICS = {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "rint": "rint"}
 

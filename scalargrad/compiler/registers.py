@@ -53,16 +53,22 @@ def pattern(x: float) -> int:
     return found
 
 
-def needs(program: Program, guarded: set[int]) -> dict[int, tuple[int, bool]]:
+def leads_away(operation: str) -> bool:
+    """Whether it is done by calling a function."""
+    return operation in LIBRARY or operation == "erfc_fraction" or is_call(operation)
+
+
+def needs(program: Program, always: set[int]) -> dict[int, tuple[int, bool]]:
     """Calls whose result counts only where a condition that is known before has one outcome: `call: (condition, it)`.
 
     Found backwards: a value is needed where one of its users is, and a selection needs each of its arms under its
-    condition. What has users with different needs is always needed.
+    condition. What has users with different needs is always needed; and so is what is in `always`: outputs, what guards
+    compare, and operations written in Python, which may raise wherever they are.
     """
     first = program.inputs
     found: list[Any] = [None] * (first + len(program))  # None: by nobody so far; True: always; or condition and outcome
     calls: dict[int, tuple[int, bool]] = {}
-    for k in guarded:
+    for k in always:
         found[k] = True
 
     def need(p: int, how: Any) -> None:
@@ -83,7 +89,7 @@ def needs(program: Program, guarded: set[int]) -> dict[int, tuple[int, bool]]:
         if isinstance(own, tuple):
             if own[0] >= v:  # the condition is found out later than this
                 own = True
-            elif operation in LIBRARY or operation == "erfc_fraction" or is_call(operation):
+            elif leads_away(operation):
                 calls[i] = own
         for p in operands:
             need(p, own)
@@ -132,11 +138,10 @@ class Line:
     def _look_ahead(self) -> None:
         """For every operand of every instruction, the instruction that uses it next."""
         program = self.program
-        if any(
-            operation in LIBRARY or operation == "erfc_fraction" or is_call(operation)
-            for operation in set(program.operations)
-        ):
-            self.calls = needs(program, {k for k in program.roots() if k >= 0})
+        if any(map(leads_away, set(program.operations))):
+            callbacks = {f"call {name}" for name in self.code.lowered.callbacks}
+            users = {program.inputs + i for i, each in enumerate(program.operations) if each in callbacks}
+            self.calls = needs(program, users.union(k for k in program.roots() if k >= 0))
         when = [NEVER] * len(self.register)
         if self.returns:
             when[program.outputs[0]] = len(program)
