@@ -40,11 +40,12 @@ def choose(seconds: float, samples: int) -> str:
     """
     left = seconds * samples
     expected = {"": left, "python": MARGIN * SOURCE_COST * seconds + SOURCE_SHARE * left}
-    if native_backend.available(batches=True):
-        once, each = MACHINE_SECONDS, MACHINE_COST
-        if native_backend.at_once(batches=True):
-            once, each = MACHINE_SECONDS_AT_ONCE, MACHINE_COST_AT_ONCE
-        expected["native"] = MARGIN * (once + each * seconds) + MACHINE_SHARE * left
+    once, each = MACHINE_SECONDS, MACHINE_COST
+    if native_backend.at_once(batches=True):
+        once, each = MACHINE_SECONDS_AT_ONCE, MACHINE_COST_AT_ONCE
+    machine = MARGIN * (once + each * seconds) + MACHINE_SHARE * left
+    if machine < min(expected.values()) and native_backend.available(batches=True):
+        return "native"
     return min(expected, key=lambda backend: expected[backend])
 
 
@@ -57,7 +58,7 @@ class Engine:
         self.objective, self.optimizer, self.parameters, self.wanted = objective, optimizer, parameters, wanted
         self.programs: Programs | None = None
         self.step: Step = Step(optimizer, parameters)
-        self.backend = "native" if native_backend.available(batches=True) else "python"
+        self.backend = ""
         self.decided = wanted is False
         self.timed: list[float] = []  # seconds a sample
         self.made = 0
@@ -100,6 +101,8 @@ class Engine:
     def _compile(self, x: Any) -> None:
         self.decided = True
         self.made += 1
+        if not self.backend:
+            self.backend = "native" if native_backend.available(batches=True) else "python"
         try:
             self.programs = Programs(self.objective, self.backend, self.step.weights, x)
         except REFUSALS as error:
