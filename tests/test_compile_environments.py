@@ -202,3 +202,64 @@ def test_machine_code_cannot_be_written_and_is_freed() -> None:
     assert " r-xp " in mapping(address)
     del made
     assert mapping(address) == ""
+
+
+# ---- an llvmlite that does not work ----------------------------------------------------------------------------------
+
+BINDING = "{}\ndef initialize_native_target(): raise SystemExit('llvmlite was used')"
+BROKEN = {
+    "too old": ("__version__ = '0.36.0'", BINDING.format("llvm_version_info = (11, 1, 0)")),
+    "older": ("__version__ = '0.1'", BINDING.format("")),
+    "a file is missing": ("__version__ = '0.47.0'", "raise OSError('Could not find/load shared object file')"),
+    "another Python's": ("__version__ = '0.47.0'", "raise ImportError('undefined symbol')"),
+    "without a binding": ("raise AttributeError('no binding')", ""),
+}
+WORK = """
+import scalargrad as sg
+from scalargrad.data import xor
+from scalargrad.losses import hinge
+from scalargrad.nn import MLP
+from scalargrad.optim import Adam
+from scalargrad.training import fit
+f = sg.compile(sg.grad(lambda x: x * x))
+assert f(3.0) == 6.0
+assert "llvmlite" not in sys.modules  # which takes 80 ms to import
+assert [f(3.0) for _ in range(400)][-1] == 6.0
+assert f.map([1.0] * 400, reduce="sum") == 800.0
+for way in ("auto", True):
+    model = MLP(2, [4, 1])
+    done = fit(model, xor(60), hinge, Adam(model.parameters()), 20, progress=False, compile=way)
+    assert done.compiled == "Python source", done.compiled
+try:
+    sg.compile(lambda x: x, backend="native").map([1.0])
+except ImportError as error:
+    assert "llvmlite" in str(error) and "pip install" in str(error), error
+else:
+    raise AssertionError("no error")
+"""
+
+
+@pytest.mark.parametrize("maker", ["", "llvm"])
+@pytest.mark.parametrize("kind", BROKEN)
+def test_an_llvmlite_that_does_not_work_is_done_without(kind: str, maker: str, tmp_path: Path) -> None:
+    package = tmp_path / "llvmlite"
+    (package / "binding").mkdir(parents=True)
+    for path, text in zip((package, package / "binding"), BROKEN[kind], strict=True):
+        (path / "__init__.py").write_text(text, encoding="utf-8")
+    before = f"import os, sys; sys.path.insert(0, {str(tmp_path)!r}); os.environ['SCALARGRAD_NATIVE'] = {maker!r}"
+    run(before, WORK)
+
+
+def test_a_short_training_does_not_import_llvmlite() -> None:
+    code = """
+    import sys
+    from scalargrad.data import xor
+    from scalargrad.losses import hinge
+    from scalargrad.nn import MLP
+    from scalargrad.optim import Adam
+    from scalargrad.training import fit
+    model = MLP(2, [4, 1])
+    fit(model, xor(60), hinge, Adam(model.parameters()), 2, progress=False)
+    assert "llvmlite" not in sys.modules
+    """
+    run(code)

@@ -374,10 +374,10 @@ def llvm() -> Any:
             from llvmlite import binding
 
             version = binding.llvm_version_info[0]
-        except ImportError as error:
+        except ModuleNotFoundError as error:
             raise NativeUnavailableError(
                 "machine code for this processor, and for batches on any, needs llvmlite: pip install llvmlite numpy; "
-                f"backend='python' needs nothing ({error})"
+                "backend='python' needs nothing"
             ) from error
         except Exception as error:  # whatever the import of a broken installation, or of a very old one, runs into
             raise NativeUnavailableError(

@@ -16,11 +16,11 @@ from ..compiler import GuardLimitError, TraceError, native_backend
 from ..optim import Optimizer
 from ..value import Value
 from .objective import Objective
-from .programs import Programs
+from .programs import Programs, UntraceableError
 from .stepping import Clip, FlatStep, Step
 
 Compile = Literal["auto"] | bool
-REFUSALS = (TypeError, ValueError, GuardLimitError)  # what a function that cannot be traced raises; TraceError is one
+REFUSALS = (TypeError, ValueError, GuardLimitError)  # that something cannot be compiled; TraceError is one
 
 # Measured, in units of one sample's gradient on `Value`s: what it costs to trace and to build, and then every sample.
 # Machine code costs so many seconds besides; and less where it is made without LLVM.
@@ -114,6 +114,7 @@ class Engine:
             self.step.load()
 
     def _refuse(self, error: Exception) -> None:
+        error = error.error if isinstance(error, UntraceableError) else error
         if self.wanted is True:
             raise error
         self.programs = None
