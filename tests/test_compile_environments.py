@@ -92,6 +92,57 @@ def test_integers_that_floats_equal_are_taken_however_large() -> None:
     assert list(f.map(np.array([2**63], dtype="u8"))) == [2.0**62]
 
 
+# ---- names in generated Python ---------------------------------------------------------------------------------------
+
+FIXED = [
+    "sqrt",
+    "abs",
+    "div",
+    "nan",
+    "inf",
+    "inputs",
+    "m",
+    "return",
+    "lambda",
+    "None",
+    "print",
+    "v1",
+    "_",
+    "__builtins__",
+]
+ODD = ["x²", "ﬁ", "①", "λ", "é", "e\u0301", "v w", "2x", "-", "", "a\nb", "ab\u0000"]
+
+
+@pytest.mark.parametrize("function", [sg.sqrt, sg.abs, sg.hypot, sg.tanh, sg.relu])
+def test_functions_of_the_library_compile_under_their_own_names(function: Any) -> None:
+    given = (7.0, 0.5)[: 2 if function is sg.hypot else 1]
+    assert sg.compile(function)(*given) == function(*given)
+
+
+@pytest.mark.parametrize("name", [*FIXED, *ODD])
+@pytest.mark.parametrize("place", ["function", "argument", "label", "outside"])
+def test_a_users_name_shadows_nothing_that_the_source_calls(name: str, place: str) -> None:
+    outside = sg.Value(2.5, label=name if place == "outside" else "")
+
+    def f(p: dict[str, Any]) -> Any:
+        x, y = p.values()
+        z = x / y + outside
+        if place == "label":
+            z.label = name
+        return sg.sqrt(sg.abs(z)) + sg.tanh(x) / (y - 1.0) + (x if x < float("inf") else y) * sg.where(x - y, 1.0, 0.0)
+
+    f.__name__ = name if place == "function" else "f"
+    compiled = sg.compile(f, backend="python")
+    for y in (2.0, 1.0, 0.0):  # some of which is a division by zero
+        p = {(name if place == "argument" else "x"): 3.0, "v2": y}
+        assert repr(compiled(p)) == repr(f({key: sg.Value(each) for key, each in p.items()}).data)
+
+
+def test_names_that_python_keeps_as_one_stay_two() -> None:
+    f = sg.compile(lambda ﬁ, x: ﬁ["ﬁ"] - ﬁ["fi"] * x, backend="python")
+    assert f({"ﬁ": 5.0, "fi": 3.0}, 1.0) == 2.0
+
+
 # ---- systems that refuse memory both writable and executable ---------------------------------------------------------
 
 HARDENED = "import ctypes; assert ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) == 0  # PR_SET_MDWE\n"

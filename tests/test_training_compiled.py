@@ -362,7 +362,7 @@ def test_a_fault_of_the_compiler_itself_is_not_hidden(monkeypatch: pytest.Monkey
         raise KeyError("a fault")
 
     monkeypatch.setattr(engine, "MARGIN", 0.0)
-    monkeypatch.setattr(python_backend, "source", fault)
+    monkeypatch.setattr(python_backend, "build", fault)
     monkeypatch.setattr(lowering, "lower", fault)
     with pytest.raises(KeyError, match="a fault"):
         trained("auto")
