@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import re
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -14,6 +16,8 @@ import numpy as np
 import pytest
 
 import scalargrad as sg
+from scalargrad.activations import gelu
+from scalargrad.compiler import c_names
 from scalargrad.compiler.executable import features
 
 ROOT = Path(__file__).parent.parent
@@ -141,6 +145,83 @@ def test_a_users_name_shadows_nothing_that_the_source_calls(name: str, place: st
 def test_names_that_python_keeps_as_one_stay_two() -> None:
     f = sg.compile(lambda ﬁ, x: ﬁ["ﬁ"] - ﬁ["fi"] * x, backend="python")
     assert f({"ﬁ": 5.0, "fi": 3.0}, 1.0) == 2.0
+
+
+# ---- names in generated C --------------------------------------------------------------------------------------------
+
+COMPILERS = [
+    ["gcc", "-std=c99"], ["gcc", "-std=gnu2x"], ["g++", "-std=c++11"], ["g++", "-std=gnu++17"],
+]  # fmt: skip
+REFUSED = {
+    r"is a word of C or C\+\+": "int double float bool restrict inline main true nullptr constexpr class and new",
+    "is reserved": "_x __x x__y _ size_t int32_t f_t",
+    "is a name of math.h": "exp expf expl sinf128 isnan NAN INFINITY M_PI HUGE_VAL FP_NAN j0 y1 gamma lgamma_r "
+    "abs malloc time printf NULL rand div f32addf64",
+    "would give a file": "math complex limits string fenv",
+    "is not a name in C": "a-b 2x é x.y",
+}
+
+OTHERS = "x y m k n v v0 v1 real terms tail f f_trace0 F_INPUTS value loss total stress I E"
+
+
+def compile_c(compiler: list[str], texts: dict[str, str], folder: Path) -> None:
+    if shutil.which(compiler[0]) is None:
+        pytest.skip(f"no {compiler[0]}")
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    language = ["-x", "c++" if compiler[0] == "g++" else "c"]
+    flags = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", *language]
+    files = [name for name in texts if name.endswith(".c")]
+    done = subprocess.run([*compiler, *flags, *files], capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr[:3000]
+
+
+@pytest.mark.parametrize(("why", "name"), [(why, name) for why, names in REFUSED.items() for name in names.split()])
+def test_names_that_c_has_taken_are_refused_with_another(why: str, name: str) -> None:
+    f = sg.compile(lambda x: x * x, backend="python")
+    f(1.0)
+    with pytest.raises(ValueError, match=rf"^to_c: '{re.escape(name)}' {why}.*; call it '(\w+)', say$") as caught:
+        f.to_c(name)
+    f.to_c(*re.findall(r"call it '(\w+)'", str(caught.value)))
+
+
+@pytest.mark.parametrize("compiler", COMPILERS, ids=" ".join)
+@pytest.mark.parametrize("real", ["double", "float"])
+def test_other_names_compile_as_c_and_as_cpp(compiler: list[str], real: Any, tmp_path: Path) -> None:
+    def everything(p: dict[str, Any], w: list[Any]) -> Any:
+        a, b = p.values()
+        if a < b:  # /* ??/ */ \\
+            return sg.erfc(a) + sg.tanh(b) * sg.where(a, b, w[0]) + sg.exp(a) / sg.erf(b)
+        return gelu(a) + sg.cbrt(b) + a**b + sg.log1p(a) % b + sg.logsumexp([a, b, *w]) + float("inf")
+
+    f = sg.compile(everything, backend="python")
+    odd = {"/* a": 1.0, "*/ ??/ b\n\\": 2.0}
+    f(odd, [3.0])
+    f(dict(zip(odd, (2.0, 1.0), strict=True)), [3.0])
+    if compiler[1] == "-std=c++11" and real == "float":
+        pytest.skip("hexadecimal floats came to C++ with C++17")
+    files: dict[str, str] = {}
+    for name in OTHERS.split():
+        files[f"{name}.h"], files[f"{name}.c"] = f.to_c(name, real=real)
+    compile_c(compiler, files, tmp_path)
+
+
+@pytest.mark.parametrize("compiler", COMPILERS, ids=" ".join)
+def test_every_name_in_math_h_is_refused_or_compiles(compiler: list[str], tmp_path: Path) -> None:
+    """Of math.h as this machine has it, and of all that it includes."""
+    if shutil.which(compiler[0]) is None:
+        pytest.skip(f"no {compiler[0]}")
+    language = ["-x", "c++" if compiler[0] == "g++" else "c", "-"]
+    names: set[str] = set()
+    for flag in ("-E", "-dM"):
+        command = [*compiler, "-E", flag, *language]
+        found = subprocess.run(command, input="#include <math.h>", capture_output=True, text=True).stdout
+        names.update(re.findall(r"^#define (\w+)" if flag == "-dM" else r"\b[A-Za-z]\w*", found, flags=re.M))
+    left = sorted(name for name in names if not c_names.fault(name))
+    assert len(left) < len(names) - 50
+    declared = [f"int {name}(const double *x, double *y); /* {name} */" for name in left]
+    before, behind = '#ifdef __cplusplus\nextern "C" {\n#endif', "#ifdef __cplusplus\n}\n#endif\n"
+    compile_c(compiler, {"all.c": "\n".join(["#include <math.h>", before, *declared, behind])}, tmp_path)
 
 
 # ---- systems that refuse memory both writable and executable ---------------------------------------------------------
