@@ -8,8 +8,10 @@ of the chain rule are written so that they are right whatever the numbers are.
 from __future__ import annotations
 
 import gc
+import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from math import isfinite
 from typing import Any
 
@@ -232,8 +234,10 @@ def _flattened(
 def names(f: Any, structure: Structure) -> list[str]:
     """The place of every leaf of the arguments, by the names of the function's parameters where it has its own."""
     _, _, ((_, _, arguments), (_, keys, keywords)) = structure
-    code = getattr(f, "__code__", None)
-    known = code.co_varnames[: code.co_argcount] if code is not None else ()
+    parameters: Iterable[inspect.Parameter] = ()
+    with suppress(TypeError, ValueError):  # of functions that do not tell, as some that are written in C
+        parameters = inspect.signature(f).parameters.values()  # without an argument that is bound
+    known = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     found: list[str] = []
     for k, part in enumerate(arguments):
         found += paths(part, known[k] if k < len(known) else f"x{k}")
