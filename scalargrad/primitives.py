@@ -17,7 +17,6 @@ To add an operation, add a row; or, outside this package, decorate a function wi
 
 from __future__ import annotations
 
-import inspect
 import math
 import operator
 import struct
@@ -265,7 +264,7 @@ def family(make: Callable[..., Primitive]) -> Callable[..., Primitive]:
     >>> times(0.0), times(-0.0), times(1) is times(1.0)
     (<primitive times 0>, <primitive times -0>, True)
     """
-    kinds = [int if each.annotation in ("int", int) else float for each in inspect.signature(make).parameters.values()]
+    kinds = [int if kind in ("int", int) else float for name, kind in make.__annotations__.items() if name != "return"]
     pack = struct.Struct(f"<{len(kinds)}d").pack
     rows: dict[bytes, Primitive] = {}
     lock = threading.Lock()
