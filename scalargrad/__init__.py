@@ -66,7 +66,8 @@ from .functions import (
     tanh,
     where,
 )
-from .modes import AnomalyError, detect_anomaly, group, no_grad
+from .anomaly import AnomalyError
+from .modes import detect_anomaly, group, no_grad
 from .primitives import Primitive, primitive
 from .value import Value
 from .version import VERSION

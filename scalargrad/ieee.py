@@ -395,6 +395,20 @@ def less(a: float, b: float) -> float:
     return 1.0 if a < b else 0.0 if a >= b else nan
 
 
+def both(a: float, b: float) -> float:
+    """1 where both are true, as `bool(x)`."""
+    return (1.0 if b != 0.0 else 0.0) if a != 0.0 else 0.0
+
+
+def either(a: float, b: float) -> float:
+    return 1.0 if a != 0.0 else (1.0 if b != 0.0 else 0.0)
+
+
+def gate(a: float, b: float) -> float:
+    """`a * b`, and 0 where either is zero, whatever the other is."""
+    return (a * b if b != 0.0 else 0.0) if a != 0.0 else 0.0
+
+
 def within(x: float, low: float, high: float) -> float:
     """1 for `low <= x <= high`, both bounds included."""
     return nan if isnan(x) or isnan(low) or isnan(high) else 1.0 if low <= x <= high else 0.0

@@ -21,12 +21,13 @@ import math
 import operator
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from functools import lru_cache
-from math import inf
-from numbers import Real
+from math import inf, isfinite
+from numbers import Integral, Rational, Real
 from typing import Any, NamedTuple
 
-from . import ieee
+from . import ieee, modes
 
 
 class Interval(NamedTuple):
@@ -76,6 +77,30 @@ def as_float(x: Any, operation: str = "Value") -> float:
     raise TypeError(f"{operation}: expected a real number, got {kind}{hint}")
 
 
+def exact(x: Any) -> Any:
+    """A real number as Python compares it with floats exactly: a float, an int, a Fraction or a Decimal.
+
+    Raises `TypeError` for what is no real number.
+
+    >>> exact(True), exact(2**53 + 1)
+    (1, 9007199254740993)
+    """
+    if type(x) in (float, int):
+        return x
+    if isinstance(x, bool | int):
+        return int(x)
+    if isinstance(x, Integral):  # NumPy's
+        return operator.index(x)
+    if isinstance(x, Rational) or type(x).__name__ == "Decimal":
+        return x
+    f = as_float(x, "comparison")
+    if hasattr(x, "as_integer_ratio") and isfinite(f):  # a float of another width
+        from fractions import Fraction  # not needed, and not paid for, where all numbers are Python's
+
+        return Fraction(*map(int, x.as_integer_ratio()))
+    return f
+
+
 class Primitive:
     """One row of the table. Called on numbers it returns a float; an operand that is a `Value` records it.
 
@@ -101,8 +126,9 @@ class Primitive:
         self.local = local if callable(local) else None
         self.constants = local if isinstance(local, tuple) else None
         self.flat = local is None
-        # True where a local gradient of zero means that the operand was not selected, and gets exactly nothing.
-        self.selects = self.constants is not None and 0.0 in self.constants
+        # True where a local gradient of zero means that the operand was not selected, and gets exactly nothing; a tuple
+        # where that holds for some operands.
+        self.selects: bool | tuple[bool, ...] = self.constants is not None and 0.0 in self.constants
         self.notation = notation
         self.domain = domain
         self.symbol = symbol or name
@@ -160,7 +186,7 @@ TABLE: dict[str, Primitive] = {}
 
 def named(name: str) -> Primitive:
     """The row of that name."""
-    row = TABLE.get(name) or {"leaf": LEAF, "input": INPUT, "constant": CONSTANT}.get(name)
+    row = TABLE.get(name) or {"leaf": LEAF, "constant": CONSTANT}.get(name)
     if row is None:
         raise TypeError(f"the table has no row {name!r}: give such a primitive a `remake`, or use @primitive")
     return row
@@ -181,7 +207,6 @@ def _row(
 
 # What stands where a `Value` is no operation's result: an input, and a number that nothing is differentiated by.
 LEAF = Primitive("leaf", 0, lambda: 0.0, ())
-INPUT = Primitive("input", 0, lambda: 0.0, ())  # a leaf by which a running differentiation differentiates
 CONSTANT = Primitive("constant", 0, lambda: 0.0, None)
 
 
@@ -364,12 +389,23 @@ prod           = _row("prod",     None, ieee.prod,      _prod_local,            
 logsumexp      = _row("logsumexp", None, ieee.logsumexp, lambda y, *xs: _softmax(xs),                              lambda y, xs: tuple(f"exp({x}-{y})" for x in xs), (MODERATE,))
 softmax_share  = _row("softmax_share", None, ieee.softmax_share, _softmax_share_local,                             lambda y, xs: (f"{y}·(1-{y})", *(f"-{y}·σ({x})" for x in xs[1:])), (MODERATE,), "softmax")
 
-# The product of the chain rule, upstream times local, where the upstream gradient is zero: zero, whatever the local gradient is.
+# Comparisons, as numbers: what they are while a function is compiled.
+lt             = _row("lt",          2, lambda a, b: 1.0 if a < b else 0.0, None, (), (REAL, REAL), "<")
+le             = _row("le",          2, lambda a, b: 1.0 if a <= b else 0.0, None, (), (REAL, REAL), "≤")
+eq             = _row("eq",          2, lambda a, b: 1.0 if a == b else 0.0, None, (), (REAL, REAL), "=")
+ne             = _row("ne",          2, lambda a, b: 1.0 if a != b else 0.0, None, (), (REAL, REAL), "≠")
+both           = _row("both",        2, ieee.both,      None,                                                      (), (REAL, REAL), "∧")
+either         = _row("either",      2, ieee.either,    None,                                                      (), (REAL, REAL), "∨")
+
+# The products of the chain rule, upstream times local. Where the upstream gradient is zero: zero, whatever the local one
+# is. `gate`: where the local gradient is zero, too, for operations that select.
 chain          = _row("chain",       2, lambda a, b: a * b if a != 0.0 else 0.0, lambda y, a, b: (b, a),           ("{b}", "{a}"), (REAL, REAL), "×")
+gate           = _row("gate",        2, ieee.gate,      lambda y, a, b: (b, a),                                    ("{b}", "{a}"), (REAL, REAL), "×")
 # fmt: on
 
-for _each in (abs, relu, max, min, clamp, where):
+for _each in (abs, relu, max, min, clamp, where, gate):
     _each.selects = True
+chain.selects = (False, True)
 
 
 # ---- own operations --------------------------------------------------------------------------------------------------
@@ -419,7 +455,8 @@ def primitive(
         def value(*operands: float) -> float:
             if arity is not None and len(operands) != arity:
                 raise TypeError(f"{title}: takes {arity} operand(s), got {len(operands)}")
-            return as_float(compute(*operands), f"{title}, its result")
+            with modes.not_tracing() if modes.active else nullcontext():
+                return as_float(compute(*operands), f"{title}, its result")
 
         def rule(y: Any, *operands: Any) -> tuple[Any, ...]:
             given = local(y, *operands) if callable(local) else local if arity is not None else local * len(operands)

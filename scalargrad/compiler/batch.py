@@ -329,7 +329,7 @@ class _Workspace:
         """Put the numbers that all samples share where kernels find them."""
         captured = self.known[0].captured
         if captured:
-            numbers = numbers + array("d", [v.data for v in captured])
+            numbers = numbers + array("d", [v._data for v in captured])
         ctypes.memmove(self.shared_address, _address(numbers), 8 * len(numbers))
 
     def clear(self) -> None:

@@ -311,7 +311,7 @@ class CompiledFunction:
             )
         self._only("to_c")
         (known,) = self.variants.values()
-        captured = [[x.data for x in v.captured] for v in known]
+        captured = [[x._data for x in v.captured] for v in known]
         return c_backend.source([v.program for v in known], captured, name, real, self.functions)
 
     def buffered(self, *arguments: Any, **keywords: Any) -> Buffered:

@@ -34,21 +34,6 @@ def bits(x: float) -> bytes:
     return struct.pack("<d", x)
 
 
-def _selection(u: float, d: float) -> float:
-    return u * d if u != 0.0 and d != 0.0 else 0.0
-
-
-def _same() -> Primitive:
-    return gate
-
-
-# What an operation that selects (`relu`, `where`, `max`) brings to an operand: upstream x local, and exactly nothing
-# where the operand was not selected, even if the upstream gradient is inf or nan. Its derivative is a selection again.
-gate = Primitive("gate", 2, _selection, lambda y, u, d: (d, 0.0), ("{b}", "0"), (table.REAL, table.REAL), "×")
-gate.selects = True
-gate.remake = (_same, ())
-
-
 class Program:
     """Instructions under construction, or finished. Equal instructions on equal operands are kept once."""
 
@@ -198,7 +183,7 @@ def without_selections(program: Program) -> Program | None:
     for the sign of a zero inside. Outputs with nan tell the caller to ask the program itself.
     """
     first, count = program.inputs, len(program)
-    products = [row is table.chain or row is gate for row in program.operations]
+    products = [row is table.chain or row is table.gate for row in program.operations]
     shows = [False] * (first + count)  # nan here is nan in an output
     for k in program.outputs:
         if k >= 0:

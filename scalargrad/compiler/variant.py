@@ -116,7 +116,7 @@ class Variant:
         leaves: Sequence[float],
     ) -> None:
         self.program = program
-        self.point = array("d", [*leaves, *[v.data for v in captured]])  # where it was traced, for drawings
+        self.point = array("d", [*leaves, *[v._data for v in captured]])  # where it was traced, for drawings
         self.result = result
         self.captured = captured
         self.name = name
@@ -176,7 +176,7 @@ class Variant:
     def run(self, xs: Sequence[float], backend: str) -> list[float] | None:
         """The outputs for these inputs; None where a guard does not hold."""
         if self.captured:
-            xs = [*xs, *[v.data for v in self.captured]]
+            xs = [*xs, *[v._data for v in self.captured]]
         found = self.runner(backend)(xs)
         if found is not None:
             self.calls += 1
