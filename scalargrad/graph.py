@@ -200,7 +200,7 @@ def contribution(operation: table.Primitive, slot: int, upstream: Any, local: An
         if not varies:
             if upstream == 1.0:
                 return local
-            upstream = local._constant(upstream)
+            return local * upstream if isfinite(upstream) else table.chain(upstream, local)
         return upstream._gate(local) if _selects(operation, slot) else upstream._chain(local)
     if local == 1.0:
         return upstream
@@ -208,7 +208,7 @@ def contribution(operation: table.Primitive, slot: int, upstream: Any, local: An
         return edge_product(operation, slot, upstream, local) or None
     if local == 0.0 and _selects(operation, slot):
         return None
-    return -upstream if local == -1.0 else upstream * local if isfinite(local) else upstream._chain(local)
+    return -upstream if local == -1.0 else upstream * local if isfinite(local) else table.chain(upstream, local)
 
 
 def graph_adjoints(
@@ -235,19 +235,25 @@ def graph_adjoints(
             continue
         if check is not None:
             check(node, getattr(upstream, "_data", upstream))
-        operands = node.parents
-        # Of most edges nothing more has to be asked.
-        ordinary = operation.selects is False and hasattr(upstream, "operation")
-        for slot, (p, d) in enumerate(zip(operands, operation.local_gradients(node, operands), strict=True)):
-            if p.operation is CONSTANT or (wanted is not None and p not in wanted):
-                continue
-            if ordinary and type(d) is not float:
-                brought = upstream._chain(d)
-            else:
-                brought = contribution(operation, slot, upstream, d)
-            if brought is not None:
-                before = known(p)
-                adjoint[p] = brought if before is None else before + brought
+        a, b = node._a, node._b
+        operands = (b or ()) if a is None else (a,) if b is None else (a, b)
+        gradients = operation.local_gradients(node, operands)
+        # Of most edges nothing has to be asked; `contribution` would come to the same.
+        product = None
+        if operation.selects.__class__ is bool and hasattr(upstream, "operation"):
+            product = upstream._gate if operation.selects else upstream._chain
+        slot = 0
+        for p in operands:
+            if p.operation is not CONSTANT and (wanted is None or p in wanted):
+                d = gradients[slot]
+                if product is not None and d.__class__ is not float:
+                    brought = product(d)
+                else:
+                    brought = contribution(operation, slot, upstream, d)
+                if brought is not None:
+                    before = known(p)
+                    adjoint[p] = brought if before is None else before + brought
+            slot += 1
     return adjoint
 
 

@@ -351,13 +351,9 @@ class Value:
     # ---- recording, copying ------------------------------------------------------------------------------------------
 
     @staticmethod
-    def _constant(x: float) -> Value:
-        return constant(x)
-
-    @staticmethod
     def _record(operation: Primitive, operands: Sequence[Any]) -> Value:
         """Make the node of an operation on any mixture of `Value`s and numbers: what `Primitive` calls."""
-        if len(operands) == 1 and operation.arity == 1 and isinstance(operands[0], Value):
+        if operation.arity == 1 and len(operands) == 1:
             return _unary(operation, operands[0])
         name = operation.name
         given = tuple(operands)
@@ -543,18 +539,18 @@ def _make_comparison(title: str, compare: Callable[[Any, Any], bool]) -> None:
 
 
 def _make_product(row: Primitive) -> None:
-    """A product of the chain rule as an operator: of an upstream gradient and a local one, of which one is a `Value`."""
-    compute = row.compute
+    """A product of the chain rule as a method, of an upstream gradient and a local one: what a recording pass does most
+    of all, and so written out, as in the row."""
+    selects = row is table.gate
 
-    def method(self: Value, other: Any) -> Value:
+    def method(self: Value, local: Value) -> Value:
         v = _new(Value)
-        if not isinstance(other, Value):
-            other = constant(other)
-        v._data = compute(self._data, other._data)
+        a, b = self._data, local._data
+        v._data = a * b if a != 0.0 and (b != 0.0 or not selects) else 0.0
         v._grad = _now
         v.operation = row
         v._a = self
-        v._b = other
+        v._b = local
         return _in_mode(v) if modes.active else v
 
     setattr(Value, f"_{row.name}", method)
