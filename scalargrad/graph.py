@@ -196,19 +196,19 @@ def contribution(operation: table.Primitive, slot: int, upstream: Any, local: An
     varies = hasattr(upstream, "operation")
     if not varies and upstream == 0.0:
         return None
+    selects = _selects(operation, slot)
+    product = table.gate if selects else table.chain
     if hasattr(local, "operation"):
-        if not varies:
-            if upstream == 1.0:
-                return local
-            return local * upstream if isfinite(upstream) else table.chain(upstream, local)
-        return upstream._gate(local) if _selects(operation, slot) else upstream._chain(local)
+        if not varies and upstream == 1.0:
+            return local
+        return product(upstream, local)
     if local == 1.0:
         return upstream
     if not varies:
         return edge_product(operation, slot, upstream, local) or None
-    if local == 0.0 and _selects(operation, slot):
+    if local == 0.0 and selects:
         return None
-    return -upstream if local == -1.0 else upstream * local if isfinite(local) else table.chain(upstream, local)
+    return -upstream if local == -1.0 else upstream * local if isfinite(local) else product(upstream, local)
 
 
 def graph_adjoints(

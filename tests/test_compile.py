@@ -26,7 +26,7 @@ from scalargrad import Value, activation_rows, loss_rows
 from scalargrad import primitives as table
 from scalargrad.compiler import CompiledFunction, GuardLimitError, TraceError, c_backend, compile, python_backend
 from scalargrad.compiler.executable import features
-from scalargrad.compiler.program import Program, gate, without_selections
+from scalargrad.compiler.program import Program, without_selections
 from scalargrad.compiler.symbolic import body
 from scalargrad.primitives import Primitive
 from scalargrad.trees import flatten
@@ -55,7 +55,7 @@ def tree_bits(tree: Any) -> list[bytes]:
 
 
 def every_row() -> dict[str, Primitive]:
-    found = {**table.TABLE, **activation_rows._ROWS, **loss_rows._ROWS, "gate": gate}
+    found = {**table.TABLE, **activation_rows._ROWS, **loss_rows._ROWS}
     families = [table.power(n, i) for n in (2.0, 3.0, -1.0, 0.5, 0.0, 1 / 3) for i in range(3)]
     families += [table.pow_slope(i, j) for i in range(3) for j in range(3)]
     families += [activation_rows.leaky_relu(0.1), activation_rows.leaky_step(0.1)]

@@ -17,7 +17,7 @@ from scalargrad import primitives as table
 from scalargrad.compiler import GuardLimitError, TraceError, native_backend
 from scalargrad.compiler.batch import SMALLEST_CHUNK
 from scalargrad.compiler.program import bits
-from scalargrad.modes import AnomalyError
+from scalargrad.anomaly import AnomalyError
 from scalargrad.nn import MLP, Module
 from scalargrad.optim import SGD, Adam, NonFiniteGradientError, Optimizer, clip_grad_norm
 from scalargrad.schedules import Cosine, Exponential, ReduceOnPlateau
