@@ -8,7 +8,6 @@ value of the parameters, which their local gradients close over.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from math import fabs, isnan, nan
 from typing import Any
 
@@ -17,7 +16,7 @@ from . import ieee
 from . import primitives as table
 from .activation_kernels import CUBIC, SQRT_HALF, TWO_K
 from .ieee import exp, expm1, log1p, two_product
-from .primitives import REAL, Interval, Notation, Primitive
+from .primitives import REAL, Interval, Notation, Primitive, family
 
 TAIL = Interval(-700.0, 700.0)
 _ROWS: dict[str, Primitive] = {}
@@ -94,7 +93,7 @@ def _made(
     return made
 
 
-@lru_cache(maxsize=256)
+@family
 def leaky_relu(slope: float) -> Primitive:
     """`x` above 0, `slope x` at 0 and below."""
     step = leaky_step(slope)
@@ -104,7 +103,7 @@ def leaky_relu(slope: float) -> Primitive:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=256)
+@family
 def leaky_step(slope: float) -> Primitive:
     """1 above 0, `slope` at 0 and below: flat."""
     return _made(
@@ -112,7 +111,7 @@ def leaky_step(slope: float) -> Primitive:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=256)
+@family
 def elu(alpha: float, scale: float, order: int) -> Primitive:
     """`scale x` above 0, `alpha expm1(x)` at 0 and below (`alpha` includes the scale), differentiated `order` times."""
     if order == 0:
@@ -127,7 +126,7 @@ def elu(alpha: float, scale: float, order: int) -> Primitive:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=256)
+@family
 def softplus(beta: float, order: int) -> Primitive:
     """`log(1 + exp(beta x))/beta`, differentiated `order` times, 2 at most."""
 
@@ -154,7 +153,7 @@ def softplus(beta: float, order: int) -> Primitive:
     return _made(softplus, (beta, order), compute, local, notation, symbol, Interval(-700.0 / beta, 700.0 / beta))
 
 
-@lru_cache(maxsize=256)
+@family
 def hardtanh(low: float, high: float) -> Primitive:
     """`x` brought into [low, high]; unlike `clamp`, flat on its bounds."""
     inside = between(low, high, 1.0)
@@ -164,7 +163,7 @@ def hardtanh(low: float, high: float) -> Primitive:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=256)
+@family
 def between(low: float, high: float, height: float) -> Primitive:
     """`height` for `low < x < high`, else 0: flat."""
     return _made(

@@ -7,7 +7,6 @@ other classes' probabilities, so that it keeps its digits down to the smallest.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import log, log1p, nan
 from typing import Any
 
@@ -15,7 +14,7 @@ from . import ieee
 from . import primitives as table
 from .activation_kernels import log_softmax
 from .activation_rows import log_softmax_share
-from .primitives import REAL, Interval, Primitive
+from .primitives import REAL, Interval, Primitive, family
 
 # PyTorch cuts the logarithm of a probability off at -100, and takes its slope to be 1e12 there, so that a wrong answer
 # that is saturated still learns.
@@ -41,7 +40,7 @@ def _row(name: str, *rest: Any) -> Primitive:
 # ---- regression ------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
+@family
 def huber(delta: float) -> Primitive:
     """`d**2/2` for `|d| <= delta`, `delta (|d| - delta/2)` beyond; slope `d` brought into [-delta, delta]."""
 
@@ -87,7 +86,7 @@ def _binary_local(y: Any, p: Any, t: Any) -> tuple[Any, ...]:
     return (u * floored_slope(q) - t * floored_slope(p), minus_log(p) - minus_log(q))
 
 
-@lru_cache(maxsize=256)
+@family
 def logistic_loss(weight: float) -> Primitive:
     """`weight t softplus(-z) + (1 - t) softplus(z)` of a logit `z` and a target `t`: all terms of one sign.
 

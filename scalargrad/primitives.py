@@ -17,12 +17,15 @@ To add an operation, add a row; or, outside this package, decorate a function wi
 
 from __future__ import annotations
 
+import inspect
 import math
 import operator
+import struct
 import sys
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
-from functools import lru_cache
+from functools import wraps
 from math import inf, isfinite
 from numbers import Integral, Rational, Real
 from typing import Any, NamedTuple
@@ -43,23 +46,33 @@ ABOVE_MINUS_ONE = Interval(-1.0, inf)
 ABOVE_ONE = Interval(1.0, inf)
 UNIT = Interval(-1.0, 1.0)
 MODERATE = Interval(-700.0, 700.0)
+MEMBERS = 1024  # of a family that are kept
+EXACT_INTEGERS = 2**53  # up to which every integer is a float
 Notation = tuple[str, ...] | Callable[[str, Sequence[str]], tuple[str, ...]]
 
 
 def as_float(x: Any, operation: str = "Value") -> float:
     """Convert a number of any real type (int, bool, Fraction, Decimal, NumPy scalar) to a float.
 
-    Raises `TypeError` for what is not one real number, and `OverflowError` for an integer beyond the range of floats.
+    Raises `TypeError` for what is not one real number, `ValueError` for an integer that no float equals, and
+    `OverflowError` for a number beyond the range of floats.
 
     >>> from fractions import Fraction
-    >>> as_float(Fraction(1, 4))
-    0.25
+    >>> as_float(Fraction(1, 4)), as_float(2**60)
+    (0.25, 1.152921504606847e+18)
+    >>> as_float(2**53 + 1)
+    Traceback (most recent call last):
+        ...
+    ValueError: Value: no float equals the integer 9007199254740993; float(x) rounds it
     """
     if isinstance(x, Real):
         try:
-            return float(x)
+            y = float(x)
         except OverflowError:
             raise OverflowError(f"{operation}: {type(x).__name__} too large for a float (beyond 1.8e308)") from None
+        if not -EXACT_INTEGERS < y < EXACT_INTEGERS and isinstance(x, Integral) and int(x) != y:
+            raise ValueError(f"{operation}: no float equals the integer {int(x)}; float(x) rounds it")
+        return y
     for module, scalar in (("decimal", "Decimal"), ("numpy", "bool_")):  # not registered as numbers.Real
         known = getattr(sys.modules.get(module), scalar, None)
         if known is not None and isinstance(x, known):
@@ -265,7 +278,39 @@ def _dot_notation(y: str, operands: Sequence[str]) -> tuple[str, ...]:
 # ---- families of rows: one for each value of their parameters --------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
+def family(make: Callable[..., Primitive]) -> Callable[..., Primitive]:
+    """Decorate a function of numbers that makes a row: equal parameters give the same row while it is among the last.
+
+    Parameters are told apart by their bits, so that 0.0 and -0.0 have a row each, and reach the function as the `int`
+    or `float` that its signature says, so that a row does not depend on who asked for it first.
+
+    >>> @family
+    ... def times(factor: float) -> Primitive:
+    ...     return Primitive(f"times {factor:g}", 1, lambda a: factor * a, (factor,))
+    >>> times(0.0), times(-0.0), times(1) is times(1.0)
+    (<primitive times 0>, <primitive times -0>, True)
+    """
+    kinds = [int if each.annotation in ("int", int) else float for each in inspect.signature(make).parameters.values()]
+    pack = struct.Struct(f"<{len(kinds)}d").pack
+    rows: dict[bytes, Primitive] = {}
+    lock = threading.Lock()
+
+    @wraps(make)
+    def member(*parameters: float) -> Primitive:
+        try:
+            return rows[pack(*parameters)]
+        except KeyError:
+            made = make(*[kind(x) for kind, x in zip(kinds, parameters, strict=True)])
+            with lock:
+                row = rows.setdefault(pack(*parameters), made)
+                if len(rows) > MEMBERS:
+                    del rows[next(iter(rows))]  # the oldest
+            return row
+
+    return member
+
+
+@family
 def pow_slope(i: int, j: int) -> Primitive:
     """The derivative of `a**b`, i times by `a` and j times by `b`."""
     made = Primitive(
@@ -279,24 +324,39 @@ def pow_slope(i: int, j: int) -> Primitive:
     return made
 
 
-@lru_cache(maxsize=1024)
-def power(n: float, i: int = 0) -> Primitive:
-    """The operation `a**n` with a constant exponent, differentiated i times: the local gradients close over `n`.
+@family
+def power(n: float) -> Primitive:
+    """The operation `a**n` with a constant exponent, over which the local gradient closes.
 
     >>> power(3.0)(2.0), power(3.0).local(8.0, 2.0)
     (8.0, (12.0,))
     """
-    exponent = f"{n:g}"
     made = Primitive(
-        f"pow {exponent}" if i == 0 else f"pow_slope {exponent},{i}",
+        f"pow {n:g}",
         1,
-        (lambda a: ieee.pow(a, n)) if i == 0 else (lambda a: ieee.pow_derivative(a, n, i, 0)),
-        lambda y, a: (power(n, i + 1)(a),),
-        (f"{exponent}·{{a}}^{n - 1.0:g}" if i == 0 else f"pow′({{a}}, {exponent})",),
+        lambda a: ieee.pow(a, n),
+        lambda y, a: (power_slope(n, 1)(a),),
+        (f"{n:g}·{{a}}^{n - 1.0:g}",),
         (POSITIVE,),
-        f"^{exponent}" if i == 0 else f"(^{exponent}){'′' * i}",
+        f"^{n:g}",
     )
-    made.remake = (power, (n, i) if i else (n,))  # as they are called, so that the cache finds them
+    made.remake = (power, (n,))
+    return made
+
+
+@family
+def power_slope(n: float, i: int) -> Primitive:
+    """The derivative of `a**n` by `a`, i times."""
+    made = Primitive(
+        f"pow_slope {n:g},{i}",
+        1,
+        lambda a: ieee.pow_derivative(a, n, i, 0),
+        lambda y, a: (power_slope(n, i + 1)(a),),
+        (f"pow′({{a}}, {n:g})",),
+        (POSITIVE,),
+        f"(^{n:g}){'′' * i}",
+    )
+    made.remake = (power_slope, (n, i))
     return made
 
 

@@ -40,8 +40,9 @@ class Value:
     """A float64 that records the operations it goes through, for derivatives by reverse-mode differentiation.
 
     `Value(data, label="")` makes a leaf from a real number (int, float, bool, Fraction, Decimal, NumPy scalar). All
-    else raises `TypeError`; an integer too large for a float raises `OverflowError`. Operators and scalargrad's
-    functions make further nodes; plain numbers among their operands become constants.
+    else raises `TypeError`; an integer that no float equals raises `ValueError`, one too large for a float raises
+    `OverflowError`. Operators and scalargrad's functions make further nodes; plain numbers among their operands become
+    constants.
 
     >>> x = Value(3.0, label="x")
     >>> y = x * x + 2 * x

@@ -56,7 +56,8 @@ def tree_bits(tree: Any) -> list[bytes]:
 
 def every_row() -> dict[str, Primitive]:
     found = {**table.TABLE, **activation_rows._ROWS, **loss_rows._ROWS}
-    families = [table.power(n, i) for n in (2.0, 3.0, -1.0, 0.5, 0.0, 1 / 3) for i in range(3)]
+    exponents = (2.0, 3.0, -1.0, 0.5, 0.0, 1 / 3)
+    families = [*map(table.power, exponents), *(table.power_slope(n, i) for n in exponents for i in (1, 2))]
     families += [table.pow_slope(i, j) for i in range(3) for j in range(3)]
     families += [activation_rows.leaky_relu(0.1), activation_rows.leaky_step(0.1)]
     families += [activation_rows.elu(1.5, 1.0, k) for k in range(3)]

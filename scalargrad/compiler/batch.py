@@ -14,11 +14,12 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import chain
+from operator import countOf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..primitives import as_float
+from ..primitives import EXACT_INTEGERS, as_float
 from ..trees import LEAF, Structure, flatten, unflatten
-from .packing import Pack, packer
+from .packing import Pack, as_floats, packer
 from .program import summands
 from .variant import Variant
 
@@ -30,7 +31,6 @@ LANES = 8
 CHUNKS = 64  # at most; fewer, larger ones would leave threads idle, more would cost memory
 SMALLEST_CHUNK = 1024  # samples
 WORTH_NATIVE = 300  # samples from which machine code pays, for "auto"
-EXACT_INTEGERS = 2**53
 
 
 class Part(NamedTuple):
@@ -94,10 +94,10 @@ def _numpy_part(x: Any, axis: int, what: str) -> Part:
         raise ValueError(f"{what}: in_axes {axis} is not an axis of an array of shape {x.shape}")
     if x.dtype.kind not in "fiub" or x.dtype.itemsize > 8:
         raise TypeError(f"{what}: dtype {x.dtype} does not convert to float64 without loss; convert it with astype")
-    wide = x.dtype.kind in "iu" and x.dtype.itemsize == 8 and x.size
-    if wide and (int(x.max()) > EXACT_INTEGERS or int(x.min()) < -EXACT_INTEGERS):
-        raise TypeError(f"{what}: dtype {x.dtype} holds integers beyond 2**53, which float64 cannot; use astype")
     x = numpy.moveaxis(x, axis, 0) if axis else x
+    if x.dtype.kind in "iu" and x.dtype.itemsize == 8:
+        for place in numpy.argwhere((x > EXACT_INTEGERS) | (x < -EXACT_INTEGERS)).tolist():
+            as_float(x[tuple(place)], f"{what}{place}")
     x = x if x.dtype == numpy.float64 else x.astype(numpy.float64)
     structure, offsets = _of_shape(x.shape[1:], x.strides[1:])
     start = x.__array_interface__["data"][0]
@@ -120,20 +120,18 @@ def _list_part(samples: list[Any], what: str) -> Part:
     """A list with one sample an entry."""
     if not samples:
         raise ValueError(f"{what}: an empty batch")
-    if isinstance(samples[0], float | int):
-        try:
-            return _rows(array("d", samples), LEAF, 1, len(samples), "list")
-        except TypeError:
-            pass  # not all are numbers: told below, with the place
     first = samples[0]
-    if type(first) is list and set(map(type, first)) == {float}:
-        width = len(first)
-        if all(type(each) is list and len(each) == width for each in samples):
-            try:
-                values = array("d", chain.from_iterable(samples))
-                return _rows(values, _flat_list(width), width, len(samples), "list")
-            except TypeError:
-                pass
+    try:
+        if isinstance(first, float | int):
+            return _rows(as_floats(samples), LEAF, 1, len(samples), "list")
+        if type(first) is list and set(map(type, first)) == {float}:
+            width = len(first)
+            if all(type(each) is list and len(each) == width for each in samples):
+                if countOf(map(type, chain.from_iterable(samples)), float) == width * len(samples):
+                    values = array("d", chain.from_iterable(samples))
+                    return _rows(values, _flat_list(width), width, len(samples), "list")
+    except (TypeError, ValueError, OverflowError):
+        pass  # what is no number is found below, with its place
     _, structure = flatten(first, f"{what}[0]")
     values = array("d")
     for k, each in enumerate(samples):
@@ -177,13 +175,13 @@ def _mapped(x: Any, axis: int, what: str) -> Part:
             f"{what}: expected a batch (a list with one sample an entry, an array.array or NumPy array, or a tuple or "
             f"dict of such), got {type(x).__name__}; in_axes=None shares an argument"
         ) from None
-    if view.format in ("q", "Q", "l", "L") and any(abs(v) > EXACT_INTEGERS for v in view.tolist()):
-        raise TypeError(f"{what}: holds integers beyond 2**53, which float64 cannot")
     if view.ndim != 1 or view.format not in tuple("dfbBhHiIlLqQ"):
         raise TypeError(
             f"{what}: a buffer of format {view.format!r} and {view.ndim} dimensions; expected one of numbers"
         )
-    values = x if isinstance(x, array) and x.typecode == "d" else array("d", view.tolist())
+    if isinstance(x, array) and x.typecode == "d":
+        return _rows(x, LEAF, 1, len(x), "array")
+    values = array("d", [as_float(v, f"{what}[{k}]") for k, v in enumerate(view.tolist())])
     return _rows(values, LEAF, 1, len(values), "array")
 
 
