@@ -247,7 +247,7 @@ def test_predictions_that_are_objects_are_left_to_the_loss() -> None:
 class EveryWay(Own):
     def __call__(self, x: Any) -> Any:
         y = self.inner(x)
-        return y * float(sum(y > 0.01 * k for k in range(-100, 100)))
+        return y * sum(1.0 for k in range(-100, 100) if y > 0.01 * k)
 
 
 class Global(Own):

@@ -155,7 +155,8 @@ class CompiledFunction:
             start = perf_counter()
             function = self._original("a branch or a structure of arguments that was not traced before")
             program, result, captured = trace(function, structure, leaves)
-            variant = Variant(program, result, captured, self.name, self.functions, perf_counter() - start, leaves)
+            seconds, before = perf_counter() - start, sum(len(v.captured) for v in known)
+            variant = Variant(program, result, captured, self.name, self.functions, seconds, leaves, before)
             self.misses += 1
             self.variants[structure] = [*known, variant]
             return variant

@@ -114,11 +114,13 @@ class Variant:
         functions: Functions,
         seconds: float,
         leaves: Sequence[float],
+        first_captured: int = 0,
     ) -> None:
         self.program = program
         self.point = array("d", [*leaves, *[v._data for v in captured]])  # where it was traced, for drawings
         self.result = result
         self.captured = captured
+        self.first_captured = first_captured  # where they stand among those of all traces of a function
         self.name = name
         self.functions: Functions = functions
         self.calls = 0
@@ -134,7 +136,7 @@ class Variant:
         self.checked = False
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("program", "point", "result", "captured", "name", "functions", "calls", "seconds")
+        kept = ("program", "point", "result", "captured", "first_captured", "name", "functions", "calls", "seconds")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
