@@ -15,6 +15,7 @@ register above it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 from .assembler import (
@@ -57,6 +58,8 @@ class Code:
         self.used = 0  # bytes of memory
         self.pending: list[Callable[[], None]] = []  # functions that are called and not yet written
         self.arguments: dict[str, list[int]] = {}  # where they expect what they are given
+        self.mapped: Sequence[bool] | None = None  # which inputs are vectors; None where there is but one sample
+        self.reduce = False  # whether outputs are added to what is there
 
     def constant(self, what: int | str) -> int:
         found = self.constants.get(what)
@@ -195,7 +198,12 @@ class Code:
         places[len(self.out)] = at
         for k, label in self.distances:
             self.out[k] = (places[self.labels[label]] - places[k] - 4).to_bytes(4, "little", signed=True)
-        return b"".join(self.out)
+        made = b"".join(self.out)
+        if os.environ.get("SCALARGRAD_CHECK"):
+            from .allocation_check import check
+
+            check(self, made, {name: places[k] for name, k in self.labels.items()}, self.mapped, self.reduce)
+        return made
 
 
 def scalar_code(lowered: Lowered) -> Code:
@@ -233,6 +241,7 @@ def scalar_code(lowered: Lowered) -> Code:
 def kernel_code(lowered: Lowered, mapped: Sequence[bool], reduce: bool) -> Code:
     """`int run(double *x, double *y, char *m)` on eight samples: see driver.py for what x and y hold."""
     code = Code(lowered, 8)
+    code.mapped, code.reduce = mapped, reduce
     program = lowered.program
     out = code.out
     out.append(PROLOGUE)
