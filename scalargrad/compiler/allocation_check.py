@@ -758,8 +758,8 @@ HANDLERS: dict[str, Callable[[Walk], None]] = {
 }
 
 
-def check(code: Code, made: bytes, offsets: dict[str, int], mapped: Iterable[bool] | None, reduce: bool) -> None:
-    """Raise `AllocationError` unless the bytes compute the program; `mapped` is None for code for one point.
+def check(code: Code, made: bytes, offsets: dict[str, int], places: Sequence[tuple[bool, int]] | None, reduce: bool) -> None:
+    """Raise `AllocationError` unless the bytes compute the program; `places` are those of `kernel_code`, None for code for one point.
 
     >>> import os, scalargrad as sg
     >>> before = os.environ.get("SCALARGRAD_CHECK")
@@ -772,19 +772,12 @@ def check(code: Code, made: bytes, offsets: dict[str, int], mapped: Iterable[boo
     module = Module(code, made, offsets)
     walk = Walk(module, "the program", program, code.lanes, 0)
     terms, unit = walk.terms, 8 * code.lanes
-    if mapped is None:
+    if places is None:
         walk.cells[RBX] = {8 * k: v for k, v in enumerate(terms.inputs)}
         walk.main(ends_of_one(len(program.outputs)))
     else:
-        every = list(mapped)
-        wide, shared = 0, 64 * sum(every)
-        for each, number in zip(every, terms.inputs, strict=True):
-            if each:
-                walk.cells[RBX][wide] = number
-                wide += 64
-            else:
-                walk.spread[shared] = number
-                shared += 8
+        for (wide, at), number in zip(places, terms.inputs, strict=True):
+            (walk.cells[RBX] if wide else walk.spread)[at] = number
         if reduce:
             before = [terms.new(f"what was in output {k}") for k in range(len(terms.outputs))]
             walk.cells[R14] = {64 * k: v for k, v in enumerate(before)}

@@ -415,30 +415,31 @@ def scalar(lowered: Lowered) -> Machine:
     return _machine(*scalar_module(lowered))
 
 
-def kernel(lowered: Lowered, mapped: Sequence[bool], reduce: bool) -> Machine:
+def kernel(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool) -> Machine:
     """Machine code for eight samples."""
-    return _machine(*kernel_module(lowered, mapped, reduce))
+    return _machine(*kernel_module(lowered, places, reduce))
 
 
 # ---- batches ---------------------------------------------------------------------------------------------------------
 
 
-def kernel_module(lowered: Lowered, mapped: Sequence[bool], reduce: bool) -> tuple[Assembly, int]:
-    """`i8 @run(ptr x, ptr y, ptr m)` on eight samples: see driver.py for what x and y hold."""
+def kernel_module(
+    lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool
+) -> tuple[Assembly, int]:
+    """`i8 @run(ptr x, ptr y, ptr m)` on eight samples: see driver.py for what x and y hold.
+
+    `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is.
+    """
     assembly = Assembly(lowered, LANES)
     t = assembly.type
-    place = {k: j for j, k in enumerate([k for k, each in enumerate(mapped) if each])}
-    shared = {k: j for j, k in enumerate([k for k, each in enumerate(mapped) if not each])}
-    base = 64 * len(place)
 
     def load(k: int, result: str) -> list[str]:
-        if k in place:
-            return [
-                f"%x{k} = getelementptr i8, ptr %x, i64 {64 * place[k]}",
-                f"{result} = load {t}, ptr %x{k}, align 64",
-            ]
+        wide, at = places[k]
+        pointer = f"%x{k} = getelementptr i8, ptr %x, i64 {at}"
+        if wide:
+            return [pointer, f"{result} = load {t}, ptr %x{k}, align 64"]
         return [
-            f"%x{k} = getelementptr i8, ptr %x, i64 {base + 8 * shared[k]}",
+            pointer,
             f"%w{k} = load double, ptr %x{k}, align 8",
             f"%u{k} = insertelement {t} poison, double %w{k}, i32 0",
             f"{result} = shufflevector {t} %u{k}, {t} poison, <{LANES} x i32> zeroinitializer",

@@ -58,7 +58,7 @@ class Code:
         self.used = 0  # bytes of memory
         self.pending: list[Callable[[], None]] = []  # functions that are called and not yet written
         self.arguments: dict[str, list[int]] = {}  # where they expect what they are given
-        self.mapped: Sequence[bool] | None = None  # which inputs are vectors; None where there is but one sample
+        self.inputs: Sequence[tuple[bool, int]] | None = None  # see `kernel_code`; None where there is but one sample
         self.reduce = False  # whether outputs are added to what is there
 
     def constant(self, what: int | str) -> int:
@@ -202,7 +202,7 @@ class Code:
         if os.environ.get("SCALARGRAD_CHECK"):
             from .allocation_check import check
 
-            check(self, made, {name: places[k] for name, k in self.labels.items()}, self.mapped, self.reduce)
+            check(self, made, {name: places[k] for name, k in self.labels.items()}, self.inputs, self.reduce)
         return made
 
 
@@ -238,10 +238,13 @@ def scalar_code(lowered: Lowered) -> Code:
     return code
 
 
-def kernel_code(lowered: Lowered, mapped: Sequence[bool], reduce: bool) -> Code:
-    """`int run(double *x, double *y, char *m)` on eight samples: see driver.py for what x and y hold."""
+def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool) -> Code:
+    """`int run(double *x, double *y, char *m)` on eight samples: see driver.py for what x and y hold.
+
+    `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is.
+    """
     code = Code(lowered, 8)
-    code.mapped, code.reduce = mapped, reduce
+    code.inputs, code.reduce = places, reduce
     program = lowered.program
     out = code.out
     out.append(PROLOGUE)
@@ -250,15 +253,7 @@ def kernel_code(lowered: Lowered, mapped: Sequence[bool], reduce: bool) -> Code:
         out.append(b"\xc7\x85" + at + b"\xff\x00\x00\x00")  # mov dword [rbp + at], 255
     place = code.places.place
     memory, codes = REGISTERS[8][1], CODES[8]
-    inputs: list[Place] = []
-    wide, shared = 0, 64 * sum(mapped)
-    for each in mapped:
-        if each:
-            inputs.append(place(INPUTS, WIDE, wide))
-            wide += 64
-        else:
-            inputs.append(place(INPUTS, BROADCAST, shared))
-            shared += 8
+    inputs = [place(INPUTS, WIDE if wide else BROADCAST, at) for wide, at in places]
 
     def stored(k: int, register: int) -> None:
         kind, tail = place(OUTPUTS, WIDE, 64 * k)
