@@ -91,7 +91,7 @@ def as_float(x: Any, operation: str = "Value") -> float:
 
 
 def exact(x: Any) -> Any:
-    """A real number as Python compares it with floats exactly: a float, an int, a Fraction or a Decimal.
+    """A real number as Python compares it with floats exactly: a float, an int or a Fraction.
 
     Raises `TypeError` for what is no real number.
 
@@ -100,18 +100,19 @@ def exact(x: Any) -> Any:
     """
     if type(x) in (float, int):
         return x
-    if isinstance(x, bool | int):
-        return int(x)
-    if isinstance(x, Integral):  # NumPy's
+    if isinstance(x, Integral):  # a bool; one of NumPy's
         return operator.index(x)
-    if isinstance(x, Rational) or type(x).__name__ == "Decimal":
+    if isinstance(x, Rational):
         return x
     f = as_float(x, "comparison")
-    if hasattr(x, "as_integer_ratio") and isfinite(f):  # a float of another width
+    if type(x).__name__ == "bool":  # NumPy's
+        return f
+    try:
         from fractions import Fraction  # not needed, and not paid for, where all numbers are Python's
 
-        return Fraction(*map(int, x.as_integer_ratio()))
-    return f
+        return Fraction(*map(int, x.as_integer_ratio()))  # a Decimal, or a float of another width
+    except (AttributeError, OverflowError, ValueError):
+        return f  # inf or nan
 
 
 class Primitive:

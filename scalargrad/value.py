@@ -228,6 +228,8 @@ class Value:
         >>> (x * x.detach()).backward(); x.grad
         3.0
         """
+        if modes.active and (tracer := modes.tracer()) is not None:
+            return tracer.detached(self)  # type: ignore[no-any-return]
         return constant(self._data)
 
     if TYPE_CHECKING:  # attached by `scalargrad.drawing`, which stands on this file
@@ -379,6 +381,8 @@ class Value:
         return self.__deepcopy__({})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Value:
+        if modes.active and (tracer := modes.tracer()) is not None:
+            tracer.refuse("copying a Value")
         if id(self) not in memo:
             for node in unseen_first(self, memo):
                 if id(node) not in memo:
@@ -391,6 +395,8 @@ class Value:
         return copied
 
     def __reduce_ex__(self, protocol: Any) -> Any:
+        if modes.active and (tracer := modes.tracer()) is not None:
+            tracer.refuse("pickling a Value")
         return reduce(self, _restore, _state(self))
 
 

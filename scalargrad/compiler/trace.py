@@ -49,10 +49,6 @@ class Traced(Value):
             )
         raise AttributeError(name)
 
-    def detach(self) -> Value:
-        made: Value = detached(self)
-        return made
-
     @property
     def local_gradients(self) -> tuple[Any, ...]:
         operands = self.parents
@@ -68,15 +64,6 @@ class Traced(Value):
 
     def __format__(self, spec: str) -> str:
         return repr(self) if not spec else _refuse("formatting a Value")
-
-    def __deepcopy__(self, memo: Any) -> Value:
-        _refuse("copying a Value")
-
-    def __copy__(self) -> Value:
-        _refuse("copying a Value")
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        _refuse("pickling a Value")
 
 
 class Condition(Traced):
@@ -180,6 +167,7 @@ class Tracer:
         return constant_here
 
     refuse = staticmethod(_refuse)
+    detached = staticmethod(detached)
 
     def compare(self, comparison: str, left: Value, right: Any) -> Value:
         """A comparison with a `Value` or an exact number, as a node."""
