@@ -38,15 +38,13 @@ def _selection(u: float, d: float) -> float:
     return u * d if u != 0.0 and d != 0.0 else 0.0
 
 
-def _same() -> Primitive:
-    return gate
-
-
 # What an operation that selects (`relu`, `where`, `max`) brings to an operand: upstream x local, and exactly nothing
 # where the operand was not selected, even if the upstream gradient is inf or nan. Its derivative is a selection again.
-gate = Primitive("gate", 2, _selection, lambda y, u, d: (d, 0.0), ("{b}", "0"), (table.REAL, table.REAL), "×")
+gate = table.row(
+    __name__, "gate", 2, _selection, lambda y, u, d: (d, 0.0), ("{b}", "0"), (table.REAL, table.REAL), "×",
+    oracle="a*b", hides_nan=True,
+)  # fmt: skip
 gate.selects = True
-gate.remake = (_same, ())
 
 
 class Program:
@@ -178,17 +176,6 @@ def summands(program: Program) -> Program:
     return made.without_dead()
 
 
-# Rows of which nan comes out wherever nan goes in.
-_TRANSPARENT = {
-    *(table.add, table.sub, table.mul, table.div, table.neg, table.abs, table.sqrt, table.cbrt),
-    *(table.sum, table.mean, table.dot, table.prod, table.max, table.min, table.relu),
-    *(table.exp, table.expm1, table.exp2, table.log, table.log1p, table.log2, table.log10, table.log_slope),
-    *(table.sin, table.cos, table.tan, table.asin, table.acos, table.atan, table.erf, table.erfc),
-    *(table.sinh, table.cosh, table.tanh, table.asinh, table.acosh, table.atanh, table.tanh_slope),
-    *(table.sigmoid, table.softplus, table.sigmoid_slope),
-}
-
-
 def without_selections(program: Program) -> Program | None:
     """The same program with plain products in the chain rule; None where that could go unnoticed.
 
@@ -204,7 +191,7 @@ def without_selections(program: Program) -> Program | None:
         if k >= 0:
             shows[k] = True
     for k in range(count - 1, -1, -1):
-        if shows[first + k] and (products[k] or program.operations[k] in _TRANSPARENT):
+        if shows[first + k] and (products[k] or not program.operations[k].hides_nan):
             for p in program.operands[k]:
                 if p >= 0:
                     shows[p] = True
