@@ -322,7 +322,7 @@ def pow_slope(i: int, j: int) -> Primitive:
         lambda y, a, b: (pow_slope(i + 1, j)(a, b), pow_slope(i, j + 1)(a, b)),
         domain=(POSITIVE, REAL),
         oracle=f"diff(power, (a, b), ({i}, {j}))",
-        hides_nan=True,
+        hides_nan=0 in (i, j),
     )
 
 
@@ -358,7 +358,7 @@ def power_slope(n: float, i: int) -> Primitive:
         (POSITIVE,),
         f"(^{n:g}){'′' * i}",
         oracle=f"ff(mpf({n!r}), {i})*a**(mpf({n!r}) - {i})",
-        hides_nan=True,
+        hides_nan=n in range(i),
     )
 
 
