@@ -35,7 +35,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial, wraps
 from math import inf
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 from . import ieee
@@ -55,23 +55,32 @@ ABOVE_ONE = Interval(1.0, inf)
 UNIT = Interval(-1.0, 1.0)
 MODERATE = Interval(-700.0, 700.0)
 MEMBERS = 1024  # of a family that are kept
+EXACT_INTEGERS = 2.0**53  # up to which every integer is a float
 Notation = tuple[str, ...] | Callable[[str, Sequence[str]], tuple[str, ...]]
 
 
 def as_float(x: Any, operation: str = "Value") -> float:
     """Convert a number of any real type (int, bool, Fraction, Decimal, NumPy scalar) to a float.
 
-    Raises `TypeError` for what is not one real number, and `OverflowError` for an integer beyond the range of floats.
+    Raises `TypeError` for what is not one real number, `ValueError` for an integer that no float equals, and
+    `OverflowError` for a number beyond the range of floats.
 
     >>> from fractions import Fraction
-    >>> as_float(Fraction(1, 4))
-    0.25
+    >>> as_float(Fraction(1, 4)), as_float(2**60)
+    (0.25, 1.152921504606847e+18)
+    >>> as_float(2**53 + 1)
+    Traceback (most recent call last):
+        ...
+    ValueError: Value: no float equals the integer 9007199254740993; float(x) rounds it
     """
     if isinstance(x, Real):
         try:
-            return float(x)
+            y = float(x)
         except OverflowError:
             raise OverflowError(f"{operation}: {type(x).__name__} too large for a float (beyond 1.8e308)") from None
+        if not -EXACT_INTEGERS < y < EXACT_INTEGERS and isinstance(x, Integral) and int(x) != y:
+            raise ValueError(f"{operation}: no float equals the integer {int(x)}; float(x) rounds it")
+        return y
     for module, scalar in (("decimal", "Decimal"), ("numpy", "bool_")):  # not registered as numbers.Real
         known = getattr(sys.modules.get(module), scalar, None)
         if known is not None and isinstance(x, known):

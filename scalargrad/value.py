@@ -31,8 +31,9 @@ class Value:
     """A float64 that records the operations it goes through, for derivatives by reverse-mode differentiation.
 
     `Value(data, label="")` makes a leaf from a real number (int, float, bool, Fraction, Decimal, NumPy scalar). All
-    else raises `TypeError`; an integer too large for a float raises `OverflowError`. Operators and scalargrad's
-    functions make further nodes; plain numbers among their operands become constants.
+    else raises `TypeError`; an integer that no float equals raises `ValueError`, one too large for a float raises
+    `OverflowError`. Operators and scalargrad's functions make further nodes; plain numbers among their operands become
+    constants.
 
     >>> x = Value(3.0, label="x")
     >>> y = x * x + 2 * x
@@ -483,8 +484,8 @@ def _make_comparison(title: str, compare: Callable[[Any, Any], bool]) -> None:
             as_float(other, title)
         except TypeError:
             return NotImplemented  # type: ignore[no-any-return]  # the protocol of operators
-        except OverflowError:
-            pass  # an integer or fraction beyond the floats still compares
+        except (OverflowError, ValueError):
+            pass  # an integer or fraction that no float equals still compares
         return bool(compare(self.data, other))  # exactly, as floats compare
 
     method.__name__, method.__qualname__ = title, f"Value.{title}"

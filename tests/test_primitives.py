@@ -16,6 +16,7 @@ import pytest
 
 from scalargrad import Value, ieee
 from scalargrad import primitives as table
+from scalargrad.activations import leaky_relu
 from scalargrad.primitives import Primitive
 
 from . import accuracy
@@ -162,6 +163,42 @@ def test_an_integer_beyond_the_floats_is_an_overflow() -> None:
         table.exp(10**400)
 
 
+def test_rows_of_a_family_are_told_apart_by_the_bits_of_their_parameters() -> None:
+    made: list[Any] = []
+
+    @table.family()
+    def scaled(factor: float, order: int) -> table.Primitive:
+        made.append((factor, order))
+        return table.Primitive(f"scaled {len(made)}", 1, lambda a: factor * a, None)
+
+    rows = [scaled(True, True), scaled(0.0, 0), scaled(-0.0, 0), scaled(1.0, 0), scaled(math.nan, 0)]
+    assert len(set(rows)) == 5
+    assert [scaled(1, 1), scaled(0, False), scaled(-0.0, 0), scaled(1, 0), scaled(float("nan"), 0)] == rows
+    assert [type(x) for pair in made for x in pair] == [float, int] * 5
+    assert [math.copysign(1.0, row(1.0)) for row in rows[1:3]] == [1.0, -1.0]
+
+
+def test_a_family_keeps_its_latest_rows() -> None:
+    made: list[float] = []
+
+    @table.family()
+    def scaled(factor: float) -> table.Primitive:
+        made.append(factor)
+        return table.Primitive("scaled", 1, lambda a: factor * a, None)
+
+    for k in range(table.MEMBERS + 1):
+        scaled(float(k))
+    scaled(1.0)
+    assert len(made) == table.MEMBERS + 1
+    scaled(0.0)
+    assert made[-1] == 0.0
+
+
+def test_the_sign_of_a_zero_slope_does_not_depend_on_earlier_calls() -> None:
+    for slope in (0.0, -0.0, 0.0):
+        assert math.copysign(1.0, leaky_relu(-1.0, slope)) == -math.copysign(1.0, slope)
+
+
 def test_powers_share_one_row_for_each_exponent() -> None:
     assert table.power(3.0) is table.power(3.0)
     assert table.power(3.0).local_notation("y", ["x"]) == ("3·x^2",)
@@ -175,7 +212,7 @@ def test_subnormal_and_overflowing_powers_keep_their_derivatives() -> None:
         exact = accuracy.exact_first(accuracy.mp.power, xs, j)
         assert accuracy.ulps(found, exact) < 8, (xs, found, exact)
         if j == 0:
-            assert accuracy.ulps(table.power(n, 1)(x), exact) < 8
+            assert accuracy.ulps(table.power_slope(n, 1)(x), exact) < 8
 
 
 def test_every_public_row_has_a_function() -> None:
