@@ -166,7 +166,7 @@ def test_an_integer_beyond_the_floats_is_an_overflow() -> None:
 def test_rows_of_a_family_are_told_apart_by_the_bits_of_their_parameters() -> None:
     made: list[Any] = []
 
-    @table.family
+    @table.family()
     def scaled(factor: float, order: int) -> table.Primitive:
         made.append((factor, order))
         return table.Primitive(f"scaled {len(made)}", 1, lambda a: factor * a, None)
@@ -181,7 +181,7 @@ def test_rows_of_a_family_are_told_apart_by_the_bits_of_their_parameters() -> No
 def test_a_family_keeps_its_latest_rows() -> None:
     made: list[float] = []
 
-    @table.family
+    @table.family()
     def scaled(factor: float) -> table.Primitive:
         made.append(factor)
         return table.Primitive("scaled", 1, lambda a: factor * a, None)

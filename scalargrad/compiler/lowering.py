@@ -93,7 +93,7 @@ def _template(low: Lowered, row: Primitive, count: int, functions: Functions) ->
 @lru_cache(maxsize=4096)
 def body_of(row: Primitive, count: int, functions: Functions) -> Program | None:
     """A row's value in elementary operations; None for one that only Python can compute."""
-    if row.remake[0] is table._imported:  # the user's own may do anything that Python can
+    if row.own:  # the user's own may do anything that Python can
         return None
     if functions == "library":
         return body(row.compute, count)

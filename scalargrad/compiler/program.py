@@ -164,17 +164,6 @@ def summands(program: Program) -> Program:
     return made.without_dead()
 
 
-# Rows of which nan comes out wherever nan goes in.
-_TRANSPARENT = {
-    *(table.add, table.sub, table.mul, table.div, table.neg, table.abs, table.sqrt, table.cbrt),
-    *(table.sum, table.mean, table.dot, table.prod, table.max, table.min, table.relu),
-    *(table.exp, table.expm1, table.exp2, table.log, table.log1p, table.log2, table.log10, table.log_slope),
-    *(table.sin, table.cos, table.tan, table.asin, table.acos, table.atan, table.erf, table.erfc),
-    *(table.sinh, table.cosh, table.tanh, table.asinh, table.acosh, table.atanh, table.tanh_slope),
-    *(table.sigmoid, table.softplus, table.sigmoid_slope),
-}
-
-
 # What a zero's sign can do to a result: nothing, be that of a zero again, or more.
 _LOSES_SIGN = {
     *(table.less, table.within, table.lt, table.le, table.eq, table.ne, table.both, table.either),
@@ -193,7 +182,7 @@ def _effect_of_sign(row: Primitive, slot: int) -> str:
         return "none"
     if row in _KEEPS_SIGN or (row is table.div and slot == 0):
         return "sign"
-    if row.arity != 1 or row.remake[0] is table._imported:
+    if row.arity != 1 or row.own:
         return "more"
     plus, minus = row.compute(0.0), row.compute(-0.0)
     return "none" if bits(plus) == bits(minus) else "sign" if plus == minus == 0.0 else "more"
@@ -217,6 +206,11 @@ def _signs_stay_inside(program: Program, unsure: list[bool]) -> bool:
     return not any(k >= 0 and unsure[k] for k in program.outputs)
 
 
+def _shows_nan(row: Primitive) -> bool:
+    """Whether nan comes out of a row wherever nan goes in; of a user's own nothing is known."""
+    return not (row.hides_nan or row.own)
+
+
 def without_selections(program: Program) -> Program | None:
     """The same program with plain products in the chain rule; None where that could go unnoticed.
 
@@ -233,7 +227,7 @@ def without_selections(program: Program) -> Program | None:
         if k >= 0:
             shows[k] = True
     for k in range(count - 1, -1, -1):
-        if shows[first + k] and (products[k] or program.operations[k] in _TRANSPARENT):
+        if shows[first + k] and (products[k] or _shows_nan(program.operations[k])):
             for p in program.operands[k]:
                 if p >= 0:
                     shows[p] = True
