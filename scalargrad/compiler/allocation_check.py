@@ -1,195 +1,66 @@
 """Whether machine code computes its program: a proof from the bytes that `registers.py` and `x86_backend.py` emitted.
 
-Set the environment variable `SCALARGRAD_CHECK=1` and every piece of code that is made for x86-64 is checked before it is
-run, one point and batches alike; without it nothing here is imported. The project's tests run with it.
+Set the environment variable `SCALARGRAD_CHECK=1`, and all code that is made for x86-64 is checked before it is run, for
+one point and for batches; without it nothing here is imported. The project's tests run with it. It takes time linear in
+the length of the code, about as long as making the code does (5 us an instruction).
 
 The code is decoded (`decoder.py`, which shares no table with the assembler) and run on symbols. A register, a mask
-register and a cell of memory hold the number of a value of the program, or nothing known. The program's own values are
-numbered first, by operation and operands, so that equal ones have one number, and sums and products either way round.
-An instruction is looked up by what it does and by what its operands hold *at that moment*; one that computes nothing
-that the program asks for is an error, which names it, its operands and what they held. Nothing that the allocator noted
-is read. So these are proven, for one float (AVX) and for eight (AVX-512):
+register and a cell of memory hold the number of a value of the program (`numbering.py`), or nothing known. An
+instruction is looked up by what it does and by what its operands hold at that moment; one that computes nothing that
+the program asks for is an error, which names it, its operands and what they held. Nothing that the allocator noted is
+read, and what is claimed of functions (where they begin, where they find their operands) is checked. So these are
+proven, for one float (AVX) and for eight (AVX-512):
 
-- Every operand, in a register, in memory, spilled or a constant, of every operation is the value the program says, in
-  the order it says; rounding modes and predicates of comparisons are those meant.
-- A call leaves no register as it was, and a function of the program's own writes all the memory that its code and the
-  functions it calls write; its code computes its body from where its caller put the operands, or that is an error. A
-  library function or a Python callback is the one meant; its operands are in order, also on the stack; the stack is on a
-  boundary of 16 bytes. A function of the library that is called lane by lane does it for each lane in r15, and no other.
+- Every operand, in a register, in memory, spilled, shared or a constant, of every operation is the value that the
+  program says, in the order it says; rounding modes and predicates of comparisons are those meant.
+- A call leaves no register as it was. A function of the program's own overwrites all the memory that its code and the
+  functions it calls write, and computes its body from where its caller put the operands. A function of the library or
+  of Python's is the one meant; its operands are in order, also on the stack, which is on a boundary of 16 bytes. What
+  is called lane by lane is called for each lane in r15, with that lane's operands, and writes that lane's result alone.
 - A call out of line is followed both ways. What it gives is known, where the paths meet, only for the outcome of the
   condition under which it is made (in each lane), until a selection by that condition takes it in that case alone;
-  what is stored, returned, compared by a guard must be known without any condition.
+  what is stored as an output, returned or compared by a guard must be known without any condition.
 - Each guard compares its two values, and the code leaves by "fail" exactly where the comparison comes out otherwise
-  (each of less, equal, greater and unordered is followed); eight lanes' guards are all collected and returned.
+  (less, equal, greater and unordered are each followed); eight lanes' guards are all collected and returned.
 - Every output's cell holds its value at the end, or, when reducing, what was there plus that; no other cell of the
   outputs, none of the inputs and none outside the memory is written.
 
-Taken as given: x, y and the memory do not overlap; that library functions and callbacks keep to the calling convention
-of System V and write none of these; how constants are laid out before the memory; values and not bits of nan (of two
-nans, a sum keeps the first). Upper halves of registers, in code for one float, hold nothing.
+Taken as given: x, y and the memory do not overlap; functions of the library and of Python's keep to the calling
+convention of System V and write none of these; how constants are laid out before the memory; values, not bits of nan
+(of two nans, a sum keeps the first). In code for one float, the upper halves of registers hold nothing. The loop of
+`erfc_fraction`, which is no program, is not looked into.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from .decoder import PAIR, R14, RBP, RBX, RSP, SPREAD, Head, Instruction, UnknownInstruction, cell, decode
 from .elementary import BINARY_LIBRARY, LIBRARY
-from .lowering import is_call
+from .numbering import ALWAYS, SYMMETRIC, AllocationError, Held, Terms, Under, ordered
 from .program import Program
 
 if TYPE_CHECKING:
     from .x86_backend import Code
 
-Under = frozenset[tuple[int, bool]]  # conditions and their outcomes
-Held = int | tuple[int, Under] | None  # a value's number; with conditions under which alone it is that; not known
-ALWAYS: Under = frozenset()
-SIGN, MAGNITUDE, ALL, FRACTION = 1 << 63, (1 << 63) - 1, (1 << 64) - 1, (1 << 52) - 1
 LOOPS = frozenset(("erfc_fraction",))  # functions in machine code that have no program: their insides are not checked
-
-
-class AllocationError(AssertionError):
-    """Machine code does something else than its program says."""
-
-
-def bits(x: float) -> int:
-    found: int = struct.unpack("<Q", struct.pack("<d", x))[0]
-    return found
-
-
-# ---- what is to be computed ------------------------------------------------------------------------------------------
-
-_SYMMETRIC = frozenset(("add", "mul", "&", "|", "^", "kand", "kor", "eq", "ne", "unordered"))
-
-
-class Terms:
-    """The values of a program by what computes them: `(operation, numbers of operands)` to a number."""
-
-    def __init__(self, program: Program, lanes: int) -> None:
-        self.program, self.lanes = program, lanes
-        self.table: dict[tuple[Any, ...], int] = {}
-        self.names: list[str] = []
-        self.constants: dict[int, int] = {}
-        self.choices: dict[int, tuple[int, int, int]] = {}  # selections: condition, where it holds, else
-        self.wanted: list[int] = []  # by instruction
-        self.inputs = [self.new(f"input {k}") for k in range(program.inputs)]
-        numbers = list(self.inputs)
-        self.known = [self.constant(bits(c)) for c in program.constants]
-        for i, operation in enumerate(program.operations):
-            operands = [numbers[p] if p >= 0 else self.known[~p] for p in program.operands[i]]
-            first = len(self.names)
-            made = self.put(operation, operands)
-            for k in range(first, len(self.names)):
-                self.names[k] = f"value {program.inputs + i} ({operation})" if k == made else f"a step of {operation}"
-            numbers.append(made)
-            self.wanted.append(made)
-        self.outputs = [numbers[p] if p >= 0 else self.known[~p] for p in program.outputs]
-        self.guards = [self.guard(g, numbers) for g in program.guards]
-
-    def new(self, name: str) -> int:
-        self.names.append(name)
-        return len(self.names) - 1
-
-    def constant(self, pattern: int) -> int:
-        found = self.constants.get(pattern)
-        if found is None:
-            x = struct.unpack("<d", struct.pack("<Q", pattern))[0]
-            found = self.constants[pattern] = self.new(f"constant {x!r}")
-        return found
-
-    def term(self, operation: str, *operands: int) -> int:
-        """The number of a value, which is new if it is not known."""
-        key = (operation, *sorted(operands)) if operation in _SYMMETRIC else (operation, *operands)
-        found = self.table.get(key)
-        if found is None:
-            found = self.table[key] = self.new(operation)
-        return found
-
-    def put(self, operation: str, given: Sequence[int]) -> int:
-        """The number of an operation's result, with all the steps in which a processor comes to it."""
-        term, constant = self.term, self.constant
-        match operation:
-            case "and" | "or":
-                return term(("&" if operation == "and" else "|") if self.lanes == 1 else f"k{operation}", *given)
-            case "not":
-                return term("^", *given, constant(ALL)) if self.lanes == 1 else term("knot", *given)
-            case "neg":
-                return term("^", *given, constant(SIGN))
-            case "abs":
-                return term("&", *given, constant(MAGNITUDE))
-            case "copysign":
-                a, b = given
-                return term("|", term("&", a, constant(MAGNITUDE)), term("&", b, constant(SIGN)))
-            case "exponent":
-                shifted = term("|", term("shift right", *given), constant(bits(2.0**52)))
-                return term("sub", shifted, constant(bits(2.0**52 + 1023.0)))
-            case "mantissa":
-                return term("|", term("&", *given, constant(FRACTION)), constant(bits(1.0)))
-            case "scale":
-                return self.scale(*given)
-            case "select":
-                return self.select(*given)
-        return term(operation, *given)
-
-    def scale(self, a: int, n: int) -> int:
-        term, constant = self.term, self.constant
-        if self.lanes > 1:
-            return term("scale", a, n)
-        half = term("floor", term("mul", constant(bits(0.5)), n))
-        known = constant(bits(2.0**52 + 1023.0))
-        first, second = (
-            term("shift left", term("add", each, known)) for each in (half, term("sub", n, half))
-        )  # fmt: skip
-        return term("mul", second, term("mul", a, first))
-
-    def select(self, c: int, a: int, b: int) -> int:
-        made = self.term("blend", c, a, b)
-        self.choices[made] = c, a, b
-        if self.lanes == 1:  # with a zero, a selection is a bitwise operation
-            zero = self.constant(0)
-            if b == zero:
-                self.table.setdefault(("&", *sorted((c, a))), made)
-            if a == zero:
-                self.table.setdefault(("andn", c, b), made)
-        return made
-
-    def guard(self, g: Any, numbers: Sequence[int]) -> tuple[int, int, frozenset[str]] | tuple[int, bool]:
-        """For one float: two values, and the relations between them that are a failure. For eight: a condition."""
-        left, right = (numbers[p] if p >= 0 else self.known[~p] for p in (g.left, g.right))
-        if self.lanes == 1:
-            holds = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "=", "ne": "<>?"}[g.comparison]
-            failing = frozenset("<=>?") - frozenset(holds) if g.outcome else frozenset(holds)
-            return ordered(left, right, failing)
-        if g.comparison in ("gt", "ge"):
-            return self.term({"gt": "lt", "ge": "le"}[g.comparison], right, left), g.outcome
-        return self.term(g.comparison, left, right), g.outcome
-
-    def show(self, held: Held) -> str:
-        if held is None:
-            return "nothing known"
-        if isinstance(held, int):
-            return self.names[held]
-        cases = " and ".join(f"{self.names[c]} is {str(outcome).lower()}" for c, outcome in sorted(held[1]))
-        return f"{self.names[held[0]]}, but only where {cases}"
-
-
-def ordered(left: int, right: int, failing: frozenset[str]) -> tuple[int, int, frozenset[str]]:
-    """One form for a relation and its mirror image."""
-    if left > right:
-        return right, left, frozenset(each.translate(str.maketrans("<>", "><")) for each in failing)
-    return left, right, failing - frozenset("<>") if left == right else failing
 
 
 # ---- what is computed ------------------------------------------------------------------------------------------------
 
-# Instructions that do one operation on two values, the second in memory or in rm; on one; by their predicates (section
-# on CMPPD, table 3-1: OQ, OS and so on differ in signals alone): operation, and whether the operands change places.
-_TWO = {
-    **{f"v{name}{width}": name for name in ("add", "mul", "sub", "div", "min", "max") for width in ("sd", "pd")},
-    "vandpd": "&", "vorpd": "|", "vxorpd": "^", "vandnpd": "andn", "vscalefpd": "scale",
+# Instructions that do one operation on two values, the second in memory or in rm.
+_ARITHMETIC = ("add", "mul", "sub", "div", "min", "max")
+_ON_ONE = {
+    **{f"v{name}sd": name for name in _ARITHMETIC}, "vandpd": "&", "vorpd": "|", "vxorpd": "^", "vandnpd": "andn"
 }  # fmt: skip
+_ON_EIGHT = {
+    **{f"v{name}pd": name for name in _ARITHMETIC},
+    "vandpd zmm": "&", "vorpd zmm": "|", "vxorpd zmm": "^", "vandnpd zmm": "andn", "vscalefpd": "scale",
+}  # fmt: skip
+_TWO = _ON_ONE | _ON_EIGHT
+# Predicates (page of CMPPD, table 3-1; OQ, OS and so on differ in signals alone), and whether operands change places.
 _PREDICATES = {
     0x11: ("lt", False), 0x12: ("le", False), 0x1E: ("lt", True), 0x1D: ("le", True), 0x00: ("eq", False),
     0x04: ("ne", False), 0x03: ("unordered", False), 0x16: ("nle", False), 0x19: ("nle", True),
@@ -276,7 +147,9 @@ class Walk:
 
     def __init__(self, module: Module, title: str, program: Program, lanes: int, start: int) -> None:
         self.module, self.title, self.program, self.lanes = module, title, program, lanes
+        self.whole = start == 0  # whether it is the program itself, and no function
         self.terms = Terms(program, lanes)
+        self.handlers = NARROW if lanes == 1 else WIDE
         self.at = start
         self.now = Instruction("none", start)
         self.sp = 8  # what rsp is short of a boundary of 16 bytes, and more
@@ -302,7 +175,7 @@ class Walk:
 
     # ---- errors ------------------------------------------------------------------------------------------------------
 
-    def fail(self, what: str) -> None:
+    def fail(self, what: str) -> NoReturn:
         wanted = ""
         if self.last + 1 < len(self.program):
             i = self.last + 1
@@ -383,12 +256,11 @@ class Walk:
             else:
                 numbers.append(each[0])
                 under |= each[1]
-        key = (operation, *sorted(numbers)) if operation in _SYMMETRIC else (operation, *numbers)
+        key = (operation, *sorted(numbers)) if operation in SYMMETRIC else (operation, *numbers)
         found = self.terms.table.get(key)
         if found is None:
             shown = ", ".join(map(self.terms.show, operands))
             self.fail(f"{operation}({shown}) is nothing that the program computes")
-            return None
         self.last = self.position.get(found, self.last)
         if under:
             if found in self.terms.choices:
@@ -413,7 +285,7 @@ class Walk:
         operation = _TWO[now.name]
         a, b = self.x[now.v], self.read()
         if type(a) is int and type(b) is int:
-            key = (operation, b, a) if a > b and operation in _SYMMETRIC else (operation, a, b)
+            key = (operation, b, a) if a > b and operation in SYMMETRIC else (operation, a, b)
             found = self.terms.table.get(key)
             if found is not None:
                 self.x[now.r] = found
@@ -429,7 +301,7 @@ class Walk:
     def shift(self) -> None:
         """The register that is shifted is in rm, where it goes to in v; r says to which side."""
         now = self.now
-        side = {2: "right", 6: "left"}.get(now.r & 7)
+        side = {2: "right", 6: "left"}.get(now.r)
         if now.immediate != 52 or now.base >= 0:
             self.fail("a shift by other than 52")
         self.x[now.v] = self.find(f"shift {side}", (self.x[now.rm],))
@@ -442,7 +314,7 @@ class Walk:
         if now.name == "vcmpsd":
             self.x[now.r] = found
         else:
-            self.k[now.r & 7] = found
+            self.k[now.r] = found
 
     def blend(self) -> None:
         now = self.now
@@ -469,47 +341,52 @@ class Walk:
     def logic(self) -> None:
         now = self.now
         if now.name == "knotb":
-            self.k[now.r & 7] = self.find("knot", (self.k[now.rm & 7],))
+            self.k[now.r] = self.find("knot", (self.k[now.rm],))
         else:
-            self.k[now.r & 7] = self.find(now.name[:-1], (self.k[now.v & 7], self.k[now.rm & 7]))
+            self.k[now.r] = self.find(now.name[:-1], (self.k[now.v], self.k[now.rm]))
 
     def mask_moves(self) -> None:
         now = self.now
         if now.name == "kmovb store":
-            self.store(self.k[now.r & 7], True)
+            self.store(self.k[now.r], True)
         elif now.name == "kmovb load":
             held = self.known(self.masks.get(now.displacement)) if now.base == RBP else None
             if held is None:
                 self.fail(f"{cell(now.base, now.displacement)} holds no mask that is known")
-            self.k[now.r & 7] = held
+            self.k[now.r] = held
         elif now.r == 15:
-            self.r15 = self.k[now.rm & 7], True
+            self.r15 = self.k[now.rm], True
+        elif now.r == 0:
+            self.eax = self.k[now.rm], True
         else:
-            self.eax = self.k[now.rm & 7], True
+            self.fail("a mask in another register")
 
     # ---- general registers, jumps and calls --------------------------------------------------------------------------
 
     def general(self) -> None:
         now, full = self.now, 255
+        if self.lanes == 1 and now.name not in ("vmovmskpd", "test al"):
+            self.fail("nothing that code for one float may do")
         match now.name:
-            case "vmovmskpd":
+            case "vmovmskpd" if now.r == 0 and self.lanes == 1:
                 self.eax = self.x[now.rm], True
-            case "test al" if now.immediate == 1:
+            case "test al" if now.immediate == 1 and self.lanes == 1:
                 self.flags = "bit", self.eax
             case "mov r15d" if now.immediate == full:
                 self.r15 = -1, True  # a condition that always holds
             case "xor r15d" if now.immediate == full and self.r15 is not None:
-                self.r15 = self.r15[0], not self.r15[1]
+                self.r15, self.flags = (self.r15[0], not self.r15[1]), None
             case "test r15d, r15d":
                 self.flags = "lanes", self.r15
-            case "xor eax" if now.immediate == full and isinstance(self.eax, tuple):
-                self.eax = self.eax[0], not self.eax[1]
+            case "xor eax" if now.immediate == full and isinstance(self.eax, tuple) and self.lanes > 1:
+                self.eax, self.flags = (self.eax[0], not self.eax[1]), None
             case "mov dword []" if now.immediate == full and self.of_guards():
                 self.cell_of_guards = now.displacement
             case "and [], eax" if self.of_guards() and now.displacement == self.cell_of_guards:
                 if self.path is not None or self.eax not in self.terms.guards:
                     self.fail("a guard that the program does not have")
                 self.guards.add(self.eax)
+                self.flags = None
             case "mov eax, []" if self.of_guards() and now.displacement == self.cell_of_guards:
                 self.eax = "guards"
             case "mov eax" if now.immediate == full:
@@ -518,18 +395,18 @@ class Walk:
                 self.fail("nothing that may be done here")
 
     def of_guards(self) -> bool:
-        return self.module.constants.get(self.now.displacement) == "guards"
+        return self.whole and self.module.constants.get(self.now.displacement) == "guards"
 
     def stack(self) -> None:
         """Before a call, whose operands beyond eight stand there."""
         self.sp += self.now.immediate if self.now.name == "sub rsp" else -self.now.immediate
         self.cells[RSP] = {}
+        self.flags = None
 
     def jump(self) -> None:
         now = self.now
         if self.flags is None or self.path is not None or now.name not in ("je", "jne"):
             self.fail("a jump by flags that nothing set, or inside a call out of line")
-            return
         kind, what = self.flags
         if what is None or (kind == "lanes" and now.name == "je") or not isinstance(what, tuple):
             self.fail("a jump by flags that nothing set")
@@ -585,7 +462,6 @@ class Walk:
         a, b = self.x[now.r], self.read()
         if not isinstance(a, int) or not isinstance(b, int) or self.path is not None:
             self.fail(f"a guard compares {self.terms.show(a)} with {self.terms.show(b)}")
-            return
         here, failing = set("<=>?"), set[str]()
         passing: dict[int, set[str]] = {}  # places that are jumped to, and in which cases
         self.at = now.end
@@ -612,7 +488,6 @@ class Walk:
         name = self.module.constants.get(self.now.displacement)
         if not isinstance(name, str):
             self.fail("a call of what is no function")
-            return
         self.called(name, name if name in LIBRARY else f"call {name}")
 
     def called(self, name: str, operation: str) -> None:
@@ -634,7 +509,6 @@ class Walk:
         name = module.names.get(target)
         if name is None:
             self.fail("a call to where no function begins")
-            return
         if name in LOOPS:
             self.called(name, name)
             return
@@ -644,7 +518,7 @@ class Walk:
         r15, sp = self.r15, self.sp
         if sp % 16:
             self.fail("the stack is not on a boundary of 16 bytes")
-        operation, found = f"call {name}", None
+        operation = f"call {name}"
         if name.startswith("lanes "):
             *places, result = places
             operation = name.removeprefix("lanes ")
@@ -663,10 +537,9 @@ class Walk:
 
     def under_mask(self, found: Held, r15: tuple[Held, bool] | None) -> Held:
         """What was computed in the lanes that are in r15."""
-        if r15 is None or r15[0] is None or found is None:
+        condition, outcome = r15 or (None, True)
+        if condition is None or found is None:
             self.fail("r15 holds no mask that is known")
-            return None
-        condition, outcome = r15
         if condition == -1:
             return found if outcome else None
         c, also = (condition, ALWAYS) if isinstance(condition, int) else condition
@@ -684,7 +557,9 @@ class Walk:
     def step(self) -> Instruction:
         now = self.now = self.decoded()
         self.at = now.end
-        HANDLERS.get(now.name, Walk.general)(self)
+        if now.mask and now.name not in MASKED:
+            self.fail("some lanes are left out")
+        self.handlers.get(now.name, Walk.general)(self)
         return now
 
     def expect(self, name: str, **fields: Any) -> Instruction:
@@ -722,9 +597,9 @@ class Walk:
                 self.fail("the end is reached by another way")
         if self.sp != 48:
             self.fail("it ends with another stack")
-        missing = [g for g, found in zip(self.program.guards, self.terms.guards, strict=True) if found not in self.guards]
-        if missing:
-            self.fail(f"a guard is missing: {missing[0]}")
+        for guard, found in zip(self.program.guards, self.terms.guards, strict=True):
+            if found not in self.guards:
+                self.fail(f"it is not checked that {guard}")
 
 
 def nothing(walk: Walk) -> None:
@@ -738,23 +613,38 @@ def uppers(walk: Walk) -> None:
 
 
 ENDS = ("ret", "jmp")
-HANDLERS: dict[str, Callable[[Walk], None]] = {
-    **dict.fromkeys(_TWO, Walk.two),
-    **dict.fromkeys(("vsqrtsd", "vsqrtpd", "vroundsd", "vrndscalepd"), Walk.one),
-    **dict.fromkeys(("vcmpsd", "vcmppd"), Walk.compare),
-    **dict.fromkeys(("vblendvpd", "vblendmpd"), Walk.blend),
-    **dict.fromkeys(("vmovsd load", "vmovapd", "vbroadcastsd"), Walk.load),
-    **dict.fromkeys(("vmovsd store", "vmovapd store"), lambda walk: walk.store(walk.x[walk.now.r])),
-    **dict.fromkeys(("kandb", "korb", "knotb"), Walk.logic),
-    **dict.fromkeys(("kmovb load", "kmovb store", "kmovb read"), Walk.mask_moves),
+MASKED = ("vmovapd zmm", "vbroadcastsd", "vblendmpd")
+Handlers = dict[str, Callable[[Walk], None]]
+_BOTH: Handlers = {
     **dict.fromkeys(("sub rsp", "add rsp"), Walk.stack),
     **dict.fromkeys(("je", "jne"), Walk.jump),
     **dict.fromkeys(ENDS, nothing),
+    "call": Walk.call,
+    "vzeroupper": uppers,
+}
+NARROW: Handlers = {
+    **_BOTH,
+    **dict.fromkeys(_ON_ONE, Walk.two),
+    **dict.fromkeys(("vsqrtsd", "vroundsd"), Walk.one),
+    **dict.fromkeys(("vmovsd load", "vmovapd"), Walk.load),
+    "vmovsd store": lambda walk: walk.store(walk.x[walk.now.r]),
+    "vcmpsd": Walk.compare,
+    "vblendvpd": Walk.blend,
     "shift": Walk.shift,
     "vucomisd": Walk.order,
-    "call": Walk.call,
     "call []": Walk.call_of_library,
-    "vzeroupper": uppers,
+}
+WIDE: Handlers = {
+    **_BOTH,
+    **dict.fromkeys(_ON_EIGHT, Walk.two),
+    **dict.fromkeys(("vsqrtpd", "vrndscalepd"), Walk.one),
+    **dict.fromkeys(("vmovapd zmm", "vbroadcastsd"), Walk.load),
+    "vmovapd store": lambda walk: walk.store(walk.x[walk.now.r]),
+    "vcmppd": Walk.compare,
+    "vblendmpd": Walk.blend,
+    "shift zmm": Walk.shift,
+    **dict.fromkeys(("kandb", "korb", "knotb"), Walk.logic),
+    **dict.fromkeys(("kmovb load", "kmovb store", "kmovb read"), Walk.mask_moves),
 }
 
 

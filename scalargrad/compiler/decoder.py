@@ -1,8 +1,8 @@
 """Bytes of x86-64 code as instructions: the subset that `assembler.py` makes, read from the processor's manual anew.
 
 It shares no table with the assembler, so that an instruction which is encoded as something else is seen as what the
-processor would run. Opcodes and fields are from the Intel 64 and IA-32 Architectures Software Developer's Manual, volume
-2: sections 2.3 (VEX), 2.7 (EVEX, with compressed displacements) and the pages of the instructions.
+processor would run. Opcodes and fields are from Intel's 64 and IA-32 Architectures Software Developer's Manual, vol. 2:
+sections 2.3 (VEX), 2.7 (EVEX, with compressed displacements) and the pages of the instructions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ RBX, RSP, RBP, R14 = 3, 4, 5, 14
 FLOAT, PAIR, VECTOR, BYTE, SPREAD = 8, 16, 64, 1, 0  # bytes of an operand in memory; SPREAD: 8, for every lane
 
 
-# Name, r, v, rm, base, size, mask, zero, what a displacement of one byte counts (0: it has four), whether a byte follows.
+# Name, r, v, rm, base, size, mask, zero, what a displacement of one byte counts (0: it has four), and whether a byte
+# follows.
 Head = tuple[str, int, int, int, int, int, int, bool, int, bool]
 
 
@@ -77,18 +78,19 @@ _VEX: dict[tuple[int, int, int, int, int], tuple[str, int, bool, bool]] = {
 # Under EVEX, all with W = 1 and 512 bits: as above, without what is the same for all.
 _EVEX: dict[tuple[int, int], tuple[str, bool]] = {
     **{(1, opcode): (name, False) for opcode, name in (
-        (0x28, "vmovapd"), (0x29, "vmovapd store"), (0x51, "vsqrtpd"), (0x54, "vandpd"), (0x55, "vandnpd"),
-        (0x56, "vorpd"), (0x57, "vxorpd"), (0x58, "vaddpd"), (0x59, "vmulpd"), (0x5C, "vsubpd"), (0x5D, "vminpd"),
-        (0x5E, "vdivpd"), (0x5F, "vmaxpd"),
+        (0x28, "vmovapd zmm"), (0x29, "vmovapd store"), (0x51, "vsqrtpd"), (0x54, "vandpd zmm"),
+        (0x55, "vandnpd zmm"), (0x56, "vorpd zmm"), (0x57, "vxorpd zmm"), (0x58, "vaddpd"), (0x59, "vmulpd"),
+        (0x5C, "vsubpd"), (0x5D, "vminpd"), (0x5E, "vdivpd"), (0x5F, "vmaxpd"),
     )},
-    (1, 0x73): ("shift", True), (1, 0xC2): ("vcmppd", True), (2, 0x19): ("vbroadcastsd", False),
+    (1, 0x73): ("shift zmm", True), (1, 0xC2): ("vcmppd", True), (2, 0x19): ("vbroadcastsd", False),
     (2, 0x2C): ("vscalefpd", False), (2, 0x65): ("vblendmpd", False), (3, 0x09): ("vrndscalepd", True),
 }  # fmt: skip
 _ONE = frozenset((  # whose field v must be empty
-    "vmovsd load", "vmovsd store", "vmovapd", "vmovapd store", "vucomisd", "vmovmskpd", "vsqrtpd", "vbroadcastsd",
-    "vrndscalepd", "knotb", "kmovb load", "kmovb store", "kmovb read",
+    "vmovsd load", "vmovsd store", "vmovapd", "vmovapd zmm", "vmovapd store", "vucomisd", "vmovmskpd", "vsqrtpd",
+    "vbroadcastsd", "vrndscalepd", "knotb", "kmovb load", "kmovb store", "kmovb read",
 ))  # fmt: skip
-_UNSPREAD = frozenset(("vmovapd", "vmovapd store", "shift"))  # take no float in memory for every lane
+# These take no float in memory for every lane, or do so by themselves.
+_UNSPREAD = frozenset(("vmovapd zmm", "vmovapd store", "shift zmm", "vbroadcastsd"))
 # Without either: bytes, and what follows: a byte (b), four bytes (d), or a displacement from rbp (p), and four (pd).
 _PLAIN: dict[bytes, tuple[str, str]] = {
     bytes.fromhex(code): (name, tail)
@@ -163,6 +165,8 @@ def _vex(head: bytes) -> Head:
     r, v = modrm >> 3 & 7 | high_r << 3, ~second >> 3 & 15
     if v and name in _ONE:
         raise UnknownInstruction(f"{name} with a second source")
+    if name[0] == "k" and (v > 7 or high_b or (high_r and name != "kmovb read")):
+        raise UnknownInstruction(f"{name} of more than eight masks")
     if modrm >> 6 == 3:
         if not registers:
             raise UnknownInstruction(f"{name} between registers")
@@ -184,13 +188,17 @@ def _evex(head: bytes) -> Head:
     v = ~p1 >> 3 & 15 | (~p2 >> 3 & 1) << 4
     if v and name in _ONE:
         raise UnknownInstruction(f"{name} with a second source")
+    if r > 7 and name == "vcmppd":
+        raise UnknownInstruction(f"{name} to more than eight masks")
     mask, zero, spread = p2 & 7, bool(p2 >> 7), p2 >> 4 & 1
+    if zero and not mask:
+        raise UnknownInstruction("zeros to the lanes of no mask")
     if modrm >> 6 == 3:
         if spread or name == "vmovapd store":
             raise UnknownInstruction(f"{name} between registers, or with a rounding of its own")
         rm = modrm & 7 | (~p0 >> 5 & 1) << 3 | (~p0 >> 6 & 1) << 4
         return name, r, v, rm, -1, 0, mask, zero, 0, follows
-    if not p0 >> 6 & 1 or (spread and (name in _UNSPREAD or name == "vbroadcastsd")):
+    if not p0 >> 6 & 1 or (spread and name in _UNSPREAD):
         raise UnknownInstruction(f"{name} with an index, or of a float that it cannot spread")
     size = SPREAD if spread or name == "vbroadcastsd" else VECTOR
     base, unit = _address(modrm, ~p0 >> 5 & 1, size or 8)
