@@ -9,6 +9,7 @@ values within 2 ULP, slopes within 4, curvatures within 16.
 
 from __future__ import annotations
 
+import math
 from math import copysign, erf, fabs, inf, isnan, tanh
 
 from . import ieee
@@ -18,10 +19,9 @@ SQRT_HALF = 0.7071067811865476
 
 
 def times_exp(factor: float, x: float) -> float:
-    """`factor * exp(x)`, also where `exp(x)` alone is no normal number: `exp(x + 40) exp(-40)`."""
-    far = x <= -690.0
-    y = factor * exp(x + 40.0 * far)
-    return y * 4.248354255291589e-18 if far else y
+    """`factor * exp(x)` for x <= 0, also where `exp(x)` alone is no normal number: `exp(x + 40) exp(-40)`."""
+    shift, scale = (0.0, 1.0) if x > -690.0 else (40.0, 4.248354255291589e-18)
+    return factor * math.exp(x + shift) * scale
 
 
 # ---- silu ------------------------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def gelu_slope(x: float) -> float:
     if not x <= -0.4:
         x = min(x, 39.5)
         p, q = _gauss(x)
-        return 0.5 * (1.0 + erf(x * SQRT_HALF)) + x * (0.3989422804014327 * (exp(p) * (1.0 + q)))
+        return 0.5 * (1.0 + erf(x * SQRT_HALF)) + x * (0.3989422804014327 * (math.exp(p) * (1.0 + q)))
     if x > -1.1:
         d = (x + 0.7517915246935645) - 1.4956759177009883e-17
         y = 0.0

@@ -13,7 +13,7 @@ simpler functions.
 from __future__ import annotations
 
 import math
-from math import copysign, fabs, inf, isinf, isnan, nan
+from math import copysign, erf, fabs, inf, isinf, isnan, nan
 
 LN2 = 0.6931471805599453
 LN10 = 2.302585092994046
@@ -298,7 +298,7 @@ def atanh_slope(x: float) -> float:
 
 
 def sigmoid(x: float) -> float:
-    e = exp(-abs(x))
+    e = math.exp(-abs(x))
     return (1.0 if x >= 0.0 else e) / (1.0 + e)
 
 
@@ -329,7 +329,7 @@ def _exp_of_minus_square(x: float) -> tuple[float, float]:
     """`exp(-x*x)` as a sum of two floats: `x*x` itself would lose up to nine bits of the result. |x| < 30."""
     t = 134217729.0 * x
     high = t - (t - x)
-    e = exp(-high * high)
+    e = math.exp(-high * high)
     return e, e * short_expm1((high - x) * (high + x))
 
 
@@ -373,7 +373,7 @@ def erfc(x: float) -> float:
     Elsewhere `exp(-x*x) scaled_erfc(x) / (1 + 2x)`, the rounding errors of the last operations carried along.
     """
     if x < 0.4765:
-        return 1.0 - math.erf(x)
+        return 1.0 - erf(x)
     x = min(x, 28.0)  # where the result is 0; nan stays nan
     high, low = _exp_of_minus_square(x)
     s, s_low = scaled_erfc(x)
@@ -484,25 +484,26 @@ def prod(*xs: float) -> float:
 
 
 def shifted_exponential(x: float, top: float) -> float:
-    """`exp(x - top)`, with the rounding error of the difference."""
+    """`exp(x - top)` for `x <= top`, with the rounding error of the difference."""
     d = x - top
     t = d - x
-    e = exp(d)
+    e = math.exp(d)
     return e + e * ((x - (d - t)) - (top + t)) if e != 0.0 else e  # else the error may be nan
 
 
 def exponentials_beside(xs: tuple[float, ...], top: float) -> float:
-    """The sum of `exp(x - top)` over all operands but one that equals `top`, the largest."""
-    largest = xs[0] == top
-    s, low = shifted_exponential(xs[0], top) - largest, 0.0
-    others = largest - 1.0  # that equal it
-    for x in xs[1:]:
-        largest = x == top
-        s, error = two_sum(s, shifted_exponential(x, top) - largest)
-        low += error
-        others += largest
-    s, error = two_sum(s, others)
-    return s + (low + error)
+    """The sum of `exp(x - top)` over all operands but the first that equals `top`, the largest."""
+    s = low = 0.0
+    missing = 1.0
+    for x in xs:
+        largest = missing * (x == top)
+        missing -= largest
+        e = shifted_exponential(x, top) - largest
+        t = s + e  # two_sum(s, e), without the call
+        b = t - s
+        low += (s - (t - b)) + (e - b)
+        s = t
+    return s + low
 
 
 def logsumexp(*xs: float) -> float:

@@ -145,6 +145,10 @@ def _operand(program: Program, x: Any) -> int:
     return program.constant(float(x))
 
 
+def _value(program: Program, k: int) -> Any:
+    return Symbol(program, k) if k >= 0 else program.constants[~k]
+
+
 def op(name: str, *operands: Any) -> Any:
     """One elementary operation on symbols, conditions and floats."""
     program = next((x.program for x in operands if isinstance(x, Symbol | Condition)), None)
@@ -163,15 +167,11 @@ def op(name: str, *operands: Any) -> Any:
         if k >= 0 and program.operations[k] == "select" and program.operands[k][1] == i:
             other, _, j = program.operands[k]
             return Symbol(program, program.emit("select", (either(program, condition.k, other), i, j)))
-        if i >= program.inputs and k >= 0 and program.operations[k] == program.operations[i - program.inputs]:
-            given = program.operands[i - program.inputs], program.operands[k]
-            places = [n for n, (x, y) in enumerate(zip(*given, strict=True)) if x != y]
-            if len(places) == 1 and program.operations[k] != "select":  # one operation, of a selection
-                (n,) = places
-                a, b = (Symbol(program, operands[n]) for operands in given)
-                chosen = select(condition, a, b).k
-                operands = (*given[0][:n], chosen, *given[0][n + 1 :])
-                return Symbol(program, program.emit(program.operations[k], operands))
+        same = program.operations[k] if k >= 0 else ""
+        if i >= program.inputs and same == program.operations[i - program.inputs] != "select":
+            pairs = list(zip(program.operands[i - program.inputs], program.operands[k], strict=True))
+            if sum(x != y and (x >= 0 or y >= 0) for x, y in pairs) <= 1:  # c ? f(a) : f(b) is f(c ? a : b)
+                return op(same, *[select(condition, _value(program, x), _value(program, y)) for x, y in pairs])
         return Symbol(program, program.emit("select", (condition.k, i, j)))
     k = program.emit(name, tuple([_operand(program, x) for x in operands]))
     return (Condition if name in CONDITIONS else Symbol)(program, k)
