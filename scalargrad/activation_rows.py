@@ -17,7 +17,7 @@ from . import activation_kernels as kernels
 from . import ieee
 from . import primitives as table
 from .activation_kernels import CUBIC, SQRT_HALF, TWO_K
-from .ieee import exp, expm1, log1p, two_product
+from .ieee import exp, expm1, log1p, quotient, two_product
 from .primitives import REAL, Interval, Primitive, family, row
 
 TAIL = Interval(-700.0, 700.0)
@@ -130,8 +130,8 @@ def softplus(beta: float, order: int) -> Primitive:
             return ieee.relu(x) + log1p(e) / beta
         if order == 0:
             if p < -40.0:
-                return kernels.times_exp(kernels.quotient(1.0, -low, beta), p)
-            return ieee.relu(x) + kernels.quotient(log1p(e), -low * e / (1.0 + e), beta)
+                return kernels.times_exp(quotient(1.0, -low, beta), p)
+            return ieee.relu(x) + quotient(log1p(e), -low * e / (1.0 + e), beta)
         if order == 1:
             return 1.0 / (1.0 + (e - e * low)) if p >= 0.0 else kernels.times_exp((1.0 - low) / (1.0 + e - e * low), p)
         return kernels.times_exp(beta * (1.0 - low) / ((1.0 + e) * (1.0 + e)), -fabs(p))

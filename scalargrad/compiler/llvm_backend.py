@@ -59,36 +59,6 @@ _ON_BITS = {
 {r} = bitcast {i} %s{name} to {t}""",
 }
 
-# The loop of erfc: see elementary.py.
-_FRACTION = """
-define internal double @erfc_fraction(double %x) noinline {
-  %xx = fmul double %x, %x
-  %q = fdiv double 2.0e2, %xx
-  %n0 = fadd double 1.2e1, %q
-  %n = fptosi double %n0 to i64
-  %terms = sitofp i64 %n to double
-  %h = fmul double %terms, 5.0e-1
-  %x4 = fmul double 2.5e-1, %x
-  %x5 = fmul double %x4, %x
-  %s = fadd double %x5, %h
-  %r = call double @llvm.sqrt.f64(double %s)
-  %h2 = fmul double 5.0e-1, %x
-  %t0 = fsub double %r, %h2
-  br label %loop
-loop:
-  %k = phi double [ %terms, %0 ], [ %less, %loop ]
-  %tail = phi double [ %t0, %0 ], [ %next, %loop ]
-  %half = fmul double 5.0e-1, %k
-  %sum = fadd double %x, %tail
-  %next = fdiv double %half, %sum
-  %less = fsub double %k, 1.0
-  %more = fcmp ogt double %less, 0.0
-  br i1 %more, label %loop, label %done
-done:
-  ret double %next
-}
-"""
-
 
 class Assembly:
     """The text of one module: functions for one width, and what they call."""
@@ -115,18 +85,12 @@ class Assembly:
         if name not in self.used:
             self.used.add(name)
             parameters = ", ".join(["double"] * arity)
-            if name == "erfc_fraction":
-                self.declare("declare double @llvm.sqrt.f64(double)")
-                self.functions.append(_FRACTION)
-            else:
-                self.declare(f"declare double @sg_{name}({parameters})")
+            self.declare(f"declare double @sg_{name}({parameters})")
             if self.lanes > 1:
                 self.functions.append(self._lane_by_lane(name, arity))
-        scalar = name if name == "erfc_fraction" else f"sg_{name}"
-        return scalar if self.lanes == 1 else f"lanes_{name}"
+        return f"sg_{name}" if self.lanes == 1 else f"lanes_{name}"
 
     def _lane_by_lane(self, name: str, arity: int) -> str:
-        scalar = name if name == "erfc_fraction" else f"sg_{name}"
         parameters = ", ".join(f"{self.type} %x{i}" for i in range(arity))
         lines = [f"define internal {self.type} @lanes_{name}({parameters}) noinline {{"]
         last = "poison"
@@ -135,7 +99,7 @@ class Assembly:
             for i in range(arity):
                 lines.append(f"%a{i}_{lane} = extractelement {self.type} %x{i}, i32 {lane}")
                 given.append(f"double %a{i}_{lane}")
-            lines.append(f"%y{lane} = call double @{scalar}({', '.join(given)})")
+            lines.append(f"%y{lane} = call double @sg_{name}({', '.join(given)})")
             lines.append(f"%r{lane} = insertelement {self.type} {last}, double %y{lane}, i32 {lane}")
             last = f"%r{lane}"
         return "\n".join([*lines, f"ret {self.type} {last}", "}"])

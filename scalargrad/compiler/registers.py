@@ -55,7 +55,7 @@ def pattern(x: float) -> int:
 
 def leads_away(operation: str) -> bool:
     """Whether it is done by calling a function."""
-    return operation in LIBRARY or operation == "erfc_fraction" or is_call(operation)
+    return operation in LIBRARY or is_call(operation)
 
 
 def needs(program: Program, always: set[int]) -> dict[int, tuple[int, bool]]:
