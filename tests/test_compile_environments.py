@@ -1,14 +1,22 @@
-"""Compiled functions among users' own objects, names and systems: what is taken, what is refused, and what is done without."""
+"""Compiled functions among users' own objects, names and systems: what is taken, refused, and done without."""
 
 from __future__ import annotations
 
+import ctypes
+import subprocess
+import sys
+import textwrap
 from array import array
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 import scalargrad as sg
+from scalargrad.compiler.executable import features
+
+ROOT = Path(__file__).parent.parent
 
 
 class Floatlike:
@@ -82,3 +90,227 @@ def test_integers_that_floats_equal_are_taken_however_large() -> None:
     for batch in (exact, array("q", exact), np.array(exact)):
         assert list(f.map(batch)) == expected
     assert list(f.map(np.array([2**63], dtype="u8"))) == [2.0**62]
+
+
+# ---- names in generated Python ---------------------------------------------------------------------------------------
+
+FIXED = [
+    "sqrt",
+    "abs",
+    "div",
+    "nan",
+    "inf",
+    "inputs",
+    "m",
+    "return",
+    "lambda",
+    "None",
+    "print",
+    "v1",
+    "_",
+    "__builtins__",
+]
+ODD = ["x²", "ﬁ", "①", "λ", "é", "e\u0301", "v w", "2x", "-", "", "a\nb", "ab\u0000"]
+
+
+@pytest.mark.parametrize("function", [sg.sqrt, sg.abs, sg.hypot, sg.tanh, sg.relu])
+def test_functions_of_the_library_compile_under_their_own_names(function: Any) -> None:
+    given = (7.0, 0.5)[: 2 if function is sg.hypot else 1]
+    assert sg.compile(function)(*given) == function(*given)
+
+
+@pytest.mark.parametrize("name", [*FIXED, *ODD])
+@pytest.mark.parametrize("place", ["function", "argument", "label", "outside"])
+def test_a_users_name_shadows_nothing_that_the_source_calls(name: str, place: str) -> None:
+    outside = sg.Value(2.5, label=name if place == "outside" else "")
+
+    def f(p: dict[str, Any]) -> Any:
+        x, y = p.values()
+        z = x / y + outside
+        if place == "label":
+            z.label = name
+        return sg.sqrt(sg.abs(z)) + sg.tanh(x) / (y - 1.0) + (x if x < float("inf") else y) * sg.where(x - y, 1.0, 0.0)
+
+    f.__name__ = name if place == "function" else "f"
+    compiled = sg.compile(f, backend="python")
+    for y in (2.0, 1.0, 0.0):  # some of which is a division by zero
+        p = {(name if place == "argument" else "x"): 3.0, "v2": y}
+        assert repr(compiled(p)) == repr(f({key: sg.Value(each) for key, each in p.items()}).data)
+
+
+def test_names_that_python_keeps_as_one_stay_two() -> None:
+    f = sg.compile(lambda ﬁ, x: ﬁ["ﬁ"] - ﬁ["fi"] * x, backend="python")
+    assert f({"ﬁ": 5.0, "fi": 3.0}, 1.0) == 2.0
+
+
+# ---- systems that refuse memory both writable and executable ---------------------------------------------------------
+
+HARDENED = "import ctypes; assert ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) == 0  # PR_SET_MDWE\n"
+NO_FILES = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))  # no file in memory either\n"
+
+
+def run(*parts: str) -> str:
+    """What another interpreter prints."""
+    code = "".join(textwrap.dedent(part) + "\n" for part in parts)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert done.returncode == 0, (done.returncode, done.stderr)
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def hardened() -> None:
+    if not sys.platform.startswith("linux"):
+        pytest.skip("prctl(PR_SET_MDWE) is Linux's")
+    code = "import ctypes; raise SystemExit(ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) != 0)"
+    if subprocess.run([sys.executable, "-c", code]).returncode:
+        pytest.skip("this kernel has no prctl(PR_SET_MDWE): Linux 6.3 or later")
+
+
+FUNCTIONS = """
+    import math, scalargrad as sg
+    many = lambda p: sg.sum([sg.sin(v) for v in p])
+    expected = many([0.1] * 60)
+    @sg.primitive(lambda y, a: 1.0)
+    def own(a): return a + 1.0
+"""
+CASES = {
+    "a call": "assert sg.compile(many)([0.1] * 60) == expected",
+    "300 calls": """
+    f = sg.compile(many)
+    for _ in range(310): assert f([0.1] * 60) == expected
+    """,
+    "a batch": "assert sg.compile(lambda x: sg.sin(x) * x).map([0.5] * 400) == [math.sin(0.5) * 0.5] * 400",
+    "a user's operation": """
+    f = sg.compile(lambda p: sg.sum([own(v) for v in p]))
+    for _ in range(310): assert f([1.0] * 60) == 120.0
+    """,
+    "fixed memory": """
+    f = sg.compile(many).buffered([0.1] * 60)
+    f(); assert f.outputs[0] == expected
+    """,
+    "a training": """
+    from scalargrad.data import xor
+    from scalargrad.losses import mean_squared_error
+    from scalargrad.nn import MLP
+    from scalargrad.optim import Adam
+    from scalargrad.training import fit
+    for way in ("auto", True):
+        m = MLP(2, [8, 1], seed=1)
+        optimizer = Adam(m.parameters(), lr=.1)
+        history = fit(m, xor(400), mean_squared_error, optimizer, epochs=3, progress=False, compile=way)
+        assert history.compiled == "Python source", history.compiled
+    """,
+    "LLVM, asked for": """
+    from scalargrad.compiler.llvm_backend import llvm
+    for make in (lambda: sg.compile(many, backend="native").map([[0.1] * 60] * 400), llvm):
+        try: make()
+        except ImportError as error: assert "this system refuses it" in str(error), error
+        else: raise AssertionError
+    """,
+}
+
+
+@pytest.mark.parametrize("limits", ["", NO_FILES], ids=["hardened", "hardened, no files"])
+@pytest.mark.parametrize("case", CASES)
+def test_systems_that_refuse_executable_memory_are_answered(case: str, limits: str, hardened: None) -> None:
+    run(HARDENED, limits, FUNCTIONS, CASES[case])
+
+
+@pytest.mark.parametrize(("limits", "works"), [("", "avx" in features()), (NO_FILES, False)])
+def test_machine_code_for_a_point_needs_no_memory_that_was_writable(limits: str, works: bool, hardened: None) -> None:
+    code = """
+    try: print(sg.compile(many, backend="native")([0.1] * 60) == expected)
+    except ImportError as error: print("this system refuses it" in str(error) and "no machine code")
+    """
+    assert run(HARDENED, limits, FUNCTIONS, code).strip() == ("True" if works else "no machine code")
+
+
+def test_llvm_is_not_tried_where_the_system_comes_to_refuse_it(hardened: None) -> None:
+    pytest.importorskip("llvmlite")
+    code = """
+    import os; os.environ["SCALARGRAD_NATIVE"] = "llvm"
+    assert sg.compile(many, backend="native")([0.1] * 60) == expected
+    import ctypes; assert ctypes.CDLL(None).prctl(65, 1, 0, 0, 0) == 0
+    try: sg.compile(lambda x: x * 2.0, backend="native")(1.0)
+    except ImportError as error: print("this system refuses it" in str(error))
+    """
+    assert run(FUNCTIONS, code).strip() == "True"
+
+
+@pytest.mark.skipif("avx" not in features(), reason="no x86-64 with AVX, or no Linux")
+def test_machine_code_cannot_be_written_and_is_freed() -> None:
+    from scalargrad.compiler.executable import Executable
+
+    code = b"\xb8\x07\x00\x00\x00\xc3" + bytes(10_000)  # mov eax, 7; ret
+    made = Executable(code)
+    assert ctypes.CFUNCTYPE(ctypes.c_int)(made.address)() == 7
+
+    def mapping(address: int) -> str:
+        with open("/proc/self/maps", encoding="ascii") as file:
+            return next((line for line in file if line.startswith(f"{address:x}-")), "")
+
+    address = made.address
+    assert " r-xp " in mapping(address)
+    del made
+    assert mapping(address) == ""
+
+
+# ---- an llvmlite that does not work ----------------------------------------------------------------------------------
+
+BINDING = "{}\ndef initialize_native_target(): raise SystemExit('llvmlite was used')"
+BROKEN = {
+    "too old": ("__version__ = '0.36.0'", BINDING.format("llvm_version_info = (11, 1, 0)")),
+    "older": ("__version__ = '0.1'", BINDING.format("")),
+    "a file is missing": ("__version__ = '0.47.0'", "raise OSError('Could not find/load shared object file')"),
+    "another Python's": ("__version__ = '0.47.0'", "raise ImportError('undefined symbol')"),
+    "without a binding": ("raise AttributeError('no binding')", ""),
+}
+WORK = """
+import scalargrad as sg
+from scalargrad.data import xor
+from scalargrad.losses import hinge
+from scalargrad.nn import MLP
+from scalargrad.optim import Adam
+from scalargrad.training import fit
+f = sg.compile(sg.grad(lambda x: x * x))
+assert f(3.0) == 6.0
+assert "llvmlite" not in sys.modules  # which takes 80 ms to import
+assert [f(3.0) for _ in range(400)][-1] == 6.0
+assert f.map([1.0] * 400, reduce="sum") == 800.0
+for way in ("auto", True):
+    model = MLP(2, [4, 1])
+    done = fit(model, xor(60), hinge, Adam(model.parameters()), 20, progress=False, compile=way)
+    assert done.compiled == "Python source", done.compiled
+try:
+    sg.compile(lambda x: x, backend="native").map([1.0])
+except ImportError as error:
+    assert "llvmlite" in str(error) and "pip install" in str(error), error
+else:
+    raise AssertionError("no error")
+"""
+
+
+@pytest.mark.parametrize("maker", ["", "llvm"])
+@pytest.mark.parametrize("kind", BROKEN)
+def test_an_llvmlite_that_does_not_work_is_done_without(kind: str, maker: str, tmp_path: Path) -> None:
+    package = tmp_path / "llvmlite"
+    (package / "binding").mkdir(parents=True)
+    for path, text in zip((package, package / "binding"), BROKEN[kind], strict=True):
+        (path / "__init__.py").write_text(text, encoding="utf-8")
+    before = f"import os, sys; sys.path.insert(0, {str(tmp_path)!r}); os.environ['SCALARGRAD_NATIVE'] = {maker!r}"
+    run(before, WORK)
+
+
+def test_a_short_training_does_not_import_llvmlite() -> None:
+    code = """
+    import sys
+    from scalargrad.data import xor
+    from scalargrad.losses import hinge
+    from scalargrad.nn import MLP
+    from scalargrad.optim import Adam
+    from scalargrad.training import fit
+    model = MLP(2, [4, 1])
+    fit(model, xor(60), hinge, Adam(model.parameters()), 2, progress=False)
+    assert "llvmlite" not in sys.modules
+    """
+    run(code)

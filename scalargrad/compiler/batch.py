@@ -126,10 +126,10 @@ def _list_part(samples: list[Any], what: str) -> Part:
             return _rows(as_floats(samples), LEAF, 1, len(samples), "list")
         if type(first) is list and set(map(type, first)) == {float}:
             width = len(first)
-            if all(type(each) is list and len(each) == width for each in samples):
-                if countOf(map(type, chain.from_iterable(samples)), float) == width * len(samples):
-                    values = array("d", chain.from_iterable(samples))
-                    return _rows(values, _flat_list(width), width, len(samples), "list")
+            alike = all(type(each) is list and len(each) == width for each in samples)
+            if alike and countOf(map(type, chain.from_iterable(samples)), float) == width * len(samples):
+                values = array("d", chain.from_iterable(samples))
+                return _rows(values, _flat_list(width), width, len(samples), "list")
     except (TypeError, ValueError, OverflowError):
         pass  # what is no number is found below, with its place
     _, structure = flatten(first, f"{what}[0]")

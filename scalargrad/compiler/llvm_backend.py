@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .elementary import CONDITIONS, LIBRARY
+from .executable import changes_protection
 from .lowering import Lowered, is_call
 from .native_backend import Machine, NativeUnavailableError, callback, library_address
 from .program import Guard
@@ -324,17 +325,30 @@ _ready: list[Any] = []
 def llvm() -> Any:
     """llvmlite's binding, with this processor's code generator and the C library's functions made known to it."""
     with _lock:
+        if not changes_protection():
+            raise NativeUnavailableError(
+                "machine code for this processor, and for batches on any, is made by LLVM, which needs memory that is "
+                "written and then executable; this system refuses it (prctl PR_SET_MDWE, MemoryDenyWriteExecute, "
+                "SELinux): use backend='python'"
+            )
         if _ready:
             return _ready[0]
         try:
             import llvmlite  # type: ignore[import-untyped]
             from llvmlite import binding
-        except ImportError as error:
+
+            version = binding.llvm_version_info[0]
+        except ModuleNotFoundError as error:
             raise NativeUnavailableError(
                 "machine code for this processor, and for batches on any, needs llvmlite: pip install llvmlite numpy; "
                 "backend='python' needs nothing"
             ) from error
-        if binding.llvm_version_info[0] < 20:
+        except Exception as error:  # whatever the import of a broken installation, or of a very old one, runs into
+            raise NativeUnavailableError(
+                f"machine code needs llvmlite, whose import fails here ({type(error).__name__}: {error}): "
+                "pip install -U llvmlite numpy; backend='python' needs nothing"
+            ) from error
+        if version < 20:
             raise NativeUnavailableError(
                 f"machine code needs llvmlite 0.45 or later, found {llvmlite.__version__}: "
                 "pip install -U llvmlite numpy"

@@ -16,7 +16,6 @@ import threading
 from collections.abc import Sequence
 from ctypes.util import find_library
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from ..primitives import Primitive
@@ -26,7 +25,7 @@ from .lowering import Lowered
 
 
 class NativeUnavailableError(ImportError):
-    """Machine code was asked for, and llvmlite is missing or too old, or there is no C library to call."""
+    """Machine code was asked for, and there is no llvmlite that works, no C library to call, or no leave to run it."""
 
 
 class Machine(NamedTuple):
@@ -50,13 +49,19 @@ def chosen() -> str:
 
 
 def available(batches: bool = False) -> bool:
-    """Whether machine code can be made here."""
+    """Whether machine code can be made here. To be asked where it is wanted, since llvmlite is imported to know."""
     return (not batches and chosen() == "x86") or _has_llvm()
 
 
 @lru_cache(maxsize=1)
 def _has_llvm() -> bool:
-    return find_spec("llvmlite") is not None
+    from .llvm_backend import llvm
+
+    try:
+        llvm()
+    except NativeUnavailableError:
+        return False
+    return True
 
 
 def at_once(batches: bool = False) -> bool:
