@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from math import inf, isnan
 from typing import Any, NamedTuple
@@ -266,6 +267,7 @@ class Program(NamedTuple):
             assert name is not None
             if (name[1] or name[2]) not in "".join(line for s in self.statements for line in s.lines()):
                 yield self._replace(preamble=(*self.preamble[:k], *self.preamble[k + 1 :]))
+        yield from self._without_blocks()
         for k in range(len(self.statements) - 1, -1, -1):
             gone = self.statements[k]
             rest = (*self.statements[:k], *self.statements[k + 1 :])
@@ -292,14 +294,35 @@ class Program(NamedTuple):
                 for changed in _simpler_trees(sample, simple):
                     yield self._replace(samples=(*self.samples[:k], changed, *self.samples[k + 1 :]))
 
+    def _without_blocks(self) -> Iterator[Program]:
+        """Without what the result does not need, and without halves, quarters, ... of the statements."""
+        needed: set[str] = set(_words(self.result))
+        alive = []
+        for statement in reversed(self.statements):
+            if statement.target in needed:
+                alive.append(statement)
+                needed.update(_words(statement))
+        if len(alive) < len(self.statements):
+            yield self._replace(statements=tuple(alive[::-1]))
+        size = len(self.statements) // 2
+        while size > 1:
+            for start in range(len(self.statements) - size, -1, -size):
+                gone = {s.target: s.operands[0] for s in self.statements[start : start + size]}
+                left = [*self.statements[:start], *self.statements[start + size :], self.result]
+                for stand_in in ("", "0.5"):
+                    for name in reversed(gone):
+                        left = [_replaced(s, name, stand_in or gone[name]) for s in left]
+                    yield self._replace(statements=tuple(left[:-1]), result=left[-1])
+            size //= 2
+
     def _known(self, k: int) -> set[str]:
         return {s.target for s in self.statements[:k]} | set(self.parameters)
 
     def shrunk(self, fails: Callable[[Program], bool], tries: int = 400) -> Program:
-        """The smallest program found that still fails."""
-        found = self
+        """The smallest program found that still fails, in some seconds."""
+        found, end = self, time.monotonic() + 15.0
         smaller = found.smaller()
-        while tries and (candidate := next(smaller, None)) is not None:
+        while tries and time.monotonic() < end and (candidate := next(smaller, None)) is not None:
             if candidate.cost < found.cost:
                 tries -= 1
                 if fails(candidate):
@@ -319,6 +342,10 @@ def _header() -> dict[str, Any]:
 def _replaced(statement: Statement, name: str, by: str) -> Statement:
     operands = tuple(re.sub(rf"\b{name}\b", by, operand) for operand in statement.operands)
     return statement._replace(operands=operands)
+
+
+def _words(statement: Statement) -> list[str]:
+    return re.findall(r"[vc]\d+", " ".join(statement.operands))
 
 
 def _simpler(statement: Statement) -> Iterator[str]:
@@ -354,7 +381,7 @@ KINDS = {  # how often, and how many statements at least and at most, by the hig
     "wide": (6, (12, 30), 1),
     "inner": (8, (1, 4), 2),
     "own": (4, (1, 4), 3),
-    "long": (0.4, (150, 300), 1),
+    "long": (0.2, (150, 300), 1),
 }
 SHAPES = ("{}", "{}", "{}", "{}", "[{}, {}]", "({}, {})", "dict(a={}, b={})", "[{}, [{}, {}]]", "dict(w=[{}, {}], b={})")
 RESULTS = ("[{0}, {1}]", "({0}, [{1}, {2}])", "dict(a={0}, b=({1},))", "[{0}]", "({0}, {0}, 1.0)")
