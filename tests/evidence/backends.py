@@ -40,6 +40,8 @@ class Answer(NamedTuple):
     def __str__(self) -> str:
         if self.raised:
             return f"raises {self.raised}: {self.says[:300]}"
+        if self.structure is None:
+            return "no error"
         return repr(unflatten(self.structure, self.numbers))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from . import backends
+from . import backends, jets
 from .backends import LLVM, PYTHON, X86, Answer, C, Library
 from .checks import Figures
 from .programs import HEADER, Program, program
@@ -66,7 +68,7 @@ def eagerly(p: Program, space: dict[str, Any]) -> list[Answer]:
 
 def without_pythons_own(p: Program, eager: list[Answer]) -> tuple[Program, list[Answer]]:
     """Only the samples at which Python's own arithmetic, of numbers that are not differentiated by, does not raise."""
-    own = ("ZeroDivisionError", "OverflowError")
+    own = ("ZeroDivisionError", "OverflowError", "InvalidOperation")  # the last is Decimal's, compared with nan
     kept = [k for k, a in enumerate(eager) if a.raised not in own and "complex" not in a.says]
     if len(kept) == len(eager):
         return p, eager
@@ -271,11 +273,16 @@ def drawn(p: Program, seed: int, there: Sequence[str]) -> tuple[list[str], list[
     return [first, second], [(backend, r.choice((None, None, "sum")))]
 
 
-def chunk(seed: int, start: int, stop: int, every: bool = False) -> Figures:
-    """Examine the programs of these numbers; `every`: on all backends and in all batches."""
+def chunk(seed: int, start: int, stop: int, every: bool = False, trail: str = "") -> Figures:
+    """Examine the programs of these numbers; `every`: on all backends and in all batches.
+
+    In the folder `trail` every process leaves the number of the program that it is at: for machine code that ends it.
+    """
     backends.quiet()
     figures, pending, there = Figures(), Pending(), backends.available()
     for number in range(start, stop):
+        if trail:
+            Path(trail, str(os.getpid())).write_text(str(number))
         p = program(seed, number)
         if every:
             chosen = list(there)
@@ -286,4 +293,14 @@ def chunk(seed: int, start: int, stop: int, every: bool = False) -> Figures:
         if len(pending.waiting) >= 100:
             pending.compare(figures)
     pending.compare(figures)
+    return figures
+
+
+def show(seed: int, number: int) -> Figures:
+    """Print one program as a script, and examine it everywhere."""
+    p = program(seed, number)
+    given = [", ".join(map(repr, sample)) for sample in p.samples]
+    print("\n".join([HEADER, p.source(), *(f"print(g({each}))" for each in given)]))
+    figures = chunk(seed, number, number + 1, every=True)
+    jets.check(p, figures, random.Random(number))
     return figures

@@ -149,6 +149,16 @@ PRIMITIVES = {  # name: (how it is defined, how it is called)
     "slope": ("@primitive(lambda y, a: grad(sin)(a))\ndef slope(a):\n    return sin(a)", "slope({0})"),
     "inside": ("@primitive(lambda y, a: (cos(a),))\ndef inside(a):\n    return grad(lambda u: -cos(u))(a)", "inside({0})"),
 }
+# What hands on nothing at some points, over what has an infinite slope, or a value of its own kind, there.
+FLAT = (
+    "activations.hardtanh({})", "activations.hardsigmoid({} + 5.0)", "activations.leaky_relu({}, 0.0)", "relu({} - 1.0)",
+    "clamp({}, -1.0, 1.0)", "max({}, 0.0)", "step({}) * {}", "min({}, 2.0)", "sigmoid({})", "tanh({})", "abs({})",
+    "0.0 * {}", "exp(-{})", "{} ** 2", "atan({})", "1.0 / {}", "where({}, 1.0, {})", "activations.softsign({})",
+)
+STEEP = (
+    "exp({0})", "log({0})", "sqrt({0})", "sqrt(abs({0}))", "cbrt({0})", "asin({0})", "atanh({0})", "acosh({0})", "1.0 / {0}",
+    "{0} ** 0.5", "log1p({0})", "{0} / {1}", "hypot({0}, {1})", "atan2({0}, {1})", "{0} ** {1}", "{0} * {0}", "exp({0} * {1})",
+)
 COMPARISONS = ("{0} > {1}", "{0} < {1}", "{0} <= {1}", "{0} >= {1}", "{0} == {1}", "{0} != {1}")
 EXACT_COMPARISONS = (
     "{0} < Fraction(1, 3)", "{0} >= Fraction(1, 3)", 'Decimal("0.1") <= {0}', '{0} <= Decimal("0.1")',
@@ -375,7 +385,7 @@ KINDS = {  # how often, and how many statements at least and at most, by the hig
     "smooth": (14, (1, 7), 4),
     "choices": (16, (1, 7), 4),
     "rows": (16, (1, 6), 3),
-    "wild": (14, (1, 6), 2),
+    "wild": (16, (1, 5), 3),
     "branches": (10, (2, 7), 3),
     "masks": (8, (3, 8), 2),
     "wide": (6, (12, 30), 1),
@@ -423,8 +433,8 @@ class _Drawer:
         chance = r.random()
         if self.wild and chance < 0.5:
             return r.choice(SPECIAL)
-        if chance > 0.93:
-            return r.choice((0.0, -0.0, 1.0, -1.0, inf, -inf, float("nan"), 1e308, 5e-324, 1000.0, -1e-9))
+        if chance > 0.9:
+            return r.choice((0.0, 0.0, -0.0, 1.0, -1.0, inf, -inf, float("nan"), 1e308, 5e-324, 1000.0, 1000.0, -1e-9))
         if chance > 0.8:
             return r.choice((0.0, 1.0, -1.0, 0.5, 2.0, 3.0))
         return r.uniform(-3.0, 3.0)
@@ -476,8 +486,12 @@ class _Drawer:
 
     def expression(self, by: int = 0) -> str:
         """An expression, its operands numbered from `by` on."""
-        text = self.r.choice(self.r.choice((ARITHMETIC, SMOOTH, UNARY, CHOICES)))
+        text = self.edge() if self.r.random() < 0.3 else self.r.choice(self.r.choice((ARITHMETIC, SMOOTH, UNARY, CHOICES)))
         return re.sub(r"\{(\d)\}", lambda m: f"{{{int(m[1]) + by}}}", text)
+
+    def edge(self) -> str:
+        outer, inner = self.r.choice(FLAT), self.r.choice(STEEP)
+        return outer.replace("{}", inner)
 
     def branch(self) -> None:
         condition = self.r.choice((*COMPARISONS, *COMPARISONS, "0 < {0} < {1}", "{0} > 0.5 and {1} < 2", "{0}", "not {0} < 1"))
@@ -503,6 +517,8 @@ class _Drawer:
         elif kind == "rows" and chance < 0.75:
             words = (UNARY, UNARY, BINARY, NARY, ACTIVATIONS) if self.order > 1 or chance > 0.1 else (LOSSES,)
             self.add(r.choice(r.choice(words)))
+        elif kind == "wild" and chance < 0.2:
+            self.add(self.edge())
         elif kind == "wild":
             self.add(r.choice(r.choice((UNARY, BINARY, ARITHMETIC, ROUGH, CHOICES, NARY, ACTIVATIONS))))
         elif kind == "branches" and chance < 0.6:
@@ -510,7 +526,7 @@ class _Drawer:
         elif kind == "inner" and chance < 0.7:
             self.add(r.choice(INNER))
         elif kind == "own" and chance < 0.7:
-            name = r.choice((*PRIMITIVES, "cube", "wave", "lean", "squares"))
+            name = r.choice((*PRIMITIVES, *("cube", "wave", "lean", "squares", "kink") * 3))
             definition, call = PRIMITIVES[name]
             if definition not in self.preamble:
                 self.preamble.append(definition)
@@ -608,6 +624,8 @@ def _taking(d: _Drawer, order: int, tree_result: str) -> tuple[str, ...]:
             )
     else:
         forms = (
+            f"grad(lambda *a: sum(leaves(grad({name}, {every})(*a))), {argnums})",
+            f"grad(lambda *a: sum([d * d for d in leaves(grad({name}, {every})(*a))]), {argnums})",
             f"lambda *a: hvp({name}, a, {directions()})",
             f"lambda *a: hvp({name}, a, {directions()})",
             f"hessian({name}, {argnums})",
@@ -628,7 +646,7 @@ def program(seed: int, number: int) -> Program:
     r = random.Random((seed << 40) + number)
     kind = r.choices(tuple(KINDS), [weight for weight, _, _ in KINDS.values()])[0]
     _, (least, most), highest = KINDS[kind]
-    order = min(r.choices(range(5), (28, 38, 20, 9, 5))[0], highest)
+    order = min(r.choices(range(5), (24, 34, 26, 10, 6))[0], highest)
     if order > 2:
         most = min(most, 4)
     d = _Drawer(r, kind, order)
