@@ -8,12 +8,12 @@ import sys
 import time
 from dataclasses import replace
 
-HELP = """Check the engine on random graphs against exact arithmetic, and by laws, and print the figures; and compiled
-code on random programs against the eager run.
+HELP = """Check the engine on random graphs against exact arithmetic, and by laws; check compiled code on random
+programs against the eager run; and print the figures.
 
 Without options, a million graphs, every special input in full product, and 100,000 programs. Graphs and programs are
-known by seed and number, so that --graph and --program repeat one. --mutation plants mistakes in every row of the table, and --mutants in modules, and counts those
-that the tests find.
+known by seed and number, so that --graph and --program repeat one. --mutation plants mistakes in every row of the
+table, and --mutants in modules, and counts those that the tests find.
 """
 
 
@@ -23,13 +23,15 @@ def cores() -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m tests.evidence", description=HELP)
-    parser.add_argument("--short", action="store_true", help="12,000 graphs, 3,000 programs, and what else fits in two minutes")
+    parser.add_argument(
+        "--short", action="store_true", help="12,000 graphs, 3,000 programs, and what else fits in two minutes"
+    )
     parser.add_argument("--dags", type=int, metavar="N", help="how many graphs")
     parser.add_argument("--programs", type=int, metavar="N", help="how many programs")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="which ones (default: 0)")
     parser.add_argument("--jobs", type=int, default=cores(), metavar="J", help="processes (default: one a core)")
     parser.add_argument("--graph", type=int, metavar="K", help="check the graph of this number alone, and show it")
-    parser.add_argument("--program", type=int, metavar="K", help="check the program of this number alone, and show it")
+    parser.add_argument("--program", type=int, metavar="K", help="as --graph, for the program of this number")
     parser.add_argument("--digest", action="store_true", help="print a fingerprint of all bits of the graphs")
     parser.add_argument("--mutation", action="store_true", help="plant mistakes in every row of the table")
     parser.add_argument(

@@ -98,7 +98,9 @@ def machine(backend: str) -> Iterator[None]:
 
 
 def compiled(g: Callable[..., Any], backend: str) -> CompiledFunction:
-    made: CompiledFunction = sg.compile(g, backend="native" if backend in (X86, LLVM) else "python", max_traces=MAX_TRACES)
+    made: CompiledFunction = sg.compile(
+        g, backend="native" if backend in (X86, LLVM) else "python", max_traces=MAX_TRACES
+    )
     return made
 
 
@@ -205,7 +207,19 @@ class Library:
             path = Path(folder, "programs.c")
             path.write_text("\n".join(self.sources), encoding="ascii")
             made = Path(folder, "programs.so")
-            command = ["gcc", "-O2", "-std=c99", "-ffp-contract=off", "-fPIC", "-shared", "-w", str(path), "-o", str(made), "-lm"]
+            command = [
+                "gcc",
+                "-O2",
+                "-std=c99",
+                "-ffp-contract=off",
+                "-fPIC",
+                "-shared",
+                "-w",
+                str(path),
+                "-o",
+                str(made),
+                "-lm",
+            ]
             subprocess.run(command, check=True, capture_output=True, text=True)
             return ctypes.CDLL(str(made))
 

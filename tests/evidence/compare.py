@@ -14,7 +14,7 @@ from .backends import LLVM, PYTHON, X86, Answer, C, Library
 from .checks import Figures
 from .programs import HEADER, Program, program
 
-SHRUNK = 2  # failures of one kind that are shrunk in one process; the others are counted
+SHRUNK = 2  # failures of one kind that are shrunk in one process, which takes seconds; the others are counted
 CALLS = 5  # samples at which single calls are compared
 
 
@@ -90,7 +90,9 @@ def on_floats(p: Program, space: dict[str, Any], eager: Sequence[Answer], figure
     return None
 
 
-def calls(p: Program, g: Callable[..., Any], eager: Sequence[Answer], backend: str, figures: Figures | None) -> Fault | None:
+def calls(
+    p: Program, g: Callable[..., Any], eager: Sequence[Answer], backend: str, figures: Figures | None
+) -> Fault | None:
     """Single calls of one compiled function, traced at the first sample."""
     f = backends.compiled(g, backend)
     with backends.machine(backend):
@@ -108,7 +110,12 @@ def calls(p: Program, g: Callable[..., Any], eager: Sequence[Answer], backend: s
 
 
 def batch(
-    p: Program, g: Callable[..., Any], eager: Sequence[Answer], backend: str, reduce: str | None, figures: Figures | None
+    p: Program,
+    g: Callable[..., Any],
+    eager: Sequence[Answer],
+    backend: str,
+    reduce: str | None,
+    figures: Figures | None,
 ) -> Fault | None:
     """One batch."""
     f = backends.compiled(g, backend)
@@ -170,9 +177,9 @@ def examine(
             found.append(calls(p, space["g"], eager, backend, figures))
     for backend, reduce in batches:
         found.append(batch(p, space["g"], eager, backend, reduce, figures))
-    for fault in found:
-        if fault is not None:
-            note(figures, fault)
+    faults = [fault for fault in found if fault is not None]
+    for k, fault in enumerate(faults):
+        note(figures, fault, shrink=k == 0)  # the others are likely to be the same
 
 
 def again(fault: Fault, p: Program) -> Fault | None:
@@ -215,6 +222,9 @@ class _Collecting(Figures):
         self.collected = faults
 
 
+_shrunk: dict[str, int] = {}
+
+
 def note(figures: Figures, fault: Fault, shrink: bool = True) -> None:
     """Count a failure; one of a kind and a set of operations is kept as a script, shrunk."""
     if isinstance(figures, _Collecting):
@@ -222,9 +232,12 @@ def note(figures: Figures, fault: Fault, shrink: bool = True) -> None:
         return
     figures.failed += 1
     figures.faults[fault.kind] = figures.faults.get(fault.kind, 0) + 1
-    if not shrink or figures.faults[fault.kind] > SHRUNK:
+    if not shrink or _shrunk.get(fault.kind, 0) >= SHRUNK:
         return
-    small = fault.program.shrunk(lambda smaller: again(fault, smaller) is not None, 60 if fault.where[0] == "C" else 400)
+    _shrunk[fault.kind] = _shrunk.get(fault.kind, 0) + 1
+    small = fault.program.shrunk(
+        lambda smaller: again(fault, smaller) is not None, 60 if fault.where[0] == "C" else 400
+    )
     figures.failures.setdefault(f"{fault.kind} {small.source()}", script(again(fault, small) or fault))
 
 

@@ -1,4 +1,4 @@
-"""Derivatives of random programs, orders 1 to 4, against the exact ones: the same source run on Taylor series in mpmath.
+"""Derivatives of random programs, orders 1 to 4, against the exact ones: the source run on Taylor series in mpmath.
 
 A program's function is run on jets: along one direction, the Taylor coefficients of every number to sixty digits, and
 with them a bound on what rounding may do. What the engine gives is the k-th derivative along that direction, taken by
@@ -14,9 +14,9 @@ The bound is one of first order in u = 2**-53, and is carried by the same arithm
   promised to (values 2, first derivatives 4).
 
 The engine forms the same terms, as products over paths through its graph, in another order. A path of the k-th
-derivative passes each of the n operations at most k + 1 times, and at each it is multiplied and added to others: at most
-8 roundings, as the longest rule has. So the k-th derivative may be off by u k! (e + 8 (k + 1) n m). mpmath finds Taylor
-coefficients by differences, to 60 digits of the largest: 1e-40 of the largest m is added for what they leave.
+derivative passes each of the n operations at most k + 1 times, and at each it is multiplied and added to others: at
+most 8 roundings, as the longest rule has. So the k-th derivative may be off by u k! (e + 8 (k + 1) n m). mpmath finds
+Taylor coefficients by differences, to 60 digits of the largest: 1e-40 of the largest m is added for what they leave.
 """
 
 from __future__ import annotations
@@ -76,7 +76,9 @@ class Jet:
 
     def __add__(self, other: Any) -> Jet:
         b = Jet.of(other)
-        return self._done(*[[x + y for x, y in zip(s, t, strict=True)] for s, t in ((self.c, b.c), (self.m, b.m), (self.e, b.e))])
+        return self._done(
+            *[[x + y for x, y in zip(s, t, strict=True)] for s, t in ((self.c, b.c), (self.m, b.m), (self.e, b.e))]
+        )
 
     def __mul__(self, other: Any) -> Jet:
         b = Jet.of(other)
@@ -98,7 +100,10 @@ class Jet:
             raise Left from None
         if any(type(each) is not mp.mpf or not mp.isfinite(each) for each in coefficients):
             raise Left
-        sizes = [max(each) for each in zip(*[a for a in around if all(type(s) is mp.mpf and mp.isfinite(s) for s in a)], strict=True)]
+        sizes = [
+            max(each)
+            for each in zip(*[a for a in around if all(type(s) is mp.mpf and mp.isfinite(s) for s in a)], strict=True)
+        ]
         zero = [mp.mpf(0)] * (n + 1)
         c, m, e = zero[:], zero[:], zero[:]
         power = [mp.mpf(1), *zero[1:]]
@@ -185,8 +190,11 @@ class Jet:
     def __eq__(self, other: object) -> bool:
         return not self._before(other) and not Jet.of(other)._before(self)
 
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
     def __bool__(self) -> bool:
-        return not self == 0.0
+        return self != 0.0
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -304,9 +312,12 @@ def atan2(y: Any, x: Any) -> Jet:
 _sigmoid = _row(lambda x: 1 / (1 + mp.exp(-x)))
 _gelu = _row(lambda x: x * mp.erfc(-x / mp.sqrt(2)) / 2)
 _tanh_gelu = _row(lambda x: x / 2 * (1 + mp.tanh(mp.mpf(0.7978845608028654) * (x + mp.mpf(0.044715) * x**3))))
+_OF_MPMATH = (
+    "exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh",
+    "acosh", "atanh", "erf", "erfc", "sqrt",
+)  # fmt: skip
 _FUNCTIONS: dict[str, Any] = {
-    **{name: _row(getattr(mp, name)) for name in ("exp", "expm1", "log", "log1p", "sin", "cos", "tan", "asin", "acos", "atan")},
-    **{name: _row(getattr(mp, name)) for name in ("sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "sqrt")},
+    **{name: _row(getattr(mp, name)) for name in _OF_MPMATH},
     "exp2": _row(lambda x: mp.power(2, x)), "log2": _row(lambda x: mp.log(x, 2)), "log10": _row(mp.log10),
     "cbrt": lambda x: Jet.of(x).of_row(mp.cbrt) if Jet.of(x) > 0.0 else -(-Jet.of(x)).of_row(mp.cbrt),
     "sigmoid": _sigmoid, "softplus": _row(lambda x: mp.log1p(mp.exp(x))), "relu": relu, "abs": absolute, "sign": sign,
@@ -317,11 +328,13 @@ _FUNCTIONS: dict[str, Any] = {
     "pow": lambda x, y: x**y, "mod": lambda x, y: Jet.of(x) % y, "floordiv": lambda x, y: Jet.of(x) // y,
 }  # fmt: skip
 _ACTIVATIONS = SimpleNamespace(
-    identity=Jet.of, sigmoid=_sigmoid, tanh=_FUNCTIONS["tanh"], relu=relu, selu=lambda x: _elu(x, 1.7580993408473768, 1.0507009873554805),
+    identity=Jet.of, sigmoid=_sigmoid, tanh=_FUNCTIONS["tanh"], relu=relu,
+    selu=lambda x: _elu(x, 1.7580993408473768, 1.0507009873554805),
     leaky_relu=lambda x, slope=0.01: relu(x, slope), elu=_elu, silu=_row(lambda x: x / (1 + mp.exp(-x))),
     gelu=lambda x, approximate="none": (_gelu if approximate == "none" else _tanh_gelu)(x),
     softplus=lambda x, beta=1.0: _FUNCTIONS["softplus"](Jet.of(x) * beta) / beta,
-    hardtanh=lambda x, low=-1.0, high=1.0: clamp(x, low, high), hardsigmoid=lambda x: clamp((Jet.of(x) + 3.0) / 6.0, 0.0, 1.0),
+    hardtanh=lambda x, low=-1.0, high=1.0: clamp(x, low, high),
+    hardsigmoid=lambda x: clamp((Jet.of(x) + 3.0) / 6.0, 0.0, 1.0),
     softsign=lambda x: Jet.of(x) / (absolute(x) + 1.0), softmax=softmax,
     log_softmax=lambda xs: [Jet.of(x) - logsumexp(xs) for x in xs],
 )  # fmt: skip
@@ -345,7 +358,9 @@ def jet_of(p: Program, sample: Sequence[Any], direction: Sequence[float], order:
 WAYS = ("reverse", "forward", "both")
 
 
-def directional(f: Callable[..., Any], sample: Sequence[Any], direction: Sequence[float], order: int, way: str) -> float:
+def directional(
+    f: Callable[..., Any], sample: Sequence[Any], direction: Sequence[float], order: int, way: str
+) -> float:
     """The derivative of that order along the direction, as the engine gives it."""
     numbers, structure = flatten(tuple(sample))
 
@@ -392,5 +407,6 @@ def check(p: Program, figures: Figures, r: random.Random) -> None:
                 figures.measure(
                     f"programs, derivative {k} against mpmath: error / bound", error,
                     f"{way} passes, along {direction} at {sample}: {found!r}, exactly "
-                    f"{mp.nstr(exact.c[k] * mp.factorial(k), 20)}, program {p.number}:\n{p._replace(taking=()).source()}",
+                    f"{mp.nstr(exact.c[k] * mp.factorial(k), 20)}, program {p.number}:\n"
+                    f"{p._replace(taking=()).source()}",
                 )  # fmt: skip

@@ -48,7 +48,8 @@ UNARY = tuple(f"{name}({{0}})" for name, arity in _PUBLIC.items() if arity == 1)
 BINARY = tuple(f"{name}({{0}}, {{1}})" for name, arity in _PUBLIC.items() if arity == 2)
 # fmt: off
 ARITHMETIC = (
-    "{0} + {1}", "{0} - {1}", "{0} * {1}", "{0} / {1}", "{0} + {1} * {2}", "{0} * {1} - {2}", "-{0}", "({0} - {1}) * {2}",
+    "{0} + {1}", "{0} - {1}", "{0} * {1}", "{0} / {1}", "{0} + {1} * {2}", "{0} * {1} - {2}", "-{0}",
+    "({0} - {1}) * {2}",
 )
 ROUGH = (
     "{0} // {1}", "{0} % {1}", "{0} ** {1}", "{0} ** 2", "{0} ** 3", "{0} ** 0.5", "{0} ** -1", "2 ** {0}", "{0} ** 0",
@@ -66,18 +67,23 @@ SMOOTH = (
     "activations.softmax([{0}, {1}, {2}])[0]", "activations.gelu({0})", "activations.silu({0})", "{0} ** 3", "{0} ** 2",
 )
 CHOICES = (
-    "max({0}, {1})", "min({0}, {1})", "max([{0}, {1}, {2}])", "min({0}, {1}, {0})", "max({0}, 0.0)", "clamp({0}, {1}, {2})",
+    "max({0}, {1})", "min({0}, {1})", "max([{0}, {1}, {2}])", "min({0}, {1}, {0})", "max({0}, 0.0)",
+    "clamp({0}, {1}, {2})",
     "clamp({0}, -1.0, 1.0)", "relu({0})", "abs({0})", "where({0}, {1}, {2})", "where(step({0}), {1}, {2})", "sign({0})",
     "where(step({0}) * step({1}), {2}, {0})", "step({0}) * {1}", "{0} if {1} > {2} else {1}", "max([{0}])",
     "{0} if 0 < {1} < 1 else {2}", "{0} if {1} else {2}", "min([{0}, {0}])", "max({0}, {1}) * {0}",
     "{1} if not {0} >= 0.5 else {2}", "where({0} > {1}, {0}, {1})", "where({0}, {0}, 0.0)",
 )
 NARY = (
-    "sum([{0}, {1}, {0}])", "mean([{0}, {1}, {2}, {1}])", "dot([{0}, {0}, {1}], [{1}, {1}, {2}])", "prod([{0}, {1}, {0}])",
-    "logsumexp([{0}, {1}, {1}])", "sum([{0}])", "prod([{0}, {1}, {2}, {0}])", "logsumexp([{0}, {0}])", "dot([{0}], [{1}])",
-    "activations.softmax([{0}, {1}, {2}])[1]", "activations.log_softmax([{0}, {1}])[0]", "sum([x * x for x in [{0}, {1}]])",
+    "sum([{0}, {1}, {0}])", "mean([{0}, {1}, {2}, {1}])", "dot([{0}, {0}, {1}], [{1}, {1}, {2}])",
+    "prod([{0}, {1}, {0}])",
+    "logsumexp([{0}, {1}, {1}])", "sum([{0}])", "prod([{0}, {1}, {2}, {0}])", "logsumexp([{0}, {0}])",
+    "dot([{0}], [{1}])",
+    "activations.softmax([{0}, {1}, {2}])[1]", "activations.log_softmax([{0}, {1}])[0]",
+    "sum([x * x for x in [{0}, {1}]])",
     "activations.softmax([{0}, {1}, {0}], temperature=0.5)[0]", "dot(activations.softmax([{0}, {1}]), [{2}, {0}])",
-    "activations.softmax([{0}, {1}], temperature=1.0 + {2} * {2})[0]", "mean([{0}])", "sum([{0}, 1, True, Fraction(1, 2)])",
+    "activations.softmax([{0}, {1}], temperature=1.0 + {2} * {2})[0]", "mean([{0}])",
+    "sum([{0}, 1, True, Fraction(1, 2)])",
 )
 ACTIVATIONS = (
     "activations.identity({0})", "activations.sigmoid({0})", "activations.tanh({0})", "activations.relu({0})",
@@ -90,7 +96,8 @@ ACTIVATIONS = (
     "activations.softsign({0})", 'activations.activation("leaky_relu", slope=0.1)({0})',
 )
 LOSSES = (
-    "losses.mean_squared_error([{0}, {1}], [{2}, 0.5])", 'losses.mean_squared_error([[{0}, {1}]], [[0.5, {2}]], reduction="sum")',
+    "losses.mean_squared_error([{0}, {1}], [{2}, 0.5])",
+    'losses.mean_squared_error([[{0}, {1}]], [[0.5, {2}]], reduction="sum")',
     "losses.mean_absolute_error([{0}, {1}], [{1}, 0.5])", "losses.huber([{0}, {1}], [{2}, 0.5])",
     "losses.huber([{0}], [{1}], delta=0.75)", "losses.hinge([{0}, {1}], [1, -1])",
     "losses.binary_cross_entropy([sigmoid({0}), sigmoid({1})], [1, 0.25])",
@@ -132,7 +139,8 @@ INNER = (
 OTHER = (
     "{t} = constant({0}) * {1}", "with no_grad():\n    {t} = {0} * {1}", "{t} = {1} + constant(sin({0}))",
     "with no_grad():\n    {t} = tanh({0})\n{t} = {t} * {1}", "{t} = {0}\n{t} += {1}\n{t} *= {2}",
-    "{t} = [{0}, [{1}, ({2},)]]\n{t} = {t}[1][1][0] * {t}[0]", '{t} = {{"a": {0}, "b": {1}}}\n{t} = {t}["a"] - {t}["b"]',
+    "{t} = [{0}, [{1}, ({2},)]]\n{t} = {t}[1][1][0] * {t}[0]",
+    '{t} = {{"a": {0}, "b": {1}}}\n{t} = {t}["a"] - {t}["b"]',
 )
 PRIMITIVES = {  # name: (how it is defined, how it is called)
     "cube": ("@primitive(lambda y, a: (3.0 * a * a,))\ndef cube(a):\n    return a * a * a", "cube({0})"),
@@ -142,22 +150,27 @@ PRIMITIVES = {  # name: (how it is defined, how it is called)
     ),
     "lean": ("@primitive((2.0, -1.0))\ndef lean(a, b):\n    return 2.0 * a - b", "lean({0}, {1})"),
     "squares": (
-        "@primitive(lambda y, *xs: [2.0 * x for x in xs])\ndef squares(*xs):\n    return float(sum([x * x for x in xs]))",
+        "@primitive(lambda y, *xs: [2.0 * x for x in xs])\n"
+        "def squares(*xs):\n    return float(sum([x * x for x in xs]))",
         "squares({0}, {1}, {0})",
     ),
     "kink": ("@primitive(lambda y, a: (step(a - 1.0),))\ndef kink(a):\n    return relu(a - 1.0)", "kink({0})"),
     "slope": ("@primitive(lambda y, a: grad(sin)(a))\ndef slope(a):\n    return sin(a)", "slope({0})"),
-    "inside": ("@primitive(lambda y, a: (cos(a),))\ndef inside(a):\n    return grad(lambda u: -cos(u))(a)", "inside({0})"),
+    "inside": ("@primitive(lambda y, a: (cos(a),))\ndef inside(a):\n    return grad(lambda u: -cos(u))(a)",
+    "inside({0})"),
 }
 # What hands on nothing at some points, over what has an infinite slope, or a value of its own kind, there.
 FLAT = (
-    "activations.hardtanh({})", "activations.hardsigmoid({} + 5.0)", "activations.leaky_relu({}, 0.0)", "relu({} - 1.0)",
+    "activations.hardtanh({})", "activations.hardsigmoid({} + 5.0)", "activations.leaky_relu({}, 0.0)",
+    "relu({} - 1.0)",
     "clamp({}, -1.0, 1.0)", "max({}, 0.0)", "step({}) * {}", "min({}, 2.0)", "sigmoid({})", "tanh({})", "abs({})",
     "0.0 * {}", "exp(-{})", "{} ** 2", "atan({})", "1.0 / {}", "where({}, 1.0, {})", "activations.softsign({})",
 )
 STEEP = (
-    "exp({0})", "log({0})", "sqrt({0})", "sqrt(abs({0}))", "cbrt({0})", "asin({0})", "atanh({0})", "acosh({0})", "1.0 / {0}",
-    "{0} ** 0.5", "log1p({0})", "{0} / {1}", "hypot({0}, {1})", "atan2({0}, {1})", "{0} ** {1}", "{0} * {0}", "exp({0} * {1})",
+    "exp({0})", "log({0})", "sqrt({0})", "sqrt(abs({0}))", "cbrt({0})", "asin({0})", "atanh({0})", "acosh({0})",
+    "1.0 / {0}",
+    "{0} ** 0.5", "log1p({0})", "{0} / {1}", "hypot({0}, {1})", "atan2({0}, {1})", "{0} ** {1}", "{0} * {0}",
+    "exp({0} * {1})",
 )
 COMPARISONS = ("{0} > {1}", "{0} < {1}", "{0} <= {1}", "{0} >= {1}", "{0} == {1}", "{0} != {1}")
 EXACT_COMPARISONS = (
@@ -166,10 +179,12 @@ EXACT_COMPARISONS = (
     "{0} == True", "1 < {0}", "{0} != Fraction(1, 2)", "{0} > -10**400",
 )
 FLAG_USES = (  # {c}: a comparison's result
-    "where({c}, {0}, {1})", "where({c}, {0}, 0.0)", "{0} if {c} else {1}", "{c} * {0}", "{0} + {c}", "where({c}, sqrt({0}), {1})",
-    "where({c}, {0}, {0})", "{0} if not {c} else {1}", "where({c}, log({0}), 1.0)",
+    "where({c}, {0}, {1})", "where({c}, {0}, 0.0)", "{0} if {c} else {1}", "{c} * {0}", "{0} + {c}",
+    "where({c}, sqrt({0}), {1})", "where({c}, {0}, {0})", "{0} if not {c} else {1}", "where({c}, log({0}), 1.0)",
 )
-TAME_CONSTANTS = ("1.0", "0.5", "(-1.0)", "2.0", "2", "3", "(-2)", "0.1", "(-0.3)", "1", "True", "Fraction(1, 3)", "0", "0.0")
+TAME_CONSTANTS = (
+    "1.0", "0.5", "(-1.0)", "2.0", "2", "3", "(-2)", "0.1", "(-0.3)", "1", "True", "Fraction(1, 3)", "0", "0.0",
+)
 # fmt: on
 
 
@@ -179,26 +194,13 @@ def number_text(x: float) -> str:
 
 
 WILD_CONSTANTS = tuple(map(number_text, SPECIAL))
+# fmt: off
 MASKED = (
-    "relu({0})",
-    "tanh({0})",
-    "sigmoid({0})",
-    "cbrt({0})",
-    "erfc({0})",
-    "activations.gelu({0})",
-    "activations.silu({0})",
-    "acosh({0})",
-    "logsumexp([{0}, 0.5])",
-    "hypot({0}, 1.0)",
-    "exp({0})",
-    "log({0})",
-    "activations.elu({0})",
-    "softplus({0})",
-    "sqrt({0})",
-    "atan2({0}, 0.5)",
-    "pow({0}, 1.5)",
-    "sin({0})",
+    "relu({0})", "tanh({0})", "sigmoid({0})", "cbrt({0})", "erfc({0})", "activations.gelu({0})",
+    "activations.silu({0})", "acosh({0})", "logsumexp([{0}, 0.5])", "hypot({0}, 1.0)", "exp({0})", "log({0})",
+    "activations.elu({0})", "softplus({0})", "sqrt({0})", "atan2({0}, 0.5)", "pow({0}, 1.5)", "sin({0})",
 )
+# fmt: on
 
 # ---- a program -------------------------------------------------------------------------------------------------------
 
@@ -262,10 +264,9 @@ class Program(NamedTuple):
                 yield self._replace(tiles=tiles)
         if self.threads > 1:
             yield self._replace(threads=1)
-        for k in range(len(self.taking) - 1, 0, -1):  # one order less
-            if len(self.taking) > 1:
-                less = [line.replace("s1", "f").replace("s2", "s1").replace("s3", "s2") for line in self.taking[1:]]
-                yield self._replace(taking=tuple(less), order=self.order - 1)
+        if len(self.taking) > 1:  # one order less
+            less = [line.replace("s1", "f").replace("s2", "s1").replace("s3", "s2") for line in self.taking[1:]]
+            yield self._replace(taking=tuple(less), order=self.order - 1)
         if self.order > 0 and len(self.taking) == 1:
             yield self._replace(taking=("g = f",), order=0)
             if "grad(f)" not in self.taking[0]:
@@ -393,7 +394,7 @@ KINDS = {  # how often, and how many statements at least and at most, by the hig
     "own": (4, (1, 4), 3),
     "long": (0.2, (150, 300), 1),
 }
-SHAPES = ("{}", "{}", "{}", "{}", "[{}, {}]", "({}, {})", "dict(a={}, b={})", "[{}, [{}, {}]]", "dict(w=[{}, {}], b={})")
+SHAPES = (*("{}",) * 4, "[{}, {}]", "({}, {})", "dict(a={}, b={})", "[{}, [{}, {}]]", "dict(w=[{}, {}], b={})")
 RESULTS = ("[{0}, {1}]", "({0}, [{1}, {2}])", "dict(a={0}, b=({1},))", "[{0}]", "({0}, {0}, 1.0)")
 _PLACES = {  # where the leaves of a shape are
     "{}": ("",),
@@ -484,26 +485,25 @@ class _Drawer:
         operands = self.operands(text.replace("{c}", "1.0"))
         self.add(text.replace("{c}", f"{{{len(operands)}}}"), (*operands, flag))
 
-    def expression(self, by: int = 0) -> str:
-        """An expression, its operands numbered from `by` on."""
-        text = self.edge() if self.r.random() < 0.3 else self.r.choice(self.r.choice((ARITHMETIC, SMOOTH, UNARY, CHOICES)))
-        return re.sub(r"\{(\d)\}", lambda m: f"{{{int(m[1]) + by}}}", text)
+    def expression(self) -> str:
+        words = self.r.choice((ARITHMETIC, SMOOTH, UNARY, CHOICES))
+        return self.edge() if self.r.random() < 0.3 else self.r.choice(words)
 
     def edge(self) -> str:
         outer, inner = self.r.choice(FLAT), self.r.choice(STEEP)
         return outer.replace("{}", inner)
 
     def branch(self) -> None:
-        condition = self.r.choice((*COMPARISONS, *COMPARISONS, "0 < {0} < {1}", "{0} > 0.5 and {1} < 2", "{0}", "not {0} < 1"))
-        arms = [self.expression() for _ in range(3)]
-        text = f"if {condition}:\n    {{t}} = {arms[0]}\nelse:\n    {{t}} = {arms[1]}"
-        if self.r.random() < 0.3:
-            text = f"if {condition}:\n    {{t}} = {arms[0]}\nelif {{2}} >= {{1}}:\n    {{t}} = {arms[2]}\nelse:\n    {{t}} = {arms[1]}"
-        elif self.r.random() < 0.2:
-            text = (
-                f"if {condition}:\n    if {{1}} < {{2}}:\n        {{t}} = {arms[0]}\n    else:\n        {{t}} = {arms[2]}\n"
-                f"else:\n    {{t}} = {arms[1]}"
-            )
+        conditions = (*COMPARISONS, *COMPARISONS, "0 < {0} < {1}", "{0} > 0.5 and {1} < 2", "{0}", "not {0} < 1")
+        condition, chance = self.r.choice(conditions), self.r.random()
+        one, other, third = (f"    {{t}} = {self.expression()}\n" for _ in range(3))
+        if chance < 0.3:
+            text = f"if {condition}:\n{one}elif {{2}} >= {{1}}:\n{third}else:\n{other}"
+        elif chance < 0.5:
+            text = f"if {condition}:\n    if {{1}} < {{2}}:\n    {one}    else:\n    {third}else:\n{other}"
+        else:
+            text = f"if {condition}:\n{one}else:\n{other}"
+        text = text.rstrip()
         self.add(text, tuple(self.operand() for _ in range(3)))
 
     def unit(self) -> None:
@@ -537,7 +537,7 @@ class _Drawer:
             self.add(r.choice(r.choice((ARITHMETIC, ARITHMETIC, SMOOTH, UNARY, CHOICES, ROUGH, NARY, ACTIVATIONS))))
 
     def masks(self, count: int) -> None:
-        """Units of a layer, some of them dropped by a mask that several share; their product with weights and a norm."""
+        """Units of a layer, some of them dropped by a mask that several share; their sum with weights, and a norm."""
         r = self.r
         units = []
         shared = self.flag()
@@ -567,7 +567,9 @@ class _Drawer:
         for _ in range(1 + int(3 * r.random())):
             text = r.choice(MASKED).format("{1}")
             flag = shared if r.random() < 0.7 else self.flag()
-            called.append(self.add(f"where({{0}}, {text}, {{2}})", (flag, r.choice(self.names), r.choice(("1.0", *alive)))))
+            called.append(
+                self.add(f"where({{0}}, {text}, {{2}})", (flag, r.choice(self.names), r.choice(("1.0", *alive))))
+            )
         terms = " + ".join(f"{{{k}}} * {{{count + k}}}" for k in range(count))
         self.add(terms + f" + {{{2 * count}}}", (*alive, *(r.choice(called) for _ in alive), kept))
 
@@ -693,7 +695,5 @@ def _samples(d: _Drawer) -> list[tuple[Any, ...]]:
     samples = []
     for numbers in drawn:
         supply = iter(numbers)
-        samples.append(
-            tuple(_tree(shape, [next(supply) for _ in _PLACES[shape]]) for shape in d.shapes)
-        )
+        samples.append(tuple(_tree(shape, [next(supply) for _ in _PLACES[shape]]) for shape in d.shapes))
     return samples

@@ -70,7 +70,7 @@ def _numbers(count: int, seed: int) -> Figures:
 
 def run(size: Size, seed: int, jobs: int = 1, say: Callable[[str], None] = lambda text: None) -> Figures:
     """Check everything; `say` is told, now and then, how far it is."""
-    figures, began = Figures(), time.perf_counter()
+    figures = Figures()
     parts = 40 if size.full else 4
     if not size.graphs:
         parts = 0
@@ -120,7 +120,8 @@ def _all(tasks: list[Callable[[], Figures]], figures: Figures, jobs: int, say: C
                 last, share = now, done / len(tasks)
                 left = (now - began) * (1.0 / share - 1.0)
                 say(
-                    f"{figures.graphs:>10,} graphs {figures.programs:>9,} programs {figures.total:>14,} checks {figures.failed:>4} failures"
+                    f"{figures.graphs:>10,} graphs {figures.programs:>9,} programs {figures.total:>14,} checks "
+                    f"{figures.failed:>4} failures"
                     f"  {share:4.0%}, {left:.0f} s to go"
                 )
 
