@@ -35,7 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--digest", action="store_true", help="print a fingerprint of all bits of the graphs")
     parser.add_argument("--mutation", action="store_true", help="plant mistakes in every row of the table")
     parser.add_argument(
-        "--mutants", nargs="*", metavar="MODULE", help="plant mistakes in modules (default: the engine's)"
+        "--mutants",
+        nargs="*",
+        metavar="MODULE",
+        help="plant mistakes in modules (default: the engine's; compiler: its own)",
     )
     parser.add_argument("--share", type=float, default=1.0, help="with --mutants: the share of them to try")
     options = parser.parse_args(arguments)

@@ -387,7 +387,8 @@ KINDS = {  # how often, and how many statements at least and at most, by the hig
     "choices": (16, (1, 7), 4),
     "rows": (16, (1, 6), 3),
     "wild": (16, (1, 5), 3),
-    "branches": (10, (2, 7), 3),
+    "branches": (8, (2, 7), 3),
+    "edges": (10, (1, 3), 3),
     "masks": (8, (3, 8), 2),
     "wide": (6, (12, 30), 1),
     "inner": (8, (1, 4), 2),
@@ -434,6 +435,8 @@ class _Drawer:
         chance = r.random()
         if self.wild and chance < 0.5:
             return r.choice(SPECIAL)
+        if self.kind == "edges" and chance < 0.45:
+            return r.choice((0.0, 0.0, 0.0, -0.0, 1.0, -1.0, 1000.0, inf, -inf, 1e-300))
         if chance > 0.9:
             return r.choice((0.0, 0.0, -0.0, 1.0, -1.0, inf, -inf, float("nan"), 1e308, 5e-324, 1000.0, 1000.0, -1e-9))
         if chance > 0.8:
@@ -487,7 +490,7 @@ class _Drawer:
 
     def expression(self) -> str:
         words = self.r.choice((ARITHMETIC, SMOOTH, UNARY, CHOICES))
-        return self.edge() if self.r.random() < 0.3 else self.r.choice(words)
+        return self.edge() if self.kind == "edges" or self.r.random() < 0.3 else self.r.choice(words)
 
     def edge(self) -> str:
         outer, inner = self.r.choice(FLAT), self.r.choice(STEEP)
@@ -523,6 +526,8 @@ class _Drawer:
             self.add(r.choice(r.choice((UNARY, BINARY, ARITHMETIC, ROUGH, CHOICES, NARY, ACTIVATIONS))))
         elif kind == "branches" and chance < 0.6:
             self.branch() if chance < 0.4 else self.add(r.choice(LOOPS))
+        elif kind == "edges":
+            self.branch() if chance < 0.4 else self.add(self.edge())
         elif kind == "inner" and chance < 0.7:
             self.add(r.choice(INNER))
         elif kind == "own" and chance < 0.7:
