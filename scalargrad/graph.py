@@ -55,10 +55,22 @@ def topological_order(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[
     return _order_unseen(roots, set(stop))
 
 
+def order_of_pass(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
+    """The order in which gradients are handed on: as `topological_order`, but for what is reached through flat
+    operations alone, which comes last, as it gets nothing.
+
+    Flat operations are not followed: a comparison is a node while a function is compiled, and a bool otherwise, and may
+    not decide in which order gradients are added up.
+    """
+    seen, behind = set(stop), list[Node]()
+    order = _order_unseen(roots, seen, behind)
+    return [*order, *_order_unseen(behind, seen)] if behind else order
+
+
 def order_since(begun: NoGradient, roots: Iterable[Node], stop: Iterable[Node]) -> tuple[list[Node], list[Node]]:
-    """The topological order of the nodes that were made since then, and those made before that it came upon."""
+    """As `order_of_pass`, of what was made since then and gets gradients; and what was made before and is reached."""
     old: list[Node] = []
-    return _order_unseen(roots, set(stop), begun, old), old
+    return _order_unseen(roots, set(stop), [], begun, old), old
 
 
 def depending(order: Sequence[Node], inputs: Iterable[Node]) -> set[Node]:
@@ -71,9 +83,17 @@ def depending(order: Sequence[Node], inputs: Iterable[Node]) -> set[Node]:
 
 
 def _order_unseen(
-    roots: Iterable[Node], seen: set[Node], begun: NoGradient | None = None, old: Any = None
+    roots: Iterable[Node],
+    seen: set[Node],
+    behind: list[Node] | None = None,
+    begun: NoGradient | None = None,
+    old: Any = None,
 ) -> list[Node]:
-    """The topological order of what is not in `seen`, which grows by it; without `old`, what was made before `begun`."""
+    """The topological order of what is not in `seen`, which grows by it.
+
+    `behind` gets the operands of flat operations, which are not followed then; `old` what was made before `begun`, which
+    is left out.
+    """
     order: list[Node] = []
     emit = order.append
     see = seen.add
@@ -92,7 +112,10 @@ def _order_unseen(
                 old.append(node)
             continue
         a, b = node._a, node._b
-        if a is not None:
+        if behind is not None and node.operation.flat:
+            emit(node)
+            behind += node.parents
+        elif a is not None:
             push(node)
             push(None)
             if b is not None and b not in seen:
@@ -179,6 +202,8 @@ def _selects(operation: table.Primitive, slot: int) -> bool:
 def _propagate_nonfinite(node: Node, upstream: float, adjoint: dict[Node, float]) -> None:
     """Pass on an upstream gradient of inf or nan; an operand that was not selected gets nothing, not 0 x inf."""
     operation, operands = node.operation, node.parents
+    if operation.flat:
+        return
     gradients = operation.local_gradients(node._data, [p._data for p in operands])
     for slot, (p, d) in enumerate(zip(operands, gradients, strict=True)):
         adjoint[p] += edge_product(operation, slot, upstream, d)

@@ -339,6 +339,12 @@ def _atan2_slope_local(y: Any, a: Any, b: Any) -> tuple[Any, ...]:
     return (div(div(div(q - p, r) * div(q + p, r), h), h), div(div(-2.0 * hypot_slope(a, b) * hypot_slope(b, a), h), h))
 
 
+def _clamp_local(y: Any, a: Any, b: Any, c: Any) -> tuple[Any, ...]:
+    """`high` holds where it is below the greater of the others: its derivative is 1 there, where the bounds cross, too."""
+    at_high = less(c, max(a, b))
+    return (within(a, b, c), less(a, b) * is_zero(at_high), at_high)
+
+
 def _dot_notation(y: str, operands: Sequence[str]) -> tuple[str, ...]:
     n = len(operands) // 2
     return (*operands[n:], *operands[:n])
@@ -403,7 +409,7 @@ def power_slope(n: float, i: int) -> Primitive:
 # Rows that a row above them refers to:
 abs: Primitive; acosh_slope: Primitive; asin_slope: Primitive; asinh_slope: Primitive; atan2_slope: Primitive; atan_slope: Primitive
 atanh_slope: Primitive; cos: Primitive; cosh: Primitive; count_of_ties: Primitive; div: Primitive; erf_slope: Primitive; floordiv: Primitive
-hypot: Primitive; hypot_slope: Primitive; is_nonzero: Primitive; is_zero: Primitive; less: Primitive; log_slope: Primitive
+hypot: Primitive; hypot_slope: Primitive; is_nonzero: Primitive; is_zero: Primitive; less: Primitive; log_slope: Primitive; max: Primitive; where: Primitive
 share_of_tie: Primitive; sigmoid: Primitive; sigmoid_slope: Primitive; sign: Primitive; sin: Primitive; sinh: Primitive; softmax_share: Primitive
 step: Primitive; sum: Primitive; tanh: Primitive; tanh_slope: Primitive; within: Primitive; exp: Primitive
 
@@ -476,7 +482,7 @@ count_of_ties  = _inner("count_of_ties", None, ieee.count_of_ties, None, oracle=
 
 max            = _row("max",      None, ieee.maximum,   _tie_local,                                                ("[is max]",), oracle="max(xs)")
 min            = _row("min",      None, ieee.minimum,   _tie_local,                                                ("[is min]",), oracle="min(xs)")
-clamp          = _row("clamp",       3, ieee.clamp,     lambda y, a, b, c: (within(a, b, c), less(a, b), less(c, a)), ("[{b}≤{a}≤{c}]", "[{a}<{b}]", "[{a}>{c}]"), (REAL, Interval(-2.0, -1.0), Interval(1.0, 2.0)), oracle="min(max(a, b), c)")
+clamp          = _row("clamp",       3, ieee.clamp,     _clamp_local, ("[{b}≤{a}≤{c}]", "[{a}<{b}]", "[{a}>{c}]"), (REAL, Interval(-2.0, -1.0), Interval(1.0, 2.0)), oracle="min(max(a, b), c)")
 where          = _row("where",       3, lambda c, a, b: a if c != 0.0 else b, lambda y, a, b, c: (0.0, is_nonzero(a), is_zero(a)), ("0", "[{a}]", "[not {a}]"), (REAL, REAL, REAL), oracle="b if a != 0 else c", hides_nan=True)
 
 sum            = _row("sum",      None, ieee.total,     lambda y, *xs: (1.0,) * len(xs),                           ("1",), (REAL,), "Σ", oracle="fsum(xs)")

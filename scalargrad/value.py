@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from . import modes
 from . import primitives as table
 from .anomaly import check_value, gradient_check
-from .graph import NoGradient, float_adjoints, graph_adjoints, made_before, reduce, topological_order, unseen_first
+from .graph import NoGradient, float_adjoints, graph_adjoints, order_of_pass, reduce, unseen_first
 from .primitives import CONSTANT, LEAF, Primitive, as_float, exact
 
 _new = object.__new__
@@ -207,7 +207,7 @@ class Value:
             raise TypeError("backward: a Value as seed needs create_graph=True; or give seed.data")
         seed = seed if isinstance(seed, Value) else as_float(seed, "seed")
         check = gradient_check((seed,)) if modes.active and modes.current().anomaly else None
-        order = topological_order((self,))
+        order = order_of_pass((self,))
         adjoint: dict[Any, Any]
         if create_graph:
             with modes.recording() if modes.active else nullcontext():

@@ -24,7 +24,7 @@ from typing import Any
 from .. import modes
 from ..anomaly import gradient_check
 from ..compiler.order import added
-from ..graph import float_adjoints, topological_order
+from ..graph import float_adjoints, order_of_pass
 from ..nn import Module
 from ..primitives import as_float, mean
 from ..trees import LEAF, Structure, flatten, unflatten
@@ -70,7 +70,7 @@ class Objective:
         anomaly = modes.active and modes.current().anomaly
         for (outputs, _), each in zip(predictions, seeds, strict=True):
             recorded = [pair for pair in zip(outputs, each, strict=True) if isinstance(pair[0], Value)]
-            order = topological_order([y for y, _ in recorded], stop)
+            order = order_of_pass([y for y, _ in recorded], stop)
             if not self.checked:
                 self.check(order)
             found = float_adjoints(order, recorded, zeros, gradient_check(each) if anomaly else None)
@@ -125,7 +125,7 @@ class Objective:
             raise TypeError(f"fit: the {what} must be one number, not a {type(y).__name__}")
         if not isinstance(y, Value):
             return as_float(y, f"fit: the {what}"), [0.0] * len(leaves)
-        order = topological_order((y,), leaves)
+        order = order_of_pass((y,), leaves)
         if not self.checked:
             self.check(order)
         check = gradient_check((1.0,)) if modes.active and modes.current().anomaly else None
