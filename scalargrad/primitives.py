@@ -215,7 +215,9 @@ def family(*examples: tuple[float, ...]) -> Callable[[Callable[..., Primitive]],
 
     def decorate(make: Callable[..., Primitive]) -> Callable[..., Primitive]:
         code = make.__code__
-        kinds = [int if make.__annotations__[x] in ("int", int) else float for x in code.co_varnames[: code.co_argcount]]
+        kinds = [
+            int if make.__annotations__[x] in ("int", int) else float for x in code.co_varnames[: code.co_argcount]
+        ]
         pack = struct.Struct(f"<{len(kinds)}d").pack
         rows: dict[bytes, Primitive] = {}
         lock = threading.Lock()
@@ -321,7 +323,7 @@ def _dot_notation(y: str, operands: Sequence[str]) -> tuple[str, ...]:
 # ---- families of rows: one for each value of their parameters --------------------------------------------------------
 
 
-@family((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (2, 1), (1, 2), (2, 2))
+@family((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
 def pow_slope(i: int, j: int) -> Primitive:
     """The derivative of `a**b`, i times by `a` and j times by `b`."""
     return Primitive(
@@ -462,9 +464,11 @@ softmax_share  = _row("softmax_share", None, ieee.softmax_share, _softmax_share_
 
 # The product of the chain rule, upstream times local, where the upstream gradient is zero: zero, whatever the local gradient is.
 chain          = _inner("chain",       2, lambda a, b: a * b if a != 0.0 else 0.0, lambda y, a, b: (b, a),           ("{b}", "{a}"), (REAL, REAL), "×", oracle="a*b", hides_nan=True)
+# The same where the operand is one that may not have been selected: exactly nothing, even if the upstream gradient is inf or nan.
+gate = _inner("gate", 2, lambda a, b: a * b if a != 0.0 and b != 0.0 else 0.0, lambda y, a, b: (b, a), ("{b}", "{a}"), (REAL, REAL), "×", oracle="a*b", hides_nan=True)
 # fmt: on
 
-for _each in (abs, relu, max, min, clamp, where):
+for _each in (gate, abs, relu, max, min, clamp, where):
     _each.selects = True
 
 

@@ -34,17 +34,7 @@ def bits(x: float) -> bytes:
     return struct.pack("<d", x)
 
 
-def _selection(u: float, d: float) -> float:
-    return u * d if u != 0.0 and d != 0.0 else 0.0
-
-
-# What an operation that selects (`relu`, `where`, `max`) brings to an operand: upstream x local, and exactly nothing
-# where the operand was not selected, even if the upstream gradient is inf or nan. Its derivative is a selection again.
-gate = table.row(
-    __name__, "gate", 2, _selection, lambda y, u, d: (d, 0.0), ("{b}", "0"), (table.REAL, table.REAL), "×",
-    oracle="a*b", hides_nan=True,
-)  # fmt: skip
-gate.selects = True
+gate = table.gate
 
 
 class Program:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import isfinite
 from typing import Any
 
@@ -24,7 +25,8 @@ _data: Any = Value.__dict__["data"]
 
 
 # A number that nothing is differentiated by, but that varies from call to call: what `detach()` and `no_grad()` give.
-detached = table.row(__name__, "detached", 1, lambda a: a, None, oracle="a")
+_inner = partial(table.row, __name__)
+detached = _inner("detached", 1, lambda a: a, None, oracle="a")
 
 
 class TraceError(TypeError):
