@@ -169,16 +169,16 @@ def between(low: float, high: float, height: float) -> Primitive:
 # fmt: off
 # ruff: noqa: E501  # aligned by hand, as in the table
 
-silu_curvature       = _inner("silu_curvature",      1, kernels.silu_curvature,      _silu_third,                             ("silu‴({a})",), (TAIL,), "silu″", oracle="sech(a/2)**2/4*(2 - a*tanh(a/2))")
-silu_slope           = _inner("silu_slope",          1, kernels.silu_slope,          lambda y, a: (silu_curvature(a),),       ("σ′({a})·(2-{a}·tanh({a}/2))",), (TAIL,), "silu′", oracle="1/(1 + exp(-a)) + a*sech(a/2)**2/4")
-silu                 = _row("silu",                  1, kernels.silu,                lambda y, a: (silu_slope(a),),           ("σ({a})·(1+{a}·(1-σ({a})))",), (TAIL,), oracle="a/(1 + exp(-a))")
-gelu_curvature       = _inner("gelu_curvature",      1, kernels.gelu_curvature,      _gelu_third,                             ("gelu‴({a})",), (Interval(-38.0, 38.0),), "gelu″", oracle="npdf(a)*(2 - a*a)")
-gelu_slope           = _inner("gelu_slope",          1, kernels.gelu_slope,          lambda y, a: (gelu_curvature(a),),       ("φ({a})·(2-{a}²)",), (Interval(-38.0, 38.0),), "gelu′", oracle="erfc(-a/sqrt(2))/2 + a*npdf(a)")
-gelu                 = _row("gelu",                  1, kernels.gelu,                lambda y, a: (gelu_slope(a),),           ("Φ({a})+{a}·φ({a})",), (Interval(-38.0, 1e300),), oracle="a*erfc(-a/sqrt(2))/2")
-gelu_tanh_curvature  = _inner("gelu_tanh_curvature", 1, kernels.gelu_tanh_curvature, _gelu_tanh_third,                        ("gelu‴({a})",), (Interval(-20.0, 20.0),), "gelu″", oracle=f"diff({GELU_TANH}, a, 2)")
-gelu_tanh_slope      = _inner("gelu_tanh_slope",     1, kernels.gelu_tanh_slope,     lambda y, a: (gelu_tanh_curvature(a),),  ("gelu″({a})",), (Interval(-20.0, 20.0),), "gelu′", oracle=f"diff({GELU_TANH}, a)")
-gelu_tanh            = _inner("gelu_tanh",           1, kernels.gelu_tanh,           lambda y, a: (gelu_tanh_slope(a),),      ("gelu′({a})",), (Interval(-20.0, 1e300),), "gelu", oracle=f"({GELU_TANH})(a)")
-softsign             = _row("softsign",              1, kernels.softsign,            _softsign_local,                         ("1/(1+|{a}|)²",), oracle="a/(1 + abs(a))")
-hardsigmoid          = _row("hardsigmoid",           1, kernels.hardsigmoid,         lambda y, a: (between(-3.0, 3.0, 1 / 6)(a),), ("[-3<{a}<3]/6",), oracle="min(max((a + 3)/6, 0), 1)")
-log_softmax_share    = _row("log_softmax_share", None, kernels.log_softmax_share, _log_softmax_local,                      lambda y, xs: (f"1-exp {y}", *(f"-σ({x})" for x in xs[1:])), (TAIL,), "log softmax", public="log_softmax", oracle="-log(fsum(exp(x - xs[0]) for x in xs))")
+silu_curvature       = _inner("silu_curvature",       1,    kernels.silu_curvature,       _silu_third,                              ("silu‴({a})",), (TAIL,), "silu″", oracle="sech(a/2)**2/4*(2 - a*tanh(a/2))")
+silu_slope           = _inner("silu_slope",           1,    kernels.silu_slope,           lambda y, a: (silu_curvature(a),),        ("σ′({a})·(2-{a}·tanh({a}/2))",), (TAIL,), "silu′", oracle="1/(1 + exp(-a)) + a*sech(a/2)**2/4")
+silu                 = _row("silu",                   1,    kernels.silu,                 lambda y, a: (silu_slope(a),),            ("σ({a})·(1+{a}·(1-σ({a})))",), (TAIL,), oracle="a/(1 + exp(-a))")
+gelu_curvature       = _inner("gelu_curvature",       1,    kernels.gelu_curvature,       _gelu_third,                              ("gelu‴({a})",), (Interval(-38.0, 38.0),), "gelu″", oracle="npdf(a)*(2 - a*a)")
+gelu_slope           = _inner("gelu_slope",           1,    kernels.gelu_slope,           lambda y, a: (gelu_curvature(a),),        ("φ({a})·(2-{a}²)",), (Interval(-38.0, 38.0),), "gelu′", oracle="erfc(-a/sqrt(2))/2 + a*npdf(a)")
+gelu                 = _row("gelu",                   1,    kernels.gelu,                 lambda y, a: (gelu_slope(a),),            ("Φ({a})+{a}·φ({a})",), (Interval(-38.0, 1e300),), oracle="a*erfc(-a/sqrt(2))/2")
+gelu_tanh_curvature  = _inner("gelu_tanh_curvature",  1,    kernels.gelu_tanh_curvature,  _gelu_tanh_third,                         ("gelu‴({a})",), (Interval(-20.0, 20.0),), "gelu″", oracle=f"diff({GELU_TANH}, a, 2)")
+gelu_tanh_slope      = _inner("gelu_tanh_slope",      1,    kernels.gelu_tanh_slope,      lambda y, a: (gelu_tanh_curvature(a),),   ("gelu″({a})",), (Interval(-20.0, 20.0),), "gelu′", oracle=f"diff({GELU_TANH}, a)")
+gelu_tanh            = _inner("gelu_tanh",            1,    kernels.gelu_tanh,            lambda y, a: (gelu_tanh_slope(a),),       ("gelu′({a})",), (Interval(-20.0, 1e300),), "gelu", oracle=f"({GELU_TANH})(a)")
+softsign             = _row("softsign",               1,    kernels.softsign,             _softsign_local,                          ("1/(1+|{a}|)²",), oracle="a/(1 + abs(a))")
+hardsigmoid          = _row("hardsigmoid",            1,    kernels.hardsigmoid,          lambda y, a: (between(-3.0, 3.0, 1 / 6)(a),), ("[-3<{a}<3]/6",), oracle="min(max((a + 3)/6, 0), 1)")
+log_softmax_share    = _row("log_softmax_share",      None, kernels.log_softmax_share,    _log_softmax_local,                       lambda y, xs: (f"1-exp {y}", *(f"-σ({x})" for x in xs[1:])), (TAIL,), "log softmax", public="log_softmax", oracle="-log(fsum(exp(x - xs[0]) for x in xs))")
 # fmt: on
