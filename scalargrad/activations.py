@@ -93,7 +93,7 @@ def leaky_relu(x: T, slope: Number = 0.01) -> T:
     (-0.5, 0.25)
     """
     if isinstance(slope, Value):
-        return table.where(table.step(x), x, slope * x)
+        return rows.prelu(x, slope)
     return rows.leaky_relu(_parameter(slope, "leaky_relu", "slope"))(x)
 
 
@@ -107,7 +107,7 @@ def elu(x: T, alpha: Number = 1.0) -> T:
     (-1.0, 4.248354255291589e-18)
     """
     if isinstance(alpha, Value):
-        return table.where(table.step(x), x, alpha * table.expm1(x))
+        return rows.pelu(x, alpha)
     return rows.elu(_parameter(alpha, "elu", "alpha"), 1.0, 0)(x)
 
 
@@ -160,7 +160,7 @@ def softplus(x: T, beta: Number = 1.0) -> T:
     """
     beta = _positive(beta, "softplus", "beta")
     if isinstance(beta, Value):
-        return table.softplus(beta * x) / beta
+        return rows.psoftplus(x, beta)
     return table.softplus(x) if beta == 1.0 else rows.softplus(beta, 0)(x)
 
 

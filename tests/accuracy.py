@@ -26,7 +26,7 @@ from scalargrad.calculus import hessian
 from scalargrad.compiler import polynomials
 from scalargrad.primitives import Interval, Primitive
 
-from .rows import PAIRED, ROWS, oracle
+from .rows import ROWS, oracle, paired
 
 SMALLEST_NORMAL = sys.float_info.min
 
@@ -59,8 +59,12 @@ def middle(interval: Interval, r: random.Random) -> float:
 def points(row: Primitive, r: random.Random) -> list[float]:
     """Operands on which the row is tested: of comparable size where a large difference would hide all but one."""
     if row.arity is None:
-        if row in PAIRED:
-            return [sample(interval, r) if r.random() < 0.5 else middle(interval, r) for interval in row.domain for _ in "abc"]
+        if paired(row):
+            return [
+                sample(interval, r) if r.random() < 0.5 else middle(interval, r)
+                for interval in row.domain
+                for _ in "abc"
+            ]
         count = r.randint(1, 5)
         if row.name == "softmax_share" and r.random() < 0.5:
             return [r.uniform(-3.0, 3.0) for _ in range(count)]
@@ -88,7 +92,7 @@ def _agreed(f: Callable[[], Any], xs: Sequence[float]) -> Any:
         p *= 2
         with mp.workprec(p):
             now = f()
-            if mp.isnan(now) or (abs(now - last) <= abs(now) * mp.mpf(10) ** -25 and (now != 0 or p > 6000)):
+            if not mp.isfinite(now) or (abs(now - last) <= abs(now) * mp.mpf(10) ** -25 and (now != 0 or p > 6000)):
                 return now
             if p > 6000 and abs(now) < mp.mpf(2) ** -1200:  # below all floats: zero, but for rounding
                 return mp.mpf(0)
@@ -164,6 +168,8 @@ def _scale_of_value(row: Primitive, xs: Sequence[float]) -> float | None:
         return sum(abs(a * b) for a, b in zip(xs[:half], xs[half:], strict=True))
     if row.name == "logsumexp":
         return abs(max(xs)) + math.log(len(xs))
+    if row.name == "pow_slope[1,1]":
+        return _mixed(*xs)
     if row.name == "relative_entropy":
         half = len(xs) // 2
         return sum(t * abs(math.log(t / q)) for q, t in zip(xs[:half], xs[half:], strict=True))
@@ -184,15 +190,15 @@ def _scale_of_first(row: Primitive, xs: Sequence[float], k: int) -> float | None
     if row.name == "soft_cross_entropy" and k < half:
         share, ts = ieee.softmax(*xs[:half])[k], xs[half:]
         return share * (sum(ts) - ts[k]) + ts[k] * (1.0 - share)
+    if (row.name, k) in (("pow_slope[1,0]", 1), ("pow_slope[0,1]", 0)):
+        return _mixed(*xs)
     if row.name == "relative_entropy" and k >= half:
         return 1.0 + abs(math.log(xs[k] / xs[k - half]))
     return None
 
 
-def _scale_of_mixed(row: Primitive, xs: Sequence[float]) -> float | None:
-    if row.name != "pow":
-        return None
-    x, y = xs
+def _mixed(x: float, y: float) -> float:
+    """The terms of the mixed derivative of a power."""
     with mp.workprec(200):
         return float(mp.power(x, mp.mpf(y) - 1) * (1 + abs(y * mp.log(x))))
 
@@ -251,7 +257,7 @@ def measure(row: Primitive, exact: Callable[..., Any], count: int, seed: int = 0
             for k in range(len(xs)):
                 if (row.name == "div" and j == k == 0) or mp.isnan(firsts[j]) or mp.isnan(firsts[k]):
                     continue  # zero, or a kink
-                scale = _scale_of_mixed(row, xs) if j != k else None
+                scale = _mixed(*xs) if row.name == "pow" and j != k else None
                 second.see(ulps(seconds[j][k], exact_second(exact, xs, j, k), scale), xs)
     return value, first, second
 

@@ -17,10 +17,12 @@ for _each in pkgutil.walk_packages(scalargrad.__path__, "scalargrad."):  # a row
     if not _each.name.endswith("__main__"):
         importlib.import_module(_each.name)
 
-FAMILIES = [make(*parameters) for make, parameters in EXAMPLES]
-ROWS = [*TABLE.values(), *FAMILIES]
-# Operands of these come in two halves, each with its own domain.
-PAIRED = [row for row in ROWS if row.arity is None and len(row.domain) == 2]
+ROWS = [*TABLE.values(), *(make(*parameters) for make, parameters in EXAMPLES)]
+
+
+def paired(row: Primitive) -> bool:
+    """Whether its operands come in two halves, each with its own domain."""
+    return row.arity is None and len(row.domain) == 2
 
 
 @cache

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf, nan, nextafter
 from typing import Any, NoReturn
 
@@ -21,7 +22,8 @@ from ..value import Value, begin, constant
 from .program import Guard, Program
 
 # A number that nothing is differentiated by, but that varies from call to call: what `detach()` and `no_grad()` give.
-detached = table.row(__name__, "detached", 1, lambda a: a, None, oracle="a")
+_inner = partial(table.row, __name__)
+detached = _inner("detached", 1, lambda a: a, None, oracle="a")
 
 
 class TraceError(TypeError):
