@@ -215,8 +215,8 @@ def asin_slope(x: float) -> float:
 
 
 def atan_slope(x: float) -> float:
-    """`1 / (1 + x**2)`."""
-    return 1.0 / (1.0 + x * x)
+    """`1 / (1 + x**2)`, also where `x**2` overflows."""
+    return 1.0 / (1.0 + x * x) if fabs(x) < 1e150 else 1.0 / x / x
 
 
 # ---- hyperbolic functions --------------------------------------------------------------------------------------------
@@ -320,17 +320,12 @@ def relu(x: float) -> float:
 # ---- error function --------------------------------------------------------------------------------------------------
 
 
-def short_expm1(r: float) -> float:
-    """`exp(r) - 1` for |r| < 1e-4."""
-    return r + r * r * (0.5 + r * 0.16666666666666666)
-
-
 def _exp_of_minus_square(x: float) -> tuple[float, float]:
-    """`exp(-x*x)` as a sum of two floats: `x*x` itself would lose up to nine bits of the result. |x| < 30."""
+    """`exp(-x*x)` as a sum of two floats: `x*x` itself would lose up to nine bits of the result."""
     t = 134217729.0 * x
     high = t - (t - x)
     e = math.exp(-high * high)
-    return e, e * short_expm1((high - x) * (high + x))
+    return e, e * math.expm1((high - x) * (high + x))
 
 
 def erf_slope(x: float) -> float:

@@ -283,7 +283,7 @@ abs: Primitive; acosh_slope: Primitive; asin_slope: Primitive; asinh_slope: Prim
 atanh_slope: Primitive; cos: Primitive; cosh: Primitive; count_of_ties: Primitive; div: Primitive; erf_slope: Primitive; floordiv: Primitive
 hypot: Primitive; hypot_slope: Primitive; is_nonzero: Primitive; is_zero: Primitive; less: Primitive; log_slope: Primitive
 share_of_tie: Primitive; sigmoid: Primitive; sigmoid_slope: Primitive; sign: Primitive; sin: Primitive; sinh: Primitive; softmax_share: Primitive
-step: Primitive; sum: Primitive; tanh: Primitive; tanh_slope: Primitive; within: Primitive; exp: Primitive
+step: Primitive; sum: Primitive; tanh: Primitive; tanh_slope: Primitive; within: Primitive; exp: Primitive; exp2: Primitive; clamp: Primitive
 
 # name         row   name        arity  value           local gradients, given the output and the operands         notation, domain, symbol
 identity       = _row("identity",    1, lambda a: a,    (1.0,),                                                    ("1",))
@@ -299,7 +299,7 @@ abs            = _row("abs",         1, operator.abs,   lambda y, a: (sign(a),),
 
 exp            = _row("exp",         1, ieee.exp,       lambda y, a: (y,),                                         ("{y}",), (MODERATE,))
 expm1          = _row("expm1",       1, ieee.expm1,     lambda y, a: (exp(a),),                                    ("exp {a}",), (MODERATE,))
-exp2           = _row("exp2",        1, ieee.exp2,      lambda y, a: (y * ieee.LN2,),                              ("{y}·ln 2",), (MODERATE,))
+exp2           = _row("exp2",        1, ieee.exp2,      lambda y, a: (exp2(a - 1.0) * (2.0 * ieee.LN2),),            ("{y}·ln 2",), (MODERATE,))
 log            = _row("log",         1, ieee.log,       lambda y, a: (log_slope(a),),                              ("1/{a}",), (POSITIVE,))
 log1p          = _row("log1p",       1, ieee.log1p,     lambda y, a: (log_slope(1.0 + a),),                        ("1/(1+{a})",), (ABOVE_MINUS_ONE,))
 log2           = _row("log2",        1, ieee.log2,      lambda y, a: (log_slope(a * ieee.LN2),), ("1/({a}·ln 2)",), (POSITIVE,))
@@ -338,7 +338,7 @@ softplus       = _row("softplus",    1, ieee.softplus,  lambda y, a: (sigmoid(a)
 relu           = _row("relu",        1, ieee.relu,      lambda y, a: (step(a),),                                   ("step {a}",))
 erf            = _row("erf",         1, math.erf,  lambda y, a: (erf_slope(a),),                              ("2/√π·exp(-{a}²)",), (Interval(-26.0, 26.0),))
 erfc           = _row("erfc",        1, ieee.erfc,      lambda y, a: (-erf_slope(a),),                             ("-2/√π·exp(-{a}²)",), (Interval(-26.0, 26.0),))
-erf_slope      = _row("erf_slope",   1, ieee.erf_slope, lambda y, a: (-2.0 * a * y,),                              ("-2·{a}·{y}",), (Interval(-26.0, 26.0),))
+erf_slope      = _row("erf_slope",   1, ieee.erf_slope, lambda y, a: (-2.0 * clamp(a, -30.0, 30.0) * y,),        ("-2·{a}·{y}",), (Interval(-26.0, 26.0),))  # y is 0 beyond
 
 sign           = _row("sign",        1, ieee.sign,      None)
 step           = _row("step",        1, ieee.step,      None)
