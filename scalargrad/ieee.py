@@ -75,6 +75,11 @@ def exp2(x: float) -> float:
         return inf
 
 
+def exp2_derivative(x: float, n: int) -> float:
+    """`log(2)**n 2**x`, which may be a float where `2**x` is none."""
+    return exp2(x) * LN2**n if x < 1024.0 else exp2(x - n) * (2.0 * LN2) ** n
+
+
 def log(x: float) -> float:
     return math.log(x) if x > 0.0 else -inf if x == 0.0 else nan
 

@@ -275,6 +275,21 @@ def power(n: float, i: int = 0) -> Primitive:
     return made
 
 
+@lru_cache(maxsize=64)
+def exp2_slope(n: int) -> Primitive:
+    """The n-th derivative of `2**a`."""
+    made = Primitive(
+        f"exp2_slope[{n}]",
+        1,
+        lambda a: ieee.exp2_derivative(a, n),
+        lambda y, a: (exp2_slope(n + 1)(a),),
+        ("{y}·ln 2",),
+        (MODERATE,),
+    )
+    made.remake = (exp2_slope, (n,))
+    return made
+
+
 # ---- the table -------------------------------------------------------------------------------------------------------
 # Inside this module the names of rows hide the builtins abs, max, min, pow, round and sum, on purpose.
 # fmt: off
@@ -283,7 +298,7 @@ abs: Primitive; acosh_slope: Primitive; asin_slope: Primitive; asinh_slope: Prim
 atanh_slope: Primitive; cos: Primitive; cosh: Primitive; count_of_ties: Primitive; div: Primitive; erf_slope: Primitive; floordiv: Primitive
 hypot: Primitive; hypot_slope: Primitive; is_nonzero: Primitive; is_zero: Primitive; less: Primitive; log_slope: Primitive
 share_of_tie: Primitive; sigmoid: Primitive; sigmoid_slope: Primitive; sign: Primitive; sin: Primitive; sinh: Primitive; softmax_share: Primitive
-step: Primitive; sum: Primitive; tanh: Primitive; tanh_slope: Primitive; within: Primitive; exp: Primitive; exp2: Primitive; clamp: Primitive
+step: Primitive; sum: Primitive; tanh: Primitive; tanh_slope: Primitive; within: Primitive; exp: Primitive; clamp: Primitive
 
 # name         row   name        arity  value           local gradients, given the output and the operands         notation, domain, symbol
 identity       = _row("identity",    1, lambda a: a,    (1.0,),                                                    ("1",))
@@ -299,7 +314,7 @@ abs            = _row("abs",         1, operator.abs,   lambda y, a: (sign(a),),
 
 exp            = _row("exp",         1, ieee.exp,       lambda y, a: (y,),                                         ("{y}",), (MODERATE,))
 expm1          = _row("expm1",       1, ieee.expm1,     lambda y, a: (exp(a),),                                    ("exp {a}",), (MODERATE,))
-exp2           = _row("exp2",        1, ieee.exp2,      lambda y, a: (exp2(a - 1.0) * (2.0 * ieee.LN2),),            ("{y}·ln 2",), (MODERATE,))
+exp2           = _row("exp2",        1, ieee.exp2,      lambda y, a: (exp2_slope(1)(a),),                          ("{y}·ln 2",), (MODERATE,))
 log            = _row("log",         1, ieee.log,       lambda y, a: (log_slope(a),),                              ("1/{a}",), (POSITIVE,))
 log1p          = _row("log1p",       1, ieee.log1p,     lambda y, a: (log_slope(1.0 + a),),                        ("1/(1+{a})",), (ABOVE_MINUS_ONE,))
 log2           = _row("log2",        1, ieee.log2,      lambda y, a: (log_slope(a * ieee.LN2),), ("1/({a}·ln 2)",), (POSITIVE,))

@@ -272,6 +272,10 @@ def test_second_derivatives_at_the_ends_of_the_range() -> None:
 def test_derivatives_whose_parts_would_overflow() -> None:
     assert sg.grad(sg.exp2)(1024.25) == pytest.approx(1.4818304672708372e308, rel=1e-15)
     assert sg.grad(sg.grad(sg.exp2))(1024.25) == pytest.approx(1.0271266104566071e308, rel=1e-15)
+    assert sg.grad(sg.exp2)(1024.7) == inf
+    assert sg.grad(sg.grad(sg.exp2))(1024.7) == pytest.approx(1.4030962986674596e308, rel=1e-15)
+    assert sg.grad(sg.exp2)(inf) == inf
+    assert sg.grad(sg.exp2)(-511.875) == math.exp2(-511.875) * math.log(2.0)
     for f in (sg.erf, sg.erfc):
         for x in (9e307, 1.7e308, -1e308, inf, -inf):
             d: Any = f

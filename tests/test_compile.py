@@ -58,6 +58,7 @@ def every_row() -> dict[str, Primitive]:
     found = {**table.TABLE, **activation_rows._ROWS, **loss_rows._ROWS, "gate": gate}
     families = [table.power(n, i) for n in (2.0, 3.0, -1.0, 0.5, 0.0, 1 / 3) for i in range(3)]
     families += [table.pow_slope(i, j) for i in range(3) for j in range(3)]
+    families += [table.exp2_slope(n) for n in (1, 2)]
     families += [activation_rows.leaky_relu(0.1), activation_rows.leaky_step(0.1)]
     families += [activation_rows.elu(1.5, 1.0, k) for k in range(3)]
     families += [activation_rows.softplus(2.0, k) for k in range(3)]

@@ -336,7 +336,7 @@ class _Module:
 
 
 class _Globals(dict[str, Any]):
-    """The globals of a module, as the copies of functions see them; looked up each time, so that none is out of date."""
+    """The globals of a module as the copies of functions see them, looked up each time, so that none is out of date."""
 
     def __init__(self, module: ModuleType) -> None:
         super().__init__(__builtins__=_BUILTINS, __name__=module.__name__)
