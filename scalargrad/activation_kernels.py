@@ -77,7 +77,7 @@ def _gauss(t: float) -> tuple[float, float]:
     """`exp(-t*t/2)` as `exp(p) (1 + q)`, with an exact `p`: the rounding of `t*t` would be multiplied by `t*t/2`."""
     high = 134217729.0 * t
     high = high - (high - t)
-    return -0.5 * high * high, ieee.short_expm1(0.5 * (high - t) * (high + t))
+    return -0.5 * high * high, math.expm1(-0.5 * (t - high) * (t + high))
 
 
 def _tail(t: float) -> tuple[float, float, float, float]:

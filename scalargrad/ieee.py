@@ -75,6 +75,11 @@ def exp2(x: float) -> float:
         return inf
 
 
+def exp2_derivative(x: float, n: int) -> float:
+    """`log(2)**n 2**x`, which may be a float where `2**x` is none."""
+    return exp2(x) * LN2**n if x < 1024.0 else exp2(x - n) * (2.0 * LN2) ** n
+
+
 def log(x: float) -> float:
     return math.log(x) if x > 0.0 else -inf if x == 0.0 else nan
 
@@ -215,8 +220,8 @@ def asin_slope(x: float) -> float:
 
 
 def atan_slope(x: float) -> float:
-    """`1 / (1 + x**2)`."""
-    return 1.0 / (1.0 + x * x)
+    """`1 / (1 + x**2)`, also where `x**2` overflows."""
+    return 1.0 / (1.0 + x * x) if fabs(x) < 1e150 else 1.0 / x / x
 
 
 # ---- hyperbolic functions --------------------------------------------------------------------------------------------
@@ -320,17 +325,12 @@ def relu(x: float) -> float:
 # ---- error function --------------------------------------------------------------------------------------------------
 
 
-def short_expm1(r: float) -> float:
-    """`exp(r) - 1` for |r| < 1e-4."""
-    return r + r * r * (0.5 + r * 0.16666666666666666)
-
-
 def _exp_of_minus_square(x: float) -> tuple[float, float]:
-    """`exp(-x*x)` as a sum of two floats: `x*x` itself would lose up to nine bits of the result. |x| < 30."""
+    """`exp(-x*x)` as a sum of two floats: `x*x` itself would lose up to nine bits of the result."""
     t = 134217729.0 * x
     high = t - (t - x)
     e = math.exp(-high * high)
-    return e, e * short_expm1((high - x) * (high + x))
+    return e, e * math.expm1((high - x) * (high + x))
 
 
 def erf_slope(x: float) -> float:
@@ -341,10 +341,10 @@ def erf_slope(x: float) -> float:
     return 1.1283791670955126 * high + 1.1283791670955126 * low
 
 
-# (scaled_erfc - S) / t in powers of t, highest first: interpolated at Chebyshev nodes for 0.34 <= a <= 28
+# (scaled_erfc - S) / t in powers of t, highest but one first: interpolated at Chebyshev nodes for 0.34 <= a <= 28
 _S, _S_LOW = 1.2329951186255526, -4.625318921008717e-17
 _SCALED_ERFC = (
-    8.387829037156233e-10, -1.0134348112023848e-08, -1.4985736480325866e-08, 1.0462618788973471e-07,
+    -1.0134348112023848e-08, -1.4985736480325866e-08, 1.0462618788973471e-07,
     7.097922754715698e-08, -8.211681957580552e-07, 2.9633165781315437e-07, 5.707615156299414e-06,
     -1.1223083144640824e-05, -2.4398518977192295e-05, 0.00015062194823957758, -0.00019925684590908608,
     -0.000757773330953655, 0.005031969999181483, -0.016197734054243837, 0.037167515535683184, -0.06633036581232708,
@@ -359,8 +359,8 @@ def scaled_erfc(a: float) -> tuple[float, float]:
     Laframboise, Mathematics of Computation 36, 1981). The constant term is by far the largest, so that little is lost.
     """
     t = (a - 4.0) / (a + 4.0)
-    s, *rest = _SCALED_ERFC
-    for coefficient in rest:
+    s = 8.387829037156233e-10
+    for coefficient in _SCALED_ERFC:
         s = s * t + coefficient
     s *= t
     high = _S + s

@@ -405,6 +405,20 @@ def power_slope(n: float, i: int) -> Primitive:
     )
 
 
+@family((1,), (2,))
+def exp2_slope(n: int) -> Primitive:
+    """The n-th derivative of `2**a`."""
+    return Primitive(
+        f"exp2_slope[{n}]",
+        1,
+        lambda a: ieee.exp2_derivative(a, n),
+        lambda y, a: (exp2_slope(n + 1)(a),),
+        ("{y}·ln 2",),
+        (MODERATE,),
+        oracle=f"2**a*log(2)**{n}",
+    )
+
+
 # ---- the table -------------------------------------------------------------------------------------------------------
 # Inside this module the names of rows hide the builtins abs, max, min, pow, round and sum, on purpose.
 # fmt: off
@@ -413,7 +427,7 @@ abs: Primitive; acosh_slope: Primitive; asin_slope: Primitive; asinh_slope: Prim
 atanh_slope: Primitive; cos: Primitive; cosh: Primitive; count_of_ties: Primitive; div: Primitive; erf_slope: Primitive; floordiv: Primitive
 hypot: Primitive; hypot_slope: Primitive; is_nonzero: Primitive; is_zero: Primitive; less: Primitive; log_slope: Primitive; max: Primitive; where: Primitive
 share_of_tie: Primitive; sigmoid: Primitive; sigmoid_slope: Primitive; sign: Primitive; sin: Primitive; sinh: Primitive; softmax_share: Primitive
-step: Primitive; sum: Primitive; tanh: Primitive; tanh_slope: Primitive; within: Primitive; exp: Primitive
+step: Primitive; sum: Primitive; tanh: Primitive; tanh_slope: Primitive; within: Primitive; exp: Primitive; clamp: Primitive
 
 # name           row   name               arity value             local gradients, given the output and the operands     notation, domain, symbol, oracle
 identity       = _inner("identity",       1,    lambda a: a,      (1.0,),                                            ("1",), oracle="a")
@@ -429,7 +443,7 @@ abs            = _row("abs",              1,    operator.abs,     lambda y, a: (
 
 exp            = _row("exp",              1,    ieee.exp,         lambda y, a: (y,),                                 ("{y}",), (MODERATE,), oracle="exp(a)")
 expm1          = _row("expm1",            1,    ieee.expm1,       lambda y, a: (exp(a),),                            ("exp {a}",), (MODERATE,), oracle="expm1(a)")
-exp2           = _row("exp2",             1,    ieee.exp2,        lambda y, a: (y * ieee.LN2,),                      ("{y}·ln 2",), (MODERATE,), oracle="2**a")
+exp2           = _row("exp2",             1,    ieee.exp2,        lambda y, a: (exp2_slope(1)(a),),                  ("{y}·ln 2",), (MODERATE,), oracle="2**a")
 log            = _row("log",              1,    ieee.log,         lambda y, a: (log_slope(a),),                      ("1/{a}",), (POSITIVE,), oracle="log(a)")
 log1p          = _row("log1p",            1,    ieee.log1p,       lambda y, a: (log_slope(1.0 + a),),                ("1/(1+{a})",), (ABOVE_MINUS_ONE,), oracle="log(1 + a)")
 log2           = _row("log2",             1,    ieee.log2,        lambda y, a: (log_slope(a * ieee.LN2),),           ("1/({a}·ln 2)",), (POSITIVE,), oracle="log(a, 2)")
@@ -468,7 +482,7 @@ softplus       = _row("softplus",         1,    ieee.softplus,    lambda y, a: (
 relu           = _row("relu",             1,    ieee.relu,        lambda y, a: (step(a),),                           ("step {a}",), oracle="max(a, 0)")
 erf            = _row("erf",              1,    math.erf,         lambda y, a: (erf_slope(a),),                      ("2/√π·exp(-{a}²)",), (Interval(-26.0, 26.0),), oracle="erf(a)")
 erfc           = _row("erfc",             1,    ieee.erfc,        lambda y, a: (-erf_slope(a),),                     ("-2/√π·exp(-{a}²)",), (Interval(-26.0, 26.0),), oracle="erfc(a)")
-erf_slope      = _inner("erf_slope",      1,    ieee.erf_slope,   lambda y, a: (-2.0 * a * y,),                      ("-2·{a}·{y}",), (Interval(-26.0, 26.0),), oracle="2/sqrt(pi)*exp(-a*a)")
+erf_slope      = _inner("erf_slope",      1,    ieee.erf_slope,   lambda y, a: (-2.0 * clamp(a, -30.0, 30.0) * y,),   ("-2·{a}·{y}",), (Interval(-26.0, 26.0),), oracle="2/sqrt(pi)*exp(-a*a)")  # y is 0 beyond
 
 sign           = _row("sign",             1,    ieee.sign,        None,                                              oracle="sign(a)")
 step           = _row("step",             1,    ieee.step,        None,                                              oracle="a > 0")

@@ -321,7 +321,6 @@ _BUILTINS = {
 _MATH = SimpleNamespace(
     **{name: _REPLACED.get(each, each) if callable(each) else each for name, each in vars(math).items()}
 )
-_globals: dict[str, dict[str, Any]] = {}
 _copies: dict[Any, Callable[..., Any]] = {}
 _PACKAGE = __name__.partition(".")[0]
 
@@ -334,6 +333,17 @@ class _Module:
 
     def __getattr__(self, name: str) -> Any:
         return _seen(getattr(self.module, name))
+
+
+class _Globals(dict[str, Any]):
+    """The globals of a module as the copies of functions see them, looked up each time, so that none is out of date."""
+
+    def __init__(self, module: ModuleType) -> None:
+        super().__init__(__builtins__=_BUILTINS, __name__=module.__name__)
+        self.module = module
+
+    def __missing__(self, name: str) -> Any:
+        return _seen(vars(self.module)[name])
 
 
 def _in_package(x: Any) -> bool:
@@ -362,13 +372,7 @@ def _copy(function: FunctionType) -> Callable[..., Any]:
 
     def run(*arguments: Any) -> Any:
         if not made:
-            name = function.__module__
-            scope = _globals.get(name)
-            if scope is None:
-                scope = _globals[name] = {"__builtins__": _BUILTINS, "__name__": name}
-                for key, each in vars(sys.modules[name]).items():
-                    if not key.startswith("__"):
-                        scope[key] = _seen(each)
+            scope = _Globals(sys.modules[function.__module__])
             cells = tuple(CellType(_seen(cell.cell_contents)) for cell in function.__closure__ or ())
             made.append(FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells))
         return joined(made[0], arguments)
