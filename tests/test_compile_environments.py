@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
+import functools
+import gc
+import pickle
+import re
+import shutil
 import subprocess
 import sys
 import textwrap
+import weakref
 from array import array
 from pathlib import Path
 from typing import Any
@@ -14,6 +21,8 @@ import numpy as np
 import pytest
 
 import scalargrad as sg
+from scalargrad.activations import gelu
+from scalargrad.compiler import CompiledFunction, c_names
 from scalargrad.compiler.executable import features
 
 ROOT = Path(__file__).parent.parent
@@ -141,6 +150,83 @@ def test_a_users_name_shadows_nothing_that_the_source_calls(name: str, place: st
 def test_names_that_python_keeps_as_one_stay_two() -> None:
     f = sg.compile(lambda ﬁ, x: ﬁ["ﬁ"] - ﬁ["fi"] * x, backend="python")
     assert f({"ﬁ": 5.0, "fi": 3.0}, 1.0) == 2.0
+
+
+# ---- names in generated C --------------------------------------------------------------------------------------------
+
+COMPILERS = [
+    ["gcc", "-std=c99"], ["gcc", "-std=gnu2x"], ["g++", "-std=c++11"], ["g++", "-std=gnu++17"],
+]  # fmt: skip
+REFUSED = {
+    r"is a word of C or C\+\+": "int double float bool restrict inline main true nullptr constexpr class and new",
+    "is reserved": "_x __x x__y _ size_t int32_t f_t",
+    "is a name of math.h": "exp expf expl sinf128 isnan NAN INFINITY M_PI HUGE_VAL FP_NAN j0 y1 gamma lgamma_r "
+    "abs malloc time printf NULL rand div f32addf64",
+    "would give a file": "math complex limits string fenv",
+    "is not a name in C": "a-b 2x é x.y",
+}
+
+OTHERS = "x y m k n v v0 v1 real terms tail f f_trace0 F_INPUTS value loss total stress I E"
+
+
+def compile_c(compiler: list[str], texts: dict[str, str], folder: Path) -> None:
+    if shutil.which(compiler[0]) is None:
+        pytest.skip(f"no {compiler[0]}")
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    language = ["-x", "c++" if compiler[0] == "g++" else "c"]
+    flags = ["-Wall", "-Wextra", "-Werror", "-pedantic", "-fsyntax-only", *language]
+    files = [name for name in texts if name.endswith(".c")]
+    done = subprocess.run([*compiler, *flags, *files], capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr[:3000]
+
+
+@pytest.mark.parametrize(("why", "name"), [(why, name) for why, names in REFUSED.items() for name in names.split()])
+def test_names_that_c_has_taken_are_refused_with_another(why: str, name: str) -> None:
+    f = sg.compile(lambda x: x * x, backend="python")
+    f(1.0)
+    with pytest.raises(ValueError, match=rf"^to_c: '{re.escape(name)}' {why}.*; call it '(\w+)', say$") as caught:
+        f.to_c(name)
+    f.to_c(*re.findall(r"call it '(\w+)'", str(caught.value)))
+
+
+@pytest.mark.parametrize("compiler", COMPILERS, ids=" ".join)
+@pytest.mark.parametrize("real", ["double", "float"])
+def test_other_names_compile_as_c_and_as_cpp(compiler: list[str], real: Any, tmp_path: Path) -> None:
+    def everything(p: dict[str, Any], w: list[Any]) -> Any:
+        a, b = p.values()
+        if a < b:  # /* ??/ */ \\
+            return sg.erfc(a) + sg.tanh(b) * sg.where(a, b, w[0]) + sg.exp(a) / sg.erf(b)
+        return gelu(a) + sg.cbrt(b) + a**b + sg.log1p(a) % b + sg.logsumexp([a, b, *w]) + float("inf")
+
+    f = sg.compile(everything, backend="python")
+    odd = {"/* a": 1.0, "*/ ??/ b\n\\": 2.0}
+    f(odd, [3.0])
+    f(dict(zip(odd, (2.0, 1.0), strict=True)), [3.0])
+    if compiler[1] == "-std=c++11" and real == "float":
+        pytest.skip("hexadecimal floats came to C++ with C++17")
+    files: dict[str, str] = {}
+    for name in OTHERS.split():
+        files[f"{name}.h"], files[f"{name}.c"] = f.to_c(name, real=real)
+    compile_c(compiler, files, tmp_path)
+
+
+@pytest.mark.parametrize("compiler", COMPILERS, ids=" ".join)
+def test_every_name_in_math_h_is_refused_or_compiles(compiler: list[str], tmp_path: Path) -> None:
+    """Of math.h as this machine has it, and of all that it includes."""
+    if shutil.which(compiler[0]) is None:
+        pytest.skip(f"no {compiler[0]}")
+    language = ["-x", "c++" if compiler[0] == "g++" else "c", "-"]
+    names: set[str] = set()
+    for flag in ("-E", "-dM"):
+        command = [*compiler, "-E", flag, *language]
+        found = subprocess.run(command, input="#include <math.h>", capture_output=True, text=True).stdout
+        names.update(re.findall(r"^#define (\w+)" if flag == "-dM" else r"\b[A-Za-z]\w*", found, flags=re.M))
+    left = sorted(name for name in names if not c_names.fault(name))
+    assert len(left) < len(names) - 50
+    declared = [f"int {name}(const double *x, double *y); /* {name} */" for name in left]
+    before, behind = '#ifdef __cplusplus\nextern "C" {\n#endif', "#ifdef __cplusplus\n}\n#endif\n"
+    compile_c(compiler, {"all.c": "\n".join(["#include <math.h>", before, *declared, behind])}, tmp_path)
 
 
 # ---- systems that refuse memory both writable and executable ---------------------------------------------------------
@@ -314,3 +400,205 @@ def test_a_short_training_does_not_import_llvmlite() -> None:
     assert "llvmlite" not in sys.modules
     """
     run(code)
+
+
+# ---- pickles of functions that cannot be pickled ---------------------------------------------------------------------
+
+
+def test_a_function_of_which_nothing_would_arrive_is_refused_when_it_is_pickled() -> None:
+    f = sg.compile(lambda x: 2.0 * x)
+    with pytest.raises(
+        pickle.PicklingError, match=r"<lambda>: a compiled function that was not called yet .* top level"
+    ):
+        pickle.dumps(f)
+    with pytest.raises(pickle.PicklingError, match="not called yet"):
+        pickle.dumps(sg.compile(sg.grad(lambda x: 2.0 * x)))
+    assert f(2.0) == 4.0
+    assert pickle.loads(pickle.dumps(f))(3.0) == 6.0  # its program
+    assert pickle.loads(pickle.dumps(sg.compile(sg.hypot)))(3.0, 4.0) == 5.0  # its function
+
+
+def test_copies_of_a_compiled_function_are_itself_as_those_of_functions() -> None:
+    f = sg.compile(lambda x: 2.0 * x)
+    assert copy.deepcopy([f]) == [f] == [copy.copy(f)]
+
+
+# ---- names of arguments ----------------------------------------------------------------------------------------------
+
+
+class Line:
+    def __init__(self, slope: float) -> None:
+        self.slope = slope
+        self.offset = sg.Value(1.0, label="offset")
+
+    def at(self, x: Any, more: Any = 0.0) -> Any:
+        return self.slope * x + self.offset + more
+
+    def __call__(self, x: Any, more: Any) -> Any:
+        return self.at(x, more)
+
+    @classmethod
+    def of_class(cls, x: Any, more: Any) -> Any:
+        return x + more
+
+    @staticmethod
+    def of_none(x: Any, more: Any) -> Any:
+        return x + more
+
+
+def decorated(f: Any) -> Any:
+    @functools.wraps(f)
+    def call(*arguments: Any) -> Any:
+        return f(*arguments)
+
+    return call
+
+
+def three(a: Any, x: Any, more: Any) -> Any:
+    return a + x + more
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        Line(2.0).at, Line(2.0), Line.of_class, Line.of_none, functools.partial(three, 1.0), decorated(Line(2.0).at),
+        functools.partial(Line(2.0).at),
+    ],
+)  # fmt: skip
+def test_messages_drawings_and_headers_leave_out_what_is_bound(function: Any) -> None:
+    f = sg.compile(function, backend="python")
+    with pytest.raises(TypeError, match=r"^x: expected a real number"):
+        f("a", 1.0)
+    with pytest.raises(TypeError, match=r"^more: expected a real number"):
+        f(1.0, None)
+    assert f(3.0, 4.0) == getattr(function(3.0, 4.0), "data", function(3.0, 4.0))
+    assert re.findall(r"x\[\d\]  (\w+)", f.to_c("f")[0]) == ["x", "more"]
+    assert "x = 3" in str(f.draw())
+    assert "more = 4" in str(f.draw())
+
+
+def test_functions_that_do_not_tell_their_parameters_have_numbered_arguments() -> None:
+    with pytest.raises(TypeError, match=r"^x1: expected a real number"):
+        sg.compile(max)(1.0, "a")
+    with pytest.raises(TypeError, match=r"^x0: expected a real number"):
+        sg.compile(lambda *xs: xs[0])("a")
+
+
+# ---- methods ---------------------------------------------------------------------------------------------------------
+
+
+class Spring:
+    def __init__(self, k: float) -> None:
+        self.k = k
+        self.rest = sg.Value(1.0)
+
+    def __eq__(self, other: object) -> bool:  # so that it has no hash
+        return isinstance(other, Spring)
+
+    @sg.compile(backend="python")
+    def energy(self, x: Any) -> Any:
+        """Of a spring."""
+        return 0.5 * self.k * (x - self.rest) ** 2 if x > self.rest else 0.0 * x
+
+
+def test_a_compiled_method_binds_and_is_made_once_for_each_object() -> None:
+    soft, hard = Spring(2.0), Spring(200.0)
+    for _ in range(3):
+        assert soft.energy(3.0) == 4.0
+        assert hard.energy(3.0) == 400.0
+        assert hard.energy(x=2.0) == 100.0
+    assert (soft.energy.info.misses, soft.energy.info.hits) == (1, 2)
+    assert soft.energy.map([3.0, 2.0]) == [4.0, 1.0]
+    assert sg.grad(soft.energy)(3.0) == 4.0
+    assert sg.compile(sg.grad(soft.energy))(3.0) == 4.0
+    soft.rest.data = 2.0
+    assert soft.energy(3.0) == 1.0
+    assert Spring(4.0).energy(3.0) == 8.0  # of an object that nothing else refers to
+    assert Spring.energy.info.traces == ()
+    assert isinstance(Spring.energy, CompiledFunction)
+    assert Spring.energy is Spring.__dict__["energy"]
+    assert soft.energy.__doc__ == "Of a spring."
+    assert vars(soft).keys() == {"k", "rest"}
+
+
+def test_a_compiled_method_does_not_keep_its_object_alive() -> None:
+    spring = Spring(2.0)
+    gone = weakref.ref(spring)
+    gc.disable()
+    try:
+        method = spring.energy
+        assert method(3.0) == 4.0
+        del spring
+        assert method(3.0) == 4.0  # a method that is held does, as Python's
+        del method
+        assert gone() is None  # without the collector: there is no cycle
+    finally:
+        gc.enable()
+    assert not any(reference() is None for reference, _ in Spring.energy.methods.values())
+
+
+def test_objects_with_compiled_methods_go_into_pickles_and_copies() -> None:
+    spring = Spring(2.0)
+    assert spring.energy(3.0) == 4.0
+    for again in (pickle.loads(pickle.dumps(spring)), copy.copy(spring), copy.deepcopy(spring)):
+        again.k = 4.0
+        assert again.energy(3.0) == 8.0
+        assert spring.energy(3.0) == 4.0
+    assert pickle.loads(pickle.dumps(spring.energy))(3.0) == 4.0
+    assert copy.deepcopy(spring.energy).__self__ is not spring
+    assert copy.copy(spring.energy)(3.0) == 4.0
+    Spring.other = sg.compile(lambda self, x: x)  # type: ignore[attr-defined]
+    try:
+        assert spring.other(3.0) == 3.0  # type: ignore[attr-defined]
+        with pytest.raises(pickle.PicklingError, match="no such compiled method '<lambda>'"):
+            pickle.dumps(spring.other)  # type: ignore[attr-defined]
+    finally:
+        del Spring.other  # type: ignore[attr-defined]
+
+
+def test_slots_need_weak_references() -> None:
+    class Slotted:
+        __slots__ = ("__weakref__", "k")
+
+        @sg.compile
+        def twice(self, x: Any) -> Any:
+            return 2.0 * self.k * x
+
+    class Closed:
+        __slots__ = ()
+
+        @sg.compile
+        def twice(self, x: Any) -> Any:
+            return 2.0 * x
+
+    slotted = Slotted()
+    slotted.k = 3.0
+    assert slotted.twice(2.0) == slotted.twice(2.0) == 12.0
+    with pytest.raises(TypeError, match=r"twice: .* which Closed does not allow: add '__weakref__' to its __slots__"):
+        Closed().twice(2.0)
+
+
+def test_what_python_does_not_bind_is_not_bound() -> None:
+    class Holder:
+        of_object = sg.compile(Line(2.0).at)
+        of_partial = sg.compile(functools.partial(three, 1.0, 2.0))
+        static = staticmethod(sg.compile(lambda x: 2.0 * x))
+
+    holder = Holder()
+    assert holder.of_object(3.0) == 7.0
+    assert holder.of_partial(3.0) == 6.0
+    assert holder.static(3.0) == 6.0
+
+
+def test_a_module_may_compile_its_call() -> None:
+    from scalargrad.nn import MLP
+
+    class Fast(MLP):
+        @sg.compile
+        def outputs(self, x: Any) -> Any:
+            return self(x)
+
+    model = Fast(2, [3, 1], seed=1)
+    assert model.outputs([1.0, 2.0]) == model([1.0, 2.0]).data
+    next(iter(model.parameters())).data += 0.5
+    assert model.outputs([1.0, 2.0]) == model([1.0, 2.0]).data

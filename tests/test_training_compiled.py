@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from scalargrad import Value, detect_anomaly, dot, exp, losses, optim
 from scalargrad import primitives as table
+from scalargrad.anomaly import AnomalyError
 from scalargrad.compiler import GuardLimitError, TraceError, native_backend
 from scalargrad.compiler.batch import SMALLEST_CHUNK
 from scalargrad.compiler.program import bits
-from scalargrad.anomaly import AnomalyError
 from scalargrad.nn import MLP, Module
 from scalargrad.optim import SGD, Adam, NonFiniteGradientError, Optimizer, clip_grad_norm
 from scalargrad.schedules import Cosine, Exponential, ReduceOnPlateau

@@ -429,6 +429,7 @@ def map_batch(f: CompiledFunction, arguments: Sequence[Any], in_axes: Any, reduc
         for bounds in every:
             _in_python(f, batch, bounds, answers, reduce is not None)
     else:
+
         def run(fast: bool) -> bool:
             shares = [every[k::threads] for k in range(min(threads, len(every)))]
             if len(shares) == 1:

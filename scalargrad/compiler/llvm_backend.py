@@ -401,9 +401,7 @@ def kernel(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool) -
 # ---- batches ---------------------------------------------------------------------------------------------------------
 
 
-def kernel_module(
-    lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool
-) -> tuple[Assembly, int]:
+def kernel_module(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool) -> tuple[Assembly, int]:
     """`i8 @run(ptr x, ptr y, ptr m)` on eight samples: see driver.py for what x and y hold.
 
     `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is.

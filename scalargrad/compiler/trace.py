@@ -8,7 +8,9 @@ of the chain rule are written so that they are right whatever the numbers are.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from math import inf, nan, nextafter
 from typing import Any, NoReturn
@@ -287,8 +289,10 @@ def _from_outside(node: Value, begun: NoGradient) -> bool:
 def names(f: Any, structure: Structure) -> list[str]:
     """The place of every leaf of the arguments, by the names of the function's parameters where it has its own."""
     _, _, ((_, _, arguments), (_, keys, keywords)) = structure
-    code = getattr(f, "__code__", None)
-    known = code.co_varnames[: code.co_argcount] if code is not None else ()
+    parameters: Iterable[inspect.Parameter] = ()
+    with suppress(TypeError, ValueError):  # of functions that do not tell, as some that are written in C
+        parameters = inspect.signature(f).parameters.values()  # without an argument that is bound
+    known = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     found: list[str] = []
     for k, part in enumerate(arguments):
         found += paths(part, known[k] if k < len(known) else f"x{k}")

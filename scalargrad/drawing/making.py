@@ -89,8 +89,7 @@ class _Maker:
         root = graph.values[self.roots[0]]
         # Where the last pass began, or before any, gradients are derivatives of the root by name.
         begins = len(self.roots) == 1 and (
-            (root.has_gradient and gradient_of(root) == 1.0)
-            or all(not v.has_gradient for v in graph.values)
+            (root.has_gradient and gradient_of(root) == 1.0) or all(not v.has_gradient for v in graph.values)
         )
         self.of = self.names(self.roots[0], 10) if begins else ""
 
