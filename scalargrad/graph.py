@@ -91,8 +91,8 @@ def _order_unseen(
 ) -> list[Node]:
     """The topological order of what is not in `seen`, which grows by it.
 
-    `behind` gets the operands of flat operations, which are not followed then; `old` what was made before `begun`, which
-    is left out.
+    `behind` gets the operands of flat operations, which are not followed then; `old` what was made before `begun`,
+    which is left out.
     """
     order: list[Node] = []
     emit = order.append
@@ -196,7 +196,7 @@ def edge_product(operation: table.Primitive, slot: int, upstream: float, local: 
 
 def _selects(operation: table.Primitive, slot: int) -> bool:
     selects = operation.selects
-    return selects if type(selects) is bool else selects[slot]  # type: ignore[index]
+    return selects if isinstance(selects, bool) else selects[slot]
 
 
 def _propagate_nonfinite(node: Node, upstream: float, adjoint: dict[Node, float]) -> None:
@@ -267,8 +267,7 @@ def graph_adjoints(
         product = None
         if operation.selects.__class__ is bool and hasattr(upstream, "operation"):
             product = upstream._gate if operation.selects else upstream._chain
-        slot = 0
-        for p in operands:
+        for slot, p in enumerate(operands):
             if p.operation is not CONSTANT and (wanted is None or p in wanted):
                 d = gradients[slot]
                 if product is not None and d.__class__ is not float:
@@ -278,7 +277,6 @@ def graph_adjoints(
                 if brought is not None:
                     before = known(p)
                     adjoint[p] = brought if before is None else before + brought
-            slot += 1
     return adjoint
 
 

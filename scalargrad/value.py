@@ -531,15 +531,15 @@ def _make_operators(operation: Primitive) -> None:
 
 
 def _make_comparison(title: str, compare: Callable[[Any, Any], bool]) -> None:
-    def method(self: Value, other: Any) -> bool:
-        tracer = modes.tracer() if modes.active else None
+    def method(self: Value, other: Any) -> Any:
         if not isinstance(other, Value):
             try:
                 other = exact(other)
             except TypeError:
-                return NotImplemented  # type: ignore[no-any-return]  # the protocol of operators
-            return compare(self._data, other) if tracer is None else tracer.compare(title, self, other)  # type: ignore[no-any-return]
-        return compare(self._data, other._data) if tracer is None else tracer.compare(title, self, other)  # type: ignore[no-any-return]
+                return NotImplemented  # the protocol of operators
+        if modes.active and (tracer := modes.tracer()) is not None:
+            return tracer.compare(title, self, other)
+        return compare(self._data, other._data if isinstance(other, Value) else other)
 
     method.__name__, method.__qualname__ = f"__{title}__", f"Value.__{title}__"
     setattr(Value, method.__name__, method)

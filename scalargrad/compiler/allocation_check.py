@@ -651,7 +651,9 @@ WIDE: Handlers = {
 def check(
     code: Code, made: bytes, offsets: dict[str, int], places: Sequence[tuple[bool, int]] | None, reduce: bool
 ) -> None:
-    """Raise `AllocationError` unless the bytes compute the program; `places` are those of `kernel_code`, None for code for one point.
+    """Raise `AllocationError` unless the bytes compute the program.
+
+    `places` are those of `kernel_code`, None for code for one point.
 
     >>> import os, scalargrad as sg
     >>> before = os.environ.get("SCALARGRAD_CHECK")

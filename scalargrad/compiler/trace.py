@@ -100,9 +100,9 @@ def _connective(row: Primitive) -> Any:
     return method
 
 
-Condition.__and__ = Condition.__rand__ = _connective(table.both)  # type: ignore[attr-defined]
-Condition.__or__ = Condition.__ror__ = _connective(table.either)  # type: ignore[attr-defined]
-Condition.__xor__ = Condition.__rxor__ = _connective(table.ne)  # type: ignore[attr-defined]
+for _title, _row in (("and", table.both), ("or", table.either), ("xor", table.ne)):
+    setattr(Condition, f"__{_title}__", _connective(_row))
+    setattr(Condition, f"__r{_title}__", _connective(_row))
 
 _WAYS_OUT = {
     "backward()": "which stores gradients: return grad(f)(...) or value_and_grad(f)(...)",
