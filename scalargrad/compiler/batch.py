@@ -306,7 +306,9 @@ class _Workspace:
         machines = [_kernel(v, layout, reduce, fast) for v in known]
         codes = array("Q", [each.address for each in machines])
         columns = sum(count for mapped, count in layout if mapped)
-        numbers = sum(count for mapped, count in layout if not mapped) + len(known[0].captured)
+        numbers = sum(count for mapped, count in layout if not mapped)
+        self.captured = sorted({v.first_captured: v.captured for v in known}.items())
+        numbers += max((at + len(each) for at, each in self.captured), default=0)
         guarded = any(v.program.guards for v in known) or len(known) > 1
         self.reduce = reduce
         self.info = array("q", [columns, self.outputs, len(known), guarded, reduce])
@@ -324,11 +326,11 @@ class _Workspace:
         self.behind = (_address(self.places), _address(self.flags))
 
     def share(self, numbers: array[float]) -> None:
-        """Put the numbers that all samples share where kernels find them."""
-        captured = self.known[0].captured
-        if captured:
-            numbers = numbers + array("d", [v.data for v in captured])
+        """Put the numbers that all samples share where kernels find them, and those of captured `Value`s behind them."""
         ctypes.memmove(self.shared_address, _address(numbers), 8 * len(numbers))
+        for at, captured in self.captured:
+            outside = array("d", [v._data for v in captured])
+            ctypes.memmove(self.shared_address + 8 * (len(numbers) + at), _address(outside), 8 * len(outside))
 
     def clear(self) -> None:
         if self.reduce:
@@ -347,7 +349,7 @@ def _kernel(v: Variant, layout: tuple[tuple[bool, int], ...], reduce: bool, fast
             program = (v.fast() if fast else None) or v.program
             lowered = lower(summands(program) if reduce else program, v.functions)
             mapped = [each for each, count in layout for _ in range(count)]
-            found = v.batches[key] = kernel(lowered, mapped + [False] * len(v.captured), reduce)
+            found = v.batches[key] = kernel(lowered, mapped, v.first_captured, reduce)
         return found
 
 
@@ -364,8 +366,6 @@ def _in_machine_code(
     odd = 0
 
     def workspace(known: tuple[Variant, ...]) -> _Workspace:
-        if len(known) > 1 and any(v.captured for v in known):
-            raise TypeError(f"map: {f.name} branches and reads Values from outside; pass those as arguments")
         idle = f.idle.setdefault((known, batch.layout, reduce, fast), [])
         try:
             made: _Workspace = idle.pop()
@@ -429,7 +429,6 @@ def map_batch(f: CompiledFunction, arguments: Sequence[Any], in_axes: Any, reduc
         for bounds in every:
             _in_python(f, batch, bounds, answers, reduce is not None)
     else:
-        shows = any(v.fast() is not None for v in every_variant)
 
         def run(fast: bool) -> bool:
             shares = [every[k::threads] for k in range(min(threads, len(every)))]
@@ -441,7 +440,8 @@ def map_batch(f: CompiledFunction, arguments: Sequence[Any], in_axes: Any, reduc
                 )
             return any(found)
 
-        if (run(True) or answers.has_nan()) and shows:
+        # Asked only now: the run may have come upon further branches, which were traced in it.
+        if (run(True) or answers.has_nan()) and any(v.fast() is not None for v in f.variants[batch.structure]):
             run(False)
     if reduce is None:
         return unflatten(result, [_like(column, batch.kind) for column in answers.columns])

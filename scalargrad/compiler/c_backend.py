@@ -34,16 +34,6 @@ _INFIX = {
 }
 _COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 _MATH = {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "rint": "rint", "copysign": "copysign"}
-_FRACTION = """static {real} {name}_erfc_fraction({real} x)
-{{
-    const long terms = (long)(12 + 200 / (x * x));
-    {real} tail = {sqrt}({quarter} * x * x + {half} * ({real})terms) - {half} * x;
-    long k;
-    for (k = terms; k > 0; k--)
-        tail = {half} * ({real})k / (x + tail);
-    return tail;
-}}
-"""
 
 
 _POWERS = {
@@ -107,12 +97,8 @@ class _Writer:
         full = f"{self.name}_{operation}"
         if full not in self.known:
             self.known.add(full)
-            if operation == "erfc_fraction":
-                given = {"name": self.name, "sqrt": f"sqrt{self.suffix}", "real": self.real}
-                self.helpers.append(_FRACTION.format(**given, quarter=self.constant(0.25), half=self.constant(0.5)))
-            else:
-                types = ", ".join([self.real] * (2 if operation in BINARY_LIBRARY else 1))
-                self.helpers.append(f"static {self.real} (*const volatile {full})({types}) = {operation}{self.suffix};")
+            types = ", ".join([self.real] * (2 if operation in BINARY_LIBRARY else 1))
+            self.helpers.append(f"static {self.real} (*const volatile {full})({types}) = {operation}{self.suffix};")
         return full
 
     def row(self, lowered: Lowered, row: str, prefix: str) -> str:

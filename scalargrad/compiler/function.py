@@ -162,7 +162,8 @@ class CompiledFunction:
             start = perf_counter()
             function = self._original("a branch or a structure of arguments that was not traced before")
             program, result, captured = trace(function, structure, leaves)
-            variant = Variant(program, result, captured, self.name, self.functions, perf_counter() - start, leaves)
+            seconds, before = perf_counter() - start, sum(len(v.captured) for v in known)
+            variant = Variant(program, result, captured, self.name, self.functions, seconds, leaves, before)
             self.misses += 1
             self.variants[structure] = [*known, variant]
             return variant
@@ -318,7 +319,7 @@ class CompiledFunction:
             )
         self._only("to_c")
         (known,) = self.variants.values()
-        captured = [[x.data for x in v.captured] for v in known]
+        captured = [[x._data for x in v.captured] for v in known]
         return c_backend.source([v.program for v in known], captured, name, real, self.functions)
 
     def buffered(self, *arguments: Any, **keywords: Any) -> Buffered:

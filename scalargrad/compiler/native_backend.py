@@ -88,15 +88,24 @@ def scalar(lowered: Lowered) -> Machine:
     return llvm_backend.scalar(lowered)
 
 
-def kernel(lowered: Lowered, mapped: Sequence[bool], reduce: bool) -> Machine:
-    """Machine code for eight samples: see driver.py for what x and y hold."""
+def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int, reduce: bool) -> Machine:
+    """Machine code for eight samples: see driver.py for what x and y hold.
+
+    `mapped` says of each leaf of the arguments whether it is mapped; further inputs of the program are shared numbers,
+    behind so many others.
+    """
+    inputs = lowered.program.inputs
+    columns, shared = iter(range(0, 64 * len(mapped), 64)), iter(range(64 * sum(mapped), 64 * inputs + 64, 8))
+    places = [(each, next(columns if each else shared)) for each in mapped]
+    behind = 64 * sum(mapped) + 8 * (len(mapped) - sum(mapped) + skip)
+    places += [(False, behind + 8 * k) for k in range(inputs - len(mapped))]
     if chosen() == "x86" and "avx512" in features():
         from .x86_backend import kernel_code
 
-        return _machine(kernel_code(lowered, mapped, reduce))
+        return _machine(kernel_code(lowered, places, reduce))
     from . import llvm_backend
 
-    return llvm_backend.kernel(lowered, mapped, reduce)
+    return llvm_backend.kernel(lowered, places, reduce)
 
 
 def _machine(code: Any) -> Machine:

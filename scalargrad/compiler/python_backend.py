@@ -24,7 +24,7 @@ from .. import ieee
 from .. import primitives as table
 from ..primitives import Primitive
 from .elementary import EVALUATE
-from .program import Guard, Program, gate
+from .program import Guard, Program
 
 if TYPE_CHECKING:
     from .lowering import Functions
@@ -38,7 +38,7 @@ _EXPRESSIONS: dict[Primitive, str] = {
     table.abs: "abs({0})",
     table.div: "{0} / {1} if {1} else div({0}, {1})",
     table.chain: "{0} * {1} if {0} else 0.0",
-    gate: "{0} * {1} if {0} and {1} else 0.0",
+    table.gate: "{0} * {1} if {0} and {1} else 0.0",
     table.sqrt: "sqrt({0}) if {0} >= 0.0 else nan",
     table.relu: "{0} if {0} > 0.0 or {0} != {0} else 0.0",
     table.step: "1.0 if {0} > 0.0 else 0.0 if {0} <= 0.0 else nan",
