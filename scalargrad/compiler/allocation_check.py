@@ -336,7 +336,7 @@ class Walk(State):
 
     def step(self) -> Instruction:
         now = self.now = self.decoded()
-        self.at = now.end
+        self.begun, self.at = self.at, now.end
         if now.mask and now.name not in MASKED:
             self.fail("some lanes are left out")
         self.handlers.get(now.name, Walk.general)(self)
@@ -344,6 +344,7 @@ class Walk(State):
 
     def expect(self, name: str, **fields: Any) -> Instruction:
         now = self.now = self.decoded()
+        self.begun = self.at
         if now.name != name or any(getattr(now, field) != wanted for field, wanted in fields.items()):
             self.fail(f"{name} must stand here")
         self.at = now.end
@@ -440,7 +441,7 @@ def check(code: Code, made: bytes, offsets: dict[str, int], mapped: Iterable[boo
     >>> check(code, made, {}, None, False)
     >>> check(code, made.replace(bytes((0x5C,)), bytes((0x58,))), {}, None, False)  # an addition
     Traceback (most recent call last):
-    scalargrad.compiler.numbering.AllocationError: the program, before byte 34, vaddsd (registers 0, 0; [rbx + 8]; 0): \
+    scalargrad.compiler.numbering.AllocationError: the program, byte 24, vaddsd (registers 0, 0; [rbx + 8]; 0): \
 add(input 0, input 1) is nothing that the program computes; the program has next: value 2 = sub(input 0, input 1)
     """
     program = code.lowered.program

@@ -41,7 +41,7 @@ class State:
         self.constants, self.room = constants, room  # what stands before the memory, by displacement; and its bytes
         self.terms = Terms(program, lanes)
         self.at = start
-        self.now = Instruction("none", start)
+        self.begun, self.now = start, Instruction("none", start)
         self.sp = 8  # bytes on the stack since it was on a boundary of 16; and when what precedes operands was there
         self.entered = 16
         self.cells: dict[int, dict[int, Held]] = {RBX: {}, RBP: {}, R14: {}, RSP: {}}
@@ -70,7 +70,7 @@ class State:
             i = self.last + 1
             given = ", ".join(self.name(p) for p in self.program.operands[i])
             wanted = f"; the program has next: value {self.program.inputs + i} = {self.program.operations[i]}({given})"
-        raise AllocationError(f"{self.title}, before byte {self.at}, {self.now}: {what}{wanted}")
+        raise AllocationError(f"{self.title}, byte {self.begun}, {self.now}: {what}{wanted}")
 
     def name(self, p: int) -> str:
         terms, first = self.terms, self.program.inputs
