@@ -585,14 +585,17 @@ def masked_units(seed: int) -> tuple[Callable[[Any, Any, Any], Any], list[float]
 
 
 def masked_units_that_differ(seeds: Sequence[int]) -> list[int]:
-    """Those whose value, or value and gradient, in machine code are not the bits of the eager run."""
+    """Those whose value, or value and gradient, in machine code are not the bits of the eager run; also in a batch."""
     wrong: list[int] = []
     for seed in seeds:
-        f, *at = masked_units(seed)
-        g = sg.value_and_grad(f, argnums=(1, 2))
-        for each in (f, g):
-            if not equal(sg.compile(each, backend="native")(*at), each(*at)):
+        f, mask, w, x = masked_units(seed)
+        for each in (f, sg.value_and_grad(f, argnums=(1, 2))):
+            if not equal(sg.compile(each, backend="native")(mask, w, x), each(mask, w, x)):
                 wrong.append(seed)
+        samples = [[[float(u != k % len(mask)) * m for u, m in enumerate(mask)], w, x[::-1]] for k in range(9)]
+        columns = [list(column) for column in zip(*samples, strict=True)]
+        if not equal(sg.compile(f, backend="native").map(*columns), [f(*each) for each in samples]):
+            wrong.append(seed)
     return wrong
 
 
