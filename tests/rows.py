@@ -28,6 +28,7 @@ def paired(row: Primitive) -> bool:
 @cache
 def oracle(row: Primitive) -> Callable[..., Any]:
     """The exact function of a row, in mpmath: of as many operands, at the precision that is set when it is called."""
+    assert row.oracle, f"{row.name}: its row states no oracle, the exact function in mpmath's names"
     operands = "*xs" if row.arity is None else ", ".join("abc"[: row.arity])
     exact: Callable[..., Any] = eval(f"lambda {operands}: {row.oracle}", dict(vars(mp)))
     return lambda *xs: mp.mpmathify(exact(*xs))
