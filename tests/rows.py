@@ -17,7 +17,8 @@ for _each in pkgutil.walk_packages(scalargrad.__path__, "scalargrad."):  # a row
     if not _each.name.endswith("__main__"):
         importlib.import_module(_each.name)
 
-ROWS = [*TABLE.values(), *(make(*parameters) for make, parameters in EXAMPLES)]
+# In an order that does not depend on which module was imported first.
+ROWS = sorted([*TABLE.values(), *(make(*parameters) for make, parameters in EXAMPLES)], key=lambda row: row.name)
 
 
 def paired(row: Primitive) -> bool:

@@ -29,8 +29,8 @@ from .dags import SHORT, Dag, dag, equal
 from .laws import LAWS, scaled_seed
 from .variants import variants
 
-SYMMETRIC = {"add", "mul", "hypot", "sum", "mean", "prod", "max", "min", "logsumexp"}
-POINTS = 40  # random operands on which a mutant is measured, at most
+SYMMETRIC = {"add", "gate", "mul", "hypot", "sum", "mean", "prod", "max", "min", "logsumexp"}
+POINTS = 16  # random operands on which a mutant is measured, at most
 
 
 class Mutant(NamedTuple):
