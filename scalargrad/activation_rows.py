@@ -17,7 +17,7 @@ from . import activation_kernels as kernels
 from . import ieee
 from . import primitives as table
 from .activation_kernels import CUBIC, SQRT_HALF, TWO_K
-from .ieee import exp, expm1, log1p, two_product
+from .ieee import exp, expm1, log1p, quotient, two_product
 from .primitives import REAL, Interval, Primitive, family, row
 
 TAIL = Interval(-700.0, 700.0)
@@ -117,24 +117,26 @@ def elu(alpha: float, scale: float, order: int) -> Primitive:
     )  # fmt: skip
 
 
+def _softplus(x: float, beta: float, order: int) -> float:
+    """`log(1 + exp(beta x))/beta`, differentiated `order` times by x, 2 at most."""
+    p, low = two_product(beta, x) if fabs(x) < 1e150 and 1e-150 < beta < 1e150 else (beta * x, 0.0)
+    if p < 0.0:
+        low = -low  # exp(-|beta x|) = exp(-|p|) (1 - low)
+    e = exp(-fabs(p))
+    if order == 0 and not 1e-150 < beta < 1e150:
+        return ieee.relu(x) + log1p(e) / beta
+    if order == 0:
+        if p < -40.0:
+            return kernels.times_exp(quotient(1.0, -low, beta), p)
+        return ieee.relu(x) + quotient(log1p(e), -low * e / (1.0 + e), beta)
+    if order == 1:
+        return 1.0 / (1.0 + (e - e * low)) if p >= 0.0 else kernels.times_exp((1.0 - low) / (1.0 + e - e * low), p)
+    return kernels.times_exp(beta * (1.0 - low) / ((1.0 + e) * (1.0 + e)), -fabs(p))
+
+
 @family((2.0, 0), (2.0, 1), (2.0, 2), (0.3, 0))
 def softplus(beta: float, order: int) -> Primitive:
     """`log(1 + exp(beta x))/beta`, differentiated `order` times, 2 at most."""
-
-    def compute(x: float) -> float:
-        p, low = two_product(beta, x) if fabs(x) < 1e150 and 1e-150 < beta < 1e150 else (beta * x, 0.0)
-        if p < 0.0:
-            low = -low  # exp(-|beta x|) = exp(-|p|) (1 - low)
-        e = exp(-fabs(p))
-        if order == 0 and not 1e-150 < beta < 1e150:
-            return ieee.relu(x) + log1p(e) / beta
-        if order == 0:
-            if p < -40.0:
-                return kernels.times_exp(kernels.quotient(1.0, -low, beta), p)
-            return ieee.relu(x) + kernels.quotient(log1p(e), -low * e / (1.0 + e), beta)
-        if order == 1:
-            return 1.0 / (1.0 + (e - e * low)) if p >= 0.0 else kernels.times_exp((1.0 - low) / (1.0 + e - e * low), p)
-        return kernels.times_exp(beta * (1.0 - low) / ((1.0 + e) * (1.0 + e)), -fabs(p))
 
     def local(y: Any, a: Any) -> tuple[Any, ...]:
         return (softplus(beta, order + 1)(a),) if order < 2 else (-beta * table.tanh(0.5 * beta * a) * y,)
@@ -143,6 +145,7 @@ def softplus(beta: float, order: int) -> Primitive:
     symbol = ("softplus", "σ", "σ′")[order]
     oracle = ("log1p(exp(p*a))/p", "1/(1 + exp(-p*a))", "p/4*sech(p*a/2)**2")[order]
     domain = Interval(-700.0 / beta, 700.0 / beta)
+    compute = lambda x: _softplus(x, beta, order)  # noqa: E731
     return _made("softplus", (beta, order), compute, local, notation, symbol, oracle, domain)
 
 
@@ -181,4 +184,14 @@ gelu_tanh            = _inner("gelu_tanh",            1,    kernels.gelu_tanh,  
 softsign             = _row("softsign",               1,    kernels.softsign,             _softsign_local,                          ("1/(1+|{a}|)²",), oracle="a/(1 + abs(a))")
 hardsigmoid          = _row("hardsigmoid",            1,    kernels.hardsigmoid,          lambda y, a: (between(-3.0, 3.0, 1 / 6)(a),), ("[-3<{a}<3]/6",), oracle="min(max((a + 3)/6, 0), 1)")
 log_softmax_share    = _row("log_softmax_share",      None, kernels.log_softmax_share,    _log_softmax_local,                       lambda y, xs: (f"1-exp {y}", *(f"-σ({x})" for x in xs[1:])), (TAIL,), "log softmax", public="log_softmax", oracle="-log(fsum(exp(x - xs[0]) for x in xs))")
+
+# The same with their parameter as an operand, where that is a `Value`: learnt, or an argument of a compiled function.
+prelu_slope          = _inner("prelu_slope",         2, lambda x, s: 1.0 if x > 0.0 else s if x <= 0.0 else nan, lambda y, a, b: (0.0, table.le(a, 0.0)), ("0", "[{a}≤0]"), (REAL, REAL), "leaky relu′", oracle="1 if a > 0 else b")
+prelu                = _inner("prelu",               2, lambda x, s: x if x > 0.0 else s * x, lambda y, a, b: (prelu_slope(a, b), table.where(table.step(a), 0.0, a)), ("{a}>0 ? 1 : {b}", "[{a}≤0]·{a}"), (REAL, REAL), "leaky relu", oracle="a if a > 0 else b*a")
+pelu_curvature       = _inner("pelu_curvature",      2, lambda x, s: 0.0 if x > 0.0 else kernels.times_exp(s, x), lambda y, a, b: (y, table.where(table.step(a), 0.0, table.exp(a))), ("{y}", "[{a}≤0]·exp {a}"), (TAIL, REAL), "elu″", oracle="0 if a > 0 else b*exp(a)")
+pelu_slope           = _inner("pelu_slope",          2, lambda x, s: 1.0 if x > 0.0 else kernels.times_exp(s, x), lambda y, a, b: (pelu_curvature(a, b), table.where(table.step(a), 0.0, table.exp(a))), ("[{a}≤0]·{y}", "[{a}≤0]·exp {a}"), (TAIL, REAL), "elu′", oracle="1 if a > 0 else b*exp(a)")
+pelu                 = _inner("pelu",                2, lambda x, s: x if x > 0.0 else s * expm1(x), lambda y, a, b: (pelu_slope(a, b), table.where(table.step(a), 0.0, table.expm1(a))), ("{a}>0 ? 1 : {b}·exp {a}", "[{a}≤0]·expm1 {a}"), (TAIL, REAL), "elu", oracle="a if a > 0 else b*expm1(a)")
+psoftplus_curvature  = _inner("psoftplus_curvature", 2, lambda x, b: _softplus(x, b, 2), lambda y, a, b: (-b * table.tanh(0.5 * b * a) * y, table.div(y, b) - a * table.tanh(0.5 * b * a) * y), ("-{b}·{y}·tanh({b}·{a}/2)", "{y}/{b}-{a}·{y}·tanh({b}·{a}/2)"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "σ′", oracle="b/4*sech(b*a/2)**2")
+psoftplus_slope      = _inner("psoftplus_slope",     2, lambda x, b: _softplus(x, b, 1), lambda y, a, b: (psoftplus_curvature(a, b), a * table.div(psoftplus_curvature(a, b), b)), ("{b}·{y}·(1-{y})", "{a}·{y}·(1-{y})"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "σ", oracle="1/(1 + exp(-b*a))")
+psoftplus            = _inner("psoftplus",           2, lambda x, b: _softplus(x, b, 0), lambda y, a, b: (psoftplus_slope(a, b), table.div(a * psoftplus_slope(a, b) - y, b)), ("σ({b}·{a})", "({a}·σ({b}·{a})-{y})/{b}"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "softplus", oracle="log1p(exp(b*a))/b")
 # fmt: on

@@ -111,13 +111,16 @@ def _split(operands: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]
     return operands[:n], operands[n:]
 
 
+def _weighted(t: float, y: float) -> float:
+    return t * y if t != 0.0 else 0.0
+
+
 def _soft_cross_entropy(*operands: float) -> float:
     """`-(t1 log softmax_1 + t2 log softmax_2 + ...)` of `z1, z2, ..., t1, t2, ...`; a term with target 0 is 0."""
     zs, ts = _split(operands)
     s = 0.0
     for t, y in zip(ts, log_softmax(zs), strict=True):
-        if t != 0.0:
-            s -= t * y
+        s -= _weighted(t, y)
     return s
 
 
@@ -143,14 +146,19 @@ def _soft_notation(y: str, operands: Any) -> tuple[str, ...]:
     return (*(f"σ({z})-{t}" for z, t in zip(zs, ts, strict=True)), *(f"-log σ({z})" for z in zs))
 
 
+def _relative_term(q: float, t: float) -> float:
+    if t == 0.0:
+        return 0.0
+    near = (t <= 2.0 * q) & (q <= 2.0 * t)  # then t - q is exact
+    return t * (ieee.log1p((t - q) / q) if near else ieee.log(ieee.div(t, q)))
+
+
 def _relative_entropy(*operands: float) -> float:
     """`t1 log(t1/q1) + t2 log(t2/q2) + ...` of `q1, q2, ..., t1, t2, ...`; a term with `t = 0` is 0."""
     qs, ts = _split(operands)
     s = 0.0
     for q, t in zip(qs, ts, strict=True):
-        if t != 0.0:
-            near = t <= 2.0 * q and q <= 2.0 * t  # then t - q is exact
-            s += t * (ieee.log1p((t - q) / q) if near else ieee.log(ieee.div(t, q)))
+        s += _relative_term(q, t)
     return s
 
 

@@ -33,12 +33,13 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from functools import partial, wraps
 from math import inf
-from numbers import Integral, Real
+from numbers import Integral, Rational, Real
 from typing import Any, NamedTuple
 
-from . import ieee
+from . import ieee, modes
 
 
 class Interval(NamedTuple):
@@ -98,6 +99,31 @@ def as_float(x: Any, operation: str = "Value") -> float:
     raise TypeError(f"{operation}: expected a real number, got {kind}{hint}")
 
 
+def exact(x: Any) -> Any:
+    """A real number as Python compares it with floats exactly: a float, an int or a Fraction.
+
+    Raises `TypeError` for what is no real number.
+
+    >>> exact(True), exact(2**53 + 1)
+    (1, 9007199254740993)
+    """
+    if type(x) in (float, int):
+        return x
+    if isinstance(x, Integral):  # a bool; one of NumPy's
+        return operator.index(x)
+    if isinstance(x, Rational):
+        return x
+    f = as_float(x, "comparison")
+    if type(x).__name__ == "bool":  # NumPy's
+        return f
+    try:
+        from fractions import Fraction  # not needed, and not paid for, where all numbers are Python's
+
+        return Fraction(*map(int, x.as_integer_ratio()))  # a Decimal, or a float of another width
+    except (AttributeError, OverflowError, ValueError):
+        return f  # inf or nan
+
+
 class Primitive:
     """One row of the table. Called on numbers it returns a float; an operand that is a `Value` records it.
 
@@ -126,8 +152,9 @@ class Primitive:
         self.local = local if callable(local) else None
         self.constants = local if isinstance(local, tuple) else None
         self.flat = local is None
-        # True where a local gradient of zero means that the operand was not selected, and gets exactly nothing.
-        self.selects = self.constants is not None and 0.0 in self.constants
+        # True where a local gradient of zero means that the operand was not selected, and gets exactly nothing; a tuple
+        # where that holds for some operands.
+        self.selects: bool | tuple[bool, ...] = self.constants is not None and 0.0 in self.constants
         self.notation = notation
         self.domain = domain
         self.symbol = symbol or name
@@ -262,9 +289,8 @@ def _row(name: str, *rest: Any, **facts: Any) -> Primitive:
 
 # What stands where a `Value` is no operation's result: an input, and a number that nothing is differentiated by.
 LEAF = Primitive("leaf", 0, lambda: 0.0, ())
-INPUT = Primitive("input", 0, lambda: 0.0, ())  # a leaf by which a running differentiation differentiates
 CONSTANT = Primitive("constant", 0, lambda: 0.0, None)
-for _each in (LEAF, INPUT, CONSTANT):
+for _each in (LEAF, CONSTANT):
     _each.remake = (named, (_each.name.upper(),))
 
 
@@ -313,6 +339,12 @@ def _atan2_slope_local(y: Any, a: Any, b: Any) -> tuple[Any, ...]:
     p, q = a * s, b * s
     r = hypot(p, q)
     return (div(div(div(q - p, r) * div(q + p, r), h), h), div(div(-2.0 * hypot_slope(a, b) * hypot_slope(b, a), h), h))
+
+
+def _clamp_local(y: Any, a: Any, b: Any, c: Any) -> tuple[Any, ...]:
+    """`high` holds where it is below the greater of the others: its derivative is 1 there, where the bounds cross, too."""
+    at_high = less(c, max(a, b))
+    return (within(a, b, c), less(a, b) * is_zero(at_high), at_high)
 
 
 def _dot_notation(y: str, operands: Sequence[str]) -> tuple[str, ...]:
@@ -373,15 +405,29 @@ def power_slope(n: float, i: int) -> Primitive:
     )
 
 
+@family((1,), (2,))
+def exp2_slope(n: int) -> Primitive:
+    """The n-th derivative of `2**a`."""
+    return Primitive(
+        f"exp2_slope[{n}]",
+        1,
+        lambda a: ieee.exp2_derivative(a, n),
+        lambda y, a: (exp2_slope(n + 1)(a),),
+        ("{y}·ln 2",),
+        (MODERATE,),
+        oracle=f"2**a*log(2)**{n}",
+    )
+
+
 # ---- the table -------------------------------------------------------------------------------------------------------
 # Inside this module the names of rows hide the builtins abs, max, min, pow, round and sum, on purpose.
 # fmt: off
 # Rows that a row above them refers to:
 abs: Primitive; acosh_slope: Primitive; asin_slope: Primitive; asinh_slope: Primitive; atan2_slope: Primitive; atan_slope: Primitive
 atanh_slope: Primitive; cos: Primitive; cosh: Primitive; count_of_ties: Primitive; div: Primitive; erf_slope: Primitive; floordiv: Primitive
-hypot: Primitive; hypot_slope: Primitive; is_nonzero: Primitive; is_zero: Primitive; less: Primitive; log_slope: Primitive
+hypot: Primitive; hypot_slope: Primitive; is_nonzero: Primitive; is_zero: Primitive; less: Primitive; log_slope: Primitive; max: Primitive; where: Primitive
 share_of_tie: Primitive; sigmoid: Primitive; sigmoid_slope: Primitive; sign: Primitive; sin: Primitive; sinh: Primitive; softmax_share: Primitive
-step: Primitive; sum: Primitive; tanh: Primitive; tanh_slope: Primitive; within: Primitive; exp: Primitive
+step: Primitive; sum: Primitive; tanh: Primitive; tanh_slope: Primitive; within: Primitive; exp: Primitive; clamp: Primitive
 
 # name           row   name               arity value             local gradients, given the output and the operands     notation, domain, symbol, oracle
 identity       = _inner("identity",       1,    lambda a: a,      (1.0,),                                            ("1",), oracle="a")
@@ -397,7 +443,7 @@ abs            = _row("abs",              1,    operator.abs,     lambda y, a: (
 
 exp            = _row("exp",              1,    ieee.exp,         lambda y, a: (y,),                                 ("{y}",), (MODERATE,), oracle="exp(a)")
 expm1          = _row("expm1",            1,    ieee.expm1,       lambda y, a: (exp(a),),                            ("exp {a}",), (MODERATE,), oracle="expm1(a)")
-exp2           = _row("exp2",             1,    ieee.exp2,        lambda y, a: (y * ieee.LN2,),                      ("{y}·ln 2",), (MODERATE,), oracle="2**a")
+exp2           = _row("exp2",             1,    ieee.exp2,        lambda y, a: (exp2_slope(1)(a),),                  ("{y}·ln 2",), (MODERATE,), oracle="2**a")
 log            = _row("log",              1,    ieee.log,         lambda y, a: (log_slope(a),),                      ("1/{a}",), (POSITIVE,), oracle="log(a)")
 log1p          = _row("log1p",            1,    ieee.log1p,       lambda y, a: (log_slope(1.0 + a),),                ("1/(1+{a})",), (ABOVE_MINUS_ONE,), oracle="log(1 + a)")
 log2           = _row("log2",             1,    ieee.log2,        lambda y, a: (log_slope(a * ieee.LN2),),           ("1/({a}·ln 2)",), (POSITIVE,), oracle="log(a, 2)")
@@ -436,7 +482,7 @@ softplus       = _row("softplus",         1,    ieee.softplus,    lambda y, a: (
 relu           = _row("relu",             1,    ieee.relu,        lambda y, a: (step(a),),                           ("step {a}",), oracle="max(a, 0)")
 erf            = _row("erf",              1,    math.erf,         lambda y, a: (erf_slope(a),),                      ("2/√π·exp(-{a}²)",), (Interval(-26.0, 26.0),), oracle="erf(a)")
 erfc           = _row("erfc",             1,    ieee.erfc,        lambda y, a: (-erf_slope(a),),                     ("-2/√π·exp(-{a}²)",), (Interval(-26.0, 26.0),), oracle="erfc(a)")
-erf_slope      = _inner("erf_slope",      1,    ieee.erf_slope,   lambda y, a: (-2.0 * a * y,),                      ("-2·{a}·{y}",), (Interval(-26.0, 26.0),), oracle="2/sqrt(pi)*exp(-a*a)")
+erf_slope      = _inner("erf_slope",      1,    ieee.erf_slope,   lambda y, a: (-2.0 * clamp(a, -30.0, 30.0) * y,),   ("-2·{a}·{y}",), (Interval(-26.0, 26.0),), oracle="2/sqrt(pi)*exp(-a*a)")  # y is 0 beyond
 
 sign           = _row("sign",             1,    ieee.sign,        None,                                              oracle="sign(a)")
 step           = _row("step",             1,    ieee.step,        None,                                              oracle="a > 0")
@@ -452,7 +498,7 @@ count_of_ties  = _inner("count_of_ties",  None, ieee.count_of_ties, None,       
 
 max            = _row("max",              None, ieee.maximum,     _tie_local,                                        ("[is max]",), oracle="max(xs)")
 min            = _row("min",              None, ieee.minimum,     _tie_local,                                        ("[is min]",), oracle="min(xs)")
-clamp          = _row("clamp",            3,    ieee.clamp,       lambda y, a, b, c: (within(a, b, c), less(a, b), less(c, a)), ("[{b}≤{a}≤{c}]", "[{a}<{b}]", "[{a}>{c}]"), (REAL, Interval(-2.0, -1.0), Interval(1.0, 2.0)), oracle="min(max(a, b), c)")
+clamp          = _row("clamp",            3,    ieee.clamp,       _clamp_local,                                      ("[{b}≤{a}≤{c}]", "[{a}<{b}]", "[{a}>{c}]"), (REAL, Interval(-2.0, -1.0), Interval(1.0, 2.0)), oracle="min(max(a, b), c)")
 where          = _row("where",            3,    lambda c, a, b: a if c != 0.0 else b, lambda y, a, b, c: (0.0, is_nonzero(a), is_zero(a)), ("0", "[{a}]", "[not {a}]"), (REAL, REAL, REAL), oracle="b if a != 0 else c", hides_nan=True)
 
 sum            = _row("sum",              None, ieee.total,       lambda y, *xs: (1.0,) * len(xs),                   ("1",), (REAL,), "Σ", oracle="fsum(xs)")
@@ -462,14 +508,23 @@ prod           = _row("prod",             None, ieee.prod,        _prod_local,  
 logsumexp      = _row("logsumexp",        None, ieee.logsumexp,   lambda y, *xs: _softmax(xs),                       lambda y, xs: tuple(f"exp({x}-{y})" for x in xs), (MODERATE,), oracle="log(fsum(map(exp, xs)))")
 softmax_share  = _row("softmax_share",    None, ieee.softmax_share, _softmax_share_local,                            lambda y, xs: (f"{y}·(1-{y})", *(f"-{y}·σ({x})" for x in xs[1:])), (MODERATE,), "softmax", oracle="exp(xs[0])/fsum(map(exp, xs))", public="softmax")
 
-# The product of the chain rule, upstream times local, where the upstream gradient is zero: zero, whatever the local gradient is.
-chain          = _inner("chain",          2,    lambda a, b: a * b if a != 0.0 else 0.0, lambda y, a, b: (b, a),     ("{b}", "{a}"), (REAL, REAL), "×", oracle="a*b", hides_nan=True)
-# The same where the operand is one that may not have been selected: exactly nothing, even if the upstream gradient is inf or nan.
-gate           = _inner("gate",           2,    lambda a, b: a * b if a != 0.0 and b != 0.0 else 0.0, lambda y, a, b: (b, a), ("{b}", "{a}"), (REAL, REAL), "×", oracle="a*b", hides_nan=True)
+# Comparisons, as numbers: what they are while a function is compiled.
+lt             = _inner("lt",             2,    lambda a, b: 1.0 if a < b else 0.0, None, (), (REAL, REAL), "<", oracle="a < b", hides_nan=True)
+le             = _inner("le",             2,    lambda a, b: 1.0 if a <= b else 0.0, None, (), (REAL, REAL), "≤", oracle="a <= b", hides_nan=True)
+eq             = _inner("eq",             2,    lambda a, b: 1.0 if a == b else 0.0, None, (), (REAL, REAL), "=", oracle="a == b", hides_nan=True)
+ne             = _inner("ne",             2,    lambda a, b: 1.0 if a != b else 0.0, None, (), (REAL, REAL), "≠", oracle="a != b", hides_nan=True)
+both           = _inner("both",           2,    ieee.both,      None, (), (REAL, REAL), "∧", oracle="a != 0 and b != 0", hides_nan=True)
+either         = _inner("either",         2,    ieee.either,    None, (), (REAL, REAL), "∨", oracle="a != 0 or b != 0", hides_nan=True)
+
+# The products of the chain rule, upstream times local. Where the upstream gradient is zero: zero, whatever the local one
+# is. `gate`: where the local gradient is zero, too, for operations that select.
+chain          = _inner("chain",       2, lambda a, b: a * b if a != 0.0 else 0.0, lambda y, a, b: (b, a),           ("{b}", "{a}"), (REAL, REAL), "×", oracle="a*b", hides_nan=True)
+gate           = _inner("gate",        2, ieee.gate,      lambda y, a, b: (b, a),                                    ("{b}", "{a}"), (REAL, REAL), "×", oracle="a*b", hides_nan=True)
 # fmt: on
 
-for _each in (gate, abs, relu, max, min, clamp, where):
+for _each in (abs, relu, max, min, clamp, where, gate):
     _each.selects = True
+chain.selects = (False, True)
 
 
 # ---- own operations --------------------------------------------------------------------------------------------------
@@ -519,7 +574,8 @@ def primitive(
         def value(*operands: float) -> float:
             if arity is not None and len(operands) != arity:
                 raise TypeError(f"{title}: takes {arity} operand(s), got {len(operands)}")
-            return as_float(compute(*operands), f"{title}, its result")
+            with modes.not_tracing() if modes.active else nullcontext():
+                return as_float(compute(*operands), f"{title}, its result")
 
         def rule(y: Any, *operands: Any) -> tuple[Any, ...]:
             given = local(y, *operands) if callable(local) else local if arity is not None else local * len(operands)

@@ -222,6 +222,22 @@ def test_subnormal_and_overflowing_powers_keep_their_derivatives() -> None:
             assert accuracy.ulps(table.power_slope(n, 1)(x), exact) < 8
 
 
+def test_erfc_on_the_whole_line() -> None:
+    """Within 2 ULP in every part, not only where the test's points happen to lie, and 1 at 0 and 2 far below."""
+    r = random.Random(4)
+    worst = accuracy.Worst()
+    for low, high in ((-7.0, 0.0), (0.0, 0.4765), (0.4765, 0.6), (0.6, 2.0), (2.0, 8.0), (8.0, 26.5)):
+        for _ in range(400):
+            x = r.uniform(low, high)
+            with accuracy.mp.workprec(150):
+                worst.see(accuracy.ulps(table.erfc(x), accuracy.mp.erfc(x)), [x])
+    assert worst.error < 1.75, worst
+    assert table.erfc(0.0) == table.erfc(-0.0) == table.erfc(5e-324) == table.erfc(-1e-20) == 1.0
+    assert table.erfc(-inf) == table.erfc(-6.0) == 2.0
+    assert table.erfc(28.0) == table.erfc(1e308) == table.erfc(inf) == 0.0
+    assert isnan(table.erfc(nan))
+
+
 PUBLIC = [row for row in ROWS if row.public]
 
 

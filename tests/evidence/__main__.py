@@ -8,11 +8,12 @@ import sys
 import time
 from dataclasses import replace
 
-HELP = """Check the engine on random graphs against exact arithmetic, and by laws, and print the figures.
+HELP = """Check the engine on random graphs against exact arithmetic, and by laws; check compiled code on random
+programs against the eager run; and print the figures.
 
-Without options, a million graphs, and every special input in full product. A graph is known by seed and number, so that
---graph repeats one. --mutation plants mistakes in every row of the table, and --mutants in modules, and counts those
-that the tests find.
+Without options, a million graphs, every special input in full product, and 100,000 programs. Graphs and programs are
+known by seed and number, so that --graph and --program repeat one. --mutation plants mistakes in every row of the
+table, and --mutants in modules, and counts those that the tests find.
 """
 
 
@@ -22,15 +23,22 @@ def cores() -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser("python -m tests.evidence", description=HELP)
-    parser.add_argument("--short", action="store_true", help="12,000 graphs, and what else fits in a minute")
+    parser.add_argument(
+        "--short", action="store_true", help="12,000 graphs, 3,000 programs, and what else fits in two minutes"
+    )
     parser.add_argument("--dags", type=int, metavar="N", help="how many graphs")
+    parser.add_argument("--programs", type=int, metavar="N", help="how many programs")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="which ones (default: 0)")
     parser.add_argument("--jobs", type=int, default=cores(), metavar="J", help="processes (default: one a core)")
     parser.add_argument("--graph", type=int, metavar="K", help="check the graph of this number alone, and show it")
+    parser.add_argument("--program", type=int, metavar="K", help="as --graph, for the program of this number")
     parser.add_argument("--digest", action="store_true", help="print a fingerprint of all bits of the graphs")
     parser.add_argument("--mutation", action="store_true", help="plant mistakes in every row of the table")
     parser.add_argument(
-        "--mutants", nargs="*", metavar="MODULE", help="plant mistakes in modules (default: the engine's)"
+        "--mutants",
+        nargs="*",
+        metavar="MODULE",
+        help="plant mistakes in modules (default: the engine's; compiler: its own)",
     )
     parser.add_argument("--share", type=float, default=1.0, help="with --mutants: the share of them to try")
     options = parser.parse_args(arguments)
@@ -40,14 +48,17 @@ def main(arguments: list[str] | None = None) -> int:
         return mutants.main(options.mutants, options.share, options.jobs, options.seed)
 
     # not above, because a mutant must be there before the first import of scalargrad
-    from . import mutation, run
+    from . import compare, mutation, run
     from .checks import Figures, examine
     from .dags import dag
     from .laws import check_laws, digest
 
     size = run.SHORT if options.short else run.LONG
     if options.dags is not None:
-        size = replace(size, graphs=options.dags)
+        size = replace(size, graphs=options.dags, programs=0, everywhere=0, derived=0)
+    if options.programs is not None:
+        n = options.programs
+        size = replace(size, graphs=options.dags or 0, programs=n, everywhere=n // 50, derived=n // 10)
     began = time.perf_counter()
     if options.digest:
         print(digest(options.seed, size.graphs))
@@ -59,6 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(graph.source())
         examine(graph, figures, 1.0)
         check_laws(graph, figures, every=True)
+    elif options.program is not None:
+        figures = compare.show(options.seed, options.program)
     else:
         figures = run.run(size, options.seed, options.jobs, run.say)
     return run.report(figures, time.perf_counter() - began, options.jobs, options.seed)

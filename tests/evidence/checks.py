@@ -14,7 +14,7 @@ from typing import Any
 
 from scalargrad.graph import float_adjoints, graph_adjoints, topological_order
 from scalargrad.primitives import Primitive
-from scalargrad.value import NO_GRADIENT, Value
+from scalargrad.value import Value
 
 from . import oracles
 from .dags import Dag, equal, same_bits
@@ -28,12 +28,15 @@ class Figures:
     """What has been counted and measured; two of them can be added."""
 
     graphs: int = 0
+    programs: int = 0
     nodes: int = 0
     edges: int = 0
     checks: dict[str, int] = field(default_factory=dict)
     worst: dict[str, tuple[float, str]] = field(default_factory=dict)  # relative to its bound, and where
     failures: dict[str, str] = field(default_factory=dict)  # one of each kind
     failed: int = 0
+    orders: dict[int, int] = field(default_factory=dict)  # programs by the order of their derivative
+    faults: dict[str, int] = field(default_factory=dict)  # failures of programs, by kind
 
     def count(self, check: str, n: int = 1) -> None:
         self.checks[check] = self.checks.get(check, 0) + n
@@ -72,6 +75,11 @@ class Figures:
         for check, worst in other.worst.items():
             self.worst[check] = max(self.worst.get(check, (0.0, "")), worst)
         self.failed += other.failed
+        self.programs += other.programs
+        for order, n in other.orders.items():
+            self.orders[order] = self.orders.get(order, 0) + n
+        for kind, n in other.faults.items():
+            self.faults[kind] = self.faults.get(kind, 0) + n
         self.failures = dict([*{**other.failures, **self.failures}.items()][:MAX_FAILURES])
 
     @property
@@ -155,7 +163,7 @@ def check_sums(dag: Dag, nodes: list[Value], chosen: list[int], figures: Figures
     received = arriving(dag, nodes, chosen)
     dead = set(range(len(nodes))) - set(chosen)
     for k in dead:
-        figures.expect(nodes[k].grad is NO_GRADIENT, "dead nodes are left alone", lambda k=k: k, dag)
+        not figures.expect(nodes[k].has_gradient, "dead nodes are left alone", lambda k=k: k, dag)
     for k in chosen:
         found, terms = nodes[k].grad, received[k]
         where = f"node {k}, {terms} gave {found!r}"

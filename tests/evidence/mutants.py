@@ -42,6 +42,25 @@ TESTS: dict[str, tuple[str, ...]] = {
     "optim": ("tests/test_optim.py",),
     "ieee": ("tests/test_awkward_points.py", "tests/test_primitives.py", "tests/test_evidence.py"),
 }
+_COMPILED = ("tests/test_compile.py", "tests/test_compile_practical.py")
+_BATCHED = ("tests/test_compile_batch.py", *_COMPILED)
+# After a short run of random programs, which finds most of them in seconds.
+OF_THE_COMPILER: dict[str, tuple[str, ...]] = {
+    "compiler.trace": _COMPILED,
+    "compiler.program": _COMPILED,
+    "compiler.lowering": _COMPILED,
+    "compiler.symbolic": _COMPILED,
+    "compiler.registers": ("tests/test_compile_x86.py", *_COMPILED),
+    "compiler.x86_backend": ("tests/test_compile_x86.py", *_COMPILED),
+    "compiler.python_backend": _COMPILED,
+    "compiler.c_backend": _COMPILED,
+    "compiler.llvm_backend": _BATCHED,
+    "compiler.batch": _BATCHED,
+    "compiler.packing": _BATCHED,
+    "compiler.function": _BATCHED,
+    "compiler.variant": _BATCHED,
+}
+PROGRAMS = 250  # in that run
 # module: (piece of the line, piece of the change, why it is as good as the original)
 EQUIVALENT: dict[str, tuple[tuple[str, str, str], ...]] = {
     "value": (
@@ -92,7 +111,7 @@ class Mutant(NamedTuple):
 
 
 def path_of(module: str) -> Path:
-    return ROOT / "scalargrad" / f"{module}.py"
+    return ROOT / "scalargrad" / f"{module.replace('.', '/')}.py"
 
 
 def mutants_of(module: str, wanted: Callable[[ast.AST], bool] = lambda node: True) -> Iterator[Mutant]:
@@ -184,7 +203,13 @@ def _pytest(module: str) -> Callable[[], int]:
         options = ["-x", "-q", "-p", "no:cacheprovider", "-k", f"not ({SLOW})"]
         options += ["-o", "filterwarnings=error\nignore:Module already imported"]  # by the process it was forked from
         # The module itself is not among the arguments: pytest would load it by a loader of its own.
-        status = int(pytest.main([*options, *TESTS[module]]))
+        if module in OF_THE_COMPILER:
+            from . import compare
+
+            compare.SHRUNK = 0
+            if compare.chunk(0, 0, PROGRAMS).failed or compare.chunk(0, 0, PROGRAMS // 25, every=True).failed:
+                return 1
+        status = int(pytest.main([*options, *{**TESTS, **OF_THE_COMPILER}[module]]))
         return status or doctest.testmod(importlib.import_module(f"scalargrad.{module}")).failed
 
     return check
@@ -195,12 +220,13 @@ def main(modules: Sequence[str], share: float, jobs: int, seed: int) -> int:
     if not hasattr(os, "fork"):
         print("mutants: needs os.fork")
         return 2
-    for heavy in ("hypothesis", "mpmath", "numpy", "pytest", "_pytest.assertion.rewrite"):
-        importlib.import_module(heavy)
+    for heavy in ("hypothesis", "llvmlite.binding", "mpmath", "numpy", "pytest", "_pytest.assertion.rewrite"):
+        if importlib.util.find_spec(heavy.partition(".")[0]):
+            importlib.import_module(heavy)
     if any(name.partition(".")[0] == "scalargrad" for name in sys.modules):
         raise RuntimeError("mutants: scalargrad is imported already, and would not be imported again")
     total = found = excused = 0
-    for module in modules or TESTS:
+    for module in (*OF_THE_COMPILER,) if list(modules) == ["compiler"] else modules or TESTS:
         began = time.monotonic()
         r = random.Random(seed)
         unharmed = Mutant(
@@ -215,7 +241,7 @@ def main(modules: Sequence[str], share: float, jobs: int, seed: int) -> int:
         killed = len(chosen) - len(survivors)
         total, found, excused = total + len(chosen), found + killed, excused + len(equivalent)
         print(
-            f"{module + '.py':16s} {len(chosen):4d} mutants, {killed:4d} killed, {len(equivalent):3d} equivalent, "
+            f"{module + '.py':26s} {len(chosen):4d} mutants, {killed:4d} killed, {len(equivalent):3d} equivalent, "
             f"{len(survivors) - len(equivalent):3d} survive  ({time.monotonic() - began:.0f} s)"
         )
         for mutant in survivors:
