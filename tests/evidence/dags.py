@@ -33,9 +33,8 @@ SPECIAL = (
 )  # fmt: skip
 
 POWERS = (2.0, 3.0, 0.5, -1.0, 0.0, 1.0, -0.5, 1 / 3, 2.5, -2.0, 1e-3, 40.0, inf, nan)
-# Every operation that a node can have: all rows that are registered, and some of each family. `gate` is none of them: a
-# selection's own product in the chain rule, which programs alone hold.
-EVERY = tuple(dict.fromkeys((*(row for row in ROWS if row.name != "gate"), *map(power, POWERS))))
+# Every operation that a node can have: all rows that are registered, and some of each family.
+EVERY = tuple(dict.fromkeys((*ROWS, *map(power, POWERS))))
 
 
 def _named(name: str) -> Primitive:
