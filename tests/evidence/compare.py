@@ -282,7 +282,8 @@ def drawn(p: Program, seed: int, there: Sequence[str]) -> tuple[list[str], list[
     first, second = (r.choices(there, [weights[b] for b in there])[0] for _ in range(2))
     if first == second:
         second = PYTHON if first != PYTHON else there[1 % len(there)]
-    backend = r.choices([b for b in there if b != C], [weights[b] for b in there if b != C])[0]
+    batched = [b for b in there if b == PYTHON or (b != C and LLVM in there)]
+    backend = r.choices(batched, [weights[b] for b in batched])[0]
     return [first, second], [(backend, r.choice((None, None, "sum")))]
 
 
@@ -299,7 +300,8 @@ def chunk(seed: int, start: int, stop: int, every: bool = False, trail: str = ""
         p = program(seed, number)
         if every:
             chosen = list(there)
-            batches = [(b, reduce) for b in there if b != C for reduce in (None, "sum")]
+            batched = [b for b in there if b == PYTHON or (b != C and LLVM in there)]
+            batches = [(b, reduce) for b in batched for reduce in (None, "sum")]
         else:
             chosen, batches = drawn(p, seed, there)
         examine(p, figures, pending, chosen, batches)
