@@ -16,6 +16,7 @@ record what is done to them, and under `grad`.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from .anomaly import AnomalyError
 from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .drawing import Drawing, draw, name_values
 from .functions import (
@@ -66,7 +67,7 @@ from .functions import (
     tanh,
     where,
 )
-from .modes import AnomalyError, detect_anomaly, group, no_grad
+from .modes import detect_anomaly, group, no_grad
 from .primitives import Primitive, primitive
 from .value import Value
 from .version import VERSION

@@ -120,11 +120,12 @@ class Answer:
         for node in order:
             names = [shown_name(p) for p in node.parents]
             notation = node.operation.local_notation(shown_name(node), names)
-            for p, local, text in zip(node.parents, node.local_gradients, notation, strict=True):
+            edges = zip(node.parents, node.local_gradients, notation, strict=True)
+            for slot, (p, local, text) in enumerate(edges):
                 if p not in varies:
                     continue
                 upstream = total[node]
-                contribution = edge_product(node.operation, upstream, local)
+                contribution = edge_product(node.operation, slot, upstream, local)
                 total[p] += contribution
                 arrived[p] += 1
                 edge = (shown_name(node), shown_name(p), upstream, local, text, contribution)

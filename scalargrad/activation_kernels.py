@@ -10,24 +10,18 @@ values within 2 ULP, slopes within 4, curvatures within 16.
 from __future__ import annotations
 
 import math
-from math import copysign, fabs, inf, isnan, nan, tanh
+from math import copysign, erf, fabs, inf, isnan, tanh
 
 from . import ieee
-from .ieee import exp, expm1, log1p, two_product, two_sum
+from .ieee import exp, expm1, log, log1p, quotient, scaled_erfc, two_product, two_sum
 
 SQRT_HALF = 0.7071067811865476
 
 
 def times_exp(factor: float, x: float) -> float:
-    """`factor * exp(x)`, also where `exp(x)` alone is no normal number: `exp(x + 40) exp(-40)`."""
-    return factor * exp(x) if x > -690.0 else factor * exp(x + 40.0) * 4.248354255291589e-18
-
-
-def quotient(n: float, n_low: float, d: float, d_low: float = 0.0) -> float:
-    """`(n + n_low) / (d + d_low)`, rounded once; operands and result far from the ends of the range."""
-    q = n / d
-    product, low = two_product(q, d)
-    return q + (((n - product) - low) + (n_low - q * d_low)) / d
+    """`factor * exp(x)` for x <= 0, also where `exp(x)` alone is no normal number: `exp(x + 40) exp(-40)`."""
+    shift, scale = (0.0, 1.0) if x > -690.0 else (40.0, 4.248354255291589e-18)
+    return factor * math.exp(x + shift) * scale
 
 
 # ---- silu ------------------------------------------------------------------------------------------------------------
@@ -70,9 +64,6 @@ def silu_curvature(x: float) -> float:
 
 # ---- gelu: x Φ(x), with Φ the distribution function of the standard normal, φ its density ----------------------------
 
-_H = 0.625
-# exp(-(n H)**2 / 2) and (n H)**2, smallest first
-*_NODES, _FIRST_NODE = ((exp(-0.5 * (n * _H) ** 2), (n * _H) ** 2) for n in range(15, 0, -1))
 # the derivatives of Φ + xφ at its zero, over n!, highest first
 _GELU_SLOPE = (
     -3.5459866461783865e-08, -1.6044265494246427e-09, 5.702764979242107e-07, 4.3284506257392273e-07,
@@ -86,75 +77,48 @@ def _gauss(t: float) -> tuple[float, float]:
     """`exp(-t*t/2)` as `exp(p) (1 + q)`, with an exact `p`: the rounding of `t*t` would be multiplied by `t*t/2`."""
     high = 134217729.0 * t
     high = high - (high - t)
-    return -0.5 * high * high, expm1(-0.5 * (t - high) * (t + high))
+    return -0.5 * high * high, math.expm1(-0.5 * (t - high) * (t + high))
 
 
-def _tail_sum(t: float) -> tuple[float, float]:
-    """`B` in `Φ(-t) = B exp(-t*t/2) H/(π t) - 1/(exp(2πt/H) - 1)`: the trapezoidal rule with a step of H, in 15 terms.
-
-    The last summand is the residue of the integrand's pole; beyond `t = 8` it is below the rounding, then not there.
-    `1/2 + t**2 * sum of exp(-(nH)**2/2) / (t**2 + (nH)**2)` (Chiarella and Reichl, Mathematics of Computation 22,
-    1968). All terms are positive; for `t > 0.4`. Where `t` is large, less is rounded in what is missing to its limit.
-    """
-    square = t * t
-    s = 0.0
-    if t > 3.0:
-        for weight, place in (*_NODES, _FIRST_NODE):
-            s += weight * place / (square + place)
-        b, b_low = two_sum(2.0053026197048003, -s)
-        return b, b_low + 1.1982534029917275e-16
-    for weight, place in _NODES:
-        s += weight / (square + place)
-    weight, place = _FIRST_NODE
-    n, n_low = two_product(square, weight)
-    d, d_low = two_sum(square, place)
-    s, low = two_sum(quotient(n, n_low + square * -5.149396189997403e-17, d, d_low), square * s)
-    b, b_low = two_sum(0.5, s)
-    return b, low + b_low
+def _tail(t: float) -> tuple[float, float, float, float]:
+    """`s, s_low, d, d_low` in `Φ(-t) = exp(-t*t/2) (s + s_low)/2 / (d + d_low)` with `d = 1 + sqrt(2) t`, t > 0.49."""
+    s, s_low = scaled_erfc(t * SQRT_HALF)
+    u, u_low = two_product(1.4142135623730951, t)
+    d, d_low = two_sum(1.0, u)
+    return s, s_low, d, d_low + (u_low - 9.667293313452913e-17 * t)
 
 
 def gelu(x: float) -> float:
-    if isnan(x) or x > -0.5:
-        return x * (0.5 * ieee.erfc(-x * SQRT_HALF)) if x != 0.0 else x
-    if x < -39.0:
-        return -0.0
-    t = -x
+    if not x <= -0.5:
+        return x * (0.5 * (1.0 + erf(x * SQRT_HALF)))
+    t = min(-x, 39.5)  # where the result is 0
     p, q = _gauss(t)
-    b, b_low = _tail_sum(t)
-    f, low = two_product(b, 0.19894367886486916)  # H/π
-    low += b_low * 0.19894367886486916 + b * 8.51750878973263e-18 + f * q
-    if t < 8.0:
-        low -= t / (expm1(10.053096491487338 * t) * exp(p))
-    return -times_exp(f + low, p)
+    s, s_low, d, d_low = _tail(t)
+    n, n_low = two_product(-0.5 * t, s)
+    return quotient(n, n_low + (n * q - 0.5 * t * s_low), d, d_low) * exp(p)
 
 
 def gelu_slope(x: float) -> float:
     """`Φ(x) + x φ(x)`; 0 at -0.752."""
-    if isnan(x) or x > -0.4:
-        p, q = _gauss(x) if fabs(x) < 39.0 else (-inf, 0.0)
-        density = 0.3989422804014327 * (exp(p) * (1.0 + q))
-        return 0.5 * ieee.erfc(-x * SQRT_HALF) + (x * density if density != 0.0 else 0.0)
-    if x < -39.0:
-        return -0.0
+    if not x <= -0.4:
+        x = min(x, 39.5)
+        p, q = _gauss(x)
+        return 0.5 * (1.0 + erf(x * SQRT_HALF)) + x * (0.3989422804014327 * (math.exp(p) * (1.0 + q)))
     if x > -1.1:
         d = (x + 0.7517915246935645) - 1.4956759177009883e-17
-        s = 0.0
+        y = 0.0
         for coefficient in _GELU_SLOPE:
-            s = s * d + coefficient
-        return s * d
-    t = -x
+            y = y * d + coefficient
+        return y * d
+    t = min(-x, 39.5)
     p, q = _gauss(t)
-    b, b_low = _tail_sum(t)
-    n, n_low = two_product(b, 0.19894367886486916)  # H/π
-    square, square_low = two_product(t, t)
-    m, m_low = two_product(0.3989422804014327, square)
-    n_low += b_low * 0.19894367886486916 + b * 8.51750878973263e-18
-    m_low += 0.3989422804014327 * square_low - 2.49232720227773e-17 * square
-    difference, low = two_sum(n, -m)
-    low += (n_low - m_low) + difference * q
-    if t < 8.0:
-        low -= t / (expm1(10.053096491487338 * t) * exp(p))
-    return times_exp(quotient(difference, low, t), p)
+    s, s_low, d, d_low = _tail(t)
+    u, u_low = two_product(t, d)
+    m, m_low = two_product(0.3989422804014327, u)
+    m_low += 0.3989422804014327 * (u_low + t * d_low) - 2.49232720227773e-17 * u
+    difference, low = two_sum(0.5 * s, -m)
+    low += (0.5 * s_low - m_low) + difference * q
+    return times_exp(quotient(difference, low, d, d_low), p)
 
 
 def gelu_curvature(x: float) -> float:
@@ -253,24 +217,27 @@ def hardsigmoid(x: float) -> float:
     return ieee.clamp(x + 3.0, 0.0, 6.0) / 6.0
 
 
+def _log_share(x: float, top: float, rest: float) -> float:
+    """`x - top - rest`, with the rounding error of the first difference."""
+    d = x - top
+    t = d - x
+    return d - (rest - ((x - (d - t)) - (top + t))) if d > -inf else d
+
+
+def _share_at_inf(x: float, share: float) -> float:
+    return share if x == inf else -inf
+
+
 def log_softmax(xs: tuple[float, ...]) -> list[float]:
     """`x - logsumexp(xs)` for each `x` without its cancellation: a sum of terms of one sign. -inf if all are."""
     top = ieee.maximum(*xs)
-    if isnan(top):
-        return [nan] * len(xs)
-    if top == inf:
-        share = -math.log(xs.count(inf))
-        return [share if x == inf else -inf for x in xs]
     if top == -inf:
         return [-inf] * len(xs)
-    largest = xs.index(top)
-    _, s, low = ieee._shifted_exponentials(xs[:largest] + xs[largest + 1 :], top)
-    rest = log1p(s + low)
-    found = []
-    for x in xs:
-        d, error = two_sum(x, -top)
-        found.append(d - (rest - error) if x != -inf else -inf)
-    return found
+    if top == inf:
+        share = -log(ieee.count_of_ties(inf, *xs))
+        return [_share_at_inf(x, share) for x in xs]
+    rest = log1p(ieee.exponentials_beside(xs, top))
+    return [_log_share(x, top, rest) for x in xs]
 
 
 def log_softmax_share(*xs: float) -> float:

@@ -93,7 +93,7 @@ def leaky_relu(x: T, slope: Number = 0.01) -> T:
     (-0.5, 0.25)
     """
     if isinstance(slope, Value):
-        return table.where(table.step(x), x, slope * x)
+        return rows.prelu(x, slope)
     return rows.leaky_relu(_parameter(slope, "leaky_relu", "slope"))(x)
 
 
@@ -107,7 +107,7 @@ def elu(x: T, alpha: Number = 1.0) -> T:
     (-1.0, 4.248354255291589e-18)
     """
     if isinstance(alpha, Value):
-        return table.where(table.step(x), x, alpha * table.expm1(x))
+        return rows.pelu(x, alpha)
     return rows.elu(_parameter(alpha, "elu", "alpha"), 1.0, 0)(x)
 
 
@@ -158,12 +158,10 @@ def softplus(x: T, beta: Number = 1.0) -> T:
     >>> x = Value(0.0); y = softplus(x, beta=2.0); y.backward(); (y.data, x.grad)
     (0.34657359027997264, 0.5)
     """
-    sharpness = beta.data if isinstance(beta, Value) else _parameter(beta, "softplus", "beta")
-    if not sharpness > 0.0:
-        raise ValueError(f"softplus: beta must be above 0, got {sharpness!r}")
+    beta = _positive(beta, "softplus", "beta")
     if isinstance(beta, Value):
-        return table.softplus(beta * x) / beta
-    return table.softplus(x) if sharpness == 1.0 else rows.softplus(sharpness, 0)(x)
+        return rows.psoftplus(x, beta)
+    return table.softplus(x) if beta == 1.0 else rows.softplus(beta, 0)(x)
 
 
 def hardtanh(x: T, low: float = -1.0, high: float = 1.0) -> T:
@@ -247,10 +245,8 @@ def log_softmax(xs: Any, temperature: Any = 1.0) -> Any:
 
 def _of_layer(share: table.Primitive, xs: Any, temperature: Any, name: str) -> list[Any]:
     scores = _filled(_listed(xs, name), name)
-    t = temperature.data if isinstance(temperature, Value) else _parameter(temperature, name, "temperature")
-    if not t > 0.0:
-        raise ValueError(f"{name}: temperature must be above 0, got {t!r}")
-    if isinstance(temperature, Value) or t != 1.0:
+    temperature = _positive(temperature, name, "temperature")
+    if isinstance(temperature, Value) or temperature != 1.0:
         scores = tuple([x / temperature if isinstance(x, Value) else table.div(x, temperature) for x in scores])
     return [share(x, *scores[:k], *scores[k + 1 :]) for k, x in enumerate(scores)]
 
@@ -273,6 +269,14 @@ def activation(name: str | Callable[..., Any], **parameters: Any) -> Callable[..
     if found is None:
         raise ValueError(f"activation: unknown name {name!r}; known: {', '.join(sorted(_NAMED))}")
     return partial(found, **parameters) if parameters else found
+
+
+def _positive(x: Any, name: str, what: str) -> Any:
+    """A parameter, a number or a `Value`, that must be above 0."""
+    x = x if isinstance(x, Value) else _parameter(x, name, what)
+    if not x > 0.0:
+        raise ValueError(f"{name}: {what} must be above 0, got {x._data if isinstance(x, Value) else x!r}")
+    return x
 
 
 def _parameter(x: Any, name: str, what: str) -> float:

@@ -19,10 +19,11 @@ from typing import Any
 
 from . import modes
 from . import primitives as table
-from .graph import float_adjoints, graph_adjoints, tangents, topological_order
+from .anomaly import gradient_check
+from .graph import depending, float_adjoints, graph_adjoints, order_since, tangents
 from .primitives import as_float
 from .trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
-from .value import Value
+from .value import Value, begin, constant
 
 Tree = Any  # a number, or nested lists, tuples and dicts of numbers
 
@@ -35,9 +36,7 @@ def _fresh(x: Any, what: str) -> Value:
     if isinstance(x, Value):
         node: Value = table.identity(x)
         return node
-    leaf = Value(as_float(x, what))
-    leaf.operation = table.INPUT
-    return leaf
+    return Value(as_float(x, what))
 
 
 class _Run:
@@ -56,6 +55,7 @@ class _Run:
         given = list(arguments)
         nested = False
         recording = not modes.active or modes.current().recording
+        begun = begin()
         self.inputs: list[Value] = []
         self.structures: list[Structure] = []
         with _recording():
@@ -67,12 +67,7 @@ class _Run:
                 given[k] = unflatten(structure, nodes)
                 self.inputs += nodes
                 self.structures.append(structure)
-            try:
-                result = f(*given, **keywords)
-            finally:  # what escapes from here is a leaf as any other
-                for x in self.inputs:
-                    if x.operation is table.INPUT:
-                        x.operation = table.LEAF
+            result = f(*given, **keywords)
         self.aux: Any = None
         if aux:
             if not isinstance(result, tuple) or len(result) != 2:
@@ -82,21 +77,20 @@ class _Run:
         for x, place in zip(self.outputs, paths(self.output_structure, "the function's result"), strict=True):
             if not isinstance(x, Value):
                 as_float(x, place)  # raises for what is not a number
-        self.order = topological_order([x for x in self.outputs if isinstance(x, Value)], self.inputs)
-        # Inside another differentiation the result must be differentiable too, if it depends on what that one
-        # differentiates by: through an argument, or through a variable of an enclosing function.
-        # While a function is compiled, everything is kept as a graph.
-        self.tracing = modes.tracer() is not None
-        self.as_graph = self.tracing or (
-            recording and (nested or any(node.operation is table.INPUT for node in self.order))
-        )
+        self.order, old = order_since(begun, [x for x in self.outputs if isinstance(x, Value)], self.inputs)
+        # The result is differentiable in its turn if it depends on more than was made here: on an argument that is a
+        # `Value`, or on one from outside, be it a leaf or an input of another differentiation. While a function is
+        # compiled, everything is kept as a graph.
+        self.as_graph = recording and (nested or bool(old) or modes.tracer() is not None)
+        self.stop = [*self.inputs, *old]
+        self.wanted = depending(self.order, self.inputs) if self.as_graph else None
         if aux and not self.as_graph:
             leaves, structure = flatten(self.aux)
-            self.aux = unflatten(structure, [x.data if isinstance(x, Value) else x for x in leaves])
+            self.aux = unflatten(structure, [x._data if isinstance(x, Value) else x for x in leaves])
 
     def plain(self, x: Any) -> Any:
         """A result as the caller gets it."""
-        return x.data if isinstance(x, Value) and not self.as_graph else x
+        return x._data if isinstance(x, Value) and not self.as_graph else x
 
     def value(self) -> Tree:
         return unflatten(self.output_structure, [self.plain(x) for x in self.outputs])
@@ -108,23 +102,22 @@ class _Run:
         return self.outputs[0]
 
     def backward(self, seeds: Sequence[Any], as_graph: bool) -> list[Any]:
-        """The derivative of the seeded outputs by every input."""
+        """The derivative of the seeded outputs by every input; a zero is 0.0, not -0.0."""
         given = [(y, s) for y, s in zip(self.outputs, seeds, strict=True) if isinstance(y, Value)]
-        check = modes.gradient_check(seeds) if modes.active and modes.current().anomaly else None
+        check = gradient_check(seeds) if modes.active and modes.current().anomaly else None
+        found: dict[Any, Any]
         if as_graph:
             with _recording():
-                found = graph_adjoints(self.order, given, self.inputs, check)
-        else:
-            found = float_adjoints(self.order, given, self.inputs, check)
-        if self.tracing:  # as a pass on floats, which adds everything to 0.0, and so never gives -0.0
-            return [0.0 + found.get(x, 0.0) for x in self.inputs]
+                found = graph_adjoints(self.order, given, self.inputs, check, self.wanted)
+                return [0.0 + found.get(x, 0.0) for x in self.inputs]
+        found = float_adjoints(self.order, given, self.stop, check)
         return [found.get(x, 0.0) for x in self.inputs]
 
     def forward(self, seeds: dict[Value, Any], as_graph: bool) -> list[Any]:
         """The directional derivative of every output."""
         with _recording():
             found = tangents(self.order, seeds, as_graph)
-        return [0.0 + found.get(y, 0.0) if isinstance(y, Value) else 0.0 for y in self.outputs]
+            return [0.0 + found.get(y, 0.0) if isinstance(y, Value) else 0.0 for y in self.outputs]
 
     def split(self, flat: Sequence[Any]) -> list[Tree]:
         """A flat list over all inputs as one tree an argument."""
@@ -212,6 +205,11 @@ def _numbers_like(tree: Any, structure: Structure, what: str) -> list[Any]:
     return [x if isinstance(x, Value) else as_float(x, place) for x, place in zip(leaves, places, strict=True)]
 
 
+def _varying(numbers: Sequence[Any]) -> list[Value]:
+    """Numbers that a caller chose, as nodes: others might stand in their place."""
+    return [x if isinstance(x, Value) else constant(x) for x in numbers]
+
+
 def _one_an_argument(name: str, given: Any) -> None:
     if not isinstance(given, list | tuple):
         raise TypeError(f"{name}: expected a tuple with one entry an argument, got {type(given).__name__}")
@@ -233,7 +231,7 @@ def vjp(f: Callable[..., Any], *primals: Tree) -> tuple[Tree, Callable[[Tree], t
     def pull_back(cotangent: Tree) -> tuple[Tree, ...]:
         seeds = _numbers_like(cotangent, run.output_structure, "cotangent")
         as_graph = run.as_graph or any(isinstance(s, Value) for s in seeds)
-        return tuple(run.split(run.backward(seeds, as_graph)))
+        return tuple(run.split(run.backward(_varying(seeds) if as_graph else seeds, as_graph)))
 
     return run.value(), pull_back
 
@@ -259,7 +257,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tree]
         for x in _numbers_like(tangent, structure, f"tangents[{k}]")
     ]
     as_graph = run.as_graph or any(isinstance(t, Value) for t in directions)
-    seeds = {x: t for x, t in zip(run.inputs, directions, strict=True) if isinstance(t, Value) or t != 0.0}
+    seeds = dict(zip(run.inputs, _varying(directions) if as_graph else directions, strict=True))
     return run.value(), unflatten(run.output_structure, run.forward(seeds, as_graph))
 
 

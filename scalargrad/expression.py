@@ -20,14 +20,25 @@ from functools import partial
 from keyword import iskeyword
 from typing import Any
 
-from . import functions
+from . import activations, functions
 from . import primitives as table
 from .primitives import Primitive, as_float
 from .value import Value, constant
 
 __all__ = ["CONSTANTS", "FUNCTIONS", "Expression", "ExpressionError", "parse"]
 
-FUNCTIONS: dict[str, Primitive] = {name: table.TABLE[name] for name in functions.__all__ if name in table.TABLE}
+# The public functions by name; those of any number of operands are their rows, which take the operands one by one.
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    **{name: getattr(activations, name) for name in activations.__all__ if name != "activation"},
+    **{name: getattr(functions, name) for name in functions.__all__},
+    **{row.public: row for row in table.TABLE.values() if row.public and row.arity is None},
+}
+FUNCTIONS = dict(sorted(FUNCTIONS.items()))
+_OPERANDS = {  # of the others: the parameters that have no default
+    name: f.__code__.co_varnames[: f.__code__.co_argcount - len(f.__defaults__ or ())]
+    for name, f in FUNCTIONS.items()
+    if not isinstance(f, Primitive)
+}
 CONSTANTS = {"pi": math.pi, "e": math.e, "tau": math.tau, "inf": math.inf, "nan": math.nan}
 
 MAX_LENGTH = 100_000  # characters
@@ -63,7 +74,7 @@ OTHER_NAMES = {
     "ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arctan2": "atan2", "arcsinh": "asinh",
     "arccosh": "acosh", "arctanh": "atanh", "sgn": "sign", "heaviside": "step", "clip": "clamp", "average": "mean",
     "product": "prod", "maximum": "max", "minimum": "min", "power": "pow", "fabs": "abs", "logistic": "sigmoid",
-    "σ": "sigmoid", "Σ": "sum", "Π": "prod",
+    "swish": "silu", "σ": "sigmoid", "Σ": "sum", "Π": "prod",
 }
 # fmt: on
 
@@ -337,26 +348,25 @@ class _Compiler:
 
     def called(self, node: ast.Call) -> tuple[Callable[..., Any], list[ast.expr]]:
         name, given = str(self.reader.tokens[self.extent(node)[0]]), node.args
-        row = FUNCTIONS.get(name)
-        if row is None:
+        function = FUNCTIONS.get(name)
+        if function is None:
             raise self.fail(_unknown(name), node)
         if name == "dot":
             match given:
                 case [ast.List(elts=left), ast.List(elts=right)] if len(left) == len(right) > 0:
-                    return row, left + right
+                    return function, left + right
             raise self.fail("dot takes two lists of one length: dot([a, b], [c, d])", node)
-        if row.arity is None:
+        if name not in _OPERANDS:
             match given:
                 case [ast.List(elts=operands)]:
                     given = operands
             if not given:
                 raise self.fail(f"{name} takes one number or more: {name}(a, b) or {name}([a, b])", node)
-        if row.arity is None:
-            return row, given
-        function = getattr(functions, name)
-        if len(given) != row.arity:
-            names = ", ".join(function.__code__.co_varnames[: row.arity])
-            raise self.fail(f"{name}({names}) takes {row.arity} number{'s'[: row.arity - 1]}, not {len(given)}", node)
+            return function, given
+        names = _OPERANDS[name]
+        if len(given) != len(names):
+            takes = f"{len(names)} number{'s'[: len(names) - 1]}"
+            raise self.fail(f"{name}({', '.join(names)}) takes {takes}, not {len(given)}", node)
         if name == "where" and isinstance(given[0], ast.Compare):
             return self.chosen(given[0]), [given[0].left, *given[0].comparators, *given[1:]]
         return function, given
@@ -450,9 +460,10 @@ def parse(text: str) -> Expression:
     """Make a function of a formula given as text, without evaluating anything in it.
 
     A formula consists of numbers (all are floats), variables (any name, in any script), the constants `pi`, `e`, `tau`,
-    `inf` and `nan`, `+ - * / // % **` with Python's precedence, brackets, and the functions of `scalargrad.functions`.
-    `sum`, `mean`, `prod`, `max`, `min` and `logsumexp` take numbers or one list of them, `dot` two lists; the condition
-    of `where(condition, a, b)` may be a comparison, which counts as 1.0 or 0.0.
+    `inf` and `nan`, `+ - * / // % **` with Python's precedence, brackets, the functions of `scalargrad.functions`, and
+    the activations with their default parameters. `sum`, `mean`, `prod`, `max`, `min` and `logsumexp` take numbers or
+    one list of them, `dot` two lists; `softmax` and `log_softmax` take numbers or a list, too, and give the first one's
+    share. The condition of `where(condition, a, b)` may be a comparison, which counts as 1.0 or 0.0.
 
     Returns an `Expression`. Raises `ExpressionError`, with the place, for anything else, and for what is too long
     (100,000 characters) or too deep (50 brackets, 100 signs or powers in a row, 1,000 other operators in a row).
@@ -461,6 +472,8 @@ def parse(text: str) -> Expression:
     -0.30000000000000004
     >>> parse("9**9**9")()
     inf
+    >>> parse("softmax(x, 2, 3)")(1), parse("gelu(x)")(1)
+    (0.09003057317038046, 0.841344746068543)
     """
     if not isinstance(text, str):
         raise TypeError(f"parse: expected a str, got {type(text).__name__}")

@@ -343,7 +343,7 @@ def erf(x: T) -> T:
 
 
 def erfc(x: T) -> T:
-    """Compute `1 - erf(x)`, in [0, 2], by a continued fraction where that would cancel (DLMF 7.2.2 and 7.9.1).
+    """Compute `1 - erf(x)`, in [0, 2], without its cancellation (NIST DLMF 7.2.2): `erfc(10)` has all its digits.
 
     Derivative `-2/sqrt(pi) exp(-x**2)`.
 

@@ -6,17 +6,44 @@ there), `operation` and `data`. Nothing here recurses, so that a chain of a mill
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from math import inf, isfinite
 from threading import local as thread_local
 from typing import Any
 from weakref import ref
 
-from . import modes
 from . import primitives as table
 from .primitives import CONSTANT
 
 Node = Any
+
+
+class NoGradient(float):
+    """The gradient of a node that no backward pass has reached: zero, and the time at which the node was made.
+
+    So a differentiation knows what was there before it began, and need not look into that: nodes have no other mark of
+    their age, which would cost memory and time for each of millions.
+    """
+
+    __slots__ = ("time",)
+    time: int
+
+    def __new__(cls, time: int = 0) -> NoGradient:
+        made = super().__new__(cls, 0.0)
+        made.time = time
+        return made
+
+    def next(self) -> NoGradient:
+        """A later one."""
+        return NoGradient(self.time + 1)
+
+
+def made_before(node: Node, begun: NoGradient) -> bool:
+    """Whether a node was made before that time; an operation's, only if no backward pass has reached it since."""
+    if node._a is None and node._b is None and node.operation is not CONSTANT:
+        return bool(node._made.time < begun.time)
+    mark = node._grad
+    return type(mark) is NoGradient and mark.time < begun.time
 
 
 def topological_order(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
@@ -28,8 +55,45 @@ def topological_order(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[
     return _order_unseen(roots, set(stop))
 
 
-def _order_unseen(roots: Iterable[Node], seen: set[Node]) -> list[Node]:
-    """The topological order of what is not in `seen`, which grows by it."""
+def order_of_pass(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
+    """The order in which gradients are handed on: as `topological_order`, but for what is reached through flat
+    operations alone, which comes last, as it gets nothing.
+
+    Flat operations are not followed: a comparison is a node while a function is compiled, and a bool otherwise, and may
+    not decide in which order gradients are added up.
+    """
+    seen, behind = set(stop), list[Node]()
+    order = _order_unseen(roots, seen, behind)
+    return [*order, *_order_unseen(behind, seen)] if behind else order
+
+
+def order_since(begun: NoGradient, roots: Iterable[Node], stop: Iterable[Node]) -> tuple[list[Node], list[Node]]:
+    """As `order_of_pass`, of what was made since then and gets gradients; and what was made before and is reached."""
+    old: list[Node] = []
+    return _order_unseen(roots, set(stop), [], begun, old), old
+
+
+def depending(order: Sequence[Node], inputs: Iterable[Node]) -> set[Node]:
+    """The inputs, and the nodes of a topological order that depend on them."""
+    found = set(inputs)
+    for node in reversed(order):
+        if not found.isdisjoint(node.parents):
+            found.add(node)
+    return found
+
+
+def _order_unseen(
+    roots: Iterable[Node],
+    seen: set[Node],
+    behind: list[Node] | None = None,
+    begun: NoGradient | None = None,
+    old: Any = None,
+) -> list[Node]:
+    """The topological order of what is not in `seen`, which grows by it.
+
+    `behind` gets the operands of flat operations, which are not followed then; `old` what was made before `begun`,
+    which is left out.
+    """
     order: list[Node] = []
     emit = order.append
     see = seen.add
@@ -43,8 +107,15 @@ def _order_unseen(roots: Iterable[Node], seen: set[Node]) -> list[Node]:
         if node in seen:
             continue
         see(node)
+        if begun is not None and node._grad is not begun and made_before(node, begun):
+            if node.operation is not CONSTANT:
+                old.append(node)
+            continue
         a, b = node._a, node._b
-        if a is not None:
+        if behind is not None and node.operation.flat:
+            emit(node)
+            behind += node.parents
+        elif a is not None:
             push(node)
             push(None)
             if b is not None and b not in seen:
@@ -91,7 +162,7 @@ def float_adjoints(
             b = node._b
             if b is not None:
                 if rule is not None:
-                    da, db = rule(node.data, a.data, b.data)
+                    da, db = rule(node._data, a._data, b._data)
                 elif operation.flat:
                     continue
                 else:
@@ -100,14 +171,14 @@ def float_adjoints(
                 adjoint[b] += upstream * db
             else:
                 if rule is not None:
-                    (da,) = rule(node.data, a.data)
+                    (da,) = rule(node._data, a._data)
                 elif operation.flat:
                     continue
                 else:
                     (da,) = operation.constants
                 adjoint[a] += upstream * da
         elif (operands := node._b) is not None and not node.operation.flat:
-            gradients = node.operation.local_gradients(node.data, [p.data for p in operands])
+            gradients = node.operation.local_gradients(node._data, [p._data for p in operands])
             for p, d in zip(operands, gradients, strict=True):
                 adjoint[p] += upstream * d
     if check is not None:
@@ -116,39 +187,53 @@ def float_adjoints(
     return adjoint
 
 
-def edge_product(operation: table.Primitive, upstream: float, local: float) -> float:
-    """What one edge brings to its operand: upstream x local, and 0 where nothing passes."""
-    if upstream == 0.0 or operation.flat or (local == 0.0 and operation.selects):
+def edge_product(operation: table.Primitive, slot: int, upstream: float, local: float) -> float:
+    """What one edge brings to its operand: upstream x local, and 0 where nothing passes. See `contribution`."""
+    if operation.flat:
         return 0.0
-    return upstream * local
+    return (table.gate if _selects(operation, slot) else table.chain).compute(upstream, local)
+
+
+def _selects(operation: table.Primitive, slot: int) -> bool:
+    selects = operation.selects
+    return selects if isinstance(selects, bool) else selects[slot]
 
 
 def _propagate_nonfinite(node: Node, upstream: float, adjoint: dict[Node, float]) -> None:
     """Pass on an upstream gradient of inf or nan; an operand that was not selected gets nothing, not 0 x inf."""
     operation, operands = node.operation, node.parents
-    gradients = operation.local_gradients(node.data, [p.data for p in operands])
-    for p, d in zip(operands, gradients, strict=True):
-        adjoint[p] += edge_product(operation, upstream, d)
+    if operation.flat:
+        return
+    gradients = operation.local_gradients(node._data, [p._data for p in operands])
+    for slot, (p, d) in enumerate(zip(operands, gradients, strict=True)):
+        adjoint[p] += edge_product(operation, slot, upstream, d)
 
 
-def contribution(operation: table.Primitive, upstream: Any, local: Any) -> Any:
-    """Upstream x local as a graph, or None where it is zero whatever the values around it are.
+def contribution(operation: table.Primitive, slot: int, upstream: Any, local: Any) -> Any:
+    """What one edge brings to its operand, as a graph: the chain rule. None where it is nothing, whatever the numbers.
 
-    A local gradient that is a plain number, or the result of a flat operation, does not vary; where it is zero nothing
-    comes through. An upstream gradient that is zero here but varies may not be dropped: its derivative counts.
+    Upstream x local, by the row `chain`: zero where the upstream gradient is zero, even if the local one is inf or nan;
+    by `gate` for an operation that selects: zero where the local one is zero, too. No varying number is looked at, so
+    that the same program always leaves the same graph behind, recorded or compiled, and derivatives of derivatives add
+    up in the same order. Gradients that are plain numbers are not varying: a local one is part of its operation, an
+    upstream one is made of such alone.
     """
     varies = hasattr(upstream, "operation")
     if not varies and upstream == 0.0:
         return None
-    fixed = not hasattr(local, "operation") or local.operation.flat
-    d = getattr(local, "data", local)
-    if fixed and d == 0.0 and (operation.selects or isfinite(getattr(upstream, "data", upstream))):
+    selects = _selects(operation, slot)
+    product = table.gate if selects else table.chain
+    if hasattr(local, "operation"):
+        if not varies and upstream == 1.0:
+            return local
+        return product(upstream, local)
+    if local == 1.0:
+        return upstream
+    if not varies:
+        return edge_product(operation, slot, upstream, local) or None
+    if local == 0.0 and selects:
         return None
-    if varies and upstream.data == 0.0 and not isfinite(d):
-        return table.chain(upstream, d if fixed else local)
-    if fixed:
-        return upstream if d == 1.0 else -upstream if d == -1.0 else upstream * d
-    return local if not varies and upstream == 1.0 else upstream * local
+    return -upstream if local == -1.0 else upstream * local if isfinite(local) else product(upstream, local)
 
 
 def graph_adjoints(
@@ -156,59 +241,65 @@ def graph_adjoints(
     seeds: Iterable[tuple[Node, Any]],
     stop: Iterable[Node] = (),
     check: Callable[[Node, float], None] | None = None,
+    wanted: Container[Node] | None = None,
 ) -> dict[Node, Any]:
-    """As `float_adjoints`, but of nodes, so that the result can be differentiated again. Zeros are left out."""
+    """As `float_adjoints`, but of nodes, so that the result can be differentiated again; `wanted` are the nodes that
+    gradients are handed to, if not all.
+
+    A node that is not among the keys has the gradient 0.0. The seeds are plain numbers only where they do not vary.
+    """
     adjoint: dict[Node, Any] = {}
     for node, seed in seeds:
-        if hasattr(seed, "operation") or seed != 0.0:
-            adjoint[node] = adjoint[node] + seed if node in adjoint else seed
+        adjoint[node] = adjoint[node] + seed if node in adjoint else seed
+    known = adjoint.get
     stops = set(stop)
-    tracer = modes.tracer()
     for node in order:
-        operands = () if node in stops else node.parents
-        if not operands or node not in adjoint or node.operation.flat:
+        operation = node.operation
+        upstream = known(node)
+        if upstream is None or operation.flat or node in stops:
             continue
-        upstream = adjoint[node]
         if check is not None:
-            check(node, getattr(upstream, "data", upstream))
-        for p, d in zip(operands, node.operation.local_gradients(node, operands), strict=True):
-            if p.operation is not CONSTANT:
-                if tracer is None:
-                    brought = contribution(node.operation, upstream, d)
-                else:  # right for all data, not for those of the trace alone
-                    brought = tracer.contribution(node.operation, upstream, d)
+            check(node, getattr(upstream, "_data", upstream))
+        a, b = node._a, node._b
+        operands = (b or ()) if a is None else (a,) if b is None else (a, b)
+        gradients = operation.local_gradients(node, operands)
+        # Of most edges nothing has to be asked; `contribution` would come to the same.
+        product = None
+        if operation.selects.__class__ is bool and hasattr(upstream, "operation"):
+            product = upstream._gate if operation.selects else upstream._chain
+        for slot, p in enumerate(operands):
+            if p.operation is not CONSTANT and (wanted is None or p in wanted):
+                d = gradients[slot]
+                if product is not None and d.__class__ is not float:
+                    brought = product(d)
+                else:
+                    brought = contribution(operation, slot, upstream, d)
                 if brought is not None:
-                    adjoint[p] = adjoint[p] + brought if p in adjoint else brought
+                    before = known(p)
+                    adjoint[p] = brought if before is None else before + brought
     return adjoint
 
 
 def tangents(order: Sequence[Node], seeds: dict[Node, Any], as_graph: bool) -> dict[Node, Any]:
     """The directional derivative of every node along the seeds: forward mode, on a graph that is already recorded.
 
-    `order` is reverse topological, as `topological_order` gives it. Nodes with a zero tangent are left out.
+    `order` is reverse topological, as `topological_order` gives it. A node that is not among the keys has the tangent
+    0.0; as seeds of a graph, plain numbers are such as do not vary.
     """
     tangent = dict(seeds)
-    tracer = modes.tracer()
     for node in reversed(order):
-        operands = node.parents
-        if node.operation.flat or not any(p in tangent for p in operands):
+        operands, operation = node.parents, node.operation
+        if operation.flat or not any(p in tangent for p in operands):
             continue
         if as_graph:
-            gradients = node.operation.local_gradients(node, operands)
+            gradients = operation.local_gradients(node, operands)
         else:
-            gradients = node.operation.local_gradients(node.data, [p.data for p in operands])
+            gradients = operation.local_gradients(node._data, [p._data for p in operands])
+        brings = contribution if as_graph else edge_product
         total: Any = None
-        for p, d in zip(operands, gradients, strict=True):
+        for slot, (p, d) in enumerate(zip(operands, gradients, strict=True)):
             if p in tangent:
-                t = tangent[p]
-                if not as_graph:
-                    brought = edge_product(node.operation, t, d)
-                else:
-                    brought = (
-                        contribution(node.operation, t, d)
-                        if tracer is None
-                        else tracer.contribution(node.operation, t, d)
-                    )
+                brought = brings(operation, slot, tangent[p], d)
                 if brought is not None:
                     total = brought if total is None else total + brought
         if total is not None:

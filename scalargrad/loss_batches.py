@@ -17,7 +17,8 @@ from .value import Value
 
 
 def plain(x: Any) -> float:
-    return x.data if isinstance(x, Value) else as_float(x)
+    """The number, for a message: what is computed with it would be frozen where the loss is compiled."""
+    return x._data if isinstance(x, Value) else as_float(x)
 
 
 def is_list(x: Any) -> bool:
@@ -109,9 +110,9 @@ def distribution(ts: list[Any], name: str, what: str) -> list[Any]:
     for k, t in enumerate(ts):
         if t < 0.0 or t > 1.0:
             raise ValueError(f"{name}: {what} has {plain(t)!r} as probability {k}, which is outside [0, 1]")
-    whole = math.fsum(map(plain, ts))
+    whole = table.sum(*ts)
     if abs(whole - 1.0) > 1e-6:
-        raise ValueError(f"{name}: {what} sums to {whole!r}, where probabilities sum to 1")
+        raise ValueError(f"{name}: {what} sums to {plain(whole)!r}, where probabilities sum to 1")
     return ts
 
 

@@ -7,7 +7,7 @@ other classes' probabilities, so that it keeps its digits down to the smallest.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import partial
 from math import log, log1p, nan
 from typing import Any
 
@@ -15,7 +15,7 @@ from . import ieee
 from . import primitives as table
 from .activation_kernels import log_softmax
 from .activation_rows import log_softmax_share
-from .primitives import REAL, Interval, Primitive
+from .primitives import REAL, Interval, Primitive, family, row
 
 # PyTorch cuts the logarithm of a probability off at -100, and takes its slope to be 1e12 there, so that a wrong answer
 # that is saturated still learns.
@@ -23,25 +23,15 @@ LOG_FLOOR = -100.0
 SMALLEST = 3.720075976020836e-44  # exp(-100)
 SLOPE_AT_FLOOR = 1e12
 PROBABILITY = Interval(0.0, 1.0)
+ABOVE_FLOOR = Interval(SMALLEST, 1.0)
 LOGIT = Interval(-700.0, 700.0)
-_ROWS: dict[str, Primitive] = {}
-
-
-def named(name: str) -> Primitive:
-    """The row of that name: how a pickle refers to it."""
-    return _ROWS[name]
-
-
-def _row(name: str, *rest: Any) -> Primitive:
-    made = _ROWS[name] = Primitive(name, *rest)
-    made.remake = (named, (name,))
-    return made
+_inner = partial(row, __name__)
 
 
 # ---- regression ------------------------------------------------------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
+@family((1.5,), (0.75,))
 def huber(delta: float) -> Primitive:
     """`d**2/2` for `|d| <= delta`, `delta (|d| - delta/2)` beyond; slope `d` brought into [-delta, delta]."""
 
@@ -49,7 +39,7 @@ def huber(delta: float) -> Primitive:
         size = abs(d)
         return delta * (size - 0.5 * delta) if size > delta else 0.5 * d * d
 
-    made = Primitive(
+    return Primitive(
         f"huber[{delta:g}]",
         1,
         compute,
@@ -57,9 +47,8 @@ def huber(delta: float) -> Primitive:
         (f"clamp({{a}}, -{delta:g}, {delta:g})",),
         (REAL,),
         "huber",
+        oracle=f"a*a/2 if abs(a) <= {delta!r} else mpf({delta!r})*(abs(a) - mpf({delta!r})/2)",
     )
-    made.remake = (huber, (delta,))
-    return made
 
 
 # ---- binary ----------------------------------------------------------------------------------------------------------
@@ -87,7 +76,7 @@ def _binary_local(y: Any, p: Any, t: Any) -> tuple[Any, ...]:
     return (u * floored_slope(q) - t * floored_slope(p), minus_log(p) - minus_log(q))
 
 
-@lru_cache(maxsize=256)
+@family((1.0,), (2.0,))
 def logistic_loss(weight: float) -> Primitive:
     """`weight t softplus(-z) + (1 - t) softplus(z)` of a logit `z` and a target `t`: all terms of one sign.
 
@@ -105,11 +94,9 @@ def logistic_loss(weight: float) -> Primitive:
     w = "" if weight == 1.0 else f"{weight:g}·"
     by_z = "σ({a})-{b}" if weight == 1.0 else f"(1-{{b}})·σ({{a}})-{w}{{b}}·σ(-{{a}})"
     by_t = "-{a}" if weight == 1.0 else f"{w}softplus(-{{a}})-softplus({{a}})"
-    made = Primitive(
-        f"logistic_loss[{weight:g}]", 2, compute, local, (by_z, by_t), (LOGIT, PROBABILITY), "BCE with logits"
-    )
-    made.remake = (logistic_loss, (weight,))
-    return made
+    oracle = f"mpf({weight!r})*b*log1p(exp(-a)) + (1 - b)*log1p(exp(a))"
+    domain = (LOGIT, PROBABILITY)
+    return Primitive(f"logistic_loss[{weight:g}]", 2, compute, local, (by_z, by_t), domain, "BCE with logits", oracle)
 
 
 # ---- of several classes ------------------------------------------------------------------------------------------------
@@ -124,13 +111,16 @@ def _split(operands: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]
     return operands[:n], operands[n:]
 
 
+def _weighted(t: float, y: float) -> float:
+    return t * y if t != 0.0 else 0.0
+
+
 def _soft_cross_entropy(*operands: float) -> float:
     """`-(t1 log softmax_1 + t2 log softmax_2 + ...)` of `z1, z2, ..., t1, t2, ...`; a term with target 0 is 0."""
     zs, ts = _split(operands)
     s = 0.0
     for t, y in zip(ts, log_softmax(zs), strict=True):
-        if t != 0.0:
-            s -= t * y
+        s -= _weighted(t, y)
     return s
 
 
@@ -156,14 +146,19 @@ def _soft_notation(y: str, operands: Any) -> tuple[str, ...]:
     return (*(f"σ({z})-{t}" for z, t in zip(zs, ts, strict=True)), *(f"-log σ({z})" for z in zs))
 
 
+def _relative_term(q: float, t: float) -> float:
+    if t == 0.0:
+        return 0.0
+    near = (t <= 2.0 * q) & (q <= 2.0 * t)  # then t - q is exact
+    return t * (ieee.log1p((t - q) / q) if near else ieee.log(ieee.div(t, q)))
+
+
 def _relative_entropy(*operands: float) -> float:
     """`t1 log(t1/q1) + t2 log(t2/q2) + ...` of `q1, q2, ..., t1, t2, ...`; a term with `t = 0` is 0."""
     qs, ts = _split(operands)
     s = 0.0
     for q, t in zip(qs, ts, strict=True):
-        if t != 0.0:
-            near = t <= 2.0 * q and q <= 2.0 * t  # then t - q is exact
-            s += t * (ieee.log1p((t - q) / q) if near else ieee.log(ieee.div(t, q)))
+        s += _relative_term(q, t)
     return s
 
 
@@ -183,10 +178,10 @@ def _relative_entropy_notation(y: str, operands: Any) -> tuple[str, ...]:
 # fmt: off
 # ruff: noqa: E501  # aligned by hand, as in the table
 
-floored_slope        = _row("floored_slope",  1, _floored_slope, lambda y, a: (table.where(table.less(SMALLEST, a), -(y * y), 0.0),), ("-1/{a}²",), (PROBABILITY,))
-minus_log            = _row("minus_log",      1, _minus_log,     lambda y, a: (-floored_slope(a),), ("-1/{a}",), (PROBABILITY,), "-log")
-binary_cross_entropy = _row("binary_cross_entropy", 2, _binary_cross_entropy, _binary_local, ("({a}-{b})/({a}·(1-{a}))", "log((1-{a})/{a})"), (PROBABILITY, PROBABILITY), "BCE")
-surprise             = _row("surprise",       None, lambda *xs: 0.0 - log_softmax(xs)[0], _surprise_local, lambda y, xs: (f"σ({xs[0]})-1", *(f"σ({x})" for x in xs[1:])), (LOGIT,), "cross entropy")
-soft_cross_entropy   = _row("soft_cross_entropy", None, _soft_cross_entropy, _soft_local, _soft_notation, (LOGIT,), "cross entropy")
-relative_entropy     = _row("relative_entropy", None, _relative_entropy, _relative_entropy_local, _relative_entropy_notation, (PROBABILITY,), "KL")
+floored_slope        = _inner("floored_slope",  1, _floored_slope, lambda y, a: (table.where(table.less(SMALLEST, a), -(y * y), 0.0),), ("-1/{a}²",), (ABOVE_FLOOR,), oracle="1/a")
+minus_log            = _inner("minus_log",      1, _minus_log,     lambda y, a: (-floored_slope(a),), ("-1/{a}",), (ABOVE_FLOOR,), "-log", oracle="-log(a)")
+binary_cross_entropy = _inner("binary_cross_entropy", 2, _binary_cross_entropy, _binary_local, ("({a}-{b})/({a}·(1-{a}))", "log((1-{a})/{a})"), (ABOVE_FLOOR, PROBABILITY), "BCE", oracle="-b*log(a) - (1 - b)*log(1 - a)")
+surprise             = _inner("surprise",       None, lambda *xs: 0.0 - log_softmax(xs)[0], _surprise_local, lambda y, xs: (f"σ({xs[0]})-1", *(f"σ({x})" for x in xs[1:])), (LOGIT,), "cross entropy", oracle="log(fsum(exp(x - xs[0]) for x in xs))")
+soft_cross_entropy   = _inner("soft_cross_entropy", None, _soft_cross_entropy, _soft_local, _soft_notation, (LOGIT, PROBABILITY), "cross entropy", oracle="fsum(t*log(fsum(exp(x - z) for x in xs[:len(xs)//2])) for z, t in zip(xs[:len(xs)//2], xs[len(xs)//2:]))", hides_nan=True)
+relative_entropy     = _inner("relative_entropy", None, _relative_entropy, _relative_entropy_local, _relative_entropy_notation, (PROBABILITY, PROBABILITY), "KL", oracle="fsum(t*log(t/q) for q, t in zip(xs[:len(xs)//2], xs[len(xs)//2:]))", hides_nan=True)
 # fmt: on

@@ -11,11 +11,9 @@ import linecache
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
 from contextlib import ContextDecorator
 from contextvars import ContextVar
 from functools import wraps
-from math import isfinite
 from threading import Lock
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -117,6 +115,13 @@ class recording(_Context):  # noqa: N801
         return outer._replace(recording=True)
 
 
+class not_tracing(_Context):  # noqa: N801
+    """Compute on plain numbers while a function is compiled: what an operation's value does for itself."""
+
+    def within(self, outer: Mode) -> Mode:
+        return outer._replace(tracer=None)
+
+
 class detect_anomaly(_Context):  # noqa: N801
     """Raise `AnomalyError` at the first operation that turns finite operands into a non-finite value or gradient.
 
@@ -130,7 +135,7 @@ class detect_anomaly(_Context):  # noqa: N801
     ...     y = log(x)
     Traceback (most recent call last):
     ...
-    scalargrad.modes.AnomalyError: log gave -inf from finite operands: x = 0.0
+    scalargrad.anomaly.AnomalyError: log gave -inf from finite operands: x = 0.0
       recorded at ...
     """
 
@@ -174,11 +179,6 @@ class group(_Context):  # noqa: N801  # the three above are lower case, too
         return outer._replace(group=f"{outer.group}/{self.name}" if outer.group else self.name)
 
 
-class AnomalyError(ArithmeticError):
-    """Under `detect_anomaly`: a value or gradient that is inf or nan while what it came from was finite; a stale
-    graph."""
-
-
 def is_ours(file: str) -> bool:
     """Whether a file of source is one of the package's own."""
     return file.startswith(_PACKAGE) and not file.startswith(_CHAPTERS)
@@ -192,65 +192,3 @@ def users_line() -> str:
     file, line = frame.f_code.co_filename, frame.f_lineno
     text = linecache.getline(file, line, frame.f_globals).strip()
     return f"{file}:{line}" + (f": {text}" if text else "")
-
-
-def _described(node: Any) -> str:
-    label = getattr(node, "label", "")
-    return f"{label} = {node.data!r}" if label else repr(node.data)
-
-
-def _fault(node: Any, what: str) -> AnomalyError:
-    origin = getattr(node, "_origin", None) or "an unknown line: it was recorded outside detect_anomaly()"
-    return AnomalyError(f"{what}\n  recorded at {origin}")
-
-
-def check_value(node: Any, operands: tuple[Any, ...]) -> None:
-    """Raise if the node is not finite while its operands are."""
-    if not isfinite(node.data) and all(isfinite(p.data) for p in operands):
-        given = ", ".join(map(_described, operands))
-        raise _fault(node, f"{node.operation.name} gave {node.data!r} from finite operands: {given}")
-
-
-def gradient_check(seeds: Iterable[Any]) -> Callable[[Any, float], None]:
-    """Make the check of one backward pass, to be called with each node and its upstream gradient, in order.
-
-    It raises if the node is stale, if it brings a non-finite contribution from a finite upstream gradient and finite
-    operands, or if contributions that were all finite add up to something that is not.
-    """
-    finite = all(isfinite(getattr(seed, "data", seed)) for seed in seeds)
-
-    def check(node: Any, upstream: float) -> None:
-        nonlocal finite
-        if node.operation.name == "constant":
-            return
-        if finite and not isfinite(upstream):
-            raise _fault(node, f"the contributions to the gradient of {_named(node)} add up to {upstream!r}")
-        operands = node.parents
-        if not operands:
-            return
-        operation, given = node.operation, ", ".join(map(_described, operands))
-        data = [p.data for p in operands]
-        now = operation.compute(*data)
-        if now != node.data and not (now != now and node.data != node.data):
-            raise _fault(
-                node,
-                f"stale graph: {operation.name} was recorded as {node.data!r}, operands {given} now give {now!r}; "
-                "a .data was changed after recording: run the forward pass again before backward()",
-            )
-        for k, local in enumerate(operation.local_gradients(node.data, data)):
-            unconnected = operation.flat or operands[k].operation.name == "constant"
-            if unconnected or upstream == 0.0 or isfinite(upstream * local):
-                continue
-            if isfinite(upstream) and all(map(isfinite, data)):
-                raise _fault(
-                    node,
-                    f"the gradient of {operation.name} by operand {k + 1} is not finite: "
-                    f"upstream {upstream!r} x local {local!r} = {upstream * local!r}, at operands {given}",
-                )
-            finite = False
-
-    return check
-
-
-def _named(node: Any) -> str:
-    return getattr(node, "label", "") or f"a result of {node.operation.name} ({node.data!r})"

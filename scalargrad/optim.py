@@ -31,7 +31,7 @@ from .ieee import clamp
 from .optimizer import NonFiniteGradientError, Optimizer, State, check_leaf, gradient, listed
 from .primitives import div, relu, sqrt
 from .primitives import max as maximum
-from .value import NO_GRADIENT, Value
+from .value import Value
 
 # fmt: off
 __all__ = [  # noqa: RUF022  # in the order of the file
@@ -400,7 +400,7 @@ def _with_gradients(caller: str, params: Iterable[Value]) -> list[Value]:
     found = listed(caller, params)
     for k, w in enumerate(found):
         check_leaf(caller, f"parameter {k}", w)
-    return [w for w in found if w.grad is not NO_GRADIENT]
+    return [w for w in found if w.has_gradient]
 
 
 def clip_grad_norm(params: Iterable[Value], max_norm: float, norm_type: float = 2.0) -> float:

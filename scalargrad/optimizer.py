@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypedDict, Unpack
 
 from .primitives import as_float
 from .trees import shown
-from .value import NO_GRADIENT, Value
+from .value import Value
 
 Parameters = Iterable[Value] | Iterable[Mapping[str, Any]]
 Rate = Callable[[int], float]  # a schedule: from the number of steps made to the rate of the next
@@ -234,7 +234,7 @@ class Optimizer:
             h = self._resolved(group)
             start = self.start(h)
             for k, w in enumerate(group["params"]):
-                if w.grad is NO_GRADIENT:
+                if not w.has_gradient:
                     continue
                 g = gradient(w)
                 if not isfinite(g) and self.on_nonfinite != "apply":

@@ -1,7 +1,8 @@
-"""The table: every operation with its value, its local gradients, its notation and its domain, each written once.
+"""The table: every operation with all that is known of it, written once: value, local gradients, notation, domain.
 
-Everything else reads these rows: the forward pass, the backward pass, derivatives of any order, the text on a drawing's
-edges, and the tests, which loop over the table. It stands at the bottom so that all of them can.
+Everything else reads these rows, and those that activations, losses and the compiler add to the same registry: the
+forward pass, the backward pass, derivatives of any order, the text on a drawing's edges, the formulas that the command
+line reads, what nan passes through, and the tests, which loop over the registry.
 
 A *local gradient* is the derivative of an operation's output by one of its operands. A row gives them as a function of
 the output `y` and the operands `a, b, c` (or `*xs`), one for each operand, or as plain numbers where they are constant;
@@ -12,21 +13,33 @@ that is itself a graph, and so every higher derivative. They never branch on a n
 Rows whose names end in `_slope` are derivatives that would lose digits, or leave the range of floats, if they were
 composed from other rows. Their formulas stand in `ieee.py`.
 
-To add an operation, add a row; or, outside this package, decorate a function with `@primitive`.
+To add an operation:
+
+1. Write its value on floats in `ieee.py`, unless `math` has it without ever raising.
+2. Add a row below. `oracle` is the exact function in mpmath's names, of `a, b, c` or the list `xs`; `domain` holds the
+   intervals on which the tests compare with it, one an operand, or two for operands that come in two halves; a row that
+   can make a number of a nan says `hides_nan`. A row that no public function is, such as a derivative, is an `_inner`.
+3. Add its function, typed, documented and with an example, to `functions.py`, and hand it on in `scalargrad/__init__.py`.
+
+The tests find the row in the registry, and whatever is missing by its name: no list of theirs is to be edited.
+Outside this package, decorate a function with `@primitive`.
 """
 
 from __future__ import annotations
 
 import math
 import operator
+import struct
 import sys
+import threading
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
+from contextlib import nullcontext
+from functools import partial, wraps
 from math import inf
-from numbers import Real
+from numbers import Integral, Rational, Real
 from typing import Any, NamedTuple
 
-from . import ieee
+from . import ieee, modes
 
 
 class Interval(NamedTuple):
@@ -42,23 +55,33 @@ ABOVE_MINUS_ONE = Interval(-1.0, inf)
 ABOVE_ONE = Interval(1.0, inf)
 UNIT = Interval(-1.0, 1.0)
 MODERATE = Interval(-700.0, 700.0)
+MEMBERS = 1024  # of a family that are kept
+EXACT_INTEGERS = 2.0**53  # up to which every integer is a float
 Notation = tuple[str, ...] | Callable[[str, Sequence[str]], tuple[str, ...]]
 
 
 def as_float(x: Any, operation: str = "Value") -> float:
     """Convert a number of any real type (int, bool, Fraction, Decimal, NumPy scalar) to a float.
 
-    Raises `TypeError` for what is not one real number, and `OverflowError` for an integer beyond the range of floats.
+    Raises `TypeError` for what is not one real number, `ValueError` for an integer that no float equals, and
+    `OverflowError` for a number beyond the range of floats.
 
     >>> from fractions import Fraction
-    >>> as_float(Fraction(1, 4))
-    0.25
+    >>> as_float(Fraction(1, 4)), as_float(2**60)
+    (0.25, 1.152921504606847e+18)
+    >>> as_float(2**53 + 1)
+    Traceback (most recent call last):
+        ...
+    ValueError: Value: no float equals the integer 9007199254740993; float(x) rounds it
     """
     if isinstance(x, Real):
         try:
-            return float(x)
+            y = float(x)
         except OverflowError:
             raise OverflowError(f"{operation}: {type(x).__name__} too large for a float (beyond 1.8e308)") from None
+        if not -EXACT_INTEGERS < y < EXACT_INTEGERS and isinstance(x, Integral) and int(x) != y:
+            raise ValueError(f"{operation}: no float equals the integer {int(x)}; float(x) rounds it")
+        return y
     for module, scalar in (("decimal", "Decimal"), ("numpy", "bool_")):  # not registered as numbers.Real
         known = getattr(sys.modules.get(module), scalar, None)
         if known is not None and isinstance(x, known):
@@ -74,6 +97,31 @@ def as_float(x: Any, operation: str = "Value") -> float:
     elif hasattr(x, "detach") and hasattr(x, "parents"):
         hint = "; it is one already: use it as it is, or x.data for the bare number"
     raise TypeError(f"{operation}: expected a real number, got {kind}{hint}")
+
+
+def exact(x: Any) -> Any:
+    """A real number as Python compares it with floats exactly: a float, an int or a Fraction.
+
+    Raises `TypeError` for what is no real number.
+
+    >>> exact(True), exact(2**53 + 1)
+    (1, 9007199254740993)
+    """
+    if type(x) in (float, int):
+        return x
+    if isinstance(x, Integral):  # a bool; one of NumPy's
+        return operator.index(x)
+    if isinstance(x, Rational):
+        return x
+    f = as_float(x, "comparison")
+    if type(x).__name__ == "bool":  # NumPy's
+        return f
+    try:
+        from fractions import Fraction  # not needed, and not paid for, where all numbers are Python's
+
+        return Fraction(*map(int, x.as_integer_ratio()))  # a Decimal, or a float of another width
+    except (AttributeError, OverflowError, ValueError):
+        return f  # inf or nan
 
 
 class Primitive:
@@ -94,6 +142,9 @@ class Primitive:
         notation: Notation = (),
         domain: tuple[Interval, ...] = (REAL,),
         symbol: str = "",
+        oracle: str = "",
+        hides_nan: bool = False,
+        public: str = "",
     ) -> None:
         self.name = name
         self.arity = arity  # None: any number of operands
@@ -101,11 +152,16 @@ class Primitive:
         self.local = local if callable(local) else None
         self.constants = local if isinstance(local, tuple) else None
         self.flat = local is None
-        # True where a local gradient of zero means that the operand was not selected, and gets exactly nothing.
-        self.selects = self.constants is not None and 0.0 in self.constants
+        # True where a local gradient of zero means that the operand was not selected, and gets exactly nothing; a tuple
+        # where that holds for some operands.
+        self.selects: bool | tuple[bool, ...] = self.constants is not None and 0.0 in self.constants
         self.notation = notation
         self.domain = domain
         self.symbol = symbol or name
+        self.oracle = oracle  # the exact function as text, for the tests
+        self.hides_nan = hides_nan  # whether a nan among the operands can give a number
+        self.public = public  # the name of the function that users call; "" if none is this operation alone
+        self.own = False  # made by a user, by `@primitive`
         self.remake: tuple[Callable[..., Primitive], tuple[Any, ...]] = (named, (name,))
 
     def __call__(self, *operands: Any) -> Any:
@@ -150,39 +206,92 @@ class Primitive:
 
     def __reduce__(self) -> Any:
         make, arguments = self.remake
-        if make in (named, _imported) and make(*arguments) is not self:
-            raise TypeError(f"{self!r} is not what {'.'.join(arguments)} stands for, so it cannot be pickled")
+        if make is named and named(*arguments) is not self:
+            raise TypeError(f"{self!r} is not what {arguments[0]} stands for, so it cannot be pickled")
         return self.remake
 
 
-TABLE: dict[str, Primitive] = {}
+# ---- the registry ----------------------------------------------------------------------------------------------------
+
+TABLE: dict[str, Primitive] = {}  # every row by its name, wherever it is defined
+EXAMPLES: list[tuple[Callable[..., Primitive], tuple[Any, ...]]] = []  # families, with parameters to test them by
 
 
-def named(name: str) -> Primitive:
-    """The row of that name."""
-    row = TABLE.get(name) or {"leaf": LEAF, "input": INPUT, "constant": CONSTANT}.get(name)
-    if row is None:
-        raise TypeError(f"the table has no row {name!r}: give such a primitive a `remake`, or use @primitive")
-    return row
-
-
-def _row(
-    name: str,
-    arity: int | None,
-    compute: Callable[..., float],
-    local: Callable[..., tuple[Any, ...]] | tuple[float, ...] | None,
-    notation: Notation = (),
-    domain: tuple[Interval, ...] = (REAL,),
-    symbol: str = "",
-) -> Primitive:
-    made = TABLE[name] = Primitive(name, arity, compute, local, notation, domain, symbol)
+def row(module: str, name: str, *rest: Any, **facts: Any) -> Primitive:
+    """Register a row, which its module keeps under the same name."""
+    if name in TABLE:
+        raise ValueError(f"there is a row {name!r} already, in {TABLE[name].remake[1][-1]}")
+    made = TABLE[name] = Primitive(name, *rest, **facts)
+    made.remake = (named, (name, module))
     return made
+
+
+def family(*examples: tuple[float, ...]) -> Callable[[Callable[..., Primitive]], Callable[..., Primitive]]:
+    """Register a function of numbers that makes rows: equal parameters give the same row while it is among the last.
+
+    Parameters are told apart by their bits, so that 0.0 and -0.0 have a row each, and reach the function as the `int`
+    or `float` that its signature says, so that a row does not depend on who asked for it first. The rows that the
+    examples give stand for the family in the tests.
+
+    >>> @family()
+    ... def times(factor: float) -> Primitive:
+    ...     return Primitive(f"times {factor:g}", 1, lambda a: factor * a, (factor,))
+    >>> times(0.0), times(-0.0), times(1) is times(1.0)
+    (<primitive times 0>, <primitive times -0>, True)
+    """
+
+    def decorate(make: Callable[..., Primitive]) -> Callable[..., Primitive]:
+        code = make.__code__
+        kinds = [
+            int if make.__annotations__[x] in ("int", int) else float for x in code.co_varnames[: code.co_argcount]
+        ]
+        pack = struct.Struct(f"<{len(kinds)}d").pack
+        rows: dict[bytes, Primitive] = {}
+        lock = threading.Lock()
+
+        @wraps(make)
+        def member(*parameters: float) -> Primitive:
+            try:
+                return rows[pack(*parameters)]
+            except KeyError:
+                given = tuple([kind(x) for kind, x in zip(kinds, parameters, strict=True)])
+                made = make(*given)
+                made.remake = (member, given)
+                with lock:
+                    made = rows.setdefault(pack(*parameters), made)
+                    if len(rows) > MEMBERS:
+                        del rows[next(iter(rows))]  # the oldest
+                return made
+
+        EXAMPLES.extend((member, each) for each in examples)
+        return member
+
+    return decorate
+
+
+def named(name: str, module: str = __name__) -> Primitive:
+    """The primitive that a module's name stands for: how a pickle refers to a row, or to one that a user wrote."""
+    __import__(module)
+    found: Any = sys.modules[module]
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if not isinstance(found, Primitive):
+        raise TypeError(f"{module}.{name} is not a primitive: to be pickled, one must stand at its module's top level")
+    return found
+
+
+_inner = partial(row, __name__)
+
+
+def _row(name: str, *rest: Any, **facts: Any) -> Primitive:
+    return _inner(name, *rest, **{"public": name, **facts})
 
 
 # What stands where a `Value` is no operation's result: an input, and a number that nothing is differentiated by.
 LEAF = Primitive("leaf", 0, lambda: 0.0, ())
-INPUT = Primitive("input", 0, lambda: 0.0, ())  # a leaf by which a running differentiation differentiates
 CONSTANT = Primitive("constant", 0, lambda: 0.0, None)
+for _each in (LEAF, CONSTANT):
+    _each.remake = (named, (_each.name.upper(),))
 
 
 # ---- the local gradients that need more than a line ------------------------------------------------------------------
@@ -232,6 +341,12 @@ def _atan2_slope_local(y: Any, a: Any, b: Any) -> tuple[Any, ...]:
     return (div(div(div(q - p, r) * div(q + p, r), h), h), div(div(-2.0 * hypot_slope(a, b) * hypot_slope(b, a), h), h))
 
 
+def _clamp_local(y: Any, a: Any, b: Any, c: Any) -> tuple[Any, ...]:
+    """`high` holds where it is below the greater of the others: its derivative is 1 there, where the bounds cross, too."""
+    at_high = less(c, max(a, b))
+    return (within(a, b, c), less(a, b) * is_zero(at_high), at_high)
+
+
 def _dot_notation(y: str, operands: Sequence[str]) -> tuple[str, ...]:
     n = len(operands) // 2
     return (*operands[n:], *operands[:n])
@@ -240,39 +355,68 @@ def _dot_notation(y: str, operands: Sequence[str]) -> tuple[str, ...]:
 # ---- families of rows: one for each value of their parameters --------------------------------------------------------
 
 
-@lru_cache(maxsize=256)
+@family((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2))
 def pow_slope(i: int, j: int) -> Primitive:
     """The derivative of `a**b`, i times by `a` and j times by `b`."""
-    made = Primitive(
+    return Primitive(
         f"pow_slope[{i},{j}]",
         2,
         lambda a, b: ieee.pow_derivative(a, b, i, j),
         lambda y, a, b: (pow_slope(i + 1, j)(a, b), pow_slope(i, j + 1)(a, b)),
         domain=(POSITIVE, REAL),
+        oracle=f"diff(power, (a, b), ({i}, {j}))",
+        hides_nan=0 in (i, j),
     )
-    made.remake = (pow_slope, (i, j))
-    return made
 
 
-@lru_cache(maxsize=1024)
-def power(n: float, i: int = 0) -> Primitive:
-    """The operation `a**n` with a constant exponent, differentiated i times: the local gradients close over `n`.
+@family((2.0,), (3.0,), (-1.0,), (0.5,), (0.0,), (1 / 3,), (-2.7,), (10.0,), (1e-3,), (-40.3,))
+def power(n: float) -> Primitive:
+    """The operation `a**n` with a constant exponent, over which the local gradient closes.
 
     >>> power(3.0)(2.0), power(3.0).local(8.0, 2.0)
     (8.0, (12.0,))
     """
-    exponent = f"{n:g}"
-    made = Primitive(
-        f"pow {exponent}" if i == 0 else f"pow_slope {exponent},{i}",
+    return Primitive(
+        f"pow {n:g}",
         1,
-        (lambda a: ieee.pow(a, n)) if i == 0 else (lambda a: ieee.pow_derivative(a, n, i, 0)),
-        lambda y, a: (power(n, i + 1)(a),),
-        (f"{exponent}·{{a}}^{n - 1.0:g}" if i == 0 else f"pow′({{a}}, {exponent})",),
+        lambda a: ieee.pow(a, n),
+        lambda y, a: (power_slope(n, 1)(a),),
+        (f"{n:g}·{{a}}^{n - 1.0:g}",),
         (POSITIVE,),
-        f"^{exponent}" if i == 0 else f"(^{exponent}){'′' * i}",
+        f"^{n:g}",
+        oracle=f"a**mpf({n!r})",
+        hides_nan=n == 0.0,
     )
-    made.remake = (power, (n, i) if i else (n,))  # as they are called, so that the cache finds them
-    return made
+
+
+@family((2.0, 1), (0.5, 1), (0.5, 2), (-1.0, 1), (0.0, 1), (1 / 3, 2))
+def power_slope(n: float, i: int) -> Primitive:
+    """The derivative of `a**n` by `a`, i times."""
+    return Primitive(
+        f"pow_slope {n:g},{i}",
+        1,
+        lambda a: ieee.pow_derivative(a, n, i, 0),
+        lambda y, a: (power_slope(n, i + 1)(a),),
+        (f"pow′({{a}}, {n:g})",),
+        (POSITIVE,),
+        f"(^{n:g}){'′' * i}",
+        oracle=f"ff(mpf({n!r}), {i})*a**(mpf({n!r}) - {i})",
+        hides_nan=n in range(i),
+    )
+
+
+@family((1,), (2,))
+def exp2_slope(n: int) -> Primitive:
+    """The n-th derivative of `2**a`."""
+    return Primitive(
+        f"exp2_slope[{n}]",
+        1,
+        lambda a: ieee.exp2_derivative(a, n),
+        lambda y, a: (exp2_slope(n + 1)(a),),
+        ("{y}·ln 2",),
+        (MODERATE,),
+        oracle=f"2**a*log(2)**{n}",
+    )
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------
@@ -281,95 +425,106 @@ def power(n: float, i: int = 0) -> Primitive:
 # Rows that a row above them refers to:
 abs: Primitive; acosh_slope: Primitive; asin_slope: Primitive; asinh_slope: Primitive; atan2_slope: Primitive; atan_slope: Primitive
 atanh_slope: Primitive; cos: Primitive; cosh: Primitive; count_of_ties: Primitive; div: Primitive; erf_slope: Primitive; floordiv: Primitive
-hypot: Primitive; hypot_slope: Primitive; is_nonzero: Primitive; is_zero: Primitive; less: Primitive; log_slope: Primitive
+hypot: Primitive; hypot_slope: Primitive; is_nonzero: Primitive; is_zero: Primitive; less: Primitive; log_slope: Primitive; max: Primitive; where: Primitive
 share_of_tie: Primitive; sigmoid: Primitive; sigmoid_slope: Primitive; sign: Primitive; sin: Primitive; sinh: Primitive; softmax_share: Primitive
-step: Primitive; sum: Primitive; tanh: Primitive; tanh_slope: Primitive; within: Primitive; exp: Primitive
+step: Primitive; sum: Primitive; tanh: Primitive; tanh_slope: Primitive; within: Primitive; exp: Primitive; clamp: Primitive
 
-# name         row   name        arity  value           local gradients, given the output and the operands         notation, domain, symbol
-identity       = _row("identity",    1, lambda a: a,    (1.0,),                                                    ("1",))
-add            = _row("add",         2, operator.add,   (1.0, 1.0),                                                ("1", "1"), (REAL, REAL), "+")
-sub            = _row("sub",         2, operator.sub,   (1.0, -1.0),                                               ("1", "-1"), (REAL, REAL), "−")
-mul            = _row("mul",         2, operator.mul,   lambda y, a, b: (b, a),                                    ("{b}", "{a}"), (REAL, REAL), "×")
-div            = _row("div",         2, ieee.div,       lambda y, a, b: (div(1.0, b), -div(y, b)),                 ("1/{b}", "-{y}/{b}"), (REAL, REAL), "÷")
-neg            = _row("neg",         1, operator.neg,   (-1.0,),                                                   ("-1",), (REAL,), "−")
-pow            = _row("pow",         2, ieee.pow,       lambda y, a, b: (pow_slope(1, 0)(a, b), pow_slope(0, 1)(a, b)),      ("{b}·{a}^({b}-1)", "{y}·ln {a}"), (POSITIVE, REAL), "^")
-mod            = _row("mod",         2, ieee.mod,       lambda y, a, b: (1.0, -floordiv(a, b)),                    ("1", "-({a}//{b})"), (REAL, REAL), "%")
-floordiv       = _row("floordiv",    2, ieee.floordiv,  None,                                                      (), (REAL, REAL), "//")
-abs            = _row("abs",         1, operator.abs,   lambda y, a: (sign(a),),                                   ("sign {a}",))
+# name           row   name               arity value             local gradients, given the output and the operands     notation, domain, symbol, oracle
+identity       = _inner("identity",       1,    lambda a: a,      (1.0,),                                            ("1",), oracle="a")
+add            = _inner("add",            2,    operator.add,     (1.0, 1.0),                                        ("1", "1"), (REAL, REAL), "+", oracle="a + b")
+sub            = _inner("sub",            2,    operator.sub,     (1.0, -1.0),                                       ("1", "-1"), (REAL, REAL), "−", oracle="a - b")
+mul            = _inner("mul",            2,    operator.mul,     lambda y, a, b: (b, a),                            ("{b}", "{a}"), (REAL, REAL), "×", oracle="a*b")
+div            = _inner("div",            2,    ieee.div,         lambda y, a, b: (div(1.0, b), -div(y, b)),         ("1/{b}", "-{y}/{b}"), (REAL, REAL), "÷", oracle="a/b")
+neg            = _inner("neg",            1,    operator.neg,     (-1.0,),                                           ("-1",), (REAL,), "−", oracle="-a")
+pow            = _row("pow",              2,    ieee.pow,         lambda y, a, b: (pow_slope(1, 0)(a, b), pow_slope(0, 1)(a, b)), ("{b}·{a}^({b}-1)", "{y}·ln {a}"), (POSITIVE, REAL), "^", oracle="a**b", hides_nan=True)
+mod            = _row("mod",              2,    ieee.mod,         lambda y, a, b: (1.0, -floordiv(a, b)),            ("1", "-({a}//{b})"), (REAL, REAL), "%", oracle="a - b*floor(a/b)")
+floordiv       = _row("floordiv",         2,    ieee.floordiv,    None,                                              (), (REAL, REAL), "//", oracle="floor(a/b)")
+abs            = _row("abs",              1,    operator.abs,     lambda y, a: (sign(a),),                           ("sign {a}",), oracle="abs(a)")
 
-exp            = _row("exp",         1, ieee.exp,       lambda y, a: (y,),                                         ("{y}",), (MODERATE,))
-expm1          = _row("expm1",       1, ieee.expm1,     lambda y, a: (exp(a),),                                    ("exp {a}",), (MODERATE,))
-exp2           = _row("exp2",        1, ieee.exp2,      lambda y, a: (y * ieee.LN2,),                              ("{y}·ln 2",), (MODERATE,))
-log            = _row("log",         1, ieee.log,       lambda y, a: (log_slope(a),),                              ("1/{a}",), (POSITIVE,))
-log1p          = _row("log1p",       1, ieee.log1p,     lambda y, a: (log_slope(1.0 + a),),                        ("1/(1+{a})",), (ABOVE_MINUS_ONE,))
-log2           = _row("log2",        1, ieee.log2,      lambda y, a: (log_slope(a * ieee.LN2),), ("1/({a}·ln 2)",), (POSITIVE,))
-log10          = _row("log10",       1, ieee.log10,     lambda y, a: (log_slope(a * ieee.LN10),),                  ("1/({a}·ln 10)",), (POSITIVE,))
-log_slope      = _row("log_slope",   1, ieee.log_slope, lambda y, a: (-(y * y),),                                  ("-{y}²",), (POSITIVE,))
-sqrt           = _row("sqrt",        1, ieee.sqrt,      lambda y, a: (div(0.5, y + 0.0),),                         ("1/(2·{y})",), (POSITIVE,))  # + 0.0: from -0.0 to 0.0
-cbrt           = _row("cbrt",        1, ieee.cbrt,      lambda y, a: (div(1.0, 3.0 * (y * y)),),                   ("1/(3·{y}²)",))
+exp            = _row("exp",              1,    ieee.exp,         lambda y, a: (y,),                                 ("{y}",), (MODERATE,), oracle="exp(a)")
+expm1          = _row("expm1",            1,    ieee.expm1,       lambda y, a: (exp(a),),                            ("exp {a}",), (MODERATE,), oracle="expm1(a)")
+exp2           = _row("exp2",             1,    ieee.exp2,        lambda y, a: (exp2_slope(1)(a),),                  ("{y}·ln 2",), (MODERATE,), oracle="2**a")
+log            = _row("log",              1,    ieee.log,         lambda y, a: (log_slope(a),),                      ("1/{a}",), (POSITIVE,), oracle="log(a)")
+log1p          = _row("log1p",            1,    ieee.log1p,       lambda y, a: (log_slope(1.0 + a),),                ("1/(1+{a})",), (ABOVE_MINUS_ONE,), oracle="log(1 + a)")
+log2           = _row("log2",             1,    ieee.log2,        lambda y, a: (log_slope(a * ieee.LN2),),           ("1/({a}·ln 2)",), (POSITIVE,), oracle="log(a, 2)")
+log10          = _row("log10",            1,    ieee.log10,       lambda y, a: (log_slope(a * ieee.LN10),),          ("1/({a}·ln 10)",), (POSITIVE,), oracle="log10(a)")
+log_slope      = _inner("log_slope",      1,    ieee.log_slope,   lambda y, a: (-(y * y),),                          ("-{y}²",), (POSITIVE,), oracle="1/a")
+sqrt           = _row("sqrt",             1,    ieee.sqrt,        lambda y, a: (div(0.5, y + 0.0),),                 ("1/(2·{y})",), (POSITIVE,), oracle="sqrt(a)")  # + 0.0: from -0.0 to 0.0
+cbrt           = _row("cbrt",             1,    ieee.cbrt,        lambda y, a: (div(1.0, 3.0 * (y * y)),),           ("1/(3·{y}²)",), oracle="sign(a)*cbrt(abs(a))")
 
-sin            = _row("sin",         1, ieee.sin,       lambda y, a: (cos(a),),                                    ("cos {a}",), (Interval(-1e5, 1e5),))
-cos            = _row("cos",         1, ieee.cos,       lambda y, a: (-sin(a),),                                   ("-sin {a}",), (Interval(-1e5, 1e5),))
-tan            = _row("tan",         1, ieee.tan,       lambda y, a: (1.0 + y * y,),                               ("1+{y}²",), (Interval(-1e5, 1e5),))
-asin           = _row("asin",        1, ieee.asin,      lambda y, a: (asin_slope(a),),                             ("1/√(1-{a}²)",), (UNIT,))
-acos           = _row("acos",        1, ieee.acos,      lambda y, a: (-asin_slope(a),),                            ("-1/√(1-{a}²)",), (UNIT,))
-atan           = _row("atan",        1, math.atan, lambda y, a: (atan_slope(a),),                             ("1/(1+{a}²)",))
-asin_slope     = _row("asin_slope",  1, ieee.asin_slope,lambda y, a: (a * (y * y * y),),                           ("{a}·{y}³",), (UNIT,))
-atan_slope     = _row("atan_slope",  1, ieee.atan_slope,lambda y, a: (-2.0 * (a * y) * y,),                        ("-2·{a}·{y}²",))
-atan2          = _row("atan2",       2, math.atan2,lambda y, a, b: (atan2_slope(b, a), -atan2_slope(a, b)),   ("{b}/({a}²+{b}²)", "-{a}/({a}²+{b}²)"), (REAL, REAL))
-atan2_slope    = _row("atan2_slope", 2, ieee.atan2_slope, _atan2_slope_local,                                      (), (REAL, REAL))
-hypot          = _row("hypot",       2, ieee.hypot,     lambda y, a, b: (hypot_slope(a, b), hypot_slope(b, a)),    ("{a}/{y}", "{b}/{y}"), (REAL, REAL))
-hypot_slope    = _row("hypot_slope", 2, ieee.hypot_slope, _hypot_slope_local,                                      (), (REAL, REAL))
+sin            = _row("sin",              1,    ieee.sin,         lambda y, a: (cos(a),),                            ("cos {a}",), (Interval(-1e5, 1e5),), oracle="sin(a)")
+cos            = _row("cos",              1,    ieee.cos,         lambda y, a: (-sin(a),),                           ("-sin {a}",), (Interval(-1e5, 1e5),), oracle="cos(a)")
+tan            = _row("tan",              1,    ieee.tan,         lambda y, a: (1.0 + y * y,),                       ("1+{y}²",), (Interval(-1e5, 1e5),), oracle="tan(a)")
+asin           = _row("asin",             1,    ieee.asin,        lambda y, a: (asin_slope(a),),                     ("1/√(1-{a}²)",), (UNIT,), oracle="asin(a)")
+acos           = _row("acos",             1,    ieee.acos,        lambda y, a: (-asin_slope(a),),                    ("-1/√(1-{a}²)",), (UNIT,), oracle="acos(a)")
+atan           = _row("atan",             1,    math.atan,        lambda y, a: (atan_slope(a),),                     ("1/(1+{a}²)",), oracle="atan(a)")
+asin_slope     = _inner("asin_slope",     1,    ieee.asin_slope,  lambda y, a: (a * (y * y * y),),                   ("{a}·{y}³",), (UNIT,), oracle="1/sqrt((1 - a)*(1 + a))")
+atan_slope     = _inner("atan_slope",     1,    ieee.atan_slope,  lambda y, a: (-2.0 * (a * y) * y,),                ("-2·{a}·{y}²",), oracle="1/(1 + a*a)")
+atan2          = _row("atan2",            2,    math.atan2,       lambda y, a, b: (atan2_slope(b, a), -atan2_slope(a, b)), ("{b}/({a}²+{b}²)", "-{a}/({a}²+{b}²)"), (REAL, REAL), oracle="atan2(a, b)")
+atan2_slope    = _inner("atan2_slope",    2,    ieee.atan2_slope, _atan2_slope_local,                                (), (REAL, REAL), oracle="a/(a*a + b*b)")
+hypot          = _row("hypot",            2,    ieee.hypot,       lambda y, a, b: (hypot_slope(a, b), hypot_slope(b, a)), ("{a}/{y}", "{b}/{y}"), (REAL, REAL), oracle="hypot(a, b)", hides_nan=True)
+hypot_slope    = _inner("hypot_slope",    2,    ieee.hypot_slope, _hypot_slope_local,                                (), (REAL, REAL), oracle="a/hypot(a, b)")
 
-sinh           = _row("sinh",        1, ieee.sinh,      lambda y, a: (cosh(a),),                                   ("cosh {a}",), (MODERATE,))
-cosh           = _row("cosh",        1, ieee.cosh,      lambda y, a: (sinh(a),),                                   ("sinh {a}",), (MODERATE,))
-tanh           = _row("tanh",        1, ieee.tanh, lambda y, a: (tanh_slope(a),),                             ("1-{y}²",), (Interval(-350.0, 350.0),))
-tanh_slope     = _row("tanh_slope",  1, ieee.tanh_slope,lambda y, a: (-2.0 * tanh(a) * y,),                        ("-2·{y}·tanh {a}",), (Interval(-350.0, 350.0),))
-asinh          = _row("asinh",       1, math.asinh,lambda y, a: (asinh_slope(a),),                            ("1/√({a}²+1)",))
-asinh_slope    = _row("asinh_slope", 1, ieee.asinh_slope, lambda y, a: (-(a * y) * y * y,),                        ("-{a}·{y}³",))
-acosh          = _row("acosh",       1, ieee.acosh,     lambda y, a: (acosh_slope(a),),                            ("1/√({a}²-1)",), (ABOVE_ONE,))
-acosh_slope    = _row("acosh_slope", 1, ieee.acosh_slope, lambda y, a: (-(a * y) * y * y,),                        ("-{a}·{y}³",), (ABOVE_ONE,))
-atanh          = _row("atanh",       1, ieee.atanh,     lambda y, a: (atanh_slope(a),),                            ("1/(1-{a}²)",), (UNIT,))
-atanh_slope    = _row("atanh_slope", 1, ieee.atanh_slope, lambda y, a: (2.0 * a * (y * y),),                       ("2·{a}·{y}²",), (UNIT,))
+sinh           = _row("sinh",             1,    ieee.sinh,        lambda y, a: (cosh(a),),                           ("cosh {a}",), (MODERATE,), oracle="sinh(a)")
+cosh           = _row("cosh",             1,    ieee.cosh,        lambda y, a: (sinh(a),),                           ("sinh {a}",), (MODERATE,), oracle="cosh(a)")
+tanh           = _row("tanh",             1,    ieee.tanh,        lambda y, a: (tanh_slope(a),),                     ("1-{y}²",), (Interval(-350.0, 350.0),), oracle="tanh(a)")
+tanh_slope     = _inner("tanh_slope",     1,    ieee.tanh_slope,  lambda y, a: (-2.0 * tanh(a) * y,),                ("-2·{y}·tanh {a}",), (Interval(-350.0, 350.0),), oracle="sech(a)**2")
+asinh          = _row("asinh",            1,    math.asinh,       lambda y, a: (asinh_slope(a),),                    ("1/√({a}²+1)",), oracle="asinh(a)")
+asinh_slope    = _inner("asinh_slope",    1,    ieee.asinh_slope, lambda y, a: (-(a * y) * y * y,),                  ("-{a}·{y}³",), oracle="1/sqrt(1 + a*a)")
+acosh          = _row("acosh",            1,    ieee.acosh,       lambda y, a: (acosh_slope(a),),                    ("1/√({a}²-1)",), (ABOVE_ONE,), oracle="acosh(a)")
+acosh_slope    = _inner("acosh_slope",    1,    ieee.acosh_slope, lambda y, a: (-(a * y) * y * y,),                  ("-{a}·{y}³",), (ABOVE_ONE,), oracle="1/sqrt((a - 1)*(a + 1))")
+atanh          = _row("atanh",            1,    ieee.atanh,       lambda y, a: (atanh_slope(a),),                    ("1/(1-{a}²)",), (UNIT,), oracle="atanh(a)")
+atanh_slope    = _inner("atanh_slope",    1,    ieee.atanh_slope, lambda y, a: (2.0 * a * (y * y),),                 ("2·{a}·{y}²",), (UNIT,), oracle="1/((1 - a)*(1 + a))")
 
-sigmoid        = _row("sigmoid",     1, ieee.sigmoid,   lambda y, a: (sigmoid_slope(a),),                          ("{y}·(1-{y})",), (MODERATE,), "σ")
-sigmoid_slope  = _row("sigmoid_slope", 1, ieee.sigmoid_slope, lambda y, a: (-tanh(0.5 * a) * y,),                  ("-{y}·tanh({a}/2)",), (MODERATE,), "σ′")
-softplus       = _row("softplus",    1, ieee.softplus,  lambda y, a: (sigmoid(a),),                                ("σ({a})",), (MODERATE,))
-relu           = _row("relu",        1, ieee.relu,      lambda y, a: (step(a),),                                   ("step {a}",))
-erf            = _row("erf",         1, math.erf,  lambda y, a: (erf_slope(a),),                              ("2/√π·exp(-{a}²)",), (Interval(-26.0, 26.0),))
-erfc           = _row("erfc",        1, ieee.erfc,      lambda y, a: (-erf_slope(a),),                             ("-2/√π·exp(-{a}²)",), (Interval(-26.0, 26.0),))
-erf_slope      = _row("erf_slope",   1, ieee.erf_slope, lambda y, a: (-2.0 * a * y,),                              ("-2·{a}·{y}",), (Interval(-26.0, 26.0),))
+sigmoid        = _row("sigmoid",          1,    ieee.sigmoid,     lambda y, a: (sigmoid_slope(a),),                  ("{y}·(1-{y})",), (MODERATE,), "σ", oracle="1/(1 + exp(-a))")
+sigmoid_slope  = _inner("sigmoid_slope",  1,    ieee.sigmoid_slope, lambda y, a: (-tanh(0.5 * a) * y,),              ("-{y}·tanh({a}/2)",), (MODERATE,), "σ′", oracle="sech(a/2)**2/4")
+softplus       = _row("softplus",         1,    ieee.softplus,    lambda y, a: (sigmoid(a),),                        ("σ({a})",), (MODERATE,), oracle="log1p(exp(a))")
+relu           = _row("relu",             1,    ieee.relu,        lambda y, a: (step(a),),                           ("step {a}",), oracle="max(a, 0)")
+erf            = _row("erf",              1,    math.erf,         lambda y, a: (erf_slope(a),),                      ("2/√π·exp(-{a}²)",), (Interval(-26.0, 26.0),), oracle="erf(a)")
+erfc           = _row("erfc",             1,    ieee.erfc,        lambda y, a: (-erf_slope(a),),                     ("-2/√π·exp(-{a}²)",), (Interval(-26.0, 26.0),), oracle="erfc(a)")
+erf_slope      = _inner("erf_slope",      1,    ieee.erf_slope,   lambda y, a: (-2.0 * clamp(a, -30.0, 30.0) * y,),   ("-2·{a}·{y}",), (Interval(-26.0, 26.0),), oracle="2/sqrt(pi)*exp(-a*a)")  # y is 0 beyond
 
-sign           = _row("sign",        1, ieee.sign,      None)
-step           = _row("step",        1, ieee.step,      None)
-floor          = _row("floor",       1, ieee.floor,     None)
-ceil           = _row("ceil",        1, ieee.ceil,      None)
-round          = _row("round",       1, ieee.round_half_even, None)
-is_nonzero     = _row("is_nonzero",  1, ieee.is_nonzero, None)
-is_zero        = _row("is_zero",     1, ieee.is_zero,   None)
-less           = _row("less",        2, ieee.less,      None, (), (REAL, REAL), "<")
-within         = _row("within",      3, ieee.within,    None, (), (REAL, REAL, REAL))
-share_of_tie   = _row("share_of_tie", 3, ieee.share_of_tie, None, (), (REAL, REAL, Interval(1.0, 9.0)))
-count_of_ties  = _row("count_of_ties", None, ieee.count_of_ties, None)
+sign           = _row("sign",             1,    ieee.sign,        None,                                              oracle="sign(a)")
+step           = _row("step",             1,    ieee.step,        None,                                              oracle="a > 0")
+floor          = _row("floor",            1,    ieee.floor,       None,                                              oracle="floor(a)")
+ceil           = _row("ceil",             1,    ieee.ceil,        None,                                              oracle="ceil(a)")
+round          = _row("round",            1,    ieee.round_half_even, None,                                          oracle="nint(a)")
+is_nonzero     = _inner("is_nonzero",     1,    ieee.is_nonzero,  None,                                              oracle="a != 0", hides_nan=True)
+is_zero        = _inner("is_zero",        1,    ieee.is_zero,     None,                                              oracle="a == 0", hides_nan=True)
+less           = _inner("less",           2,    ieee.less,        None,                                              (), (REAL, REAL), "<", oracle="a < b")
+within         = _inner("within",         3,    ieee.within,      None,                                              (), (REAL, REAL, REAL), oracle="b <= a <= c")
+share_of_tie   = _inner("share_of_tie",   3,    ieee.share_of_tie, None,                                             (), (REAL, REAL, Interval(1.0, 9.0)), oracle="(a == b)/c", hides_nan=True)
+count_of_ties  = _inner("count_of_ties",  None, ieee.count_of_ties, None,                                            oracle="xs[1:].count(xs[0])", hides_nan=True)
 
-max            = _row("max",      None, ieee.maximum,   _tie_local,                                                ("[is max]",))
-min            = _row("min",      None, ieee.minimum,   _tie_local,                                                ("[is min]",))
-clamp          = _row("clamp",       3, ieee.clamp,     lambda y, a, b, c: (within(a, b, c), less(a, b), less(c, a)), ("[{b}≤{a}≤{c}]", "[{a}<{b}]", "[{a}>{c}]"), (REAL, Interval(-2.0, -1.0), Interval(1.0, 2.0)))
-where          = _row("where",       3, lambda c, a, b: a if c != 0.0 else b, lambda y, a, b, c: (0.0, is_nonzero(a), is_zero(a)), ("0", "[{a}]", "[not {a}]"), (REAL, REAL, REAL))
+max            = _row("max",              None, ieee.maximum,     _tie_local,                                        ("[is max]",), oracle="max(xs)")
+min            = _row("min",              None, ieee.minimum,     _tie_local,                                        ("[is min]",), oracle="min(xs)")
+clamp          = _row("clamp",            3,    ieee.clamp,       _clamp_local,                                      ("[{b}≤{a}≤{c}]", "[{a}<{b}]", "[{a}>{c}]"), (REAL, Interval(-2.0, -1.0), Interval(1.0, 2.0)), oracle="min(max(a, b), c)")
+where          = _row("where",            3,    lambda c, a, b: a if c != 0.0 else b, lambda y, a, b, c: (0.0, is_nonzero(a), is_zero(a)), ("0", "[{a}]", "[not {a}]"), (REAL, REAL, REAL), oracle="b if a != 0 else c", hides_nan=True)
 
-sum            = _row("sum",      None, ieee.total,     lambda y, *xs: (1.0,) * len(xs),                           ("1",), (REAL,), "Σ")
-mean           = _row("mean",     None, ieee.mean,      lambda y, *xs: (1.0 / len(xs),) * len(xs),                 lambda y, xs: (f"1/{len(xs)}",) * len(xs))
-dot            = _row("dot",      None, ieee.dot,       lambda y, *xs: xs[len(xs) // 2:] + xs[:len(xs) // 2],      _dot_notation, (REAL,), "·")
-prod           = _row("prod",     None, ieee.prod,      _prod_local,                                               lambda y, xs: tuple("·".join([*xs[:k], *xs[k + 1:]]) or "1" for k in range(len(xs))), (REAL,), "Π")
-logsumexp      = _row("logsumexp", None, ieee.logsumexp, lambda y, *xs: _softmax(xs),                              lambda y, xs: tuple(f"exp({x}-{y})" for x in xs), (MODERATE,))
-softmax_share  = _row("softmax_share", None, ieee.softmax_share, _softmax_share_local,                             lambda y, xs: (f"{y}·(1-{y})", *(f"-{y}·σ({x})" for x in xs[1:])), (MODERATE,), "softmax")
+sum            = _row("sum",              None, ieee.total,       lambda y, *xs: (1.0,) * len(xs),                   ("1",), (REAL,), "Σ", oracle="fsum(xs)")
+mean           = _row("mean",             None, ieee.mean,        lambda y, *xs: (1.0 / len(xs),) * len(xs),         lambda y, xs: (f"1/{len(xs)}",) * len(xs), oracle="fsum(xs)/len(xs)")
+dot            = _row("dot",              None, ieee.dot,         lambda y, *xs: xs[len(xs) // 2:] + xs[:len(xs) // 2], _dot_notation, (REAL, REAL), "·", oracle="fdot(xs[:len(xs)//2], xs[len(xs)//2:])")
+prod           = _row("prod",             None, ieee.prod,        _prod_local,                                       lambda y, xs: tuple("·".join([*xs[:k], *xs[k + 1:]]) or "1" for k in range(len(xs))), (REAL,), "Π", oracle="fprod(xs)")
+logsumexp      = _row("logsumexp",        None, ieee.logsumexp,   lambda y, *xs: _softmax(xs),                       lambda y, xs: tuple(f"exp({x}-{y})" for x in xs), (MODERATE,), oracle="log(fsum(map(exp, xs)))")
+softmax_share  = _row("softmax_share",    None, ieee.softmax_share, _softmax_share_local,                            lambda y, xs: (f"{y}·(1-{y})", *(f"-{y}·σ({x})" for x in xs[1:])), (MODERATE,), "softmax", oracle="exp(xs[0])/fsum(map(exp, xs))", public="softmax")
 
-# The product of the chain rule, upstream times local, where the upstream gradient is zero: zero, whatever the local gradient is.
-chain          = _row("chain",       2, lambda a, b: a * b if a != 0.0 else 0.0, lambda y, a, b: (b, a),           ("{b}", "{a}"), (REAL, REAL), "×")
+# Comparisons, as numbers: what they are while a function is compiled.
+lt             = _inner("lt",             2,    lambda a, b: 1.0 if a < b else 0.0, None, (), (REAL, REAL), "<", oracle="a < b", hides_nan=True)
+le             = _inner("le",             2,    lambda a, b: 1.0 if a <= b else 0.0, None, (), (REAL, REAL), "≤", oracle="a <= b", hides_nan=True)
+eq             = _inner("eq",             2,    lambda a, b: 1.0 if a == b else 0.0, None, (), (REAL, REAL), "=", oracle="a == b", hides_nan=True)
+ne             = _inner("ne",             2,    lambda a, b: 1.0 if a != b else 0.0, None, (), (REAL, REAL), "≠", oracle="a != b", hides_nan=True)
+both           = _inner("both",           2,    ieee.both,      None, (), (REAL, REAL), "∧", oracle="a != 0 and b != 0", hides_nan=True)
+either         = _inner("either",         2,    ieee.either,    None, (), (REAL, REAL), "∨", oracle="a != 0 or b != 0", hides_nan=True)
+
+# The products of the chain rule, upstream times local. Where the upstream gradient is zero: zero, whatever the local one
+# is. `gate`: where the local gradient is zero, too, for operations that select.
+chain          = _inner("chain",       2, lambda a, b: a * b if a != 0.0 else 0.0, lambda y, a, b: (b, a),           ("{b}", "{a}"), (REAL, REAL), "×", oracle="a*b", hides_nan=True)
+gate           = _inner("gate",        2, ieee.gate,      lambda y, a, b: (b, a),                                    ("{b}", "{a}"), (REAL, REAL), "×", oracle="a*b", hides_nan=True)
 # fmt: on
 
-for _each in (abs, relu, max, min, clamp, where):
+for _each in (abs, relu, max, min, clamp, where, gate):
     _each.selects = True
+chain.selects = (False, True)
 
 
 # ---- own operations --------------------------------------------------------------------------------------------------
@@ -419,7 +574,8 @@ def primitive(
         def value(*operands: float) -> float:
             if arity is not None and len(operands) != arity:
                 raise TypeError(f"{title}: takes {arity} operand(s), got {len(operands)}")
-            return as_float(compute(*operands), f"{title}, its result")
+            with modes.not_tracing() if modes.active else nullcontext():
+                return as_float(compute(*operands), f"{title}, its result")
 
         def rule(y: Any, *operands: Any) -> tuple[Any, ...]:
             given = local(y, *operands) if callable(local) else local if arity is not None else local * len(operands)
@@ -444,9 +600,10 @@ def primitive(
             tuple(notation),
             tuple(Interval(*each) for each in domain) or (REAL,) * (arity or 1),
             symbol,
+            hides_nan=True,  # for all that is known
         )
-        made.__doc__ = compute.__doc__
-        made.remake = (_imported, (compute.__module__, getattr(compute, "__qualname__", title)))
+        made.__doc__, made.own = compute.__doc__, True
+        made.remake = (named, (getattr(compute, "__qualname__", title), compute.__module__))
         return made
 
     return decorate
@@ -468,16 +625,3 @@ def _arity(compute: Callable[..., float], title: str) -> int | None:
     if any(each.kind is each.KEYWORD_ONLY for each in needed):
         raise TypeError(f"{title}: a parameter that must be named is no operand; close over it, or give it a default")
     return len(needed)
-
-
-def _imported(module: str, qualname: str) -> Primitive:
-    """The primitive that a module's name stands for: how a pickle refers to one that a user wrote."""
-    __import__(module)
-    found: Any = sys.modules[module]
-    for part in qualname.split("."):
-        found = getattr(found, part, None)
-    if not isinstance(found, Primitive):
-        raise TypeError(
-            f"{module}.{qualname} is not a primitive: to be pickled, one must stand at its module's top level"
-        )
-    return found

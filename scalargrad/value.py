@@ -13,26 +13,36 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from . import modes
 from . import primitives as table
-from .graph import float_adjoints, graph_adjoints, reduce, topological_order, unseen_first
-from .primitives import CONSTANT, INPUT, LEAF, Primitive, as_float
+from .anomaly import check_value, gradient_check
+from .graph import NoGradient, float_adjoints, graph_adjoints, order_of_pass, reduce, unseen_first
+from .primitives import CONSTANT, LEAF, Primitive, as_float, exact
 
 _new = object.__new__
 
-# The gradient of a node that no backward pass has reached: zero, and known by its identity, so that a drawing can
-# tell "none yet" from a computed zero while arithmetic needs no special case.
-NO_GRADIENT = float("0")
+_now = NoGradient()  # the `_grad` of nodes that are made now
+_lock = Lock()
+
+
+def begin() -> NoGradient:
+    """Begin a new time for the nodes that are made from now on; its mark."""
+    global _now
+    with _lock:
+        _now = _now.next()
+        return _now
 
 
 class Value:
     """A float64 that records the operations it goes through, for derivatives by reverse-mode differentiation.
 
     `Value(data, label="")` makes a leaf from a real number (int, float, bool, Fraction, Decimal, NumPy scalar). All
-    else raises `TypeError`; an integer too large for a float raises `OverflowError`. Operators and scalargrad's
-    functions make further nodes; plain numbers among their operands become constants.
+    else raises `TypeError`; an integer that no float equals raises `ValueError`, one too large for a float raises
+    `OverflowError`. Operators and scalargrad's functions make further nodes; plain numbers among their operands become
+    constants.
 
     >>> x = Value(3.0, label="x")
     >>> y = x * x + 2 * x
@@ -40,18 +50,20 @@ class Value:
     >>> y.data, x.grad
     (15.0, 8.0)
 
-    `data` is the value. `grad` is the derivative of the last `backward()`'s root by this node: set on inner nodes,
-    added to on leaves, 0.0 before any pass. `operation` and `parents` tell what it was computed from; `label` names it
-    in drawings. Comparisons compare `data`; `hash` is by identity.
+    `data` is the value; a real number of any type can be assigned to it. `grad` is the derivative of the last
+    `backward()`'s root by this node: set on inner nodes, added to on leaves, 0.0 before any pass. `operation` and
+    `parents` tell what it was computed from; `label` names it in drawings. Comparisons compare `data`; `hash` is by
+    identity.
     """
 
-    __slots__ = ("_a", "_b", "_group", "_label", "_origin", "data", "grad", "operation")
+    __slots__ = ("_a", "_b", "_data", "_grad", "_group", "_label", "_made", "_origin", "operation")
     __array_ufunc__ = None  # NumPy scalars and arrays leave their operators to ours
     __match_args__ = ("data",)
 
-    data: float
-    grad: Any  # a float; a `Value` after backward(create_graph=True)
     operation: Primitive
+    _data: float
+    _grad: Any  # a float; a `Value` after backward(create_graph=True); a `NoGradient` before any pass
+    _made: NoGradient  # of leaves alone: see `NoGradient`
     _a: Value | None
     _b: Any  # a `Value`, a tuple of them, or None
     _group: str
@@ -59,8 +71,8 @@ class Value:
     _origin: str
 
     def __init__(self, data: Any, label: str = "") -> None:
-        self.data = data if type(data) is float else as_float(data)
-        self.grad = NO_GRADIENT
+        self._data = data if type(data) is float else as_float(data)
+        self._grad = self._made = _now
         self.operation = LEAF
         self._a = self._b = None
         if label != "":
@@ -69,6 +81,40 @@ class Value:
             _in_group(self)
 
     # ---- what a node knows -------------------------------------------------------------------------------------------
+
+    @property
+    def data(self) -> float:
+        """The number. In a function that is being compiled, to read it is an error: it varies from call to call."""
+        if modes.active and (tracer := modes.tracer()) is not None:
+            tracer.refuse("reading .data")
+        return self._data
+
+    @data.setter
+    def data(self, x: Any) -> None:
+        if modes.active and (tracer := modes.tracer()) is not None:
+            tracer.refuse("assigning to .data")
+        if isinstance(x, Value):
+            raise TypeError("data: expected a real number, got a Value; assign its number, x.data")
+        self._data = as_float(x, "data")
+
+    @property
+    def grad(self) -> Any:
+        """The gradient: a float, or a `Value` after `backward(create_graph=True)`. Assigning None forgets it."""
+        if modes.active and (tracer := modes.tracer()) is not None:
+            tracer.refuse("reading .grad")
+        grad = self._grad
+        return 0.0 if type(grad) is NoGradient else grad
+
+    @grad.setter
+    def grad(self, g: Any) -> None:
+        if modes.active and (tracer := modes.tracer()) is not None:
+            tracer.refuse("assigning to .grad")
+        self._grad = _now if g is None else g if isinstance(g, Value) else as_float(g, "grad")
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether a backward pass has reached this node since it was made, or since `zero_grad()`."""
+        return type(self._grad) is not NoGradient
 
     @property
     def parents(self) -> tuple[Value, ...]:
@@ -109,7 +155,7 @@ class Value:
     @property
     def is_leaf(self) -> bool:
         """True for an input: made by `Value(...)`, neither computed nor a constant."""
-        return self.operation is LEAF or self.operation is INPUT
+        return self.operation is LEAF
 
     @property
     def is_constant(self) -> bool:
@@ -125,12 +171,12 @@ class Value:
         (-3.0, 2.0)
         """
         operands = self.parents
-        return self.operation.local_gradients(self.data, [p.data for p in operands]) if operands else ()
+        return self.operation.local_gradients(self.data, [p._data for p in operands]) if operands else ()
 
     def __repr__(self) -> str:
         name = f", label={self.label!r}" if self.label else ""
-        grad = self.grad.data if isinstance(self.grad, Value) else self.grad
-        return f"Value(data={self.data!r}, grad={grad!r}{name})"
+        grad = self._grad._data if isinstance(self._grad, Value) else 0.0 + self._grad
+        return f"Value(data={self._data!r}, grad={grad!r}{name})"
 
     def __format__(self, spec: str) -> str:
         return format(self.data, spec) if spec else repr(self)
@@ -153,13 +199,15 @@ class Value:
         >>> dx.data, x.grad
         (12.0, 12.0)
         """
+        if modes.active and (tracer := modes.tracer()) is not None:
+            tracer.refuse("backward()")
         if self.operation is CONSTANT:
             raise ValueError("backward() of a constant: it was computed under no_grad(), or detached, and has no graph")
         if isinstance(seed, Value) and not create_graph:
             raise TypeError("backward: a Value as seed needs create_graph=True; or give seed.data")
         seed = seed if isinstance(seed, Value) else as_float(seed, "seed")
-        check = modes.gradient_check((seed,)) if modes.active and modes.current().anomaly else None
-        order = topological_order((self,))
+        check = gradient_check((seed,)) if modes.active and modes.current().anomaly else None
+        order = order_of_pass((self,))
         adjoint: dict[Any, Any]
         if create_graph:
             with modes.recording() if modes.active else nullcontext():
@@ -171,7 +219,7 @@ class Value:
 
     def zero_grad(self) -> None:
         """Forget this node's gradient, so that the next `backward()` does not add to it."""
-        self.grad = NO_GRADIENT
+        self._grad = _now
 
     def detach(self) -> Value:
         """This value as a constant: gradients do not flow through it.
@@ -180,7 +228,9 @@ class Value:
         >>> (x * x.detach()).backward(); x.grad
         3.0
         """
-        return constant(self.data)
+        if modes.active and (tracer := modes.tracer()) is not None:
+            return tracer.detached(self)  # type: ignore[no-any-return]
+        return constant(self._data)
 
     if TYPE_CHECKING:  # attached by `scalargrad.drawing`, which stands on this file
 
@@ -248,8 +298,8 @@ class Value:
 
     def __bool__(self) -> bool:
         if modes.active and (tracer := modes.tracer()) is not None:
-            return tracer.compare("__ne__", self, 0.0)  # type: ignore[no-any-return]
-        return self.data != 0.0
+            return tracer.truth(self)  # type: ignore[no-any-return]
+        return self._data != 0.0
 
     __hash__ = object.__hash__
 
@@ -306,7 +356,7 @@ class Value:
     @staticmethod
     def _record(operation: Primitive, operands: Sequence[Any]) -> Value:
         """Make the node of an operation on any mixture of `Value`s and numbers: what `Primitive` calls."""
-        if len(operands) == 1 and operation.arity == 1 and isinstance(operands[0], Value):
+        if operation.arity == 1 and len(operands) == 1:
             return _unary(operation, operands[0])
         name = operation.name
         given = tuple(operands)
@@ -315,8 +365,8 @@ class Value:
         if operation.arity is not None and len(given) != operation.arity:
             raise TypeError(f"{name}: takes {operation.arity} operand(s), got {len(given)}")
         v = _new(Value)
-        v.data = operation.compute(*[x.data for x in given])
-        v.grad = NO_GRADIENT
+        v._data = operation.compute(*[x._data for x in given])
+        v._grad = _now
         v.operation = operation
         if len(given) == 2:
             v._a, v._b = given
@@ -331,6 +381,8 @@ class Value:
         return self.__deepcopy__({})
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Value:
+        if modes.active and (tracer := modes.tracer()) is not None:
+            tracer.refuse("copying a Value")
         if id(self) not in memo:
             for node in unseen_first(self, memo):
                 if id(node) not in memo:
@@ -343,6 +395,8 @@ class Value:
         return copied
 
     def __reduce_ex__(self, protocol: Any) -> Any:
+        if modes.active and (tracer := modes.tracer()) is not None:
+            tracer.refuse("pickling a Value")
         return reduce(self, _restore, _state(self))
 
 
@@ -353,28 +407,30 @@ def _text(x: Any, what: str) -> str:
 
 
 def _node(x: Any) -> Value:
-    """A gradient as a `Value`; one that does not vary is a leaf, whose own derivatives are zero."""
-    return x if isinstance(x, Value) else Value(x)
+    """A gradient as a `Value`, -0.0 as 0.0; one that does not vary is a leaf, whose own derivatives are zero."""
+    if not isinstance(x, Value):
+        return Value(0.0 + x)
+    return x if x._data != 0.0 else 0.0 + x
 
 
 def _store(adjoint: dict[Any, Any]) -> None:
     """Set the gradients of inner nodes and add to those of leaves."""
     for node, g in adjoint.items():
         operation = node.operation
-        if operation is not LEAF and operation is not INPUT:
+        if operation is not LEAF:
             if operation is not CONSTANT:
-                node.grad = g
-        elif node.grad is NO_GRADIENT:
-            node.grad = g
+                node._grad = g
+        elif type(node._grad) is NoGradient:
+            node._grad = g
         else:
-            node.grad = node.grad + g
+            node._grad = node._grad + g
 
 
 def constant(x: float) -> Value:
     """A node for a plain number."""
     v = _new(Value)
-    v.data = x
-    v.grad = NO_GRADIENT
+    v._data = x
+    v._grad = _now
     v.operation = CONSTANT
     v._a = v._b = None
     return v
@@ -385,16 +441,17 @@ _VALUES = {Value}
 
 def _state(node: Value) -> tuple[float, float | None, str, str]:
     """What a copy keeps besides operation and operands; a gradient that is itself a graph is kept as its number."""
-    grad = None if node.grad is NO_GRADIENT else node.grad
-    return node.data, grad.data if isinstance(grad, Value) else grad, node.label, node.group
+    grad = None if type(node._grad) is NoGradient else node._grad
+    return node._data, grad._data if isinstance(grad, Value) else grad, node.label, node.group
 
 
 def _restore(
     _before: Any, operation: Primitive, a: Any, b: Any, data: float, grad: float | None, label: str, group: str
 ) -> Value:
     v = _new(Value)
-    v.data = data
-    v.grad = NO_GRADIENT if grad is None else grad
+    v._data = data
+    v._grad = _now if grad is None else grad
+    v._made = _now
     v.operation = operation
     v._a, v._b = a, b
     if label:
@@ -406,8 +463,8 @@ def _restore(
 
 def _unary(operation: Primitive, a: Value) -> Value:
     v = _new(Value)
-    v.data = operation.compute(a.data)
-    v.grad = NO_GRADIENT
+    v._data = operation.compute(a._data)
+    v._grad = _now
     v.operation = operation
     v._a = a
     v._b = None
@@ -419,10 +476,10 @@ def _in_mode(node: Value) -> Value:
     mode = modes.current()
     if mode.anomaly:
         node._origin = modes.users_line()
-        modes.check_value(node, node.parents)
+        check_value(node, node.parents)
     if mode.tracer is not None:
         return mode.tracer.made(node, mode.recording)  # type: ignore[no-any-return]
-    return _in_group(node) if mode.recording else constant(node.data)
+    return _in_group(node) if mode.recording else constant(node._data)
 
 
 def _in_group(node: Value) -> Value:
@@ -455,8 +512,8 @@ def _make_operators(operation: Primitive) -> None:
                 return NotImplemented  # type: ignore[no-any-return]  # the protocol of operators
             other = constant(other)
         v = _new(Value)
-        v.data = compute(self.data, other.data)
-        v.grad = NO_GRADIENT
+        v._data = compute(self._data, other._data)
+        v._grad = _now
         v.operation = operation
         v._a = self
         v._b = other
@@ -474,24 +531,41 @@ def _make_operators(operation: Primitive) -> None:
 
 
 def _make_comparison(title: str, compare: Callable[[Any, Any], bool]) -> None:
-    def method(self: Value, other: Any) -> bool:
-        if modes.active and (tracer := modes.tracer()) is not None and tracer.knows(other):
-            return tracer.compare(title, self, other)  # type: ignore[no-any-return]
-        if isinstance(other, Value):
-            return compare(self.data, other.data)
-        try:
-            as_float(other, title)
-        except TypeError:
-            return NotImplemented  # type: ignore[no-any-return]  # the protocol of operators
-        except OverflowError:
-            pass  # an integer or fraction beyond the floats still compares
-        return bool(compare(self.data, other))  # exactly, as floats compare
+    def method(self: Value, other: Any) -> Any:
+        if not isinstance(other, Value):
+            try:
+                other = exact(other)
+            except TypeError:
+                return NotImplemented  # the protocol of operators
+        if modes.active and (tracer := modes.tracer()) is not None:
+            return tracer.compare(title, self, other)
+        return compare(self._data, other._data if isinstance(other, Value) else other)
 
-    method.__name__, method.__qualname__ = title, f"Value.{title}"
-    setattr(Value, title, method)
+    method.__name__, method.__qualname__ = f"__{title}__", f"Value.__{title}__"
+    setattr(Value, method.__name__, method)
+
+
+def _make_product(row: Primitive) -> None:
+    """A product of the chain rule as a method, of an upstream gradient and a local one: what a recording pass does most
+    of all, and so written out, as in the row."""
+    selects = row is table.gate
+
+    def method(self: Value, local: Value) -> Value:
+        v = _new(Value)
+        a, b = self._data, local._data
+        v._data = a * b if a != 0.0 and (b != 0.0 or not selects) else 0.0
+        v._grad = _now
+        v.operation = row
+        v._a = self
+        v._b = local
+        return _in_mode(v) if modes.active else v
+
+    setattr(Value, f"_{row.name}", method)
 
 
 for _each in (table.add, table.sub, table.mul, table.div, table.mod, table.floordiv):
     _make_operators(_each)
+for _each in (table.chain, table.gate):
+    _make_product(_each)
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
-    _make_comparison(f"__{_name}__", getattr(operator, _name))
+    _make_comparison(_name, getattr(operator, _name))

@@ -8,6 +8,8 @@ from hypothesis import settings
 
 collect_ignore_glob = ["benchmarks/*", "reference/*"]  # scripts, which want peers that the tests do without
 
+os.environ.setdefault("SCALARGRAD_CHECK", "1")  # all machine code is proven before it is run: see allocation_check.py
+
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("dev", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))

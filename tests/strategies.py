@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from math import inf, isfinite, nan
+from math import inf, isfinite, nan, pi
 from typing import Any
 
 from hypothesis import strategies as st
@@ -19,6 +19,11 @@ from scalargrad.primitives import TABLE, power
 from scalargrad.value import Value
 
 Operand = int | float  # the number of an earlier node, or a constant
+
+AWKWARD_NUMBERS = [
+    0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0, inf, -inf, nan, 5e-324, -5e-324, 1e-308, 1e308, -1e308, 1e-200,
+    1e200, 700.0, -700.0, -745.0, 710.0, 25.0, 27.6, 0.46, 0.47, 1.5, 2.5, pi, 1e16, -7.25,
+]  # fmt: skip
 
 # Smooth and bounded enough for random programs to stay finite, mostly.
 SMOOTH = {

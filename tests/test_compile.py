@@ -22,24 +22,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scalargrad as sg
-from scalargrad import Value, activation_rows, loss_rows
-from scalargrad import primitives as table
+from scalargrad import Value
 from scalargrad.compiler import CompiledFunction, GuardLimitError, TraceError, c_backend, compile, python_backend
 from scalargrad.compiler.executable import features
-from scalargrad.compiler.program import Program, gate, without_selections
+from scalargrad.compiler.program import Program, without_selections
 from scalargrad.compiler.symbolic import body
 from scalargrad.primitives import Primitive
 from scalargrad.trees import flatten
 
-from .strategies import AWKWARD, KINKED, SMOOTH, any_float, programs
+from .rows import ROWS
+from .strategies import AWKWARD, AWKWARD_NUMBERS, KINKED, SMOOTH, any_float, programs
 from .strategies import Program as Drawn
 
 pytest.importorskip("llvmlite")
-
-AWKWARD_NUMBERS = [
-    0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 2.0, -2.0, 3.0, inf, -inf, nan, 5e-324, -5e-324, 1e-308, 1e308, -1e308, 1e-200,
-    1e200, 700.0, -700.0, -745.0, 710.0, 25.0, 27.6, 0.46, 0.47, 1.5, 2.5, math.pi, 1e16, -7.25,
-]  # fmt: skip
 
 
 def bits(x: float) -> bytes:
@@ -52,17 +47,6 @@ def tree_bits(tree: Any) -> list[bytes]:
 
 
 # ---- every row -------------------------------------------------------------------------------------------------------
-
-
-def every_row() -> dict[str, Primitive]:
-    found = {**table.TABLE, **activation_rows._ROWS, **loss_rows._ROWS, "gate": gate}
-    families = [table.power(n, i) for n in (2.0, 3.0, -1.0, 0.5, 0.0, 1 / 3) for i in range(3)]
-    families += [table.pow_slope(i, j) for i in range(3) for j in range(3)]
-    families += [activation_rows.leaky_relu(0.1), activation_rows.leaky_step(0.1)]
-    families += [activation_rows.elu(1.5, 1.0, k) for k in range(3)]
-    families += [activation_rows.softplus(2.0, k) for k in range(3)]
-    families += [loss_rows.huber(1.5), loss_rows.logistic_loss(1.0), loss_rows.logistic_loss(2.0)]
-    return found | {row.name: row for row in families}
 
 
 class Case(NamedTuple):
@@ -93,7 +77,7 @@ class Case(NamedTuple):
             yield xs
 
 
-CASES = [Case(name, row, n) for name, row in every_row().items() for n in ([row.arity] if row.arity else [2, 4, 6])]
+CASES = [Case(row.name, row, n) for row in ROWS for n in ([row.arity] if row.arity else [2, 4, 6])]
 IDS = [f"{case.name}-{case.count}" for case in CASES]
 
 

@@ -15,13 +15,13 @@ import scalargrad as sg
 from scalargrad import Value, calculus, losses
 from scalargrad import primitives as table
 
-from . import accuracy
-from .evidence import laws, mutation, run, textbook
+from .evidence import laws, mutation, run
 from .evidence.__main__ import main
 from .evidence.checks import Figures, check_graph, edges_of, examine
 from .evidence.dags import EVERY, Dag, dag, specials
 from .evidence.exact import Adjoint, dyadic, fraction, plus, replay, sum_error, times
 from .evidence.laws import LAWS, losses_at_ties, parity, permuted, same_bits_in_other_processes, second_order
+from .rows import TABLE
 from .strategies import exact_adjoints
 
 GRAPHS = 12_000
@@ -61,8 +61,8 @@ def test_mutants_of_the_text_of_rows_are_killed() -> None:
     """A tenth of them; `python -m tests.evidence --mutation` plants all."""
     r = random.Random(0)
     sources = mutation._sources()
-    assert set(sources) == set(table.TABLE)
-    for row in table.TABLE.values():
+    assert set(sources) == set(TABLE)
+    for row in TABLE.values():
         for mutant in mutation.textual(row, sources):
             if r.random() < 0.1:
                 assert mutation.found_by(mutant) or mutation.reason(mutant), f"{row.name}, {mutant.what}: not found"
@@ -156,22 +156,6 @@ def test_an_error_is_told_in_units_of_its_bound() -> None:
     assert Adjoint((0, 0), (0, 0), (0, 0), 1).error(1e-300) == float("inf")
     assert sum_error([1.0, 2.0**-53, 2.0**-53], 1.0) == pytest.approx(1.0, rel=1e-12)
     assert sum_error([1.0, 1.0, 1.0], 2.0) > 1.0
-
-
-def test_the_textbook_has_every_row_and_agrees_with_differences() -> None:
-    """Its derivatives are those of the exact functions, by differences at a precision of hundreds of digits."""
-    r = random.Random(0)
-    for row in table.TABLE.values():
-        assert textbook.known(row)
-        if row.flat or row.name in ("max", "min", "clamp", "where", "mod", "relu", "abs"):
-            continue
-        for _ in range(2):
-            xs = accuracy.points(row, r)
-            for k in range(len(xs)):
-                by_rule = accuracy.exact_value(lambda *at, row=row, k=k: textbook.DERIVATIVES[row.name](*at)[k], xs)
-                by_difference = accuracy.exact_first(accuracy.EXACT[row.name], xs, k)
-                with accuracy.mp.workprec(200):
-                    assert abs(by_rule - by_difference) <= abs(by_difference) * accuracy.mp.mpf(10) ** -20
 
 
 def test_a_failure_is_told_by_the_smallest_graph_that_fails() -> None:

@@ -27,10 +27,10 @@ from scalargrad import primitives as table
 from scalargrad.testing import GradientError, State, check_grads
 
 from . import accuracy
-from .evidence import textbook
 from .evidence.checks import edges_of
 from .evidence.dags import SMOOTH, Dag, dag
 from .evidence.exact import fraction, replay
+from .rows import oracle
 from .strategies import equal
 
 Numbers = tuple[float, ...]
@@ -199,12 +199,12 @@ def mathematics(name: str, xs: Numbers, k: int | None) -> float | None:
         return None
     if any(x == 0.0 and math.copysign(1.0, x) < 0.0 for x in xs):
         xs = tuple(x + 0.0 for x in xs)  # mpmath has no -0.0
-    rule, value = textbook.DERIVATIVES.get(name), accuracy.EXACT[name]
+    exact = oracle(table.TABLE[name])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            y = accuracy.exact_value(value, xs)
-            found = y if k is None else accuracy.exact_value(lambda *at: rule(*at)[k], xs)  # type: ignore[misc]
+            y = accuracy.exact_value(exact, xs)
+            found = y if k is None else accuracy.exact_first(exact, xs, k)
             if isinstance(y, mp.mpc) or isinstance(found, mp.mpc) or not mp.isfinite(found):
                 return None
             return float(found)

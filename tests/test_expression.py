@@ -6,14 +6,16 @@ import pickle
 import sys
 import time
 from fractions import Fraction
+from inspect import signature
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from scalargrad import Value, expression, functions, grad, hessian
+from scalargrad import Value, activations, expression, functions, grad, hessian
 from scalargrad.expression import FUNCTIONS, Expression, ExpressionError, display_width, parse
+from scalargrad.primitives import Primitive
 
 
 def same(a: float, b: float) -> bool:
@@ -89,18 +91,22 @@ def test_what_a_text_means(text: str, value: float) -> None:
     assert same(f(), value)
 
 
-def test_every_public_function_of_the_table_is_known() -> None:
-    assert set(FUNCTIONS) == set(functions.__all__)
+def test_every_public_function_is_known() -> None:
+    assert set(FUNCTIONS) == {*functions.__all__, *activations.__all__} - {"activation"}
     points = {"acosh": 1.5}
-    for name, row in FUNCTIONS.items():
-        if row.arity is not None:
-            operands = [points.get(name, 0.25 * (k + 1)) for k in range(row.arity)]
-            expected = getattr(functions, name)(*operands)
+    for name, function in FUNCTIONS.items():
+        if not isinstance(function, Primitive):
+            arity = len([each for each in signature(function).parameters.values() if each.default is each.empty])
+            operands = [points.get(name, 0.25 * (k + 1)) for k in range(arity)]
+            expected = function(*operands)
             assert same(parse(f"{name}({', '.join(map(repr, operands))})")(), expected)
-            names = [f"x{k}" for k in range(row.arity)]
+            names = [f"x{k}" for k in range(arity)]
             assert same(parse(f"{name}({', '.join(names)})")(*map(Value, operands)).data, expected)
         elif name != "dot":
-            assert same(parse(f"{name}(0.5, 0.25)")(), row(0.5, 0.25))
+            assert same(parse(f"{name}(0.5, 0.25)")(), function(0.5, 0.25))
+            assert same(parse(f"{name}([0.5, 0.25])")(), function(0.5, 0.25))
+    assert parse("softmax(1, 2, 3)")() == activations.softmax([1.0, 2.0, 3.0])[0]
+    assert parse("log_softmax(3, 2, 1)")() == activations.log_softmax([3.0, 2.0, 1.0])[0]
 
 
 def test_variables_stand_in_order_of_appearance() -> None:

@@ -16,6 +16,7 @@ FLOORS = {
     "trees": 0,
     "primitives": 1,
     "graph": 2,
+    "anomaly": 2.5,
     "value": 3,
     "version": 0,
     "activation_kernels": 1,
@@ -83,7 +84,7 @@ def test_a_file_imports_only_from_lower_floors(path: Path) -> None:
 
 
 def test_every_floor_is_seen() -> None:
-    assert imported_rooms(PACKAGE / "value.py") == {"modes", "primitives", "graph"}
+    assert imported_rooms(PACKAGE / "value.py") == {"anomaly", "modes", "primitives", "graph"}
     assert "value" in imported_rooms(PACKAGE / "calculus.py")
 
 

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalargrad import Value, detect_anomaly, exp, losses, optim
+from scalargrad import Value, detect_anomaly, dot, exp, losses, optim
 from scalargrad import primitives as table
+from scalargrad.anomaly import AnomalyError
 from scalargrad.compiler import GuardLimitError, TraceError, native_backend
 from scalargrad.compiler.batch import SMALLEST_CHUNK
 from scalargrad.compiler.program import bits
-from scalargrad.modes import AnomalyError
 from scalargrad.nn import MLP, Module
 from scalargrad.optim import SGD, Adam, NonFiniteGradientError, Optimizer, clip_grad_norm
 from scalargrad.schedules import Cosine, Exponential, ReduceOnPlateau
@@ -247,7 +247,7 @@ def test_predictions_that_are_objects_are_left_to_the_loss() -> None:
 class EveryWay(Own):
     def __call__(self, x: Any) -> Any:
         y = self.inner(x)
-        return y * float(sum(y > 0.01 * k for k in range(-100, 100)))
+        return y * sum(1.0 for k in range(-100, 100) if y > 0.01 * k)
 
 
 class Global(Own):
@@ -293,6 +293,79 @@ drawn: list[float] = []
 )
 def test_what_a_program_cannot_repeat_runs_as_without(make, text, error) -> None:  # type: ignore[no-untyped-def]
     refused(text, error, make=make)
+
+
+class Picky(MLP):
+    """A model that computes with numbers, and raises an error of the user's own where it is run on what records."""
+
+    def __init__(self, what: Callable[[Any], Any], noise: bool = False) -> None:
+        super().__init__(3, [4, 1], seed=1)
+        self.what, self.noise = what, noise
+
+    def __call__(self, x: Any) -> Any:
+        if self.noise:
+            random.random()
+        self.what(x[0])
+        return super().__call__(x)
+
+
+ERRORS = {
+    KeyError: lambda x: {row[0]: 1 for row in INPUTS}[x],
+    AttributeError: lambda x: x.is_integer(),
+    AssertionError: lambda x: unreachable() if not isinstance(x, float) else None,
+    ZeroDivisionError: lambda x: 1 / isinstance(x, float),
+    IndexError: lambda x: [0][not isinstance(x, float)],
+    StopIteration: lambda x: next(iter(())) if not isinstance(x, float) else None,
+}
+
+
+def unreachable() -> None:
+    raise AssertionError("only numbers come here")
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_where_the_users_code_raises_while_it_is_traced_the_eager_run_has_its_say(error: type[Exception]) -> None:
+    refused(f"{error.__name__}: ", error, make=lambda: Picky(ERRORS[error]))
+
+
+def test_random_numbers_that_were_drawn_before_the_users_code_raised_are_put_back() -> None:
+    found = []
+    for compile in (False, "auto"):  # noqa: A001
+        random.seed(5)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(engine, "MARGIN", 0.0)
+            trained(compile, make=lambda: Picky(ERRORS[KeyError], noise=True))
+        found.append(random.random())
+    assert found[0] == found[1]
+
+
+def test_a_penalty_that_raises_while_it_is_traced() -> None:
+    def penalty(weights: list[Any]) -> Any:
+        return 0.01 * dot(weights, weights) * {Value: 1.0}[type(weights[0])]
+
+    refused("KeyError: ", KeyError, penalty=penalty)
+
+
+def test_ctrl_c_while_a_model_is_traced_ends_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(x: Any) -> None:
+        if not isinstance(x, float):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "MARGIN", 0.0)
+    assert trained("auto", make=lambda: Picky(stop))[1].interrupted
+
+
+def test_a_fault_of_the_compiler_itself_is_not_hidden(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
+    from scalargrad.compiler import lowering, python_backend
+
+    def fault(*arguments: Any) -> None:
+        raise KeyError("a fault")
+
+    monkeypatch.setattr(engine, "MARGIN", 0.0)
+    monkeypatch.setattr(python_backend, "build", fault)
+    monkeypatch.setattr(lowering, "lower", fault)
+    with pytest.raises(KeyError, match="a fault"):
+        trained("auto")
 
 
 def test_everybodys_random_numbers_are_not_frozen_and_not_spent() -> None:

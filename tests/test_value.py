@@ -23,7 +23,6 @@ from hypothesis import strategies as st
 import scalargrad as sg
 from scalargrad import Value
 from scalargrad import primitives as table
-from scalargrad.value import NO_GRADIENT
 
 NUMPY_SCALARS = [
     kind(3)
@@ -55,8 +54,21 @@ def test_booleans_count_as_one_and_zero(number: Any, data: float) -> None:
 def test_fractions_and_decimals_round_to_the_nearest_float() -> None:
     assert Value(Fraction(1, 3)).data == 1 / 3
     assert Value(Decimal("0.1")).data == 0.1
-    assert Value(2**53 + 1).data == 2.0**53
     assert Value(np.float32(0.1)).data == float(np.float32(0.1))
+
+
+@pytest.mark.parametrize("kind", [int, np.int64, np.uint64])
+def test_an_integer_that_no_float_equals_is_a_value_error(kind: Any) -> None:
+    assert Value(kind(2**60)).data == 2.0**60
+    assert Value(kind(2**53)).data == 2.0**53
+    for integer in (2**53 + 1, 2**60 + 1, 2**62 + 2**9 - 1):
+        with pytest.raises(ValueError, match=rf"Value: no float equals the integer {integer}; float\(x\) rounds it"):
+            Value(kind(integer))
+        with pytest.raises(ValueError, match=f"mul: no float equals the integer {integer}"):
+            kind(integer) * Value(1.0)
+        with pytest.raises(ValueError, match=f"pow: no float equals the integer {integer}"):
+            Value(1.0) ** kind(integer)
+        assert Value(1.0) < kind(integer)
 
 
 def test_nan_infinities_and_signed_zero_are_numbers() -> None:
@@ -563,14 +575,14 @@ def test_a_gradient_not_yet_computed_is_known_from_a_zero() -> None:
     x = Value(3.0)
     y = x * 2
     assert x.grad == 0.0
-    assert x.grad is NO_GRADIENT
-    assert y.grad is NO_GRADIENT
+    assert not x.has_gradient
+    assert not y.has_gradient
     assert type(x.grad) is float
     (x * 0.0).backward()
     assert x.grad == 0.0
-    assert x.grad is not NO_GRADIENT
+    assert x.has_gradient
     x.zero_grad()
-    assert x.grad is NO_GRADIENT
+    assert not x.has_gradient
 
 
 def test_zero_grad_is_of_one_node() -> None:

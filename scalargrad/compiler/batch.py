@@ -14,11 +14,12 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import chain
+from operator import countOf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..primitives import as_float
+from ..primitives import EXACT_INTEGERS, as_float
 from ..trees import LEAF, Structure, flatten, unflatten
-from .packing import Pack, packer
+from .packing import Pack, as_floats, packer
 from .program import summands
 from .variant import Variant
 
@@ -30,7 +31,6 @@ LANES = 8
 CHUNKS = 64  # at most; fewer, larger ones would leave threads idle, more would cost memory
 SMALLEST_CHUNK = 1024  # samples
 WORTH_NATIVE = 300  # samples from which machine code pays, for "auto"
-EXACT_INTEGERS = 2**53
 
 
 class Part(NamedTuple):
@@ -94,10 +94,10 @@ def _numpy_part(x: Any, axis: int, what: str) -> Part:
         raise ValueError(f"{what}: in_axes {axis} is not an axis of an array of shape {x.shape}")
     if x.dtype.kind not in "fiub" or x.dtype.itemsize > 8:
         raise TypeError(f"{what}: dtype {x.dtype} does not convert to float64 without loss; convert it with astype")
-    wide = x.dtype.kind in "iu" and x.dtype.itemsize == 8 and x.size
-    if wide and (int(x.max()) > EXACT_INTEGERS or int(x.min()) < -EXACT_INTEGERS):
-        raise TypeError(f"{what}: dtype {x.dtype} holds integers beyond 2**53, which float64 cannot; use astype")
     x = numpy.moveaxis(x, axis, 0) if axis else x
+    if x.dtype.kind in "iu" and x.dtype.itemsize == 8:
+        for place in numpy.argwhere((x > EXACT_INTEGERS) | (x < -EXACT_INTEGERS)).tolist():
+            as_float(x[tuple(place)], f"{what}{place}")
     x = x if x.dtype == numpy.float64 else x.astype(numpy.float64)
     structure, offsets = _of_shape(x.shape[1:], x.strides[1:])
     start = x.__array_interface__["data"][0]
@@ -120,20 +120,18 @@ def _list_part(samples: list[Any], what: str) -> Part:
     """A list with one sample an entry."""
     if not samples:
         raise ValueError(f"{what}: an empty batch")
-    if isinstance(samples[0], float | int):
-        try:
-            return _rows(array("d", samples), LEAF, 1, len(samples), "list")
-        except TypeError:
-            pass  # not all are numbers: told below, with the place
     first = samples[0]
-    if type(first) is list and set(map(type, first)) == {float}:
-        width = len(first)
-        if all(type(each) is list and len(each) == width for each in samples):
-            try:
+    try:
+        if isinstance(first, float | int):
+            return _rows(as_floats(samples), LEAF, 1, len(samples), "list")
+        if type(first) is list and set(map(type, first)) == {float}:
+            width = len(first)
+            alike = all(type(each) is list and len(each) == width for each in samples)
+            if alike and countOf(map(type, chain.from_iterable(samples)), float) == width * len(samples):
                 values = array("d", chain.from_iterable(samples))
                 return _rows(values, _flat_list(width), width, len(samples), "list")
-            except TypeError:
-                pass
+    except (TypeError, ValueError, OverflowError):
+        pass  # what is no number is found below, with its place
     _, structure = flatten(first, f"{what}[0]")
     values = array("d")
     for k, each in enumerate(samples):
@@ -177,13 +175,13 @@ def _mapped(x: Any, axis: int, what: str) -> Part:
             f"{what}: expected a batch (a list with one sample an entry, an array.array or NumPy array, or a tuple or "
             f"dict of such), got {type(x).__name__}; in_axes=None shares an argument"
         ) from None
-    if view.format in ("q", "Q", "l", "L") and any(abs(v) > EXACT_INTEGERS for v in view.tolist()):
-        raise TypeError(f"{what}: holds integers beyond 2**53, which float64 cannot")
     if view.ndim != 1 or view.format not in tuple("dfbBhHiIlLqQ"):
         raise TypeError(
             f"{what}: a buffer of format {view.format!r} and {view.ndim} dimensions; expected one of numbers"
         )
-    values = x if isinstance(x, array) and x.typecode == "d" else array("d", view.tolist())
+    if isinstance(x, array) and x.typecode == "d":
+        return _rows(x, LEAF, 1, len(x), "array")
+    values = array("d", [as_float(v, f"{what}[{k}]") for k, v in enumerate(view.tolist())])
     return _rows(values, LEAF, 1, len(values), "array")
 
 
@@ -308,7 +306,9 @@ class _Workspace:
         machines = [_kernel(v, layout, reduce, fast) for v in known]
         codes = array("Q", [each.address for each in machines])
         columns = sum(count for mapped, count in layout if mapped)
-        numbers = sum(count for mapped, count in layout if not mapped) + len(known[0].captured)
+        numbers = sum(count for mapped, count in layout if not mapped)
+        self.captured = sorted({v.first_captured: v.captured for v in known}.items())
+        numbers += max((at + len(each) for at, each in self.captured), default=0)
         guarded = any(v.program.guards for v in known) or len(known) > 1
         self.reduce = reduce
         self.info = array("q", [columns, self.outputs, len(known), guarded, reduce])
@@ -326,11 +326,11 @@ class _Workspace:
         self.behind = (_address(self.places), _address(self.flags))
 
     def share(self, numbers: array[float]) -> None:
-        """Put the numbers that all samples share where kernels find them."""
-        captured = self.known[0].captured
-        if captured:
-            numbers = numbers + array("d", [v.data for v in captured])
+        """Put the numbers that all samples share where kernels find them, and those of captured `Value`s behind them."""
         ctypes.memmove(self.shared_address, _address(numbers), 8 * len(numbers))
+        for at, captured in self.captured:
+            outside = array("d", [v._data for v in captured])
+            ctypes.memmove(self.shared_address + 8 * (len(numbers) + at), _address(outside), 8 * len(outside))
 
     def clear(self) -> None:
         if self.reduce:
@@ -349,7 +349,7 @@ def _kernel(v: Variant, layout: tuple[tuple[bool, int], ...], reduce: bool, fast
             program = (v.fast() if fast else None) or v.program
             lowered = lower(summands(program) if reduce else program, v.functions)
             mapped = [each for each, count in layout for _ in range(count)]
-            found = v.batches[key] = kernel(lowered, mapped + [False] * len(v.captured), reduce)
+            found = v.batches[key] = kernel(lowered, mapped, v.first_captured, reduce)
         return found
 
 
@@ -366,8 +366,6 @@ def _in_machine_code(
     odd = 0
 
     def workspace(known: tuple[Variant, ...]) -> _Workspace:
-        if len(known) > 1 and any(v.captured for v in known):
-            raise TypeError(f"map: {f.name} branches and reads Values from outside; pass those as arguments")
         idle = f.idle.setdefault((known, batch.layout, reduce, fast), [])
         try:
             made: _Workspace = idle.pop()
@@ -431,7 +429,6 @@ def map_batch(f: CompiledFunction, arguments: Sequence[Any], in_axes: Any, reduc
         for bounds in every:
             _in_python(f, batch, bounds, answers, reduce is not None)
     else:
-        shows = any(v.fast() is not None for v in every_variant)
 
         def run(fast: bool) -> bool:
             shares = [every[k::threads] for k in range(min(threads, len(every)))]
@@ -443,7 +440,8 @@ def map_batch(f: CompiledFunction, arguments: Sequence[Any], in_axes: Any, reduc
                 )
             return any(found)
 
-        if (run(True) or answers.has_nan()) and shows:
+        # Asked only now: the run may have come upon further branches, which were traced in it.
+        if (run(True) or answers.has_nan()) and any(v.fast() is not None for v in f.variants[batch.structure]):
             run(False)
     if reduce is None:
         return unflatten(result, [_like(column, batch.kind) for column in answers.columns])

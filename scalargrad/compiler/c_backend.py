@@ -7,11 +7,13 @@ own way; long programs become several functions, because C compilers take time t
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Sequence
 from math import inf, isinf, isnan
 from typing import Literal
 
+from . import c_names
 from .elementary import BINARY_LIBRARY, CONDITIONS
 from .lowering import Functions, Lowered, is_call, lower
 from .program import Program
@@ -32,38 +34,34 @@ _INFIX = {
 }
 _COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 _MATH = {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "rint": "rint", "copysign": "copysign"}
-_FRACTION = """static real {name}_erfc_fraction(real x)
-{{
-    const long terms = (long)(12 + 200 / (x * x));
-    real tail = {sqrt}({quarter} * x * x + {half} * (real)terms) - {half} * x;
-    long k;
-    for (k = terms; k > 0; k--)
-        tail = {half} * (real)k / (x + tail);
-    return tail;
-}}
-"""
 
 
 _POWERS = {
-    "scale": """static real {full}(real y, real n)
+    "scale": """static {real} {full}({real} y, {real} n)
 {{
     return n == n ? ldexp{f}(y, (int)n) : n;
 }}
 """,
-    "exponent": """static real {full}(real x)
+    "exponent": """static {real} {full}({real} x)
 {{
     int n;
     (void)frexp{f}(x, &n);
-    return (real)(n - 1);
+    return ({real})(n - 1);
 }}
 """,
-    "mantissa": """static real {full}(real x)
+    "mantissa": """static {real} {full}({real} x)
 {{
     int n;
     return 2 * frexp{f}(x, &n);
 }}
 """,
 }
+
+
+def _comment(text: str) -> str:
+    """A text for a comment, which it neither ends, nor starts within, nor continues on another line."""
+    shown = "".join([c if c.isascii() and c.isprintable() else "?" for c in text]).replace("\\", "/")
+    return re.sub(r"(?<=[/*?])(?=[/*?])", " ", shown)
 
 
 class _Writer:
@@ -92,19 +90,15 @@ class _Writer:
         full = f"{self.name}_{operation}"
         if full not in self.known:
             self.known.add(full)
-            self.helpers.append(_POWERS[operation].format(full=full, f=self.suffix))
+            self.helpers.append(_POWERS[operation].format(full=full, f=self.suffix, real=self.real))
         return full
 
     def library(self, operation: str) -> str:
         full = f"{self.name}_{operation}"
         if full not in self.known:
             self.known.add(full)
-            if operation == "erfc_fraction":
-                given = {"name": self.name, "sqrt": f"sqrt{self.suffix}"}
-                self.helpers.append(_FRACTION.format(**given, quarter=self.constant(0.25), half=self.constant(0.5)))
-            else:
-                types = "real, real" if operation in BINARY_LIBRARY else "real"
-                self.helpers.append(f"static real (*const volatile {full})({types}) = {operation}{self.suffix};")
+            types = ", ".join([self.real] * (2 if operation in BINARY_LIBRARY else 1))
+            self.helpers.append(f"static {self.real} (*const volatile {full})({types}) = {operation}{self.suffix};")
         return full
 
     def row(self, lowered: Lowered, row: str, prefix: str) -> str:
@@ -113,14 +107,14 @@ class _Writer:
         if full not in self.known:
             self.known.add(full)
             body = lowered.functions[row]
-            parameters = ", ".join(f"const real v{k}" for k in range(body.inputs))
-            lines = [f"static real {full}({parameters})", "{"]
+            parameters = ", ".join(f"const {self.real} v{k}" for k in range(body.inputs))
+            lines = [f"static {self.real} {full}({parameters})", "{"]
 
             def value(k: int) -> str:
                 return f"v{k}" if k >= 0 else self.constant(body.constants[~k])
 
             for k, (operation, operands) in enumerate(zip(body.operations, body.operands, strict=True)):
-                kind = "int" if operation in CONDITIONS else "real"
+                kind = "int" if operation in CONDITIONS else self.real
                 expression = self.expression(lowered, operation, [value(p) for p in operands], prefix)
                 lines.append(f"    const {kind} v{body.inputs + k} = {expression};")
             unused = [f"    (void)v{k};" for k in range(body.inputs) if not any(k in each for each in body.operands)]
@@ -164,10 +158,8 @@ class _Writer:
         ends: dict[int, list[tuple[str, int, str, int, str]]] = {}  # what follows the statements of a piece
         for g in program.guards:
             text = "if (!(" if g.outcome else "if (("
-            comment = "".join(c if c.isascii() and c.isprintable() else "?" for c in g.line)
-            comment = comment.replace("/*", "/ *").replace("*/", "* /").replace("\\", "/").replace("??", "? ?")
             at = (max(g.left, g.right, first) - first) // PIECE
-            end = f")) return 1; /* {comment} */"
+            end = f")) return 1; /* {_comment(g.line)} */"
             ends.setdefault(at, []).append((text, g.left, f" {_COMPARISONS[g.comparison]} ", g.right, end))
         zero = program.constant(0.0)
         for place, k in enumerate(program.outputs):
@@ -197,7 +189,7 @@ class _Writer:
             for k in range(start, stop):
                 operation = program.operations[k]
                 given = [value(p) for p in program.operands[k]]
-                kind = "int" if operation in CONDITIONS else "real"
+                kind = "int" if operation in CONDITIONS else self.real
                 lines.append(f"    const {kind} v{first + k} = {self.expression(lowered, operation, given, full)};")
                 if first + k in slot:
                     lines.append(f"    m[{slot[first + k]}] = v{first + k};")
@@ -205,12 +197,11 @@ class _Writer:
                 lines.append(f"    {text}{value(a)}{sign}{value(b) if sign else ''}{end}")
             part = f"{full}_{start // PIECE}"
             parts.append(part)
-            head = f"static int {part}(const real *x, real *y, real *m)"
+            head = f"static int {part}(const {self.real} *x, {self.real} *y, {self.real} *m)"
             self.helpers.append("\n".join([head, "{", *lines, "    (void)x; (void)y; (void)m;", "    return 0;", "}"]))
         calls = " || ".join(f"{part}(x, y, m)" for part in parts)
-        self.helpers.append(
-            f"static int {full}(const real *x, real *y)\n{{\n    real m[{max(len(slot), 1)}];\n    return {calls};\n}}"
-        )
+        head = f"static int {full}(const {self.real} *x, {self.real} *y)"
+        self.helpers.append(f"{head}\n{{\n    {self.real} m[{max(len(slot), 1)}];\n    return {calls};\n}}")
 
 
 def source(
@@ -221,8 +212,7 @@ def source(
     functions: Functions = "library",
 ) -> tuple[str, str]:
     """The header `name.h` and the file `name.c`, for all traces of a function of one structure of arguments."""
-    if not name.isidentifier() or not name.isascii():
-        raise ValueError(f"to_c: {name!r} is not a name in C")
+    c_names.check(name)
     if real not in ("double", "float"):
         raise ValueError(f"to_c: real must be 'double' or 'float', got {real!r}")
     sizes = {(p.inputs - len(c), len(p.outputs)) for p, c in zip(programs, captured, strict=True)}
@@ -235,7 +225,7 @@ def source(
     names = programs[0].names[:inputs]
     upper = name.upper()
     guard = f"{upper}_H"
-    about = "\n".join(f" *   x[{k}]  {text}" for k, text in enumerate(names[:50])).replace("*/", "* /")
+    about = "\n".join(f" *   x[{k}]  {_comment(text)}" for k, text in enumerate(names[:50]))
     header = f"""/* {name}: made by scalargrad. Compile with -std=c99, or -ffp-contract=off, for the bits of Python.
  *
  * Takes {inputs} inputs x and writes {outputs} outputs y. Returns 0, or 1 where the inputs take a branch that was
@@ -269,11 +259,9 @@ int {name}(const {real} *x, {real} *y);
 #error "-ffast-math changes results: inf, nan and the order of operations count here"
 #endif
 
-typedef {real} real;
-
 {chr(10).join(writer.helpers)}
 
-int {name}(const real *x, real *y)
+int {name}(const {real} *x, {real} *y)
 {{
 {tries}
     return 1;

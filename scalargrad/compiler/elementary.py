@@ -25,15 +25,6 @@ def acosh(x: float) -> float:
     return math.acosh(x) if x >= 1.0 else math.nan
 
 
-def erfc_fraction(x: float) -> float:
-    """The continued fraction in `ieee.erfc`, for 0.46875 <= x < 27.5: the one loop whose length depends on a number."""
-    terms = int(12.0 + 200.0 / (x * x))
-    tail = math.sqrt(0.25 * x * x + 0.5 * terms) - 0.5 * x
-    for k in range(terms, 0, -1):
-        tail = 0.5 * k / (x + tail)
-    return tail
-
-
 def scale(y: float, n: float) -> float:
     """`y * 2**n` for a whole number n, rounded once."""
     try:
@@ -78,7 +69,6 @@ LIBRARY: dict[str, Callable[..., float]] = {
     "acosh": acosh,
     "atanh": ieee.atanh,
     "erf": math.erf,
-    "erfc": math.erfc,
     "pow": ieee.pow,
     "fmod": fmod,
     "atan2": math.atan2,
@@ -99,7 +89,6 @@ SINGLE: dict[str, Callable[..., float]] = {
     "ceil": ieee.ceil,
     "rint": ieee.round_half_even,
     "copysign": copysign,
-    "erfc_fraction": erfc_fraction,
     "scale": scale,
     "exponent": exponent,
     "mantissa": mantissa,

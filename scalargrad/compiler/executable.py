@@ -1,16 +1,38 @@
-"""Memory that the processor may run, from the standard library alone.
+"""Memory that the processor may run: all that machine code asks of the operating system.
 
-It stands apart because it is all that making machine code asks of the operating system: pages that are written first,
-and then can be run and not be written any more.
+Hardened systems refuse memory that is both writable and executable, also one after the other: `prctl(PR_SET_MDWE)`,
+systemd's MemoryDenyWriteExecute, SELinux's execmem. So code is written to a file in memory, which is sealed, and then
+mapped to be read and run: no mapping of it could ever be written. (Measured: as fast as pages that change from writable
+to executable, for one byte and for five million.)
 """
 
 from __future__ import annotations
 
 import ctypes
 import mmap
+import os
 import platform
 import sys
+import weakref
 from functools import lru_cache
+
+# Of Linux on x86-64, by number, since neither Python nor the C library may know them by name.
+MEMFD_CREATE = 319
+MFD_CLOEXEC, MFD_ALLOW_SEALING = 1, 2
+F_ADD_SEALS = 1033
+F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_GROW, F_SEAL_WRITE = 1, 2, 4, 8
+MAP_FAILED = 2**64 - 1
+
+
+@lru_cache(maxsize=1)
+def _library() -> ctypes.CDLL:
+    library = ctypes.CDLL(None, use_errno=True)
+    library.syscall.restype = ctypes.c_long
+    library.mmap.restype = ctypes.c_void_p
+    library.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+    library.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+    library.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    return library
 
 
 @lru_cache(maxsize=1)
@@ -39,11 +61,33 @@ class Executable:
     """Machine code in memory, for as long as this object lives."""
 
     def __init__(self, code: bytes) -> None:
-        self.pages = mmap.mmap(-1, max(len(code), 1), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        self.pages.write(code)
-        self.address = ctypes.addressof(ctypes.c_char.from_buffer(self.pages))
-        library = ctypes.CDLL(None, use_errno=True)
-        library.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-        if library.mprotect(self.address, len(self.pages), mmap.PROT_READ | mmap.PROT_EXEC):
-            number = ctypes.get_errno()
-            raise OSError(number, "the operating system does not let a program run code that it made")
+        library = _library()
+        file = library.syscall(MEMFD_CREATE, b"scalargrad", MFD_CLOEXEC | MFD_ALLOW_SEALING)
+        if file < 0:
+            raise _refused()
+        try:
+            if os.pwrite(file, code, 0) != len(code):
+                raise OSError("the operating system has no room for machine code")
+            if library.fcntl(file, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE):
+                raise _refused()
+            address = library.mmap(None, len(code), mmap.PROT_READ | mmap.PROT_EXEC, mmap.MAP_PRIVATE, file, 0)
+        finally:
+            os.close(file)
+        if address == MAP_FAILED:
+            raise _refused()
+        self.address: int = address
+        weakref.finalize(self, library.munmap, address, len(code)).atexit = False
+
+
+def changes_protection() -> bool:
+    """Whether written memory may be made executable, as LLVM does, which ends the process where it may not."""
+    if not hasattr(mmap, "PROT_EXEC"):  # Windows
+        return True
+    pages = mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    pages[0] = 0xC3
+    address = ctypes.addressof(ctypes.c_char.from_buffer(pages))
+    return not _library().mprotect(address, mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_EXEC)
+
+
+def _refused() -> OSError:
+    return OSError(ctypes.get_errno(), "the operating system does not let a program run code that it made")

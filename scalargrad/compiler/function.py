@@ -8,12 +8,18 @@ backends, which know one program each.
 # ruff: noqa: A001  # `compile` is named as what it does; the builtin is of no use here
 from __future__ import annotations
 
+import copy
+import inspect
+import pickle
 import threading
+import weakref
 from array import array
 from collections.abc import Callable, Sequence
-from functools import partial, update_wrapper
+from contextlib import suppress
+from functools import partial, update_wrapper, wraps
 from importlib import import_module
 from time import perf_counter
+from types import MethodType
 from typing import Any, Literal, NamedTuple, overload
 
 from .. import modes
@@ -87,6 +93,7 @@ class CompiledFunction:
         self.recent_batch: tuple[list[Structure], Structure] | None = None  # of `map`: parts' structures, and the whole
         self.idle: dict[Any, list[Any]] = {}  # memory for batches that no thread is using
         self.lock = threading.RLock()
+        self.methods: dict[int, tuple[weakref.ref[Any], CompiledFunction]] = {}  # of objects of whose class it is one
 
     # ---- calling -----------------------------------------------------------------------------------------------------
 
@@ -155,7 +162,8 @@ class CompiledFunction:
             start = perf_counter()
             function = self._original("a branch or a structure of arguments that was not traced before")
             program, result, captured = trace(function, structure, leaves)
-            variant = Variant(program, result, captured, self.name, self.functions, perf_counter() - start, leaves)
+            seconds, before = perf_counter() - start, sum(len(v.captured) for v in known)
+            variant = Variant(program, result, captured, self.name, self.functions, seconds, leaves, before)
             self.misses += 1
             self.variants[structure] = [*known, variant]
             return variant
@@ -311,7 +319,7 @@ class CompiledFunction:
             )
         self._only("to_c")
         (known,) = self.variants.values()
-        captured = [[x.data for x in v.captured] for v in known]
+        captured = [[x._data for x in v.captured] for v in known]
         return c_backend.source([v.program for v in known], captured, name, real, self.functions)
 
     def buffered(self, *arguments: Any, **keywords: Any) -> Buffered:
@@ -323,7 +331,14 @@ class CompiledFunction:
 
     def __getstate__(self) -> dict[str, Any]:
         kept = ("backend", "max_traces", "functions", "name", "variants")
-        return {"function": saved(self.function), **{name: self.__dict__[name] for name in kept}}
+        function = saved(self.function)
+        if function is None and not self.variants:
+            raise pickle.PicklingError(
+                f"{self.name}: a compiled function that was not called yet has no program, and its Python function "
+                "cannot be pickled, so that nothing would arrive: define the function at a module's top level, or call "
+                "the compiled one before it is pickled"
+            )
+        return {"function": function, **{name: self.__dict__[name] for name in kept}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -336,9 +351,73 @@ class CompiledFunction:
         self.recent_batch = None
         self.idle = {}
         self.lock = threading.RLock()
+        self.methods = {}
+
+    def __copy__(self) -> CompiledFunction:
+        return self  # as Python's functions
+
+    def __deepcopy__(self, memo: Any) -> CompiledFunction:
+        return self
+
+    # ---- as a method -------------------------------------------------------------------------------------------------
+
+    def __get__(self, instance: Any, owner: Any = None) -> CompiledFunction:
+        """Bound to an object, where the Python function would be: one compiled function for each object."""
+        function = self.function
+        if instance is None or isinstance(function, MethodType) or not hasattr(type(function), "__get__"):
+            return self
+        with self.lock:
+            reference, made = self.methods.get(id(instance), (None, None))
+            if made is None or reference is None or reference() is not instance:
+                made = CompiledFunction(bound(function, instance), self.backend, self.max_traces, self.functions)
+                methods, key = self.methods, id(instance)
+                self.methods[key] = weakref.ref(instance, lambda _: methods.pop(key, None)), made
+        return CompiledMethod(self, instance, made)
 
     def __repr__(self) -> str:
         return f"<compiled {self.name}, backend {self.backend}>"
+
+
+class CompiledMethod(CompiledFunction):
+    """A compiled function bound to an object, which it keeps alive, as Python's methods do.
+
+    What was compiled is kept by the function in the class, for as long as the object lives; all methods of one object
+    share it.
+    """
+
+    __slots__ = ("__func__", "__self__")
+
+    def __init__(self, function: CompiledFunction, instance: Any, made: CompiledFunction) -> None:
+        self.__func__ = function
+        self.__self__ = instance
+        self.__dict__ = made.__dict__
+
+    def __reduce__(self) -> Any:
+        if getattr(type(self.__self__), self.name, None) is not self.__func__:
+            raise pickle.PicklingError(f"{type(self.__self__).__name__} has no such compiled method {self.name!r}")
+        return getattr, (self.__self__, self.name)
+
+    def __deepcopy__(self, memo: Any) -> CompiledFunction:
+        return self.__func__.__get__(copy.deepcopy(self.__self__, memo))
+
+
+def bound(function: Any, instance: Any) -> Callable[..., Any]:
+    """As `function.__get__(instance)`, without keeping the instance alive."""
+    try:
+        reference = weakref.ref(instance)
+    except TypeError:
+        raise TypeError(
+            f"{getattr(function, '__name__', 'f')}: a compiled method needs weak references to its object, which "
+            f"{type(instance).__name__} does not allow: add '__weakref__' to its __slots__"
+        ) from None
+
+    @wraps(function)
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        return function.__get__(reference())(*arguments, **keywords)
+
+    with suppress(TypeError, ValueError):  # of functions that do not tell
+        call.__signature__ = inspect.signature(function.__get__(instance))  # type: ignore[attr-defined]
+    return call
 
 
 class Buffered:
@@ -413,6 +492,10 @@ def compile(
     in the function are errors. On `Value`s, and under `detect_anomaly()`, the function itself runs, so that it can be
     differentiated and checked.
 
+    Above a method, it binds: each object has traces of its own, in which numbers among its attributes are what they
+    were when it was traced, and `Value`s what they are at the call. They go with the object; `__slots__` need
+    "__weakref__".
+
     Raises `TypeError` for what is not a number, among arguments or results; `GuardLimitError` beyond `max_traces`;
     `ImportError` for "native" where llvmlite is needed and missing.
 
@@ -426,6 +509,14 @@ def compile(
     (-0.0, 2)
     >>> sg.compile(sg.grad(f, (0, 1)))(2.0, 0.5)
     (0.479425538604203, 1.7551651237807455)
+    >>> class Spring:
+    ...     def __init__(self, k):
+    ...         self.k = k
+    ...     @sg.compile
+    ...     def energy(self, x):
+    ...         return 0.5 * self.k * x * x
+    >>> Spring(2.0).energy(3.0), sg.grad(Spring(4.0).energy)(3.0)
+    (9.0, 12.0)
     """
     if backend not in ("auto", "python", "native"):
         raise ValueError(f"compile: backend must be 'auto', 'python' or 'native', got {backend!r}")

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .elementary import CONDITIONS, LIBRARY
+from .executable import changes_protection
 from .lowering import Lowered, is_call
 from .native_backend import Machine, NativeUnavailableError, callback, library_address
 from .program import Guard
@@ -59,36 +60,6 @@ _ON_BITS = {
 {r} = bitcast {i} %s{name} to {t}""",
 }
 
-# The loop of erfc: see elementary.py.
-_FRACTION = """
-define internal double @erfc_fraction(double %x) noinline {
-  %xx = fmul double %x, %x
-  %q = fdiv double 2.0e2, %xx
-  %n0 = fadd double 1.2e1, %q
-  %n = fptosi double %n0 to i64
-  %terms = sitofp i64 %n to double
-  %h = fmul double %terms, 5.0e-1
-  %x4 = fmul double 2.5e-1, %x
-  %x5 = fmul double %x4, %x
-  %s = fadd double %x5, %h
-  %r = call double @llvm.sqrt.f64(double %s)
-  %h2 = fmul double 5.0e-1, %x
-  %t0 = fsub double %r, %h2
-  br label %loop
-loop:
-  %k = phi double [ %terms, %0 ], [ %less, %loop ]
-  %tail = phi double [ %t0, %0 ], [ %next, %loop ]
-  %half = fmul double 5.0e-1, %k
-  %sum = fadd double %x, %tail
-  %next = fdiv double %half, %sum
-  %less = fsub double %k, 1.0
-  %more = fcmp ogt double %less, 0.0
-  br i1 %more, label %loop, label %done
-done:
-  ret double %next
-}
-"""
-
 
 class Assembly:
     """The text of one module: functions for one width, and what they call."""
@@ -115,18 +86,12 @@ class Assembly:
         if name not in self.used:
             self.used.add(name)
             parameters = ", ".join(["double"] * arity)
-            if name == "erfc_fraction":
-                self.declare("declare double @llvm.sqrt.f64(double)")
-                self.functions.append(_FRACTION)
-            else:
-                self.declare(f"declare double @sg_{name}({parameters})")
+            self.declare(f"declare double @sg_{name}({parameters})")
             if self.lanes > 1:
                 self.functions.append(self._lane_by_lane(name, arity))
-        scalar = name if name == "erfc_fraction" else f"sg_{name}"
-        return scalar if self.lanes == 1 else f"lanes_{name}"
+        return f"sg_{name}" if self.lanes == 1 else f"lanes_{name}"
 
     def _lane_by_lane(self, name: str, arity: int) -> str:
-        scalar = name if name == "erfc_fraction" else f"sg_{name}"
         parameters = ", ".join(f"{self.type} %x{i}" for i in range(arity))
         lines = [f"define internal {self.type} @lanes_{name}({parameters}) noinline {{"]
         last = "poison"
@@ -135,7 +100,7 @@ class Assembly:
             for i in range(arity):
                 lines.append(f"%a{i}_{lane} = extractelement {self.type} %x{i}, i32 {lane}")
                 given.append(f"double %a{i}_{lane}")
-            lines.append(f"%y{lane} = call double @{scalar}({', '.join(given)})")
+            lines.append(f"%y{lane} = call double @sg_{name}({', '.join(given)})")
             lines.append(f"%r{lane} = insertelement {self.type} {last}, double %y{lane}, i32 {lane}")
             last = f"%r{lane}"
         return "\n".join([*lines, f"ret {self.type} {last}", "}"])
@@ -360,17 +325,30 @@ _ready: list[Any] = []
 def llvm() -> Any:
     """llvmlite's binding, with this processor's code generator and the C library's functions made known to it."""
     with _lock:
+        if not changes_protection():
+            raise NativeUnavailableError(
+                "machine code for this processor, and for batches on any, is made by LLVM, which needs memory that is "
+                "written and then executable; this system refuses it (prctl PR_SET_MDWE, MemoryDenyWriteExecute, "
+                "SELinux): use backend='python'"
+            )
         if _ready:
             return _ready[0]
         try:
             import llvmlite  # type: ignore[import-untyped]
             from llvmlite import binding
-        except ImportError as error:
+
+            version = binding.llvm_version_info[0]
+        except ModuleNotFoundError as error:
             raise NativeUnavailableError(
                 "machine code for this processor, and for batches on any, needs llvmlite: pip install llvmlite numpy; "
                 "backend='python' needs nothing"
             ) from error
-        if binding.llvm_version_info[0] < 20:
+        except Exception as error:  # whatever the import of a broken installation, or of a very old one, runs into
+            raise NativeUnavailableError(
+                f"machine code needs llvmlite, whose import fails here ({type(error).__name__}: {error}): "
+                "pip install -U llvmlite numpy; backend='python' needs nothing"
+            ) from error
+        if version < 20:
             raise NativeUnavailableError(
                 f"machine code needs llvmlite 0.45 or later, found {llvmlite.__version__}: "
                 "pip install -U llvmlite numpy"
@@ -415,30 +393,29 @@ def scalar(lowered: Lowered) -> Machine:
     return _machine(*scalar_module(lowered))
 
 
-def kernel(lowered: Lowered, mapped: Sequence[bool], reduce: bool) -> Machine:
+def kernel(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool) -> Machine:
     """Machine code for eight samples."""
-    return _machine(*kernel_module(lowered, mapped, reduce))
+    return _machine(*kernel_module(lowered, places, reduce))
 
 
 # ---- batches ---------------------------------------------------------------------------------------------------------
 
 
-def kernel_module(lowered: Lowered, mapped: Sequence[bool], reduce: bool) -> tuple[Assembly, int]:
-    """`i8 @run(ptr x, ptr y, ptr m)` on eight samples: see driver.py for what x and y hold."""
+def kernel_module(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool) -> tuple[Assembly, int]:
+    """`i8 @run(ptr x, ptr y, ptr m)` on eight samples: see driver.py for what x and y hold.
+
+    `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is.
+    """
     assembly = Assembly(lowered, LANES)
     t = assembly.type
-    place = {k: j for j, k in enumerate([k for k, each in enumerate(mapped) if each])}
-    shared = {k: j for j, k in enumerate([k for k, each in enumerate(mapped) if not each])}
-    base = 64 * len(place)
 
     def load(k: int, result: str) -> list[str]:
-        if k in place:
-            return [
-                f"%x{k} = getelementptr i8, ptr %x, i64 {64 * place[k]}",
-                f"{result} = load {t}, ptr %x{k}, align 64",
-            ]
+        wide, at = places[k]
+        pointer = f"%x{k} = getelementptr i8, ptr %x, i64 {at}"
+        if wide:
+            return [pointer, f"{result} = load {t}, ptr %x{k}, align 64"]
         return [
-            f"%x{k} = getelementptr i8, ptr %x, i64 {base + 8 * shared[k]}",
+            pointer,
             f"%w{k} = load double, ptr %x{k}, align 8",
             f"%u{k} = insertelement {t} poison, double %w{k}, i32 0",
             f"{result} = shufflevector {t} %u{k}, {t} poison, <{LANES} x i32> zeroinitializer",

@@ -16,7 +16,7 @@ from .. import ieee
 from .. import primitives as table
 from ..primitives import Primitive
 from .polynomials import POLYNOMIALS
-from .program import Program, gate
+from .program import Program
 from .symbolic import body
 
 Functions = Literal["library", "polynomial"]
@@ -59,7 +59,7 @@ def lower(program: Program, functions: Functions = "library") -> Lowered:
             k = emit(name, operands)
         elif row is table.chain:
             k = emit("select", (emit("ne", (operands[0], zero)), emit("mul", operands), zero))
-        elif row is gate:
+        elif row is table.gate:
             passes = emit("and", (emit("ne", (operands[0], zero)), emit("ne", (operands[1], zero))))
             k = emit("select", (passes, emit("mul", operands), zero))
         else:
@@ -93,7 +93,7 @@ def _template(low: Lowered, row: Primitive, count: int, functions: Functions) ->
 @lru_cache(maxsize=4096)
 def body_of(row: Primitive, count: int, functions: Functions) -> Program | None:
     """A row's value in elementary operations; None for one that only Python can compute."""
-    if row.remake[0] is table._imported:  # the user's own may do anything that Python can
+    if row.own:  # the user's own may do anything that Python can
         return None
     if functions == "library":
         return body(row.compute, count)

@@ -16,7 +16,6 @@ import threading
 from collections.abc import Sequence
 from ctypes.util import find_library
 from functools import lru_cache
-from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from ..primitives import Primitive
@@ -26,7 +25,7 @@ from .lowering import Lowered
 
 
 class NativeUnavailableError(ImportError):
-    """Machine code was asked for, and llvmlite is missing or too old, or there is no C library to call."""
+    """Machine code was asked for, and there is no llvmlite that works, no C library to call, or no leave to run it."""
 
 
 class Machine(NamedTuple):
@@ -50,13 +49,19 @@ def chosen() -> str:
 
 
 def available(batches: bool = False) -> bool:
-    """Whether machine code can be made here."""
+    """Whether machine code can be made here. To be asked where it is wanted, since llvmlite is imported to know."""
     return (not batches and chosen() == "x86") or _has_llvm()
 
 
 @lru_cache(maxsize=1)
 def _has_llvm() -> bool:
-    return find_spec("llvmlite") is not None
+    from .llvm_backend import llvm
+
+    try:
+        llvm()
+    except NativeUnavailableError:
+        return False
+    return True
 
 
 def at_once(batches: bool = False) -> bool:
@@ -83,15 +88,24 @@ def scalar(lowered: Lowered) -> Machine:
     return llvm_backend.scalar(lowered)
 
 
-def kernel(lowered: Lowered, mapped: Sequence[bool], reduce: bool) -> Machine:
-    """Machine code for eight samples: see driver.py for what x and y hold."""
+def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int, reduce: bool) -> Machine:
+    """Machine code for eight samples: see driver.py for what x and y hold.
+
+    `mapped` says of each leaf of the arguments whether it is mapped; further inputs of the program are shared numbers,
+    behind so many others.
+    """
+    inputs = lowered.program.inputs
+    columns, shared = iter(range(0, 64 * len(mapped), 64)), iter(range(64 * sum(mapped), 64 * inputs + 64, 8))
+    places = [(each, next(columns if each else shared)) for each in mapped]
+    behind = 64 * sum(mapped) + 8 * (len(mapped) - sum(mapped) + skip)
+    places += [(False, behind + 8 * k) for k in range(inputs - len(mapped))]
     if chosen() == "x86" and "avx512" in features():
         from .x86_backend import kernel_code
 
-        return _machine(kernel_code(lowered, mapped, reduce))
+        return _machine(kernel_code(lowered, places, reduce))
     from . import llvm_backend
 
-    return llvm_backend.kernel(lowered, mapped, reduce)
+    return llvm_backend.kernel(lowered, places, reduce)
 
 
 def _machine(code: Any) -> Machine:

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
+from operator import countOf
 from typing import Any
 
+from ..primitives import as_float
 from ..trees import LEAF, Structure
 
 Pack = Callable[[Any], "array[float] | None"]
 Unpack = Callable[[Sequence[float]], Any]
 
 
+def as_floats(xs: Sequence[Any]) -> array[float]:
+    """Numbers as floats, taken and refused by the rule of `as_float`; alone, `array` takes whatever has `__float__`."""
+    return array("d", xs if countOf(map(type, xs), float) == len(xs) else map(as_float, xs))
+
+
 def packer(structure: Structure) -> Pack:
     """A function that flattens trees of that structure, and returns None for any other, or for what is no number."""
     lines = ["def pack(t0):", "    out = []"]
-    scope: dict[str, Any] = {"array": array}
+    scope: dict[str, Any] = {"as_floats": as_floats}
     count = 0
 
     def known(x: Any) -> str:
@@ -52,7 +59,7 @@ def packer(structure: Structure) -> Pack:
             visit(child, own)
 
     visit(structure, "t0")
-    lines += ["    try: return array('d', out)", "    except (TypeError, OverflowError): return None"]
+    lines += ["    try: return as_floats(out)", "    except (TypeError, ValueError, OverflowError): return None"]
     exec("\n".join(lines), scope)
     made: Pack = scope["pack"]
     return made

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from math import isfinite
 from typing import Any, NamedTuple
 
@@ -32,21 +33,6 @@ class Guard(NamedTuple):
 def bits(x: float) -> bytes:
     """A float's bits: what tells 0.0 from -0.0, and knows nan from itself."""
     return struct.pack("<d", x)
-
-
-def _selection(u: float, d: float) -> float:
-    return u * d if u != 0.0 and d != 0.0 else 0.0
-
-
-def _same() -> Primitive:
-    return gate
-
-
-# What an operation that selects (`relu`, `where`, `max`) brings to an operand: upstream x local, and exactly nothing
-# where the operand was not selected, even if the upstream gradient is inf or nan. Its derivative is a selection again.
-gate = Primitive("gate", 2, _selection, lambda y, u, d: (d, 0.0), ("{b}", "0"), (table.REAL, table.REAL), "×")
-gate.selects = True
-gate.remake = (_same, ())
 
 
 class Program:
@@ -178,15 +164,51 @@ def summands(program: Program) -> Program:
     return made.without_dead()
 
 
-# Rows of which nan comes out wherever nan goes in.
-_TRANSPARENT = {
-    *(table.add, table.sub, table.mul, table.div, table.neg, table.abs, table.sqrt, table.cbrt),
-    *(table.sum, table.mean, table.dot, table.prod, table.max, table.min, table.relu),
-    *(table.exp, table.expm1, table.exp2, table.log, table.log1p, table.log2, table.log10, table.log_slope),
-    *(table.sin, table.cos, table.tan, table.asin, table.acos, table.atan, table.erf, table.erfc),
-    *(table.sinh, table.cosh, table.tanh, table.asinh, table.acosh, table.atanh, table.tanh_slope),
-    *(table.sigmoid, table.softplus, table.sigmoid_slope),
+# What a zero's sign can do to a result: nothing, be that of a zero again, or more.
+_LOSES_SIGN = {
+    *(table.less, table.within, table.lt, table.le, table.eq, table.ne, table.both, table.either),
+    *(table.share_of_tie, table.count_of_ties),
 }
+_KEEPS_SIGN = {
+    *(table.add, table.sub, table.mul, table.chain, table.gate, table.neg, table.identity),
+    *(table.sum, table.mean, table.dot, table.prod, table.max, table.min, table.clamp, table.where),
+}
+
+
+@lru_cache(maxsize=1024)
+def _effect_of_sign(row: Primitive, slot: int) -> str:
+    """ "none", "sign" or "more": what the sign of an operand that is zero can change."""
+    if row in _LOSES_SIGN:
+        return "none"
+    if row in _KEEPS_SIGN or (row is table.div and slot == 0):
+        return "sign"
+    if row.arity != 1 or row.own:
+        return "more"
+    plus, minus = row.compute(0.0), row.compute(-0.0)
+    return "none" if bits(plus) == bits(minus) else "sign" if plus == minus == 0.0 else "more"
+
+
+def _signs_stay_inside(program: Program, unsure: list[bool]) -> bool:
+    """Whether zeros whose sign is not sure change nothing but signs of zeros, none of which is handed out."""
+    for k, (row, operands) in enumerate(zip(program.operations, program.operands, strict=True)):
+        result = unsure[program.inputs + k]
+        for slot, p in enumerate(operands):
+            if p < 0 or not unsure[p]:
+                continue
+            effect = _effect_of_sign(row, slot)
+            if effect == "more":
+                return False
+            other = operands[1 - slot] if row is table.add else 0
+            if other < 0 and bits(program.constants[~other]) != bits(-0.0):
+                continue  # with another number, or 0.0, the sum is the same
+            result = result or effect == "sign"
+        unsure[program.inputs + k] = result
+    return not any(k >= 0 and unsure[k] for k in program.outputs)
+
+
+def _shows_nan(row: Primitive) -> bool:
+    """Whether nan comes out of a row wherever nan goes in; of a user's own nothing is known."""
+    return not (row.hides_nan or row.own)
 
 
 def without_selections(program: Program) -> Program | None:
@@ -194,17 +216,18 @@ def without_selections(program: Program) -> Program | None:
 
     The products differ from the chain rule's where an upstream gradient is zero and a local one inf or nan (or the
     other way round, in operations that select), and there they are nan. If every one of them reaches an output through
-    operations that pass nan on, then outputs without nan show that there was none: they are right to the last bit, save
-    for the sign of a zero inside. Outputs with nan tell the caller to ask the program itself.
+    operations that pass nan on, then outputs without nan show that there was none. They also differ in the sign of
+    zeros, which may not matter. Then outputs without nan are right to the last bit; outputs with nan tell the caller to
+    ask the program itself.
     """
     first, count = program.inputs, len(program)
-    products = [row is table.chain or row is gate for row in program.operations]
+    products = [row is table.chain or row is table.gate for row in program.operations]
     shows = [False] * (first + count)  # nan here is nan in an output
     for k in program.outputs:
         if k >= 0:
             shows[k] = True
     for k in range(count - 1, -1, -1):
-        if shows[first + k] and (products[k] or program.operations[k] in _TRANSPARENT):
+        if shows[first + k] and (products[k] or _shows_nan(program.operations[k])):
             for p in program.operands[k]:
                 if p >= 0:
                     shows[p] = True
@@ -214,6 +237,8 @@ def without_selections(program: Program) -> Program | None:
     if not any(products) or any(each and not shows[first + k] for k, each in enumerate(products)):
         return None
     if any(k >= 0 and tainted[k] for g in program.guards for k in (g.left, g.right)):
+        return None
+    if not _signs_stay_inside(program, [False] * first + products):
         return None
     made = Program(first, program.names, list(program.constants))
     number = list(range(first))

@@ -13,6 +13,7 @@ import itertools
 import keyword
 import linecache
 import re
+import unicodedata
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
@@ -23,7 +24,7 @@ from .. import ieee
 from .. import primitives as table
 from ..primitives import Primitive
 from .elementary import EVALUATE
-from .program import Guard, Program, gate
+from .program import Guard, Program
 
 if TYPE_CHECKING:
     from .lowering import Functions
@@ -37,7 +38,7 @@ _EXPRESSIONS: dict[Primitive, str] = {
     table.abs: "abs({0})",
     table.div: "{0} / {1} if {1} else div({0}, {1})",
     table.chain: "{0} * {1} if {0} else 0.0",
-    gate: "{0} * {1} if {0} and {1} else 0.0",
+    table.gate: "{0} * {1} if {0} and {1} else 0.0",
     table.sqrt: "sqrt({0}) if {0} >= 0.0 else nan",
     table.relu: "{0} if {0} > 0.0 or {0} != {0} else 0.0",
     table.step: "1.0 if {0} > 0.0 else 0.0 if {0} <= 0.0 else nan",
@@ -74,7 +75,9 @@ def _expression(row: Primitive, operands: Sequence[str]) -> str | None:
 
 
 def _identifier(text: str) -> str:
-    name = re.sub(r"\W+", "_", text).strip("_")
+    """A name like the text, in the form in which Python keeps names (NFKC)."""
+    characters = [c if f"v{c}".isidentifier() else " " for c in unicodedata.normalize("NFKC", text)]
+    name = re.sub(" +", "_", "".join(characters)).strip("_")
     return name if name.isidentifier() and not keyword.iskeyword(name) else f"v_{name}" if name else "v"
 
 
@@ -84,9 +87,9 @@ class _Writer:
     def __init__(self, program: Program, name: str, functions: Functions) -> None:
         self.program = program
         self.functions: Functions = functions
-        self.name = name
         self.scope: dict[str, Any] = {"inf": inf, "nan": nan, "sqrt": sqrt, "div": ieee.div}
-        self.taken = {*self.scope, "abs", "inputs", "m", name}
+        self.taken = {*self.scope, "abs", "inputs", "m"}  # what expressions, and functions around them, refer to
+        self.name = self.give(name)
         self.named: dict[int, str] = {k: self.give(text) for k, text in enumerate(program.names)}
         self.named.update({k: self.give(text) for k, text in program.labels.items() if k >= program.inputs})
         self.kept = frozenset(self.named)
@@ -155,7 +158,8 @@ class _Writer:
         """The guards behind instruction k; k is -1 for those on inputs alone."""
         for guard in self.tests.get(k, ()):
             test = f"{self.value(guard.left)} {_SIGNS[guard.comparison]} {self.value(guard.right)}"
-            comment = "  # " + guard.line.replace("\n", " ") if guard.line else ""
+            line = "".join([c if c.isprintable() else " " for c in guard.line])
+            comment = f"  # {line}" if line else ""
             yield f"    if {f'not {test}' if guard.outcome else test}: return {failed}{comment}"
 
     def whole(self) -> list[str]:
@@ -248,25 +252,30 @@ def value_of(row: Primitive, count: int, functions: Functions) -> Callable[..., 
     return made
 
 
+def _written(program: Program, name: str, functions: Functions) -> tuple[str, _Writer]:
+    writer = _Writer(program, name, functions)
+    lines = writer.whole() if len(program) <= PIECE else writer.pieces()
+    return "\n".join(lines) + "\n", writer
+
+
 def source(program: Program, name: str = "f", functions: Functions = "library") -> tuple[str, dict[str, Any]]:
     """The program as Python source, and the functions that the source refers to.
 
     The source defines a function of one sequence of floats, the inputs, that returns the list of outputs, or None where
-    a guard does not hold.
+    a guard does not hold. It has that name, or one like it where the source calls something of that name.
     """
-    writer = _Writer(program, _identifier(name), functions)
-    lines = writer.whole() if len(program) <= PIECE else writer.pieces()
-    return "\n".join(lines) + "\n", writer.scope
+    text, writer = _written(program, name, functions)
+    return text, writer.scope
 
 
 def build(
     program: Program, name: str = "f", functions: Functions = "library"
 ) -> Callable[[Sequence[float]], list[float] | None]:
     """The program as a Python function, whose source debuggers and tracebacks find."""
-    text, scope = source(program, name, functions)
-    file = f"<scalargrad compiled {name} {next(_numbers)}>"
-    exec(compile(text, file, "exec"), scope)
-    function: Callable[[Sequence[float]], list[float] | None] = scope[_identifier(name)]
+    text, writer = _written(program, name, functions)
+    file = f"<scalargrad compiled {writer.name} {next(_numbers)}>"
+    exec(compile(text, file, "exec"), writer.scope)
+    function: Callable[[Sequence[float]], list[float] | None] = writer.scope[writer.name]
     linecache.cache[file] = (len(text), None, text.splitlines(True), file)
     weakref.finalize(function, linecache.cache.pop, file, None)
     return function

@@ -55,7 +55,7 @@ def pattern(x: float) -> int:
 
 def leads_away(operation: str) -> bool:
     """Whether it is done by calling a function."""
-    return operation in LIBRARY or operation == "erfc_fraction" or is_call(operation)
+    return operation in LIBRARY or is_call(operation)
 
 
 def needs(program: Program, always: set[int]) -> dict[int, tuple[int, bool]]:
@@ -120,6 +120,7 @@ class Line:
         self.home: list[Place | None] = [*inputs, *[None] * count, *reversed(known)]
         self.register = [-1] * (first + count + constants)
         self.slot: dict[int, int] = {}
+        self.saved: dict[int, Place] = {}  # where registers are saved around a call; a called function has its own
         self.free_slots: list[int] = []
         number = 16 if self.lanes == 1 else 32
         self.free = list(range(number - 1, -1, -1))
@@ -588,17 +589,15 @@ class Line:
         self.gives(self.program.inputs + i, r, i)
 
     def keep(self, k: int, name: str) -> None:
-        """Write a register to memory that is its own, or read it from there."""
+        """Write a register to memory that is this function's own for it, or read it from there."""
         code = self.code
-        key = f"register {k}"
-        if key not in code.arguments:
-            code.arguments[key] = [code.room(code.width)]
-        (at,) = code.arguments[key]
+        if k not in self.saved:
+            width = PLAIN if self.lanes == 1 or k >= self.number else WIDE
+            self.saved[k] = code.places.place(MEMORY, width, code.room(code.width))
+        kind, tail = self.saved[k]
         if k >= self.number:
-            kind, tail = code.places.place(MEMORY, PLAIN, at)
             self.out.append(self.mask(name, k - self.number, 0, kind, True) + tail)
         else:
-            kind, tail = code.places.place(MEMORY, WIDE if self.lanes > 1 else PLAIN, at)
             self.out.append(self.memory[self.codes[name] | k << 10 | kind] + tail)
 
     def call_with(self, name: str, given: Sequence[int | Place], r: int) -> None:

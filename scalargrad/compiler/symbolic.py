@@ -21,7 +21,7 @@ from math import inf, isnan, nan
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
-from .. import activation_kernels, ieee
+from .. import ieee
 from .elementary import CONDITIONS, EVALUATE, LIBRARY, exponent, mantissa, scale
 from .program import Program
 
@@ -72,6 +72,9 @@ class Condition:
 
     def __bool__(self) -> bool:
         return _paths[-1].decide(self)
+
+    def __eq__(self, other: object) -> bool:  # Python's own would answer by identity
+        raise NotSymbolicError
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -142,6 +145,10 @@ def _operand(program: Program, x: Any) -> int:
     return program.constant(float(x))
 
 
+def _value(program: Program, k: int) -> Any:
+    return Symbol(program, k) if k >= 0 else program.constants[~k]
+
+
 def op(name: str, *operands: Any) -> Any:
     """One elementary operation on symbols, conditions and floats."""
     program = next((x.program for x in operands if isinstance(x, Symbol | Condition)), None)
@@ -160,6 +167,11 @@ def op(name: str, *operands: Any) -> Any:
         if k >= 0 and program.operations[k] == "select" and program.operands[k][1] == i:
             other, _, j = program.operands[k]
             return Symbol(program, program.emit("select", (either(program, condition.k, other), i, j)))
+        same = program.operations[k] if k >= 0 else ""
+        if i >= program.inputs and same == program.operations[i - program.inputs] != "select":
+            pairs = list(zip(program.operands[i - program.inputs], program.operands[k], strict=True))
+            if sum(x != y and (x >= 0 or y >= 0) for x, y in pairs) <= 1:  # c ? f(a) : f(b) is f(c ? a : b)
+                return op(same, *[select(condition, _value(program, x), _value(program, y)) for x, y in pairs])
         return Symbol(program, program.emit("select", (condition.k, i, j)))
     k = program.emit(name, tuple([_operand(program, x) for x in operands]))
     return (Condition if name in CONDITIONS else Symbol)(program, k)
@@ -201,10 +213,21 @@ for _title in ("__or__", "__ror__"):
     setattr(Condition, _title, _or)
 
 
+def _arithmetic(name: str, a: Any, b: Any) -> Any:
+    """Of symbols, numbers and truth values, which count as 1 and 0."""
+    for condition, other in ((a, b), (b, a)):
+        if isinstance(condition, Condition) and not isinstance(other, Symbol | Condition):
+            one, zero = ((x, other) if condition is a else (other, x) for x in (1.0, 0.0))
+            return select(condition, EVALUATE[name](*one), EVALUATE[name](*zero))
+    a, b = (select(x, 1.0, 0.0) if isinstance(x, Condition) else x for x in (a, b))
+    return op(name, a, b)
+
+
 def _make_operators() -> None:
     for title, name in (("add", "add"), ("sub", "sub"), ("mul", "mul"), ("truediv", "div")):
-        setattr(Symbol, f"__{title}__", lambda a, b, name=name: op(name, a, b))
-        setattr(Symbol, f"__r{title}__", lambda a, b, name=name: op(name, b, a))
+        for kind in (Symbol, Condition):
+            setattr(kind, f"__{title}__", lambda a, b, name=name: _arithmetic(name, a, b))
+            setattr(kind, f"__r{title}__", lambda a, b, name=name: _arithmetic(name, b, a))
     for title, name, swap in (
         ("lt", "lt", False), ("le", "le", False), ("gt", "lt", True), ("ge", "le", True), ("eq", "eq", False),
         ("ne", "ne", False),
@@ -267,104 +290,6 @@ def _float(x: Any) -> Any:
     return x if isinstance(x, Symbol) else float(x)
 
 
-def _erfc(x: Any) -> Any:
-    """`ieee.erfc`, whose loop is one operation here."""
-    there = (x >= 0.46875) & (x < 27.5)
-    x = select(there, x, 1.0) if not isinstance(there, bool) else x
-    tail = op("erfc_fraction", x)
-    two_sum, two_product = _seen(ieee.two_sum), _seen(ieee.two_product)
-    denominator, denominator_low = two_sum(x, tail)
-    high, low = _seen(ieee._exp_of_minus_square)(x)
-    numerator, numerator_low = two_product(high, 0.5641895835477563)
-    numerator_low += high * 7.66772980658294e-18 + low * 0.5641895835477563
-    quotient = numerator / denominator
-    product, product_low = two_product(quotient, denominator)
-    rest = (numerator - product) - product_low + numerator_low - quotient * denominator_low
-    return quotient + rest / denominator
-
-
-def _whole_erfc(x: Any) -> Any:
-    beyond = select(_isnan(x), nan, select(x < 27.5, _erfc(x), 0.0))
-    return select(x < 0.0, op("erfc", x), select(x < 0.46875, 1.0 - op("erf", x), beyond))
-
-
-def _shifted_exponentials(xs: Sequence[Any], top: Any, skipped: Sequence[Any] = ()) -> tuple[list[Any], Any, Any]:
-    """`ieee._shifted_exponentials`, of all but the skipped."""
-    two_sum = _seen(ieee.two_sum)
-    exponentials: list[Any] = []
-    s: Any = 0.0
-    low: Any = 0.0
-    for k, x in enumerate(xs):
-        d, error = two_sum(x, -top)
-        e = op("exp", d)
-        e = select(op("ne", e, 0.0), e + e * error, e)
-        exponentials.append(e)
-        t, error = two_sum(s, e)
-        skip = skipped[k] if skipped else False
-        s, low = select(skip, s, t), select(skip, low, low + error)
-    return exponentials, s, low
-
-
-def _first(xs: Sequence[Any], top: Any) -> list[Any]:
-    """For each operand, whether it is the first that equals `top`."""
-    found: Any = False
-    first: list[Any] = []
-    for x in xs:
-        same = op("eq", x, top)
-        first.append(_and(same, _not(found)))
-        found = _or(found, same)
-    return first
-
-
-def _count(xs: Sequence[Any], top: Any) -> Any:
-    s: Any = 0.0
-    for x in xs:
-        s = s + select(op("eq", x, top), 1.0, 0.0)
-    return s
-
-
-def _logsumexp(*xs: Any) -> Any:
-    if not xs:
-        return -inf
-    top = _seen(ieee.maximum)(*xs)
-    _, s, low = _shifted_exponentials(xs, top, _first(xs, top))
-    finite = op("lt", op("abs", top), inf)
-    return select(finite, top + op("log1p", s + low), top)
-
-
-def _softmax(*xs: Any) -> tuple[Any, ...]:
-    top = _seen(ieee.maximum)(*xs)
-    exponentials, s, low = _shifted_exponentials(xs, top)
-    s = s + low
-    share = 1.0 / _count(xs, inf)
-    made: list[Any] = []
-    for x, e in zip(xs, exponentials, strict=True):
-        at_inf = select(op("eq", x, inf), share, 0.0)
-        y = select(op("eq", top, inf), at_inf, select(op("eq", top, -inf), 0.0, e / s))
-        made.append(select(_isnan(top), nan, y))
-    return tuple(made)
-
-
-def _sigmoid(x: Any) -> Any:
-    """`ieee.sigmoid`, whose two ways take the same exponential."""
-    e = op("exp", -op("abs", x))
-    return select(op("le", 0.0, x), 1.0, e) / (1.0 + e)
-
-
-def _log_softmax(xs: Sequence[Any]) -> list[Any]:
-    """`activation_kernels.log_softmax`."""
-    top = _seen(ieee.maximum)(*xs)
-    _, s, low = _shifted_exponentials(xs, top, _first(xs, top))
-    rest, share = op("log1p", s + low), -op("log", _count(xs, inf))
-    found: list[Any] = []
-    for x in xs:
-        d, error = _seen(ieee.two_sum)(x, -top)
-        y = select(op("ne", x, -inf), d - (rest - error), -inf)
-        y = select(op("eq", top, inf), select(op("eq", x, inf), share, -inf), select(op("eq", top, -inf), -inf, y))
-        found.append(select(_isnan(top), nan, y))
-    return found
-
-
 _REPLACED: dict[Any, Callable[..., Any]] = {
     **{function: (lambda *xs, name=name: op(name, *xs)) for name, function in LIBRARY.items()},
     ieee.div: lambda a, b: op("div", a, b),
@@ -374,13 +299,6 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     ieee.round_half_even: lambda x: op("rint", x),
     ieee.mod: _mod,
     ieee.floordiv: _floordiv,
-    ieee.erfc: _whole_erfc,
-    ieee.count_of_ties: lambda y, *xs: _count(xs, y),
-    ieee._shifted_exponentials: _shifted_exponentials,
-    ieee.logsumexp: _logsumexp,
-    ieee.softmax: _softmax,
-    activation_kernels.log_softmax: _log_softmax,
-    ieee.sigmoid: lambda x: _sigmoid(x),
     scale: lambda y, n: op("scale", y, n),
     exponent: lambda x: op("exponent", x),
     mantissa: lambda x: op("mantissa", x),
@@ -389,7 +307,6 @@ _REPLACED: dict[Any, Callable[..., Any]] = {
     math.isnan: _isnan,
     math.isinf: _isinf,
     math.sqrt: lambda x: op("sqrt", x),
-    operator.neg: operator.neg,
 }
 for _name in LIBRARY:
     if hasattr(math, _name) and _name != "hypot":  # math.hypot is an algorithm of Python's own
@@ -404,7 +321,6 @@ _BUILTINS = {
 _MATH = SimpleNamespace(
     **{name: _REPLACED.get(each, each) if callable(each) else each for name, each in vars(math).items()}
 )
-_globals: dict[str, dict[str, Any]] = {}
 _copies: dict[Any, Callable[..., Any]] = {}
 _PACKAGE = __name__.partition(".")[0]
 
@@ -417,6 +333,17 @@ class _Module:
 
     def __getattr__(self, name: str) -> Any:
         return _seen(getattr(self.module, name))
+
+
+class _Globals(dict[str, Any]):
+    """The globals of a module as the copies of functions see them, looked up each time, so that none is out of date."""
+
+    def __init__(self, module: ModuleType) -> None:
+        super().__init__(__builtins__=_BUILTINS, __name__=module.__name__)
+        self.module = module
+
+    def __missing__(self, name: str) -> Any:
+        return _seen(vars(self.module)[name])
 
 
 def _in_package(x: Any) -> bool:
@@ -445,13 +372,7 @@ def _copy(function: FunctionType) -> Callable[..., Any]:
 
     def run(*arguments: Any) -> Any:
         if not made:
-            name = function.__module__
-            scope = _globals.get(name)
-            if scope is None:
-                scope = _globals[name] = {"__builtins__": _BUILTINS, "__name__": name}
-                for key, each in vars(sys.modules[name]).items():
-                    if not key.startswith("__"):
-                        scope[key] = _seen(each)
+            scope = _Globals(sys.modules[function.__module__])
             cells = tuple(CellType(_seen(cell.cell_contents)) for cell in function.__closure__ or ())
             made.append(FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells))
         return joined(made[0], arguments)

@@ -8,28 +8,24 @@ of the chain rule are written so that they are right whatever the numbers are.
 from __future__ import annotations
 
 import gc
-import sys
-from collections.abc import Callable, Sequence
-from math import isfinite
-from typing import Any
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from math import inf, nan, nextafter
+from typing import Any, NoReturn
 
 from .. import modes
 from .. import primitives as table
-from ..primitives import CONSTANT, INPUT, Primitive, as_float
+from ..graph import NoGradient, made_before
+from ..primitives import CONSTANT, Primitive, as_float
 from ..trees import Structure, flatten, paths, unflatten
-from ..value import Value, constant
-from .program import Guard, Program, gate
-
-_data: Any = Value.__dict__["data"]
-
-
-def _is_detached() -> Primitive:
-    return detached
-
+from ..value import Value, begin, constant
+from .program import Guard, Program
 
 # A number that nothing is differentiated by, but that varies from call to call: what `detach()` and `no_grad()` give.
-detached = Primitive("detached", 1, lambda a: a, None)
-detached.remake = (_is_detached, ())
+_inner = partial(table.row, __name__)
+detached = _inner("detached", 1, lambda a: a, None, oracle="a")
 
 
 class TraceError(TypeError):
@@ -37,47 +33,121 @@ class TraceError(TypeError):
 
 
 class Traced(Value):
-    """A `Value` inside a function that is being compiled. Its number is known, but must not leave the recording."""
+    """A `Value` inside a function that is being compiled. Its number is known, but must not leave the recording.
+
+    Once the recording has ended, it has none: what a cache has kept of one function does not get into another.
+    """
 
     __slots__ = ()
 
-    @property
-    def data(self) -> float:
-        if not modes.is_ours(sys._getframe(1).f_code.co_filename):
+    def __getattr__(self, name: str) -> Any:
+        if name == "_data":
             raise TraceError(
-                "reading .data in a compiled function would freeze the number of this one call into the program: "
-                "compute with the Value itself; v.detach() stops gradients\n  at " + modes.users_line()
+                "a Value of a compiled function was kept when its tracing had ended, in a cache or another object, and "
+                "is used again: it stood for a number that varies from call to call\n  at " + modes.users_line()
             )
-        number: float = _data.__get__(self)
-        return number
-
-    @data.setter
-    def data(self, x: Any) -> None:
-        raise TraceError("a compiled function cannot assign to .data\n  at " + modes.users_line())
-
-    def backward(self, seed: Any = 1.0, create_graph: bool = False) -> None:
-        raise TraceError(
-            "backward() in a compiled function would store gradients, which a program cannot: "
-            "return grad(f)(...) or value_and_grad(f)(...)\n  at " + modes.users_line()
-        )
-
-    def detach(self) -> Value:
-        made: Value = detached(self)
-        return made
+        raise AttributeError(name)
 
     @property
     def local_gradients(self) -> tuple[Any, ...]:
         operands = self.parents
         return self.operation.local_gradients(self, operands) if operands else ()
 
-    def __deepcopy__(self, memo: Any) -> Value:
-        raise TraceError("a compiled function cannot copy a Value\n  at " + modes.users_line())
+    def __float__(self) -> float:
+        _refuse("float() of a Value, or a function of math or numpy on one,")
 
-    def __copy__(self) -> Value:
-        return self.__deepcopy__(None)
+    def __int__(self) -> int:
+        _refuse("int() of a Value, or its use as an index,")
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        raise TraceError("a compiled function cannot pickle a Value\n  at " + modes.users_line())
+    __index__ = __trunc__ = __int__
+
+    def __format__(self, spec: str) -> str:
+        return repr(self) if not spec else _refuse("formatting a Value")
+
+
+class Condition(Traced):
+    """A comparison of traced numbers, which is 1 or 0: data, until somebody asks for its truth.
+
+    It goes into `where`, into arithmetic, and through `&`, `|`, `^` and `~`; `if`, `and`, `or`, `not` and `int` ask for
+    its truth, which makes a guard.
+    """
+
+    __slots__ = ()
+
+    def __int__(self) -> int:
+        return int(bool(self))
+
+    __index__ = __trunc__ = __int__
+
+    def __float__(self) -> float:
+        return float(bool(self))
+
+    def __invert__(self) -> Value:
+        return _condition(table.is_zero(self))
+
+
+def _condition(node: Value) -> Value:
+    node.__class__ = Condition
+    return node
+
+
+def _connective(row: Primitive) -> Any:
+    def method(self: Value, other: Any) -> Value:
+        if not isinstance(other, bool | Condition):
+            return NotImplemented  # type: ignore[no-any-return]  # the protocol of operators
+        return _condition(row(self, other))
+
+    return method
+
+
+for _title, _row in (("and", table.both), ("or", table.either), ("xor", table.ne)):
+    setattr(Condition, f"__{_title}__", _connective(_row))
+    setattr(Condition, f"__r{_title}__", _connective(_row))
+
+_WAYS_OUT = {
+    "backward()": "which stores gradients: return grad(f)(...) or value_and_grad(f)(...)",
+    "assigning to .data": "which a program cannot repeat: compute a new Value",
+    "assigning to .grad": "which a program cannot repeat: return the gradient",
+    "reading .grad": "whose number is of this one call: pass it as an argument, or take grad(f)(...)",
+}
+
+
+def _refuse(what: str) -> NoReturn:
+    """Raise for what would freeze a number of this one call into the program, or what a program cannot do."""
+    way_out = _WAYS_OUT.get(
+        what,
+        "which would freeze the number of this one call into the program: compute with the Value itself, by operators "
+        "and scalargrad's functions (where, floor, round, ...); v.detach() stops gradients",
+    )
+    raise TraceError(f"{what} in a compiled function, {way_out}\n  at {modes.users_line()}")
+
+
+# Comparisons by their names in Python: the row, and whether its operands change places.
+_COMPARISONS = {
+    "lt": (table.lt, False), "le": (table.le, False), "gt": (table.lt, True), "ge": (table.le, True),
+    "eq": (table.eq, False), "ne": (table.ne, False),
+}  # fmt: skip
+
+
+def threshold(comparison: str, x: Any) -> tuple[str, float]:
+    """The comparison with a float that has the same outcome, for every float, as that with the exact number x.
+
+    >>> from fractions import Fraction
+    >>> threshold("lt", Fraction(1, 3))
+    ('le', 0.3333333333333333)
+    """
+    try:
+        nearest = float(x)
+    except OverflowError:
+        nearest = inf if x > 0 else -inf
+    if nearest == x or nearest != nearest:
+        return comparison, nearest
+    below = nearest if nearest < x else nextafter(nearest, -inf)
+    if comparison in ("lt", "le"):
+        return "le", below
+    if comparison in ("gt", "ge"):
+        return "ge", nextafter(below, inf)
+    return comparison, nan  # which equals no float
 
 
 class Tracer:
@@ -86,61 +156,39 @@ class Tracer:
     def __init__(self) -> None:
         self.nodes: list[Value] = []  # in the order in which they were made
         self.guards: list[tuple[str, Value, Value, bool, str]] = []
-        self.selected: set[Value] = set()  # gradients that are there only where an operand was selected
 
     def made(self, node: Value, recording: bool) -> Value:
         node.__class__ = Traced
         self.nodes.append(node)
-        if node.operation is table.add and node._a in self.selected and node._b in self.selected:
-            self.selected.add(node)
         if recording or node.operation is detached:
             return node
         constant_here: Value = detached(node)
         return constant_here
 
-    def knows(self, other: Any) -> bool:
-        """Whether a comparison with it is one of numbers, for `compare`."""
-        if isinstance(other, Value):
-            return True
-        try:
-            as_float(other)
-        except (TypeError, OverflowError):
-            return False
-        return True
+    refuse = staticmethod(_refuse)
+    detached = staticmethod(detached)
 
-    def compare(self, title: str, left: Value, right: Any) -> bool:
-        comparison = title.strip("_")
-        right = right if isinstance(right, Value) else constant(as_float(right))
-        outcome: bool = getattr(_data.__get__(left), title)(_data.__get__(right))
+    def compare(self, comparison: str, left: Value, right: Any) -> Value:
+        """A comparison with a `Value` or an exact number, as a node."""
+        if not isinstance(right, Value):
+            comparison, number = threshold(comparison, right)
+            right = constant(number)
+        row, swapped = _COMPARISONS[comparison]
+        return _condition(row(right, left) if swapped else row(left, right))
+
+    def truth(self, node: Value) -> bool:
+        """Whether a node is true in this call; in others, it is another program."""
+        comparison, left, right = "ne", node, constant(0.0)
+        if node.operation in (table.lt, table.le, table.eq, table.ne):
+            comparison, (left, right) = node.operation.name, node.parents
+        outcome = node._data != 0.0
         self.guards.append((comparison, left, right, outcome, modes.users_line()))
         return outcome
 
-    def contribution(self, operation: Primitive, upstream: Any, local: Any) -> Any:
-        """Upstream x local as a graph that is right for all data, or None where it is zero for all data.
-
-        Where the upstream gradient is zero, the contribution is zero even if the local gradient is inf or nan; where an
-        operation selects, an operand that was not selected gets nothing even if the upstream gradient is inf or nan.
-        What is handed on from there is nothing, too, and so is its derivative: see `selected`.
-        """
-        if not isinstance(upstream, Value) and upstream == 0.0:
-            return None
-        if not isinstance(local, Value) or local.operation is CONSTANT:
-            d = _data.__get__(local) if isinstance(local, Value) else local
-            if d == 0.0 and (operation.selects or not isinstance(upstream, Value)):
-                return None
-            if d == 1.0:
-                return upstream
-            brought = -upstream if d == -1.0 else (table.mul if isfinite(d) else table.chain)(upstream, d)
-            selects = False
-        else:
-            selects = operation.selects or local in self.selected
-            if not isinstance(upstream, Value) and upstream == 1.0:
-                brought = local
-            else:
-                brought = (gate if selects else table.chain)(upstream, local)
-        if selects or (isinstance(upstream, Value) and upstream in self.selected):
-            self.selected.add(brought)
-        return brought
+    def end(self) -> None:
+        """Take the nodes' numbers from them."""
+        for node in self.nodes:
+            del node._data
 
 
 def trace(
@@ -152,12 +200,11 @@ def trace(
     outside are the program's last inputs.
     """
     tracer = Tracer()
-    inputs: list[Value] = []
-    for x in leaves:
-        node = Value(x)
-        node.operation = INPUT
+    begun = begin()
+    inputs = [Value(x) for x in leaves]
+    for node in inputs:
         node.__class__ = Traced
-        inputs.append(node)
+    tracer.nodes += inputs
     arguments, keywords = unflatten(structure, inputs)
     collecting = gc.isenabled()
     gc.disable()  # a graph is all that is made here, and the collector would walk it again and again
@@ -168,14 +215,20 @@ def trace(
         for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
             if not isinstance(x, Value):
                 as_float(x, place)
-        return _flattened(tracer, inputs, names(f, structure), outputs, output_structure)
+        return _flattened(tracer, begun, inputs, names(f, structure), outputs, output_structure)
     finally:
+        tracer.end()
         if collecting:
             gc.enable()
 
 
 def _flattened(
-    tracer: Tracer, inputs: list[Value], places: list[str], outputs: list[Any], output_structure: Structure
+    tracer: Tracer,
+    begun: NoGradient,
+    inputs: list[Value],
+    places: list[str],
+    outputs: list[Any],
+    output_structure: Structure,
 ) -> tuple[Program, Structure, list[Value]]:
     needed: set[Value] = {x for x in outputs if isinstance(x, Value)}
     guards = [g for g in tracer.guards if not (g[1].operation is CONSTANT and g[2].operation is CONSTANT)]
@@ -190,9 +243,8 @@ def _flattened(
                     needed.add(b)
             elif b is not None:
                 needed.update(b)
-    known = set(inputs)
-    known.update(tracer.nodes)
-    captured = [node for node in needed if node.operation is not CONSTANT and node not in known]
+    known = set(tracer.nodes)
+    captured = [x for x in needed if x.operation is not CONSTANT and x not in known and _from_outside(x, begun)]
     captured.sort(key=lambda node: node.label)
     places += [node.label or f"captured{k}" for k, node in enumerate(captured)]
     program = Program(len(inputs) + len(captured), places)
@@ -202,10 +254,10 @@ def _flattened(
         if not isinstance(x, Value):
             return program.constant(as_float(x))
         found = number.get(x)
-        return program.constant(_data.__get__(x)) if found is None else found
+        return program.constant(x._data) if found is None else found
 
     record, skip = program.record, (detached,)
-    for node in tracer.nodes:
+    for node in tracer.nodes[len(inputs) :]:
         if node not in needed:
             continue
         a, b = node._a, node._b
@@ -229,11 +281,18 @@ def _flattened(
     return program.without_dead(), output_structure, captured
 
 
+def _from_outside(node: Value, begun: NoGradient) -> bool:
+    """Whether a `Value` that no operation of the function made is one whose number may change between calls."""
+    return not node.is_leaf or made_before(node, begun)
+
+
 def names(f: Any, structure: Structure) -> list[str]:
     """The place of every leaf of the arguments, by the names of the function's parameters where it has its own."""
     _, _, ((_, _, arguments), (_, keys, keywords)) = structure
-    code = getattr(f, "__code__", None)
-    known = code.co_varnames[: code.co_argcount] if code is not None else ()
+    parameters: Iterable[inspect.Parameter] = ()
+    with suppress(TypeError, ValueError):  # of functions that do not tell, as some that are written in C
+        parameters = inspect.signature(f).parameters.values()  # without an argument that is bound
+    known = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
     found: list[str] = []
     for k, part in enumerate(arguments):
         found += paths(part, known[k] if k < len(known) else f"x{k}")

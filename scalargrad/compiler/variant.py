@@ -54,8 +54,12 @@ class Native:
         memory: Memory | None = getattr(self.local, "memory", None)
         if memory is None:
             memory = self.local.memory = self.memory()
+        calls_python = bool(self.machine.callbacks)
+        if calls_python:
+            self.local.memory = None  # an operation that is written in Python may call this program again
         code = self.function(x.buffer_info()[0], memory.y_address, memory.m_address)
-        if self.machine.callbacks:
+        if calls_python:
+            self.local.memory = memory
             native_backend.raise_failed()
         if code == 3 and self.exact is not None:
             return self.exact(xs)
@@ -114,11 +118,13 @@ class Variant:
         functions: Functions,
         seconds: float,
         leaves: Sequence[float],
+        first_captured: int = 0,
     ) -> None:
         self.program = program
-        self.point = array("d", [*leaves, *[v.data for v in captured]])  # where it was traced, for drawings
+        self.point = array("d", [*leaves, *[v._data for v in captured]])  # where it was traced, for drawings
         self.result = result
         self.captured = captured
+        self.first_captured = first_captured  # where they stand among those of all traces of a function
         self.name = name
         self.functions: Functions = functions
         self.calls = 0
@@ -134,7 +140,7 @@ class Variant:
         self.checked = False
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("program", "point", "result", "captured", "name", "functions", "calls", "seconds")
+        kept = ("program", "point", "result", "captured", "first_captured", "name", "functions", "calls", "seconds")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -176,7 +182,7 @@ class Variant:
     def run(self, xs: Sequence[float], backend: str) -> list[float] | None:
         """The outputs for these inputs; None where a guard does not hold."""
         if self.captured:
-            xs = [*xs, *[v.data for v in self.captured]]
+            xs = [*xs, *[v._data for v in self.captured]]
         found = self.runner(backend)(xs)
         if found is not None:
             self.calls += 1

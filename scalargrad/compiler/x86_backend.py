@@ -15,11 +15,11 @@ register above it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 from .assembler import (
     BROADCAST,
-    CALL,
     CALL_PLACE,
     CODES,
     ENTER,
@@ -39,7 +39,7 @@ from .assembler import (
     vex,
 )  # fmt: skip
 from .lowering import Lowered
-from .registers import INPUTS, MEMORY, OUTPUTS, Line, pattern
+from .registers import INPUTS, MEMORY, OUTPUTS, Line
 
 
 class Code:
@@ -57,6 +57,8 @@ class Code:
         self.used = 0  # bytes of memory
         self.pending: list[Callable[[], None]] = []  # functions that are called and not yet written
         self.arguments: dict[str, list[int]] = {}  # where they expect what they are given
+        self.inputs: Sequence[tuple[bool, int]] | None = None  # see `kernel_code`; None where there is but one sample
+        self.reduce = False  # whether outputs are added to what is there
 
     def constant(self, what: int | str) -> int:
         found = self.constants.get(what)
@@ -78,17 +80,7 @@ class Code:
         self.out.append(b"????")
 
     def call_library(self, name: str) -> None:
-        if name == "erfc_fraction":
-            self.distance(CALL, self.function(name, lambda: self._fraction()))
-        else:
-            self.out.append(CALL_PLACE + self.constant(name).to_bytes(4, "little", signed=True))
-
-    def function(self, name: str, write: Callable[[], None]) -> str:
-        """The label of a function, which is written behind what is being written now."""
-        if name not in self.arguments:
-            self.arguments[name] = []
-            self.pending.append(write)
-        return name
+        self.out.append(CALL_PLACE + self.constant(name).to_bytes(4, "little", signed=True))
 
     def own(self, name: str) -> list[int]:
         """Where a function of the program's own expects its arguments; it is called by its name."""
@@ -147,42 +139,6 @@ class Code:
         if beyond:
             self.out.append(b"\x48\x81\xc4" + size.to_bytes(4, "little"))
 
-    def _fraction(self) -> None:
-        """The loop of erfc, on one float in xmm0: see elementary.py."""
-        registers, code = REGISTERS[1][0], CODES[1]
-
-        def do(name: str, r: int, v: int, rm: int, end: bytes = b"") -> None:
-            self.out.append(registers[code[name] | r << 10 | v << 5 | rm] + end)
-
-        def load(r: int, x: float) -> None:
-            kind, tail = Places(1).place(MEMORY, PLAIN, self.constant(pattern(x)))
-            self.out.append(REGISTERS[1][1][code["load"] | r << 10 | kind] + tail)
-
-        self.label("erfc_fraction")
-        for r, x in ((1, 200.0), (2, 12.0), (3, 0.5), (4, 0.25), (5, 1.0)):
-            load(r, x)
-        do("mul", 6, 0, 0)
-        do("div", 6, 1, 6)
-        do("add", 6, 2, 6)
-        do("round", 6, 6, 6, b"\x0b")  # terms = int(12 + 200 / (x * x))
-        do("mul", 7, 4, 0)
-        do("mul", 7, 7, 0)
-        do("mul", 8, 3, 6)
-        do("add", 7, 7, 8)
-        do("sqrt", 7, 7, 7)
-        do("mul", 8, 3, 0)
-        do("sub", 7, 7, 8)  # tail = sqrt(0.25 * x * x + 0.5 * terms) - 0.5 * x
-        do("xor", 9, 9, 9)
-        self.label("erfc_fraction loop")
-        do("mul", 8, 3, 6)
-        do("add", 7, 0, 7)
-        do("div", 7, 8, 7)  # tail = 0.5 * k / (x + tail)
-        do("sub", 6, 6, 5)
-        do("order", 6, 0, 9)
-        self.distance(b"\x0f\x87", "erfc_fraction loop")  # while k > 0
-        do("move", 0, 0, 7)
-        self.out.append(RETURN)
-
     def finish(self) -> bytes:
         """The bytes, once all that is called has been written."""
         while self.pending:
@@ -195,7 +151,12 @@ class Code:
         places[len(self.out)] = at
         for k, label in self.distances:
             self.out[k] = (places[self.labels[label]] - places[k] - 4).to_bytes(4, "little", signed=True)
-        return b"".join(self.out)
+        made = b"".join(self.out)
+        if os.environ.get("SCALARGRAD_CHECK"):
+            from .allocation_check import check
+
+            check(self, made, {name: places[k] for name, k in self.labels.items()}, self.inputs, self.reduce)
+        return made
 
 
 def scalar_code(lowered: Lowered) -> Code:
@@ -230,9 +191,13 @@ def scalar_code(lowered: Lowered) -> Code:
     return code
 
 
-def kernel_code(lowered: Lowered, mapped: Sequence[bool], reduce: bool) -> Code:
-    """`int run(double *x, double *y, char *m)` on eight samples: see driver.py for what x and y hold."""
+def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool) -> Code:
+    """`int run(double *x, double *y, char *m)` on eight samples: see driver.py for what x and y hold.
+
+    `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is.
+    """
     code = Code(lowered, 8)
+    code.inputs, code.reduce = places, reduce
     program = lowered.program
     out = code.out
     out.append(PROLOGUE)
@@ -241,15 +206,7 @@ def kernel_code(lowered: Lowered, mapped: Sequence[bool], reduce: bool) -> Code:
         out.append(b"\xc7\x85" + at + b"\xff\x00\x00\x00")  # mov dword [rbp + at], 255
     place = code.places.place
     memory, codes = REGISTERS[8][1], CODES[8]
-    inputs: list[Place] = []
-    wide, shared = 0, 64 * sum(mapped)
-    for each in mapped:
-        if each:
-            inputs.append(place(INPUTS, WIDE, wide))
-            wide += 64
-        else:
-            inputs.append(place(INPUTS, BROADCAST, shared))
-            shared += 8
+    inputs = [place(INPUTS, WIDE if wide else BROADCAST, at) for wide, at in places]
 
     def stored(k: int, register: int) -> None:
         kind, tail = place(OUTPUTS, WIDE, 64 * k)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from math import isfinite
 
 from ..graph import edge_product
-from ..value import NO_GRADIENT, Value
+from ..value import Value
 from .formulas import formula, notations
 from .graph import EVERYTHING, HIDDEN, UNLABELLED, Graph, Selection, outer_groups
 from .picture import Edge, Node, Path, Picture
@@ -43,7 +43,7 @@ class _Names:
 
 def gradient_of(value: Value) -> float | None:
     """The value's gradient as a float; None where no backward pass has reached it."""
-    if value.grad is NO_GRADIENT:
+    if not value.has_gradient:
         return None
     return float(getattr(value.grad, "data", value.grad))
 
@@ -89,8 +89,7 @@ class _Maker:
         root = graph.values[self.roots[0]]
         # Where the last pass began, or before any, gradients are derivatives of the root by name.
         begins = len(self.roots) == 1 and (
-            (root.grad is not NO_GRADIENT and gradient_of(root) == 1.0)
-            or all(v.grad is NO_GRADIENT for v in graph.values)
+            (root.has_gradient and gradient_of(root) == 1.0) or all(not v.has_gradient for v in graph.values)
         )
         self.of = self.names(self.roots[0], 10) if begins else ""
 
@@ -163,7 +162,7 @@ class _Maker:
             upstream = gradient_of(self.graph.values[k])
             if upstream is not None:
                 local = self.local(k)[slot]
-                brought = edge_product(self.graph.values[k].operation, upstream, local)
+                brought = edge_product(self.graph.values[k].operation, slot, upstream, local)
                 place = self.selection.place[k]
                 block = clean(shortened(self.selection.blocks[-2 - place].name, NAME_LIMIT)) if place < -1 else ""
                 found.append(Path(f"e{k + 1}_{slot + 1}", self.names(k, 10), upstream, local, brought, block))
@@ -244,12 +243,12 @@ class _Maker:
                     notation=texts[slot] if slot < len(texts) else "",
                     local=local,
                     upstream=upstream,
-                    contribution=edge_product(values[i].operation, upstream or 0.0, local) if known else None,
+                    contribution=edge_product(values[i].operation, slot, upstream or 0.0, local) if known else None,
                     to_constant=to_constant,
                 )
         for (source, target), slots in merged.items():
             brought = [
-                edge_product(values[i].operation, upstream, self.local(i)[slot])
+                edge_product(values[i].operation, slot, upstream, self.local(i)[slot])
                 for i, slot in slots
                 if (upstream := gradient_of(values[i])) is not None
                 and not values[self.graph.operands[i][slot]].is_constant

@@ -12,7 +12,7 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from ..value import NO_GRADIENT, Value
+from ..value import Value
 from .drawing import Drawing
 from .network_picture import NetworkDrawing, NetworkPicture, Parameter, Region, Stage, Unit
 from .text import clean, shortened
@@ -185,7 +185,7 @@ def _symbol(layer: Any, k: int) -> str:
 def _parameter(p: Any, otherwise: str) -> Parameter:
     if not isinstance(p, Value):
         return Parameter(otherwise, float(p))
-    gradient = None if p.grad is NO_GRADIENT else float(getattr(p.grad, "data", p.grad))
+    gradient = None if not p.has_gradient else float(getattr(p.grad, "data", p.grad))
     return Parameter(p.label.strip() or otherwise, p.data, gradient)
 
 

@@ -13,7 +13,7 @@ from ..calculus import value_and_grad
 from ..nn import Layer, Module
 from ..optim import Optimizer
 from ..primitives import as_float
-from ..value import NO_GRADIENT, Value
+from ..value import Value
 
 # ---- a function and its derivative -----------------------------------------------------------------------------------
 
@@ -225,7 +225,7 @@ def gradients_by_layer(model: Module, loss: Callable[[Any], Any] | None = None) 
     remaining = dict.fromkeys(measured.parameters())
     if not remaining:
         raise ValueError(f"gradients_by_layer: {model!r} has no parameters")
-    if loss is None and all(p.grad is NO_GRADIENT for p in remaining):
+    if loss is None and all(not p.has_gradient for p in remaining):
         raise ValueError("gradients_by_layer: there are no gradients yet: call backward() first, or give a loss")
     found = []
     layers = [module for _, module in measured.named_modules() if isinstance(module, Layer)]

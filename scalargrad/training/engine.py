@@ -16,11 +16,11 @@ from ..compiler import GuardLimitError, TraceError, native_backend
 from ..optim import Optimizer
 from ..value import Value
 from .objective import Objective
-from .programs import Programs
+from .programs import Programs, UntraceableError
 from .stepping import Clip, FlatStep, Step
 
 Compile = Literal["auto"] | bool
-REFUSALS = (TypeError, ValueError, GuardLimitError)  # what a function that cannot be traced raises; TraceError is one
+REFUSALS = (TypeError, ValueError, GuardLimitError)  # that something cannot be compiled; TraceError is one
 
 # Measured, in units of one sample's gradient on `Value`s: what it costs to trace and to build, and then every sample.
 # Machine code costs so many seconds besides; and less where it is made without LLVM.
@@ -40,11 +40,12 @@ def choose(seconds: float, samples: int) -> str:
     """
     left = seconds * samples
     expected = {"": left, "python": MARGIN * SOURCE_COST * seconds + SOURCE_SHARE * left}
-    if native_backend.available(batches=True):
-        once, each = MACHINE_SECONDS, MACHINE_COST
-        if native_backend.at_once(batches=True):
-            once, each = MACHINE_SECONDS_AT_ONCE, MACHINE_COST_AT_ONCE
-        expected["native"] = MARGIN * (once + each * seconds) + MACHINE_SHARE * left
+    once, each = MACHINE_SECONDS, MACHINE_COST
+    if native_backend.at_once(batches=True):
+        once, each = MACHINE_SECONDS_AT_ONCE, MACHINE_COST_AT_ONCE
+    machine = MARGIN * (once + each * seconds) + MACHINE_SHARE * left
+    if machine < min(expected.values()) and native_backend.available(batches=True):
+        return "native"
     return min(expected, key=lambda backend: expected[backend])
 
 
@@ -57,7 +58,7 @@ class Engine:
         self.objective, self.optimizer, self.parameters, self.wanted = objective, optimizer, parameters, wanted
         self.programs: Programs | None = None
         self.step: Step = Step(optimizer, parameters)
-        self.backend = "native" if native_backend.available(batches=True) else "python"
+        self.backend = ""
         self.decided = wanted is False
         self.timed: list[float] = []  # seconds a sample
         self.made = 0
@@ -100,6 +101,8 @@ class Engine:
     def _compile(self, x: Any) -> None:
         self.decided = True
         self.made += 1
+        if not self.backend:
+            self.backend = "native" if native_backend.available(batches=True) else "python"
         try:
             self.programs = Programs(self.objective, self.backend, self.step.weights, x)
         except REFUSALS as error:
@@ -111,6 +114,7 @@ class Engine:
             self.step.load()
 
     def _refuse(self, error: Exception) -> None:
+        error = error.error if isinstance(error, UntraceableError) else error
         if self.wanted is True:
             raise error
         self.programs = None

@@ -22,11 +22,11 @@ from operator import add
 from typing import Any
 
 from .. import modes
+from ..anomaly import gradient_check
 from ..compiler.order import added
-from ..graph import float_adjoints, topological_order
+from ..graph import float_adjoints, order_of_pass
 from ..nn import Module
-from ..primitives import INPUT, as_float, mean
-from ..primitives import LEAF as LEAF_OPERATION
+from ..primitives import as_float, mean
 from ..trees import LEAF, Structure, flatten, unflatten
 from ..value import Value
 from .sample_losses import SampleLoss
@@ -70,10 +70,10 @@ class Objective:
         anomaly = modes.active and modes.current().anomaly
         for (outputs, _), each in zip(predictions, seeds, strict=True):
             recorded = [pair for pair in zip(outputs, each, strict=True) if isinstance(pair[0], Value)]
-            order = topological_order([y for y, _ in recorded], stop)
+            order = order_of_pass([y for y, _ in recorded], stop)
             if not self.checked:
                 self.check(order)
-            found = float_adjoints(order, recorded, zeros, modes.gradient_check(each) if anomaly else None)
+            found = float_adjoints(order, recorded, zeros, gradient_check(each) if anomaly else None)
             yield list(islice(found.values(), count))  # those of `zeros` come first
 
     def of_predictions(
@@ -125,10 +125,10 @@ class Objective:
             raise TypeError(f"fit: the {what} must be one number, not a {type(y).__name__}")
         if not isinstance(y, Value):
             return as_float(y, f"fit: the {what}"), [0.0] * len(leaves)
-        order = topological_order((y,), leaves)
+        order = order_of_pass((y,), leaves)
         if not self.checked:
             self.check(order)
-        check = modes.gradient_check((1.0,)) if modes.active and modes.current().anomaly else None
+        check = gradient_check((1.0,)) if modes.active and modes.current().anomaly else None
         found = float_adjoints(order, ((y, 1.0),), leaves, check)
         return y.data, [found[leaf] for leaf in leaves]
 
@@ -146,13 +146,7 @@ def _run(f: Callable[[list[Value]], Any], numbers: Sequence[float]) -> tuple[lis
     """A function's result on leaves with these numbers, and the leaves."""
     with modes.recording() if modes.active else nullcontext():
         leaves = [Value(x) for x in numbers]
-        for leaf in leaves:  # so that derivatives which the function itself takes are recorded
-            leaf.operation = INPUT
-        try:
-            return leaves, f(leaves)
-        finally:
-            for leaf in leaves:
-                leaf.operation = LEAF_OPERATION
+        return leaves, f(leaves)
 
 
 def _plain(y: Any) -> float:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from itertools import chain
 from operator import add
 from random import Random
@@ -28,30 +29,53 @@ from ..value import Value
 from .objective import Objective
 
 
+class UntraceableError(TraceError):
+    """What a model or a penalty raised while it was traced: the eager run, which may not raise it, has its say."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.error = error
+
+
+def _of_user(f: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that runs what users wrote. Its errors are told from those of the compiler, which are not hidden."""
+
+    @wraps(f)
+    def run(*arguments: Any) -> Any:
+        try:
+            return f(*arguments)
+        except TraceError:
+            raise
+        except Exception as error:
+            raise UntraceableError(error) from error
+
+    return run
+
+
 class Programs:
     """Predictions, loss and gradient of one objective as compiled functions, traced at these weights and this sample.
 
-    Raises `TraceError`, or whatever the model raises on the way, where it cannot be replayed.
+    Raises `TraceError` where it cannot be replayed.
     """
 
     def __init__(self, objective: Objective, backend: Any, weights: Sequence[float], x: Any) -> None:
         self.objective, self.backend = objective, backend
         self.structure: Structure | None = None  # of a prediction
         self.state = state_of(objective.model)
-        self.predict = compile(self._outputs, backend=backend)
-        self.pull_back = compile(self._pulled_back, backend=backend)
+        self.predict = compile(_of_user(self._outputs), backend=backend)
+        self.pull_back = compile(_of_user(self._pulled_back), backend=backend)
         self.samples = objective.samples
-        self.of_sample = compile(self._loss_and_gradient, backend=backend)
+        self.of_sample = compile(_of_user(self._loss_and_gradient), backend=backend)
         self.terms = None if self.samples is None else compile(self.samples.of_sample, backend=backend)
         self.penalty = None
         if objective.penalty is not None:
-            self.penalty = compile(value_and_grad(objective.penalty), backend=backend)
+            self.penalty = compile(_of_user(value_and_grad(objective.penalty)), backend=backend)
         leaves, structure = flatten(((list(weights), x), {}))
         leaves = [as_float(each, "a sample") for each in leaves]
         program = self.predict.traced(leaves, structure).program
-        if not same(program, trace(self._outputs, structure, leaves)[0]):
+        if not same(program, trace(_of_user(self._outputs), structure, leaves)[0]):
             raise TraceError("the model is another function every time that it is run")
-        as_evaluated = compile(self._evaluated, backend=backend)
+        as_evaluated = compile(_of_user(self._evaluated), backend=backend)
         alike = same(program, as_evaluated.traced(leaves, structure).program)
         self.evaluate = self.predict if alike else as_evaluated
         self.check(weights, x)
@@ -138,13 +162,14 @@ class Programs:
             raise TraceError("the model has been changed since it was traced")
         numbers = [Value(w) for w in weights]
         with no_grad():
-            eager = [_plain(y) for y in flatten(self.objective.model.with_parameters(numbers)(x))[0]]
+            outputs = _of_user(self.objective.model.with_parameters(numbers))(x)
+        eager = [_plain(y) for y in flatten(outputs)[0]]
         ((compiled, _),) = self._predictions(self.predict, weights, [x])
         if list(map(bits, eager)) != list(map(bits, compiled)):
             raise TraceError(f"the model gives {eager}, but gave {compiled} when it was traced: it depends on more")
         if self.penalty is not None and self.objective.penalty is not None:
             with no_grad():
-                now = _plain(self.objective.penalty(numbers))
+                now = _plain(_of_user(self.objective.penalty)(numbers))
             then = self.penalty(list(weights))[0]
             if bits(now) != bits(then):
                 raise TraceError(f"the penalty is {now}, but was {then} when it was traced: it depends on more")
@@ -178,14 +203,18 @@ def watched(model: Module, x: Any) -> Any:
     generators = {id(each): each for each in _generators(model)}
     before, states = state_of(model), {k: each.getstate() for k, each in generators.items()}
     everybodys, numpys = random.getstate(), _of_numpy()
-    result = model(x)
-    drew = [k for k, each in generators.items() if each.getstate() != states[k]]
-    if drew or random.getstate() != everybodys or repr(_of_numpy()) != repr(numpys):
-        for k in drew:
-            generators[k].setstate(states[k])
-        random.setstate(everybodys)
-        if numpys is not None:
-            sys.modules["numpy"].random.set_state(numpys)
+    try:
+        result = model(x)
+    finally:
+        drew = [k for k, each in generators.items() if each.getstate() != states[k]]
+        random_drawn = drew or random.getstate() != everybodys or repr(_of_numpy()) != repr(numpys)
+        if random_drawn:
+            for k in drew:
+                generators[k].setstate(states[k])
+            random.setstate(everybodys)
+            if numpys is not None:
+                sys.modules["numpy"].random.set_state(numpys)
+    if random_drawn:
         raise TraceError("the model draws random numbers, which a program would repeat for ever")
     if state_of(model) != before:
         raise TraceError("the model changes its own attributes as it computes")

@@ -17,7 +17,7 @@ from typing import Any
 from ..compiler import CompiledFunction, GuardLimitError, compile  # noqa: A004
 from ..optim import Optimizer
 from ..optimizer import gradient
-from ..value import NO_GRADIENT, Value
+from ..value import Value
 
 Clip = Callable[[list[Value]], Any]
 
@@ -123,7 +123,7 @@ class FlatStep(Step):
         if clip is not None:
             self.store()
             clip(self.parameters)
-            if any(p.grad is NO_GRADIENT for p in self.parameters):
+            if any(not p.has_gradient for p in self.parameters):
                 return self._own()
             self.gradients = gradients = [gradient(p) for p in self.parameters]
             self.flat = array("d", [p.data for p in self.parameters])

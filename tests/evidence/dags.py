@@ -16,10 +16,10 @@ from itertools import product
 from math import inf, isnan, nan
 from typing import Any, NamedTuple
 
-from scalargrad import activation_rows, loss_rows
 from scalargrad.primitives import TABLE, Primitive, power
 from scalargrad.value import Value
 
+from ..rows import ROWS, paired
 from ..strategies import AWKWARD, KINKED, SMOOTH
 
 Operand = int | float  # the number of an earlier node, or a constant
@@ -33,13 +33,8 @@ SPECIAL = (
 )  # fmt: skip
 
 POWERS = (2.0, 3.0, 0.5, -1.0, 0.0, 1.0, -0.5, 1 / 3, 2.5, -2.0, 1e-3, 40.0, inf, nan)
-FAMILIES = (
-    *map(power, POWERS), power(3.0, 1), power(0.5, 2), loss_rows.huber(0.75), loss_rows.logistic_loss(1.0),
-    loss_rows.logistic_loss(3.0), activation_rows.elu(1.0, 1.0, 0), activation_rows.elu(0.5, 1.0, 1),
-    activation_rows.softplus(2.0, 0), activation_rows.softplus(2.0, 1), activation_rows.hardtanh(-1.0, 1.0),
-)  # fmt: skip
-# Every operation that a node can have: the table, the rows of activations and losses, and some of each family.
-EVERY = (*TABLE.values(), *FAMILIES, *activation_rows._ROWS.values(), *loss_rows._ROWS.values())
+# Every operation that a node can have: all rows that are registered, and some of each family.
+EVERY = tuple(dict.fromkeys((*ROWS, *map(power, POWERS))))
 
 
 def _named(name: str) -> Primitive:
@@ -48,7 +43,6 @@ def _named(name: str) -> Primitive:
 
 TAME = tuple(_named(name) for name in (*SMOOTH, *SMOOTH, *KINKED))
 MIXED = (*TAME, *map(_named, AWKWARD))
-PAIRED = ("dot", "soft_cross_entropy", "relative_entropy")  # their operands come in two halves
 SEEDS = (1.0, 1.0, 1.0, -0.75, 0.1, 2.0**-30, 3.0)
 
 
@@ -120,8 +114,8 @@ class Dag(NamedTuple):
 
             if operation.arity is None:
                 half = len(operands) // 2
-                for j in range(half if operation.name in PAIRED else len(operands)):
-                    gone = {j, half + j} if operation.name in PAIRED else {j}
+                for j in range(half if paired(operation) else len(operands)):
+                    gone = {j, half + j} if paired(operation) else {j}
                     left = tuple(each for i, each in enumerate(operands) if i not in gone)
                     if any(type(each) is int for each in left):
                         changed = (operation, left)
@@ -219,7 +213,7 @@ def dag(seed: int, number: int) -> Dag:
         arity = operation.arity
         if arity is None:
             arity = 1 + int(4 * r.random()) if r.random() < 0.98 else 40
-            if operation.name in PAIRED:
+            if paired(operation):
                 arity *= 2
         operands: list[Operand] = []
         for _ in range(arity):
@@ -247,7 +241,7 @@ SHORT = (0.0, -0.0, 5e-324, 1.0, -1.0, 1e308, -inf, inf, nan)
 def specials(full: bool) -> Iterator[Dag]:
     """Every operation on every special input, in full product, and on itself as second operand: graphs of one step."""
     for operation in EVERY:
-        pair = operation.name in PAIRED
+        pair = paired(operation)
         arities = (
             (operation.arity,) if operation.arity is not None else (2, 4) if pair else (1, 2, 3) if full else (1, 3)
         )

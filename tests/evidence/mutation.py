@@ -22,15 +22,14 @@ from scalargrad import primitives as table
 from scalargrad.primitives import Primitive
 
 from .. import accuracy, test_awkward_points
-from . import textbook
+from ..rows import ROWS, TABLE, paired
+from . import oracles
 from .checks import Figures, check_graph
 from .dags import SHORT, Dag, dag, equal
 from .laws import LAWS, scaled_seed
 from .variants import variants
 
-POWERS = (2.0, 3.0, -1.0, 0.5, 1 / 3)
 SYMMETRIC = {"add", "mul", "hypot", "sum", "mean", "prod", "max", "min", "logsumexp"}
-MANY = {"dot": 4}  # operands where any number will do; 3 else
 POINTS = 40  # random operands on which a mutant is measured, at most
 
 
@@ -40,19 +39,15 @@ class Mutant(NamedTuple):
     mutated: Primitive
 
 
-def rows() -> list[Primitive]:
-    return [*table.TABLE.values(), *map(table.power, POWERS)]
-
-
 def operand_count(row: Primitive) -> int:
-    return row.arity if row.arity is not None else MANY.get(row.name, 3)
+    return row.arity if row.arity is not None else 4 if paired(row) else 3
 
 
 def changed(row: Primitive, **changes: Any) -> Primitive:
     """A copy of a row with another value or other local gradients."""
     fields: dict[str, Any] = {"compute": row.compute, "local": row.local or row.constants, **changes}
-    made = Primitive(row.name, row.arity, fields["compute"], fields["local"], row.notation, row.domain, row.symbol)
-    made.selects, made.remake = row.selects, row.remake
+    made = Primitive(row.name, row.arity, fields["compute"], fields["local"])
+    vars(made).update({**vars(row), **{each: vars(made)[each] for each in ("compute", "local", "constants", "flat")}})
     return made
 
 
@@ -105,10 +100,11 @@ def wholesale(row: Primitive) -> Iterator[Mutant]:
 def _sources() -> dict[str, tuple[ast.expr, ast.expr]]:
     """The text of each row's value and local gradients."""
     found = {}
-    for node in ast.walk(ast.parse(inspect.getsource(table))):
-        match node:
-            case ast.Assign(_, ast.Call(ast.Name("_row"), [ast.Constant(str(name)), _, compute, local, *_])):
-                found[name] = (compute, local)
+    for module in {row.remake[1][1] for row in TABLE.values()}:
+        for node in ast.walk(ast.parse(inspect.getsource(sys.modules[module]))):
+            match node:
+                case ast.Call(ast.Name("_row" | "_inner"), [ast.Constant(str(name)), _, compute, local, *_]):
+                    found[name] = (compute, local)
     return found
 
 
@@ -119,17 +115,18 @@ def textual(row: Primitive, sources: dict[str, tuple[ast.expr, ast.expr]]) -> It
     """
     if row.name not in sources:
         return
+    module = sys.modules[row.remake[1][1]]
     for field, expression in zip(("compute", "local"), sources[row.name], strict=True):
         if isinstance(expression, ast.Lambda):
             holder: ast.AST = ast.Expression(expression)
             name = ""
         elif isinstance(expression, ast.Name) and expression.id.startswith("_"):
-            holder = ast.parse(inspect.getsource(getattr(table, expression.id)))
+            holder = ast.parse(inspect.getsource(getattr(module, expression.id)))
             name = expression.id
         else:
             continue
         for _, what, tree in variants(holder):
-            space = dict(vars(table))
+            space = dict(vars(module))
             tree = ast.fix_missing_locations(tree)
             if name:  # a function of this module
                 exec(compile(tree, "<mutant>", "exec"), space)  # type: ignore[call-overload]
@@ -207,7 +204,7 @@ def _pow(y: float, a: float, b: float) -> tuple[float, ...]:
 def mutants(every: bool) -> Iterator[Mutant]:
     """All mutants of all rows; without `every`, only those that need no row's text."""
     sources = _sources() if every else {}
-    for row in rows():
+    for row in ROWS:
         yield from wholesale(row)
         for what, changes in OTHER_TIES.get(row.name, {}).items():
             yield Mutant(row, f"tie: {what}", changed(row, **changes))
@@ -262,13 +259,11 @@ def by_point(mutant: Mutant) -> bool:
 def by_mpmath(mutant: Mutant) -> bool:
     """A value or local gradient that is further from mpmath's than its row may be."""
     row = mutant.mutated
-    if not textbook.known(row):
-        return False
     r = random.Random(row.name)
-    at = [list(xs) for xs in product((-1.5, 0.0, 1.0, 2.0), repeat=operand_count(row)) if textbook.in_domain(row, xs)]
+    at = [list(xs) for xs in product((-1.5, 0.0, 1.0, 2.0), repeat=operand_count(row)) if oracles.in_domain(row, xs)]
     for n, xs in enumerate([*r.sample(at, min(len(at), 10)), *(accuracy.points(row, r) for _ in range(POINTS))]):
         for k in range(len(xs)) if n % 4 == 0 else (r.randrange(len(xs)),):
-            if any(not error <= bound for error, bound in textbook.errors(row, xs, k)):
+            if any(not error <= bound for error, bound in oracles.errors(row, xs, k)):
                 return True
     return False
 
@@ -396,7 +391,7 @@ def twice(g: Dag, figures: Figures) -> None:
 
 def control() -> None:
     """Nothing may be found where nothing is planted."""
-    for row in rows():
+    for row in ROWS:
         if finder := found_by(Mutant(row, "nothing", changed(row))):
             raise AssertionError(f"{row.name}: without a mistake, {finder} finds one")
     if _graphs_find_it():
