@@ -1,5 +1,4 @@
-"""What tracing keeps and what it refuses: comparisons are data, numbers do not freeze, and derivatives of any order have
-the eager run's bits."""
+"""What tracing keeps and refuses: comparisons are data, numbers do not freeze, derivatives have the eager bits."""
 
 from __future__ import annotations
 
