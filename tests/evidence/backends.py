@@ -42,6 +42,8 @@ class Answer(NamedTuple):
             return f"raises {self.raised}: {self.says[:300]}"
         if self.structure is None:
             return "no error"
+        if len(self.numbers) != len(flatten(unflatten(self.structure, iter(self.numbers)))[0]):  # of a batch
+            return str(list(self.numbers))
         return repr(unflatten(self.structure, self.numbers))
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from scalargrad import Value, grad
+
 from . import backends, jets
 from .backends import LLVM, PYTHON, X86, Answer, C, Library
 from .checks import Figures
@@ -87,6 +89,41 @@ def on_floats(p: Program, space: dict[str, Any], eager: Sequence[Answer], figure
             figures.count("programs, floats and Values: calls")
         if not backends.same(eager[k], found):
             return Fault("floats, call", p, k, eager[k], found)
+    return None
+
+
+def captured(p: Program, space: dict[str, Any], figures: Figures | None) -> Fault | None:
+    """A leaf that the function closes over gets the gradient that it gets as an argument."""
+    names = [name for name in space if name[0] == "w" and name[1:].isdigit()]
+    if p.order or not names or p.result.text not in ("{0}", "{0} + {1}"):
+        return None
+    leaves = [space[name] for name in names]
+    for k, sample in enumerate(p.samples):
+
+        def through_leaves(s: tuple[Any, ...] = sample) -> Any:
+            for leaf in leaves:
+                leaf.zero_grad()
+            found = space["f"](*s)
+            if isinstance(found, Value):
+                found.backward()
+            return [leaf.grad for leaf in leaves]
+
+        def as_arguments(*given: Any, s: tuple[Any, ...] = sample) -> Any:
+            space.update(zip(names, given, strict=True))
+            return space["f"](*s)
+
+        one = backends.answer(through_leaves)
+        if one.raised:
+            continue
+        numbers = [leaf.data for leaf in leaves]
+        other = backends.answer(lambda n=numbers, f=as_arguments: list(grad(f, tuple(range(len(n))))(*n)))
+        space.update(zip(names, leaves, strict=True))
+        if other.raised:
+            continue
+        if figures is not None:
+            figures.count("programs, leaves closed over and as arguments: gradients")
+        if not backends.same(other, one):
+            return Fault("closed over, call", p, k, other, one)
     return None
 
 
@@ -169,7 +206,7 @@ def examine(
     if bad is not None:
         note(figures, Fault("eager", p, bad, Answer(), eager[bad]))
         return
-    found = [on_floats(p, space, eager, figures)]
+    found = [on_floats(p, space, eager, figures), captured(p, space, figures)]
     for backend in chosen:
         if backend == C:
             found.append(to_c(p, space["g"], eager, figures, pending))
@@ -198,6 +235,8 @@ def again(fault: Fault, p: Program) -> Fault | None:
         return None
     if backend == "floats":
         found = on_floats(p, space, eager, None)
+    elif backend == "closed over":
+        found = captured(p, space, None)
     elif what == "call" and backend == C:
         pending, figures = Pending(), Figures()
         found = to_c(p, space["g"], eager, figures, pending)
@@ -252,7 +291,11 @@ def script(fault: Fault) -> str:
         lines.append(f'import os; os.environ["SCALARGRAD_NATIVE"] = "{"x86" if backend == X86 else "llvm"}"')
     native = "native" if backend in (X86, LLVM) else "python"
     lines.append(f'compiled = compile(g, backend="{native}", max_traces={backends.MAX_TRACES})')
-    if what.startswith("map"):
+    if backend == "closed over":
+        names = [line.split(" ")[0] for line in p.preamble if " = Value(" in line]
+        lines.append(f"y = f({text})\nif isinstance(y, Value):\n    y.backward()")
+        lines.append(f"print([each.grad for each in ({', '.join(names)},)])  # as arguments: see below")
+    elif what.startswith("map"):
         chosen = [p.samples[k] for k in backends.order_of(p)]
         columns = [
             chosen[0][k] if axis is None else backends._columns([each[k] for each in chosen])
@@ -282,7 +325,8 @@ def drawn(p: Program, seed: int, there: Sequence[str]) -> tuple[list[str], list[
     first, second = (r.choices(there, [weights[b] for b in there])[0] for _ in range(2))
     if first == second:
         second = PYTHON if first != PYTHON else there[1 % len(there)]
-    backend = r.choices([b for b in there if b != C], [weights[b] for b in there if b != C])[0]
+    batched = [b for b in there if b == PYTHON or (b != C and LLVM in there)]
+    backend = r.choices(batched, [weights[b] for b in batched])[0]
     return [first, second], [(backend, r.choice((None, None, "sum")))]
 
 
@@ -299,7 +343,8 @@ def chunk(seed: int, start: int, stop: int, every: bool = False, trail: str = ""
         p = program(seed, number)
         if every:
             chosen = list(there)
-            batches = [(b, reduce) for b in there if b != C for reduce in (None, "sum")]
+            batched = [b for b in there if b == PYTHON or (b != C and LLVM in there)]
+            batches = [(b, reduce) for b in batched for reduce in (None, "sum")]
         else:
             chosen, batches = drawn(p, seed, there)
         examine(p, figures, pending, chosen, batches)

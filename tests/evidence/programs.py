@@ -230,6 +230,7 @@ class Program(NamedTuple):
     axes: tuple[int | None, ...]  # which arguments a batch shares
     tiles: int = 0  # so many samples in a batch, if not one of each
     threads: int = 1
+    name: str = "f"  # by which the function calls itself: that of something that generated code calls, perhaps
 
     @property
     def cost(self) -> tuple[int, ...]:
@@ -244,6 +245,8 @@ class Program(NamedTuple):
         for statement in self.statements:
             lines += ["    " + line for line in statement.lines()]
         lines.append("    return " + self.result.text.format(*self.result.operands))
+        if self.name != "f":
+            lines.append(f"f.__name__ = {self.name!r}")
         return "\n".join([*lines, *self.taking, ""])
 
     def namespace(self) -> dict[str, Any]:
@@ -264,6 +267,8 @@ class Program(NamedTuple):
                 yield self._replace(tiles=tiles)
         if self.threads > 1:
             yield self._replace(threads=1)
+        if self.name != "f":
+            yield self._replace(name="f")
         if len(self.taking) > 1:  # one order less
             less = [line.replace("s1", "f").replace("s2", "s1").replace("s3", "s2") for line in self.taking[1:]]
             yield self._replace(taking=tuple(less), order=self.order - 1)
@@ -397,6 +402,7 @@ KINDS = {  # how often, and how many statements at least and at most, by the hig
 }
 SHAPES = (*("{}",) * 4, "[{}, {}]", "({}, {})", "dict(a={}, b={})", "[{}, [{}, {}]]", "dict(w=[{}, {}], b={})")
 RESULTS = ("[{0}, {1}]", "({0}, [{1}, {2}])", "dict(a={0}, b=({1},))", "[{0}]", "({0}, {0}, 1.0)")
+NAMES = ("sqrt", "exp", "abs", "copysign", "inf", "nan", "x", "o", "x0", "v1", "t1", "float", "<lambda>", "two words")
 _PLACES = {  # where the leaves of a shape are
     "{}": ("",),
     "[{}, {}]": ("[0]", "[1]"),
@@ -682,6 +688,7 @@ def program(seed: int, number: int) -> Program:
     return Program(
         number, kind, tuple(d.preamble), tuple(d.parameters), tuple(d.statements), result, taking, order,
         tuple(samples), tuple(axes), tiles, 2 if r.random() < 0.1 or tiles > 2000 else 1,
+        r.choice(NAMES) if r.random() < 0.05 else "f",
     )  # fmt: skip
 
 
