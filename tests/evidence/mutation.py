@@ -17,7 +17,7 @@ from itertools import islice, product
 from math import inf, isnan, nan
 from typing import Any, NamedTuple
 
-from scalargrad import Value, graph, ieee, value
+from scalargrad import Value, activation_rows, graph, ieee, loss_rows, value
 from scalargrad import primitives as table
 from scalargrad.primitives import Primitive
 
@@ -230,6 +230,22 @@ INNER_POINTS: list[tuple[Primitive, tuple[float, ...], float, tuple[float | None
     (table.share_of_tie, (1.0, nan, 2.0), nan, (0.0, 0.0, 0.0)),
     (table.within, (1.0, 1.0, 1.0), 1.0, (0.0, 0.0, 0.0)),
     (table.less, (1.0, 1.0), 0.0, (0.0, 0.0)),
+    (loss_rows.minus_log, (0.0,), 100.0, (-1e12,)),
+    *(
+        (loss_rows.binary_cross_entropy, xs, y, (None, None))
+        for xs, y in (
+            ((0.0, 0.0), 0.0),
+            ((1.0, 1.0), 0.0),
+            ((1.0, 0.0), 100.0),
+            ((0.0, 1.0), 100.0),
+            ((nan, 0.0), nan),
+        )
+    ),
+    (activation_rows.hardsigmoid, (3.5,), 1.0, (0.0,)),
+    (activation_rows.hardsigmoid, (-3.5,), 0.0, (0.0,)),
+    (activation_rows.prelu_slope, (0.5, 0.25), 1.0, (0.0, 0.0)),
+    (loss_rows.floored_slope, (0.0,), 1e12, (0.0,)),
+    (loss_rows.floored_slope, (1e-60,), 1e12, (0.0,)),
     (table.atan2_slope, (1e308, 1e308), 5e-309, (0.0, -0.0)),  # the sum of both overflows
     (table.atan2_slope, (1e308, -1e308), 5e-309, (-0.0, 0.0)),
 ]
