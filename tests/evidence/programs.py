@@ -182,6 +182,11 @@ FLAG_USES = (  # {c}: a comparison's result
     "where({c}, {0}, {1})", "where({c}, {0}, 0.0)", "{0} if {c} else {1}", "{c} * {0}", "{0} + {c}",
     "where({c}, sqrt({0}), {1})", "where({c}, {0}, {0})", "{0} if not {c} else {1}", "where({c}, log({0}), 1.0)",
 )
+OF_COMPARISONS = (  # {c}: that of two numbers, which is a bool in the eager run
+    "[{0}, {1}][{c}]", "int({c}) * {0}", "float({c}) + {0}", "({c} == True) * {0}", "({c} ^ ({0} > {1})) * {1}",
+    "{0} - {c} * {1}", "{0} / (1 + {c})", "{0} ** {c}", "sum([{0}, {c}, {c}])", "max({c}, {0})", "{0} * ({c} + {c})",
+    "({c} and {0}) + 1.0", "({c} or {0}) * 2.0", "where({c} & ({0} > 0.0) | ({1} < 0.0), {1}, {0})", "-{c} + {0}",
+)
 TAME_CONSTANTS = (
     "1.0", "0.5", "(-1.0)", "2.0", "2", "3", "(-2)", "0.1", "(-0.3)", "1", "True", "Fraction(1, 3)", "0", "0.0",
 )
@@ -491,6 +496,8 @@ class _Drawer:
 
     def use_of_flag(self) -> None:
         text, flag = self.r.choice(FLAG_USES), self.flag()
+        if flag in self.flags and self.r.random() < 0.4:
+            text = self.r.choice(OF_COMPARISONS)
         operands = self.operands(text.replace("{c}", "1.0"))
         self.add(text.replace("{c}", f"{{{len(operands)}}}"), (*operands, flag))
 
