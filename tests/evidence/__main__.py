@@ -40,12 +40,18 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="MODULE",
         help="plant mistakes in modules (default: the engine's; compiler: its own)",
     )
+    parser.add_argument("--replants", action="store_true", help="plant faults of old, and count programs to find them")
     parser.add_argument("--share", type=float, default=1.0, help="with --mutants: the share of them to try")
     options = parser.parse_args(arguments)
     if options.mutants is not None:
         from . import mutants
 
         return mutants.main(options.mutants, options.share, options.jobs, options.seed)
+
+    if options.replants:
+        from . import replants
+
+        return replants.main(options.seed, options.programs or replants.ENOUGH)
 
     # not above, because a mutant must be there before the first import of scalargrad
     from . import compare, mutation, run

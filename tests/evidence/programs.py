@@ -175,12 +175,18 @@ STEEP = (
 COMPARISONS = ("{0} > {1}", "{0} < {1}", "{0} <= {1}", "{0} >= {1}", "{0} == {1}", "{0} != {1}")
 EXACT_COMPARISONS = (
     "{0} < Fraction(1, 3)", "{0} >= Fraction(1, 3)", 'Decimal("0.1") <= {0}', '{0} <= Decimal("0.1")',
-    "{0} > 2**53 + 1", "{0} == 2**53 + 1", "{0} < 10**400", "{0} == np.float32(0.1)", "{0} >= np.float32(0.1)",
+    "{0} > 2**53 + 1", "{0} == 2**53 + 1", "{0} < 10**400",
+    "bool({0} == np.float32(0.1))", "bool({0} >= np.float32(0.1))",
     "{0} == True", "1 < {0}", "{0} != Fraction(1, 2)", "{0} > -10**400",
 )
 FLAG_USES = (  # {c}: a comparison's result
     "where({c}, {0}, {1})", "where({c}, {0}, 0.0)", "{0} if {c} else {1}", "{c} * {0}", "{0} + {c}",
     "where({c}, sqrt({0}), {1})", "where({c}, {0}, {0})", "{0} if not {c} else {1}", "where({c}, log({0}), 1.0)",
+)
+OF_COMPARISONS = (  # {c}: that of two numbers, which is a bool in the eager run
+    "[{0}, {1}][{c}]", "int({c}) * {0}", "float({c}) + {0}", "({c} == True) * {0}", "({c} ^ ({0} > {1})) * {1}",
+    "{0} - {c} * {1}", "{0} / (1 + {c})", "{0} ** {c}", "sum([{0}, {c}, {c}])", "max({c}, {0})", "{0} * ({c} + {c})",
+    "({c} and {0}) + 1.0", "({c} or {0}) * 2.0", "where({c} & ({0} > 0.0) | ({1} < 0.0), {1}, {0})", "-{c} + {0}",
 )
 TAME_CONSTANTS = (
     "1.0", "0.5", "(-1.0)", "2.0", "2", "3", "(-2)", "0.1", "(-0.3)", "1", "True", "Fraction(1, 3)", "0", "0.0",
@@ -481,6 +487,8 @@ class _Drawer:
             return self.add("step({0})")
         target = f"c{len(self.statements)}"
         text = self.r.choice(EXACT_COMPARISONS if chance > 0.93 else COMPARISONS)
+        if "np." in text and self.order:  # what is not differentiated by is a float, which NumPy compares its own way
+            text = "{0} < 10**400"
         self.statements.append(Statement(target, text, self.operands(text)))
         if len(self.flags) > 1 and chance < 0.65:
             both = f"c{len(self.statements)}"
@@ -491,6 +499,8 @@ class _Drawer:
 
     def use_of_flag(self) -> None:
         text, flag = self.r.choice(FLAG_USES), self.flag()
+        if flag in self.flags and self.r.random() < 0.4:
+            text = self.r.choice(OF_COMPARISONS)
         operands = self.operands(text.replace("{c}", "1.0"))
         self.add(text.replace("{c}", f"{{{len(operands)}}}"), (*operands, flag))
 

@@ -96,13 +96,14 @@ def _programs(size: Size, seed: int, trail: str) -> list[Callable[[], Figures]]:
     for start in range(0, size.everywhere, 100):
         tasks.append(partial(compare.chunk, seed, start, min(start + 100, size.everywhere), True, trail))
     for start in range(0, size.derived, 100):
-        tasks.append(partial(_derived, seed, start, min(start + 100, size.derived)))
+        tasks.append(partial(derived, seed, start, min(start + 100, size.derived)))
     for start in range(0, size.programs, 2 * CHUNK):
         tasks.append(partial(compare.chunk, seed, start, min(start + 2 * CHUNK, size.programs), False, trail))
     return tasks
 
 
-def _derived(seed: int, start: int, stop: int) -> Figures:
+def derived(seed: int, start: int, stop: int) -> Figures:
+    """The derivatives of the programs of these numbers against mpmath."""
     figures = Figures()
     for number in range(start, stop):
         jets.check(program(seed, number), figures, random.Random(number))
