@@ -486,6 +486,6 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     """
     if type(condition) is int and condition in (-1, -2):
         raise TypeError(
-            f"where: the condition {condition} is what `~` makes of a bool, and true either way: use `not`, or 1 - condition"
+            f"where: the condition {condition} is what `~` makes of a bool, and is true either way: use `not`"
         )
     return table.where(condition, a, b)

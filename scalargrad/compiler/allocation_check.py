@@ -34,7 +34,7 @@ convention of System V and write none of these; how constants are laid out befor
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .decoder import R14, RBP, RBX, RSP, Head, Instruction, UnknownInstruction, decode
