@@ -16,9 +16,12 @@ record what is done to them, and under `grad`.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .anomaly import AnomalyError
-from .calculus import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .drawing import Drawing, draw, name_values
+from .engine.anomaly import AnomalyError
+from .engine.modes import detect_anomaly, group, no_grad
+from .engine.table import Primitive, primitive
+from .engine.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .engine.value import Value
 from .functions import (
     abs,
     acos,
@@ -67,9 +70,6 @@ from .functions import (
     tanh,
     where,
 )
-from .modes import detect_anomaly, group, no_grad
-from .primitives import Primitive, primitive
-from .value import Value
 from .version import VERSION
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ ROOMS = (
     "losses",
     "nn",
     "optim",
+    "playground",
     "plots",
     "schedules",
     "testing",

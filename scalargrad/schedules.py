@@ -21,9 +21,9 @@ from itertools import pairwise
 from math import cos, inf, isfinite, isinf, isnan, pi
 from typing import Any
 
-from . import ieee
-from .primitives import as_float
-from .trees import shown
+from .engine import ieee
+from .engine.table import as_float
+from .engine.trees import shown
 
 # fmt: off
 __all__ = [

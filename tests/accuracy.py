@@ -21,10 +21,10 @@ from typing import Any
 
 import mpmath as mp
 
-from scalargrad import ieee
-from scalargrad.calculus import hessian
-from scalargrad.compiler import polynomials
-from scalargrad.primitives import Interval, Primitive
+from scalargrad.compiler.ir import polynomials
+from scalargrad.engine import ieee
+from scalargrad.engine.table import Interval, Primitive
+from scalargrad.engine.transforms import hessian
 
 from .rows import ROWS, oracle, paired
 

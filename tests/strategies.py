@@ -15,8 +15,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from scalargrad.primitives import power
-from scalargrad.value import Value
+from scalargrad.engine.table import power
+from scalargrad.engine.value import Value
 
 from .rows import TABLE
 

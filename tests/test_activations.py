@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 from scalargrad import activations as sg
-from scalargrad.activation_rows import log_softmax_share
-from scalargrad.calculus import grad, jacobian
-from scalargrad.primitives import Primitive
-from scalargrad.value import Value
+from scalargrad.activations.rows import log_softmax_share
+from scalargrad.engine.table import Primitive
+from scalargrad.engine.transforms import grad, jacobian
+from scalargrad.engine.value import Value
 
 scores = st.lists(st.floats(-50.0, 50.0), min_size=1, max_size=5)
 

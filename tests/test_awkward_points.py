@@ -13,8 +13,8 @@ import pytest
 
 import scalargrad as sg
 from scalargrad import Value
-from scalargrad import primitives as table
 from scalargrad.activations import log_softmax
+from scalargrad.engine import table
 
 NONE = None  # an operand whose gradient the row does not state
 

@@ -23,12 +23,14 @@ from hypothesis import strategies as st
 
 import scalargrad as sg
 from scalargrad import Value
-from scalargrad.compiler import CompiledFunction, GuardLimitError, TraceError, c_backend, compile, python_backend
-from scalargrad.compiler.executable import features
-from scalargrad.compiler.program import Program, without_selections
-from scalargrad.compiler.symbolic import body
-from scalargrad.primitives import Primitive
-from scalargrad.trees import flatten
+from scalargrad.compiler import CompiledFunction, GuardLimitError, TraceError, compile
+from scalargrad.compiler.backends import c as c_backend
+from scalargrad.compiler.backends import python as python_backend
+from scalargrad.compiler.backends.executable import features
+from scalargrad.compiler.ir.program import Program, without_selections
+from scalargrad.compiler.ir.symbolic import body
+from scalargrad.engine.table import Primitive
+from scalargrad.engine.trees import flatten
 
 from .rows import ROWS
 from .strategies import AWKWARD, AWKWARD_NUMBERS, KINKED, SMOOTH, any_float, programs
@@ -142,7 +144,7 @@ def expected_of(case: Case, functions: Any, xs: Sequence[float]) -> float | None
 def test_a_row_has_the_same_bits_everywhere(
     case: Case, maker: str, functions: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scalargrad.compiler.variant import Native
+    from scalargrad.compiler.frontend.compiled_trace import Native
 
     monkeypatch.setenv("SCALARGRAD_NATIVE", maker)
     program = case.program()
@@ -354,7 +356,7 @@ def test_wrong_options_are_errors() -> None:
 
 
 def test_a_missing_llvmlite_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    from scalargrad.compiler import llvm_backend
+    from scalargrad.compiler.backends import llvm as llvm_backend
 
     monkeypatch.setenv("SCALARGRAD_NATIVE", "llvm")
     monkeypatch.setitem(sys.modules, "llvmlite", None)

@@ -16,8 +16,8 @@ import pytest
 import scalargrad as sg
 from scalargrad import Value
 from scalargrad.compiler import compile
-from scalargrad.compiler.batch import chunks
-from scalargrad.trees import flatten
+from scalargrad.compiler.batching.batch import chunks
+from scalargrad.engine.trees import flatten
 
 from .test_compile import AWKWARD_NUMBERS, bits, tree_bits
 
@@ -127,7 +127,7 @@ def test_results_come_in_the_kind_of_the_arguments() -> None:
 
 
 def test_an_array_is_not_copied() -> None:
-    from scalargrad.compiler.batch import Batch
+    from scalargrad.compiler.batching.batch import Batch
 
     x = np.arange(12.0).reshape(4, 3)
     batch = Batch(compile(abs), [x], 0)

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from scalargrad import activation_kernels, ieee
-from scalargrad import primitives as table
-from scalargrad.activation_rows import log_softmax_share
-from scalargrad.compiler import elementary, symbolic
-from scalargrad.compiler.elementary import EVALUATE
-from scalargrad.compiler.lowering import body_of
-from scalargrad.compiler.program import Program
-from scalargrad.compiler.symbolic import body
-from scalargrad.loss_rows import relative_entropy, soft_cross_entropy, surprise
-from scalargrad.primitives import Primitive
+from scalargrad.activations import values as activation_kernels
+from scalargrad.activations.rows import log_softmax_share
+from scalargrad.compiler.ir import elementary, symbolic
+from scalargrad.compiler.ir.elementary import EVALUATE
+from scalargrad.compiler.ir.lowering import body_of
+from scalargrad.compiler.ir.program import Program
+from scalargrad.compiler.ir.symbolic import body
+from scalargrad.engine import ieee, table
+from scalargrad.engine.table import Primitive
+from scalargrad.losses.rows import relative_entropy, soft_cross_entropy, surprise
 
 from .test_compile import AWKWARD_NUMBERS, bits, every_row
 

@@ -15,14 +15,16 @@ from typing import Any
 import pytest
 
 import scalargrad as sg
-from scalargrad import primitives as table
-from scalargrad.compiler import assembler, decoder, native_backend, registers, x86_backend
-from scalargrad.compiler.allocation_check import check
-from scalargrad.compiler.elementary import BINARY_LIBRARY, EVALUATE, LIBRARY
-from scalargrad.compiler.executable import Executable, features
-from scalargrad.compiler.lowering import Lowered
-from scalargrad.compiler.numbering import AllocationError
-from scalargrad.compiler.program import Guard, Program
+from scalargrad.compiler.backends import native as native_backend
+from scalargrad.compiler.backends.executable import Executable, features
+from scalargrad.compiler.backends.x86 import assembler, decoder, registers
+from scalargrad.compiler.backends.x86 import code as x86_backend
+from scalargrad.compiler.backends.x86.allocation_check import check
+from scalargrad.compiler.backends.x86.numbering import AllocationError
+from scalargrad.compiler.ir.elementary import BINARY_LIBRARY, EVALUATE, LIBRARY
+from scalargrad.compiler.ir.lowering import Lowered
+from scalargrad.compiler.ir.program import Guard, Program
+from scalargrad.engine import table
 
 from .test_compile import bits
 
@@ -681,7 +683,7 @@ def test_it_is_asked_for_by_the_environment_and_else_not_imported(asked: str) ->
     script = (
         "import sys, scalargrad as sg\n"
         "sg.compile(lambda x: sg.tanh(x) * x, backend='native')(0.5)\n"
-        "print('scalargrad.compiler.allocation_check' in sys.modules)"
+        "print('scalargrad.compiler.backends.x86.allocation_check' in sys.modules)"
     )
     found = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True,

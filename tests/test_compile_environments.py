@@ -22,8 +22,9 @@ import pytest
 
 import scalargrad as sg
 from scalargrad.activations import gelu
-from scalargrad.compiler import CompiledFunction, c_names
-from scalargrad.compiler.executable import features
+from scalargrad.compiler import CompiledFunction
+from scalargrad.compiler.backends import c_names
+from scalargrad.compiler.backends.executable import features
 
 ROOT = Path(__file__).parent.parent
 
@@ -287,7 +288,7 @@ CASES = {
         assert history.compiled == "Python source", history.compiled
     """,
     "LLVM, asked for": """
-    from scalargrad.compiler.llvm_backend import llvm
+    from scalargrad.compiler.backends.llvm import llvm
     for make in (lambda: sg.compile(many, backend="native").map([[0.1] * 60] * 400), llvm):
         try: make()
         except ImportError as error: assert "this system refuses it" in str(error), error
@@ -325,7 +326,7 @@ def test_llvm_is_not_tried_where_the_system_comes_to_refuse_it(hardened: None) -
 
 @pytest.mark.skipif("avx" not in features(), reason="no x86-64 with AVX, or no Linux")
 def test_machine_code_cannot_be_written_and_is_freed() -> None:
-    from scalargrad.compiler.executable import Executable
+    from scalargrad.compiler.backends.executable import Executable
 
     code = b"\xb8\x07\x00\x00\x00\xc3" + bytes(10_000)  # mov eax, 7; ret
     made = Executable(code)

@@ -11,7 +11,8 @@ import mpmath as mp
 import pytest
 
 import scalargrad as sg
-from scalargrad.compiler import compile, polynomials
+from scalargrad.compiler import compile
+from scalargrad.compiler.ir import polynomials
 
 from .accuracy import POLYNOMIALS, measure_polynomial
 from .test_compile import bits

@@ -238,7 +238,7 @@ def fresh_symbols() -> str:
 import sys, threading
 sys.setswitchinterval(1e-6)
 from scalargrad import primitives as table
-from scalargrad.compiler.symbolic import body
+from scalargrad.compiler.ir.symbolic import body
 rows = [table.sigmoid, table.softplus, table.erfc, table.asinh, table.round, table.mod, table.log1p, table.pow] * 4
 alone = len(sys.argv) > 1
 found, barrier = {}, threading.Barrier(len(rows))

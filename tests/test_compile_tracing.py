@@ -20,8 +20,8 @@ import scalargrad as sg
 from scalargrad import Value, compile, grad, hvp, value_and_grad, where  # noqa: A004
 from scalargrad.activations import elu, hardsigmoid, hardtanh, leaky_relu, softmax, softplus
 from scalargrad.compiler import TraceError
+from scalargrad.engine.table import exact
 from scalargrad.losses import categorical_cross_entropy, kl_divergence
-from scalargrad.primitives import exact
 from scalargrad.training import accuracy, confusion_matrix, r2_score
 
 BACKENDS = ["python", "native"]

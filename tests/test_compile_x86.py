@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 import scalargrad as sg
-from scalargrad.compiler import assembler, compile, registers
-from scalargrad.compiler.executable import features
+from scalargrad.compiler import compile
+from scalargrad.compiler.backends.executable import features
+from scalargrad.compiler.backends.x86 import assembler, registers
 
 from .test_compile import bits, tree_bits
 
@@ -110,7 +111,7 @@ def test_code_is_made_without_llvmlite(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_processor_that_no_code_is_made_for_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    from scalargrad.compiler import native_backend
+    from scalargrad.compiler.backends import native as native_backend
 
     monkeypatch.setattr(native_backend, "features", frozenset)
     assert native_backend.chosen() == "llvm"
@@ -124,7 +125,7 @@ def test_a_processor_that_no_code_is_made_for_is_told(monkeypatch: pytest.Monkey
 
 def test_without_avx_512_batches_are_left_to_llvm(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("llvmlite")
-    from scalargrad.compiler import native_backend
+    from scalargrad.compiler.backends import native as native_backend
 
     monkeypatch.setattr(native_backend, "features", lambda: frozenset({"avx"}))
     assert not native_backend.at_once(batches=True)
@@ -133,7 +134,7 @@ def test_without_avx_512_batches_are_left_to_llvm(monkeypatch: pytest.MonkeyPatc
 
 @needs_x86
 def test_a_system_that_runs_no_made_code_is_answered_in_source(monkeypatch: pytest.MonkeyPatch) -> None:
-    from scalargrad.compiler import executable
+    from scalargrad.compiler.backends import executable
 
     def refused(code: bytes) -> None:
         raise PermissionError

@@ -19,7 +19,7 @@ from hypothesis import assume, given
 
 import scalargrad as sg
 from scalargrad import Primitive, Value, primitive
-from scalargrad import primitives as table
+from scalargrad.engine import table
 
 from .strategies import AWKWARD, KINKED, SMOOTH, Program, any_float, equal, programs, recorded
 

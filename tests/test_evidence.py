@@ -12,8 +12,9 @@ from math import isfinite
 import pytest
 
 import scalargrad as sg
-from scalargrad import Value, calculus, losses
-from scalargrad import primitives as table
+from scalargrad import Value, losses
+from scalargrad.engine import table
+from scalargrad.engine import transforms as calculus
 
 from .evidence import laws, mutation, run
 from .evidence.__main__ import main
@@ -207,7 +208,9 @@ def test_each_check_finds_what_it_is_for() -> None:
 
 def test_laws_find_broken_laws(monkeypatch: pytest.MonkeyPatch) -> None:
     """A derivative that does not keep to the rules, however it is wrong, breaks each law somewhere."""
-    from scalargrad import calculus, graph, value
+    from scalargrad.engine import chain_rule as graph
+    from scalargrad.engine import transforms as calculus
+    from scalargrad.engine import value
 
     original = graph.float_adjoints
 
@@ -229,7 +232,8 @@ def test_laws_find_broken_laws(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_law_of_permuted_statements_finds_what_depends_on_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """As a sum over a set would: the terms come in an order that is chance."""
-    from scalargrad import graph, value
+    from scalargrad.engine import chain_rule as graph
+    from scalargrad.engine import value
 
     original = graph.float_adjoints
 

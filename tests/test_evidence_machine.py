@@ -23,8 +23,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 import scalargrad as sg
 from scalargrad import Value, detect_anomaly, group, no_grad
-from scalargrad import primitives as table
-from scalargrad.anomaly import AnomalyError
+from scalargrad.engine import table
+from scalargrad.engine.anomaly import AnomalyError
 from scalargrad.optim import SGD
 from scalargrad.schedules import Exponential, Step
 
@@ -385,12 +385,16 @@ def _assigning(order: Any, seeds: Any, stop: Any = (), check: Any = None) -> dic
 @pytest.mark.parametrize(
     ("module", "name", "wrong"),
     [
-        ("scalargrad.value", "float_adjoints", _assigning),
-        ("scalargrad.value", "_store", lambda adjoint: [setattr(node, "grad", g) for node, g in adjoint.items()]),
-        ("scalargrad.value.Value", "zero_grad", lambda self: setattr(self, "grad", 0.0)),
-        ("scalargrad.value.Value", "detach", lambda self: self),
-        ("scalargrad.value.Value", "__deepcopy__", lambda self, memo: Value(self.data)),
-        ("scalargrad.modes.no_grad", "within", lambda self, outer: outer),
+        ("scalargrad.engine.value", "float_adjoints", _assigning),
+        (
+            "scalargrad.engine.value",
+            "_store",
+            lambda adjoint: [setattr(node, "grad", g) for node, g in adjoint.items()],
+        ),
+        ("scalargrad.engine.value.Value", "zero_grad", lambda self: setattr(self, "grad", 0.0)),
+        ("scalargrad.engine.value.Value", "detach", lambda self: self),
+        ("scalargrad.engine.value.Value", "__deepcopy__", lambda self, memo: Value(self.data)),
+        ("scalargrad.engine.modes.no_grad", "within", lambda self, outer: outer),
     ],
 )
 def test_the_machine_finds_what_is_broken(module: str, name: str, wrong: Any, monkeypatch: pytest.MonkeyPatch) -> None:

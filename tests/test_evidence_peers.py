@@ -23,7 +23,7 @@ import mpmath as mp
 import pytest
 
 from scalargrad import Value, activations
-from scalargrad import primitives as table
+from scalargrad.engine import table
 from scalargrad.testing import GradientError, State, check_grads
 
 from . import accuracy

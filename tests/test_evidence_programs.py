@@ -16,8 +16,8 @@ import pytest
 
 import scalargrad as sg
 from scalargrad import activations, functions, losses
-from scalargrad import primitives as table
-from scalargrad.compiler import python_backend
+from scalargrad.compiler.backends import python as python_backend
+from scalargrad.engine import table
 
 from .evidence import backends, compare, jets, run
 from .evidence.__main__ import cores, main

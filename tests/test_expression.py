@@ -13,9 +13,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from scalargrad import Value, activations, expression, functions, grad, hessian
-from scalargrad.expression import FUNCTIONS, Expression, ExpressionError, display_width, parse
-from scalargrad.primitives import Primitive
+from scalargrad import Value, activations, functions, grad, hessian
+from scalargrad.cli import expression
+from scalargrad.cli.expression import FUNCTIONS, Expression, ExpressionError, display_width, parse
+from scalargrad.engine.table import Primitive
 
 
 def same(a: float, b: float) -> bool:

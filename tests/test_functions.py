@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalargrad import functions as sg
-from scalargrad import primitives as table
-from scalargrad import sequences
-from scalargrad.value import Value
+from scalargrad.engine import table
+from scalargrad.engine.value import Value
+from scalargrad.functions import reductions as sequences
 
 from . import accuracy
 from .rows import oracle

@@ -21,11 +21,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from scalargrad.__main__ import main
+from scalargrad.cli.main import main
 from scalargrad.losses import mean_squared_error
 from scalargrad.nn import MLP
 from scalargrad.optim import Adam
-from scalargrad.optimizer import NonFiniteGradientError
+from scalargrad.optim.base import NonFiniteGradientError
 from scalargrad.schedules import ReduceOnPlateau
 from scalargrad.training import EarlyStopping, fit
 

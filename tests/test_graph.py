@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 
 import scalargrad as sg
 from scalargrad import Value, hvp, jacobian, jvp, vjp
-from scalargrad import primitives as table
-from scalargrad.graph import topological_order
+from scalargrad.engine import table
+from scalargrad.engine.chain_rule import topological_order
 
 from .strategies import (
     AWKWARD,

@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mpmath import mpf
 
-from scalargrad import loss_rows as rows
 from scalargrad import losses as sg
 from scalargrad.activations import log_softmax, sigmoid, softmax
-from scalargrad.calculus import grad, hessian
-from scalargrad.value import Value
+from scalargrad.engine.transforms import grad, hessian
+from scalargrad.engine.value import Value
+from scalargrad.losses import rows
 
 PREDICTIONS, TARGETS = [0.5, -1.25, 2.0, 0.75], [1.0, -1.25, -0.5, 0.25]
 SCORES = [[1.0, 2.0, 0.5], [-1.0, 0.0, 3.0], [0.25, 0.25, 0.25]]
@@ -591,6 +591,6 @@ def test_bad_types(name: str, arguments: Any, message: str) -> None:
 
 
 def test_relative_entropy_of_the_smallest_target_raises_nothing() -> None:
-    from scalargrad import loss_rows
+    from scalargrad.losses import rows as loss_rows
 
     assert loss_rows.relative_entropy(0.0, 0.0, 5e-324, 1.0) == math.inf

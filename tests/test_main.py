@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scalargrad.drawing.graph.selection.drawing import FORMS
 
 from scalargrad import grad, hessian
-from scalargrad.__main__ import Answer, lined_up, main
-from scalargrad.drawing.drawing import FORMS
-from scalargrad.drawing.style import COLOURS
-from scalargrad.expression import FUNCTIONS, parse
+from scalargrad.cli.expression import FUNCTIONS, parse
+from scalargrad.cli.main import Answer, lined_up, main
+from scalargrad.drawing.common.style import COLOURS
 
 NEURON = ["sigmoid(w1*x1 + w2*x2 + b)", "w1=0.5", "x1=1", "w2=-1", "x2=2", "b=0.25"]
 
@@ -538,7 +538,7 @@ def test_help_and_version(run, capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_examples_in_the_help_work(run, browser: list[str], tmp_path: Path, monkeypatch) -> None:
     import shlex
 
-    from scalargrad.__main__ import EXAMPLES
+    from scalargrad.cli.main import EXAMPLES
 
     monkeypatch.chdir(tmp_path)
     examples = [re.split(r" {3,}", line.strip())[0] for line in EXAMPLES.splitlines()[1:]]

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 import scalargrad as sg
-from scalargrad import AnomalyError, Value, detect_anomaly, modes, no_grad
+from scalargrad import AnomalyError, Value, detect_anomaly, no_grad
+from scalargrad.engine import modes
 
 
 @pytest.fixture(autouse=True)
@@ -616,7 +617,7 @@ def test_the_demos_in_a_wheel_are_a_users_code() -> None:
     from pathlib import Path
 
     import scalargrad
-    from scalargrad import modes
+    from scalargrad.engine import modes
 
     package = Path(scalargrad.__file__).parent
     assert modes.is_ours(str(package / "value.py"))

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalargrad import Value, detect_anomaly, grad, group, modes, no_grad
+from scalargrad import Value, detect_anomaly, grad, group, no_grad
 from scalargrad.activations import leaky_relu, softmax
+from scalargrad.engine import modes
 from scalargrad.nn import INITIALISATIONS, MLP, Dropout, Layer, Module, Neuron, initialisation
 
 ELEMENTWISE = ["relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus", "leaky_relu", "identity"]

@@ -18,13 +18,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scalargrad.drawing.graph.selection.lines import card
 
 import scalargrad as sg
 from scalargrad import Value, group
 from scalargrad.drawing import draw
-from scalargrad.drawing.card import card
+from scalargrad.drawing.common.text import number
 from scalargrad.drawing.page import data, html, story, to_html
-from scalargrad.drawing.text import number
 
 PAGE = Path(html.__file__).parent
 HOSTILE = [

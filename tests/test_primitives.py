@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 
 import scalargrad
-from scalargrad import Value, activations, functions, ieee
-from scalargrad import primitives as table
+from scalargrad import Value, activations, functions
 from scalargrad.activations import leaky_relu
-from scalargrad.primitives import Primitive
+from scalargrad.engine import ieee, table
+from scalargrad.engine.table import Primitive
 
 from . import accuracy
 from .evidence.mutation import changed

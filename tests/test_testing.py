@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 import scalargrad as sg
 from scalargrad import Value, exp, grad, hypot, jacobian, relu, sin, sqrt, tanh
-from scalargrad import primitives as table
-from scalargrad.graph import topological_order
-from scalargrad.primitives import Primitive
+from scalargrad.engine import table
+from scalargrad.engine.chain_rule import topological_order
+from scalargrad.engine.table import Primitive
 from scalargrad.testing import GradientError, Program, Report, State, UndecidedError, check_grads, expressions, programs
 from scalargrad.testing.programs import assemble
 from scalargrad.testing.stencils import measure
@@ -435,7 +435,7 @@ def test_an_operation_is_checked_on_the_domain_that_it_declares() -> None:
 
 
 def test_an_operation_on_any_number_of_operands_is_checked_on_three() -> None:
-    from scalargrad import primitives as table
+    from scalargrad.engine import table
     from scalargrad.testing import check_primitive
 
     for row in (table.logsumexp, table.prod, table.atan2, table.cbrt, table.acosh):

@@ -15,7 +15,7 @@ from hypothesis.errors import Unsatisfiable
 
 import scalargrad as sg
 from scalargrad import Value
-from scalargrad.graph import topological_order
+from scalargrad.engine.chain_rule import topological_order
 from scalargrad.testing import (
     GradientError,
     Network,

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from scalargrad import tour
-from scalargrad.__main__ import main
-from scalargrad.terminal import UsageError
-from scalargrad.tour import Chapter, chosen, find, listed
+from scalargrad.cli import tour
+from scalargrad.cli.main import main
+from scalargrad.cli.terminal import UsageError
+from scalargrad.cli.tour import Chapter, chosen, find, listed
 
 ROOT = Path(__file__).parent.parent
 DEMOS = ROOT / "demos"

@@ -13,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalargrad import Value, detect_anomaly, dot, exp, losses, optim
-from scalargrad import primitives as table
-from scalargrad.anomaly import AnomalyError
-from scalargrad.compiler import GuardLimitError, TraceError, native_backend
-from scalargrad.compiler.batch import SMALLEST_CHUNK
-from scalargrad.compiler.program import bits
+from scalargrad.compiler import GuardLimitError, TraceError
+from scalargrad.compiler.backends import native as native_backend
+from scalargrad.compiler.batching.batch import SMALLEST_CHUNK
+from scalargrad.compiler.ir.program import bits
+from scalargrad.engine import table
+from scalargrad.engine.anomaly import AnomalyError
 from scalargrad.nn import MLP, Module
 from scalargrad.optim import SGD, Adam, NonFiniteGradientError, Optimizer, clip_grad_norm
 from scalargrad.schedules import Cosine, Exponential, ReduceOnPlateau
@@ -356,7 +357,8 @@ def test_ctrl_c_while_a_model_is_traced_ends_the_training(monkeypatch: pytest.Mo
 
 
 def test_a_fault_of_the_compiler_itself_is_not_hidden(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
-    from scalargrad.compiler import lowering, python_backend
+    from scalargrad.compiler.backends import python as python_backend
+    from scalargrad.compiler.ir import lowering
 
     def fault(*arguments: Any) -> None:
         raise KeyError("a fault")

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import scalargrad as sg
 from scalargrad import Value
-from scalargrad import primitives as table
+from scalargrad.engine import table
 
 NUMPY_SCALARS = [
     kind(3)

@@ -7,8 +7,8 @@ registers.py and assembler.py, or by llvm_backend.py; batch.py runs it over many
 """
 
 # ruff: noqa: A004  # `compile` is this package's, not the builtin
-from .function import Buffered, CompiledFunction, GuardLimitError, compile
-from .trace import TraceError
+from .frontend.function import Buffered, CompiledFunction, GuardLimitError, compile
+from .frontend.trace import TraceError
 
 __all__ = ["Buffered", "CompiledFunction", "GuardLimitError", "TraceError", "compile"]
 

@@ -8,24 +8,21 @@ graphviz before a picture is made.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .drawing import Drawing, draw
-from .naming import name_values
+from .graph.drawing import Drawing, draw
+from .graph.naming import name_values
 
 if TYPE_CHECKING:
-    from .comparison import draw_change
-    from .network import draw_network
-    from .network_picture import NetworkDrawing
-    from .playground import Playground, Recording
+    from .network.comparison import draw_change
+    from .network.picture import NetworkDrawing
+    from .network.reading import draw_network
 
 _LATER = {
-    "draw_change": "comparison",
-    "draw_network": "network",
-    "NetworkDrawing": "network_picture",
-    "Playground": "playground",
-    "Recording": "playground",
+    "draw_change": "network.comparison",
+    "draw_network": "network.reading",
+    "NetworkDrawing": "network.picture",
 }
 
-__all__ = ["Drawing", "NetworkDrawing", "Playground", "Recording", "draw", "draw_change", "draw_network", "name_values"]
+__all__ = ["Drawing", "NetworkDrawing", "draw", "draw_change", "draw_network", "name_values"]
 
 
 def __dir__() -> list[str]:

@@ -14,12 +14,12 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from .. import activations, modes
-from .. import primitives as table
-from ..activations import activation as named_activation
-from ..activations import log_softmax, softmax
-from ..primitives import as_float
-from ..value import Value, constant
+from ..activations import functions as activations
+from ..activations.functions import activation as named_activation
+from ..activations.functions import log_softmax, softmax
+from ..engine import modes, table
+from ..engine.table import as_float
+from ..engine.value import Value, constant
 from .initialisation import Initialisation, initialisation
 from .module import Module, Number
 

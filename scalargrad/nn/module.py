@@ -11,9 +11,9 @@ from importlib import import_module
 from operator import is_not
 from typing import Any, Self
 
-from ..primitives import LEAF
-from ..trees import is_number, shown
-from ..value import Value
+from ..engine.table import LEAF
+from ..engine.trees import is_number, shown
+from ..engine.value import Value
 from .storage import Path, read_json, write_json
 
 Number = Any  # a float or a `Value`
@@ -146,10 +146,10 @@ class Module:
 
     def draw(self, **options: Any) -> Any:
         """Draw the network by layer, or one of its neurons unfolded: see `scalargrad.draw_network`."""
-        return import_module("scalargrad.drawing.network").draw_network(self, **options)
+        return import_module("scalargrad.drawing.network.reading").draw_network(self, **options)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        shown: dict[str, str] = import_module("scalargrad.drawing.network").display(self)
+        shown: dict[str, str] = import_module("scalargrad.drawing.network.reading").display(self)
         return shown
 
     def own_state(self) -> dict[str, Any] | None:

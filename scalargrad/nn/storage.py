@@ -11,7 +11,7 @@ from collections.abc import Collection
 from contextlib import suppress
 from typing import Any
 
-from ..trees import is_number, shown
+from ..engine.trees import is_number, shown
 
 Path = str | os.PathLike[str]
 

@@ -10,16 +10,7 @@ Samples(x=[-1.0, 0.0, 1.0], y=[-1.0, 0.0, 1.0], slope=[3.0, 0.0, 3.0])
 """
 
 from .curves import plot_fit, plot_function, plot_gradients, plot_history, plot_rates
-from .numbers import (
-    Grid,
-    LayerGradient,
-    Samples,
-    Trajectory,
-    decision_grid,
-    gradients_by_layer,
-    sample,
-    trajectory,
-)
+from .numbers import Grid, LayerGradient, Samples, Trajectory, decision_grid, gradients_by_layer, sample, trajectory
 from .planes import plot_confusion, plot_decision, plot_paths
 
 # fmt: off

@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from math import hypot, inf, isfinite, nan, sqrt
 from typing import Any, NamedTuple
 
-from ..calculus import value_and_grad
+from ..engine.table import as_float
+from ..engine.transforms import value_and_grad
+from ..engine.value import Value
 from ..nn import Layer, Module
-from ..optim import Optimizer
-from ..primitives import as_float
-from ..value import Value
+from ..optim.methods import Optimizer
 
 # ---- a function and its derivative -----------------------------------------------------------------------------------
 

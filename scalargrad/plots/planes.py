@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from ..data import Dataset
+from ..data.dataset import Dataset
 from ..nn import Module
 from .numbers import Grid, Trajectory, decision_grid
 from .series import MOST, Path, by_name, look_of, new_paper

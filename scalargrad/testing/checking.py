@@ -13,11 +13,11 @@ from math import frexp, fsum, isfinite, isnan, ldexp, ulp
 from random import Random
 from typing import Any
 
-from .. import primitives as table
-from ..calculus import jacobian
-from ..modes import no_grad
-from ..trees import flatten, paths
-from ..value import Value
+from ..engine import table
+from ..engine.modes import no_grad
+from ..engine.transforms import jacobian
+from ..engine.trees import flatten, paths
+from ..engine.value import Value
 from .points import Point, numbers
 from .reports import Finding, GradientError, Report, State, UndecidedError, Verdict
 from .stencils import Line

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
-from ..primitives import as_float
-from ..trees import Structure, flatten, paths, unflatten
-from ..value import Value
+from ..engine.table import as_float
+from ..engine.trees import Structure, flatten, paths, unflatten
+from ..engine.value import Value
 
 
 def numbers(tree: Any, what: str) -> list[Any]:

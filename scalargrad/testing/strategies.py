@@ -13,7 +13,7 @@ from math import ceil, floor, isfinite
 from typing import TYPE_CHECKING, Any
 
 from .. import functions
-from ..value import Value
+from ..engine.value import Value
 from . import programs
 from .programs import Program
 

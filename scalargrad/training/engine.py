@@ -11,10 +11,11 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, Literal
 
-from .. import modes
-from ..compiler import GuardLimitError, TraceError, native_backend
-from ..optim import Optimizer
-from ..value import Value
+from ..compiler import GuardLimitError, TraceError
+from ..compiler.backends import native as native_backend
+from ..engine import modes
+from ..engine.value import Value
+from ..optim.methods import Optimizer
 from .objective import Objective
 from .programs import Programs, UntraceableError
 from .stepping import Clip, FlatStep, Step

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..data import Dataset
+from ..data.dataset import Dataset
+from ..engine.table import as_float
+from ..engine.value import Value
 from ..nn import Module
 from ..nn.storage import Path
-from ..optim import Optimizer
-from ..primitives import as_float
+from ..optim.methods import Optimizer
 from ..schedules import Rate
-from ..value import Value
 from .engine import Compile, Engine
 from .history import EarlyStopping, History
 from .objective import Loss, Objective

@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, field
 from math import inf, isfinite
 from typing import Any, Self
 
+from ..engine.table import as_float
+from ..engine.trees import shown
 from ..nn.storage import count_at, dict_at, number_at, numbers_at
-from ..primitives import as_float
-from ..trees import shown
 
 
 @dataclass

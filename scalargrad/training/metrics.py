@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from math import fsum, isnan
 from typing import Any
 
-from ..primitives import as_float
-from ..value import Value
+from ..engine.table import as_float
+from ..engine.value import Value
 
 Predictions = Iterable[Any]  # of numbers, or of lists of scores, one a class
 

@@ -21,14 +21,14 @@ from itertools import islice
 from operator import add
 from typing import Any
 
-from .. import modes
-from ..anomaly import gradient_check
-from ..compiler.order import added
-from ..graph import float_adjoints, order_of_pass
+from ..compiler.batching.order import added
+from ..engine import modes
+from ..engine.anomaly import gradient_check
+from ..engine.chain_rule import float_adjoints, order_of_pass
+from ..engine.table import as_float, mean
+from ..engine.trees import LEAF, Structure, flatten, unflatten
+from ..engine.value import Value
 from ..nn import Module
-from ..primitives import as_float, mean
-from ..trees import LEAF, Structure, flatten, unflatten
-from ..value import Value
 from .sample_losses import SampleLoss
 
 Loss = Callable[[list[Any], list[Any]], Any]

@@ -17,15 +17,15 @@ from operator import add
 from random import Random
 from typing import Any
 
-from ..calculus import value_and_grad, vjp
 from ..compiler import TraceError, compile  # noqa: A004
-from ..compiler.program import Program, bits
-from ..compiler.trace import trace
-from ..modes import no_grad
+from ..compiler.frontend.trace import trace
+from ..compiler.ir.program import Program, bits
+from ..engine.modes import no_grad
+from ..engine.table import as_float, mean
+from ..engine.transforms import value_and_grad, vjp
+from ..engine.trees import Structure, flatten, unflatten
+from ..engine.value import Value
 from ..nn import Module
-from ..primitives import as_float, mean
-from ..trees import Structure, flatten, unflatten
-from ..value import Value
 from .objective import Objective
 
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ..data import Dataset
+from ..data.dataset import Dataset
+from ..engine.trees import shown
 from ..nn import Module
 from ..nn.storage import Path, count_at, dict_at, read_json, write_json
-from ..optim import Optimizer
-from ..trees import shown
+from ..optim.methods import Optimizer
 from .engine import Engine
 from .history import Best, EarlyStopping, History
 from .stepping import Clip

@@ -15,11 +15,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from .. import ieee, loss_rows, losses
-from .. import primitives as table
-from ..compiler.order import added
-from ..loss_batches import class_index, is_list
-from ..trees import LEAF, Structure, flatten
+from ..compiler.batching.order import added
+from ..engine import ieee, table
+from ..engine.trees import LEAF, Structure, flatten
+from ..losses import functions as losses
+from ..losses import rows as loss_rows
+from ..losses.batches import class_index, is_list
 
 ELEMENTWISE = (
     losses.mean_squared_error,

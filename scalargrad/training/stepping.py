@@ -15,9 +15,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from ..compiler import CompiledFunction, GuardLimitError, compile  # noqa: A004
-from ..optim import Optimizer
-from ..optimizer import gradient
-from ..value import Value
+from ..engine.value import Value
+from ..optim.base import gradient
+from ..optim.methods import Optimizer
 
 Clip = Callable[[list[Value]], Any]
 

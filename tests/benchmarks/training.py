@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from scalargrad.compiler import native_backend
+from scalargrad.compiler.backends import native as native_backend
 from scalargrad.data import Dataset, digits
 from scalargrad.losses import cross_entropy
 from scalargrad.nn import MLP

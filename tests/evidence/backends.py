@@ -20,10 +20,10 @@ from typing import Any, NamedTuple
 import scalargrad as sg
 from scalargrad import Value
 from scalargrad.compiler import CompiledFunction, GuardLimitError
-from scalargrad.compiler.executable import features
-from scalargrad.compiler.order import added
-from scalargrad.primitives import as_float
-from scalargrad.trees import flatten, unflatten
+from scalargrad.compiler.backends.executable import features
+from scalargrad.compiler.batching.order import added
+from scalargrad.engine.table import as_float
+from scalargrad.engine.trees import flatten, unflatten
 
 from .programs import Program
 

@@ -12,9 +12,9 @@ from functools import partial
 from math import inf, isfinite, isnan
 from typing import Any
 
-from scalargrad.graph import float_adjoints, graph_adjoints, topological_order
-from scalargrad.primitives import Primitive
-from scalargrad.value import Value
+from scalargrad.engine.chain_rule import float_adjoints, graph_adjoints, topological_order
+from scalargrad.engine.table import Primitive
+from scalargrad.engine.value import Value
 
 from . import oracles
 from .dags import Dag, equal, same_bits

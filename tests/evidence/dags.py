@@ -16,8 +16,8 @@ from itertools import product
 from math import inf, isnan, nan
 from typing import Any, NamedTuple
 
-from scalargrad.primitives import TABLE, Primitive, power
-from scalargrad.value import Value
+from scalargrad.engine.table import TABLE, Primitive, power
+from scalargrad.engine.value import Value
 
 from ..rows import ROWS, paired
 from ..strategies import AWKWARD, KINKED, SMOOTH
@@ -167,11 +167,15 @@ class Dag(NamedTuple):
             return repr(x) if x == x and abs(x) != inf else f"float({str(x)!r})"
 
         n = len(self.inputs)
-        lines = ["from scalargrad import Value, activation_rows, loss_rows", "from scalargrad.primitives import *", ""]
+        lines = [
+            "from scalargrad import Value, activation_rows, loss_rows",
+            "from scalargrad.engine.table import *",
+            "",
+        ]
         lines += [f"v{k} = Value({number(x)})" for k, x in enumerate(self.inputs)]
         for k, (operation, operands) in enumerate(self.steps, n):
             make, arguments = operation.remake
-            where = {"scalargrad.activation_rows": "activation_rows.", "scalargrad.loss_rows": "loss_rows."}
+            where = {"scalargrad.activations.rows": "activation_rows.", "scalargrad.losses.rows": "loss_rows."}
             given = ", ".join(number(x) if isinstance(x, float) else repr(x) for x in arguments)
             called = f"{where.get(make.__module__, '')}{make.__name__}({given})"
             given = ", ".join(f"v{j}" if type(j) is int else number(j) for j in operands)

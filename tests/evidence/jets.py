@@ -31,7 +31,7 @@ from typing import Any
 import mpmath as mp
 
 import scalargrad as sg
-from scalargrad.trees import flatten, unflatten
+from scalargrad.engine.trees import flatten, unflatten
 
 from .checks import Figures
 from .programs import HEADER, Program

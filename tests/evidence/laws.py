@@ -21,7 +21,7 @@ import mpmath as mp
 
 import scalargrad as sg
 from scalargrad import Value, losses
-from scalargrad import primitives as table
+from scalargrad.engine import table
 
 from ..strategies import recorded
 from .checks import Figures, edges_of, shrinking

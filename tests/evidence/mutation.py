@@ -17,9 +17,12 @@ from itertools import islice, product
 from math import inf, isnan, nan
 from typing import Any, NamedTuple
 
-from scalargrad import Value, activation_rows, graph, ieee, loss_rows, value
-from scalargrad import primitives as table
-from scalargrad.primitives import Primitive
+from scalargrad import Value
+from scalargrad.activations import rows as activation_rows
+from scalargrad.engine import chain_rule as graph
+from scalargrad.engine import ieee, table, value
+from scalargrad.engine.table import Primitive
+from scalargrad.losses import rows as loss_rows
 
 from .. import accuracy, test_awkward_points
 from ..rows import ROWS, TABLE, paired

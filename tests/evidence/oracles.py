@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 from math import copysign, inf, isfinite
 
-from scalargrad import ieee
-from scalargrad.primitives import Primitive
+from scalargrad.engine import ieee
+from scalargrad.engine.table import Primitive
 
 from .. import accuracy
 from ..accuracy import SMALLEST_NORMAL

@@ -16,7 +16,7 @@ from math import inf, isnan
 from typing import Any, NamedTuple
 
 from scalargrad import functions
-from scalargrad.primitives import TABLE
+from scalargrad.engine.table import TABLE
 
 from .dags import SPECIAL
 

@@ -23,7 +23,7 @@ class Replant(NamedTuple):
     changes: tuple[tuple[str, str], ...]
 
 
-_TRACER = '__import__("scalargrad.modes").modes.tracer()'
+_TRACER = '__import__("scalargrad.engine.modes").modes.tracer()'
 REPLANTS = (
     Replant(
         "registers saved by a called function and by its caller to the same places",

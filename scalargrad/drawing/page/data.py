@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from ..card import DASH, card
-from ..formulas import formula
-from ..picture import Edge, Node, Picture
-from ..text import clean, number, shortened
+from ..common.text import clean, number, shortened
+from ..graph.formulas import formula
+from ..graph.lines import DASH, card
+from ..graph.picture import Edge, Node, Picture
 from .story import Story
 
 SEARCHED = 300  # columns of a label that can be searched

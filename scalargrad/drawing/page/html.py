@@ -10,18 +10,18 @@ from base64 import b64encode
 from gzip import compress
 from typing import TYPE_CHECKING
 
-from ..layout import Layout, lay_out
-from ..parts import MEDIA, as_json, filled, part, policy, script, sheet
-from ..picture import Edge, Node, Picture
-from ..svg import _Drawer, _n
-from ..text import clean, shortened, xml
+from ..common.html_parts import MEDIA, as_json, filled, part, policy, script, sheet
+from ..common.text import clean, shortened, xml
+from ..graph.layout import Layout, lay_out
+from ..graph.picture import Edge, Node, Picture
+from ..graph.svg import _Drawer, _n
 from .data import to_data
 from .story import roomy, tell
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..drawing import Drawing
+    from ..graph.drawing import Drawing
 
 SCRIPTS = ("model", "scene", "camera", "panel", "table", "pointing", "main")  # in the order in which they run
 PACKED_ABOVE = 1_000_000  # letters of picture and data

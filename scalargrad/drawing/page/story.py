@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from math import isclose
 from typing import NamedTuple
 
-from ..card import PATH_LINES, ROW
-from ..making import NAME_LIMIT
-from ..picture import Edge, Node, Picture
-from ..text import clean, number, shortened, width
+from ..common.text import clean, number, shortened, width
+from ..graph.lines import PATH_LINES, ROW
+from ..graph.picture import Edge, Node, Picture
+from ..graph.reading import NAME_LIMIT
 
 
 class Arrival(NamedTuple):

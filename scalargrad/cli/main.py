@@ -1,0 +1,436 @@
+"""The command line: the value of an expression, its derivatives, and its picture.
+
+    scalargrad "sigmoid(w*x + b)" w=0.5 x=2 b=-1 -o chain.svg
+
+`scalargrad tour` lists and runs the chapters of `demos/` (see `tour.py`), unless a variable of that name is given a
+value: `scalargrad tour tour=3` is an expression.
+
+This stands apart as the place that knows what is printed and how it is lined up, and the exit codes; what to do where a
+terminal has no `∂` is told by `terminal.py`, and what an expression may hold by `expression.py`. The picture is
+`drawing`'s, which is imported only where one is asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import textwrap
+import unicodedata
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from itertools import count
+from math import isfinite
+from typing import Any, NamedTuple
+
+from ..engine import table
+from ..engine.chain_rule import edge_product, topological_order
+from ..engine.transforms import hessian
+from ..engine.value import Value, constant
+from .expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, display_width, parse
+from .terminal import Parser, UsageError, failed, show, shown, tell
+
+EXAMPLES = """\
+examples:
+  scalargrad "sigmoid(w1*x1 + w2*x2 + b)" w1=0.5 x1=1 w2=-1 x2=2 b=0.25 -o chain.svg
+  scalargrad "x**2 * sin(x)" x=pi/3 --steps          the chain rule, line by line
+  scalargrad "tanh(w*x + b)" w=2 x=0.5 b=-1 --open   the picture, in the browser
+  scalargrad "a*x**2 + b*x" a=1 b=2 x=3 --wrt a,b --hessian
+  scalargrad "where(x > 0, x, 0.01*x)" x=-2 --json   for another program to read
+  scalargrad tour                                    lessons, from the chain rule on"""
+
+OPERATORS = "operators: + - * / // % ** with Python's precedence; < <= > >= == != in the condition of where"
+OUTPUT_HELP = "draw the graph into a file, in the form that its suffix names, such as .svg; can be given again"
+OPEN_HELP = "show the picture in the browser: the first file of -o that one can show, or a temporary one"
+IN_A_BROWSER = (".html", ".svg", ".png", ".pdf")
+
+
+class Step(NamedTuple):
+    """An edge of the backward pass: what a node brings to one of its operands."""
+
+    node: str
+    operand: str
+    upstream: float
+    local: float
+    notation: str
+    contribution: float
+    total: float  # of the operand, up to here
+    path: int  # this is the path-th of so many that reach the operand
+    paths: int
+
+
+class Answer:
+    """An expression, evaluated and differentiated at a point."""
+
+    def __init__(self, expression: Expression, point: dict[str, float], wrt: Sequence[str]) -> None:
+        self.expression, self.point, self.wrt = expression, point, wrt
+        self.inputs = {name: Value(point[name]) if name in wrt else constant(point[name]) for name in point}
+        for name, node in self.inputs.items():
+            node.label = name
+        y = expression(self.inputs)
+        self.y: Value = y if isinstance(y, Value) else constant(y)
+        if not self.y.is_constant:
+            self.y.backward()
+        self.name = next(name for name in ("y", "f", "z", *map("y{}".format, range(len(point)))) if name not in point)
+        if not self.y.label:
+            self.y.label = self.name
+
+    @property
+    def gradient(self) -> dict[str, float]:
+        return {name: self.inputs[name].grad for name in self.wrt}
+
+    def hessian(self) -> list[list[float]]:
+        def f(xs: list[Any]) -> Any:
+            return self.expression({**self.point, **dict(zip(self.wrt, xs, strict=True))})
+
+        found: list[list[float]] = hessian(f)([self.point[name] for name in self.wrt])
+        return found
+
+    def name_nodes(self) -> None:
+        """Label what is computed on the way v1, v2, ..., in the order of computing."""
+        prefix = "v"
+        while any(name.removeprefix(prefix).isdigit() for name in self.point):
+            prefix += "_"
+        number = count(1)
+        for node in reversed(topological_order((self.y,))):
+            if node.parents and not node.label:
+                node.label = f"{prefix}{next(number)}"
+
+    def forward(self) -> list[tuple[str, str, float]]:
+        """Every computed node: its name, what it is, its value."""
+        nodes = reversed(topological_order((self.y,)))
+        return [(shown_name(node), as_text(node), node.data) for node in nodes if node.parents]
+
+    def backward(self) -> list[Step]:
+        """Every edge over which the derivative comes down, in the engine's order, with its sums."""
+        order = topological_order((self.y,))
+        varies: set[Value] = set()
+        for node in reversed(order):
+            if node.is_leaf or any(p in varies for p in node.parents):
+                varies.add(node)
+        paths = Counter(p for node in order for p in node.parents)
+        arrived: Counter[Value] = Counter()
+        total = dict.fromkeys(order, 0.0)
+        total[self.y] = 1.0
+        steps: list[Step] = []
+        for node in order:
+            names = [shown_name(p) for p in node.parents]
+            notation = node.operation.local_notation(shown_name(node), names)
+            edges = zip(node.parents, node.local_gradients, notation, strict=True)
+            for slot, (p, local, text) in enumerate(edges):
+                if p not in varies:
+                    continue
+                upstream = total[node]
+                contribution = edge_product(node.operation, slot, upstream, local)
+                total[p] += contribution
+                arrived[p] += 1
+                edge = (shown_name(node), shown_name(p), upstream, local, text, contribution)
+                steps.append(Step(*edge, total[p], arrived[p], paths[p]))
+        return steps
+
+
+def shown_name(node: Value) -> str:
+    return node.label or repr(node.data)
+
+
+def as_text(node: Value) -> str:
+    """A node as the formula of its operands' names."""
+    row, names = node.operation, [shown_name(p) for p in node.parents]
+    infix = {"add": "+", "sub": "-", "mul": "*", "div": "/", "mod": "%", "floordiv": "//", "pow": "**"}.get(row.name)
+    bracketed = [f"({name})" if name.startswith("-") else name for name in names]
+    if row.remake[0] is table.power:
+        return f"{bracketed[0]} ** {row.remake[1][0]!r}"
+    if row is table.neg:
+        return f"-{bracketed[0]}"
+    if row is table.dot:
+        half = len(names) // 2
+        return f"dot([{', '.join(names[:half])}], [{', '.join(names[half:])}])"
+    return f" {infix} ".join(bracketed) if infix else f"{row.name}({', '.join(names)})"
+
+
+# ---- lining up -------------------------------------------------------------------------------------------------------
+
+
+def lined_up(rows: Iterable[Sequence[str]], columns: str, header: Sequence[str] = ()) -> list[str]:
+    """Rows of cells as lines: each column is aligned to the left (l) or at its numbers' decimal points (.)."""
+    cells = [[shown(cell, sys.stdout) for cell in row] for row in rows]
+    top = [shown(cell, sys.stdout) for cell in header]
+    lines = ["" for _ in [*cells, *header[:1]]]
+    for k, kind in enumerate(columns):
+        column = [row[k] for row in cells]
+        if kind == ".":
+            heads = [len(text) - len(text.lstrip("-0123456789infa")) for text in column]
+            column = [" " * (max(heads) - head) + text for head, text in zip(heads, column, strict=True)]
+        column = top[k : k + 1] + column
+        width = max(map(display_width, column), default=0)
+        for i, text in enumerate(column):
+            lines[i] += ("  " if k else "") + text + " " * (width - display_width(text))
+    return [f"  {line}".rstrip() for line in lines]
+
+
+def report(answer: Answer, steps: bool, second: bool) -> list[str]:
+    """What is printed, as lines."""
+    y = answer.name
+    lines = [f"{y} = {' '.join(answer.expression.text.split())}", f"{' ' * len(y)} = {answer.y.data!r}"]
+    if steps and answer.y.parents:
+        nodes = [(name, "=", text, "=", repr(x)) for name, text, x in answer.forward()]
+        lines += ["", "forward:", *lined_up(nodes, "llll.")]
+    if steps and answer.wrt:
+        lines += ["", "backward: upstream × local = contribution", *backward_lines(answer)]
+    if not answer.wrt:
+        return [*lines, "", "no variables to differentiate by"]
+    rows = [(name, repr(answer.point[name]), repr(d)) for name, d in answer.gradient.items()]
+    lines += ["", *lined_up(rows, "l..", ("variable", "value", f"∂{y}/∂variable"))]
+    if second:
+        lines += ["", "second derivatives:", *hessian_lines(answer)]
+    return lines
+
+
+def backward_lines(answer: Answer) -> list[str]:
+    rows = []
+    for step in answer.backward():
+        edge = f"{step.node} → {step.operand}"
+        notation = step.notation if display_width(step.notation) <= 24 else "..."
+        rule = f"∂{step.node}/∂{step.operand} = {notation}"
+        notes = [f"path {step.path} of {step.paths}, sum {step.total!r}"] if step.paths > 1 else []
+        if step.contribution == 0.0 and not isfinite(step.upstream * step.local):
+            notes.append("zero propagates nothing")
+        numbers = (repr(step.upstream), "×", repr(step.local), "=", repr(step.contribution))
+        rows.append((edge, rule, *numbers, "; ".join(notes)))
+    return lined_up(rows, "ll.l.l.l") if rows else [f"  nothing comes down: {answer.name} is no operation's result"]
+
+
+def hessian_lines(answer: Answer) -> list[str]:
+    """A matrix if it fits the terminal, and a list of its upper half if not."""
+    second = answer.hessian()
+    rows = [(name, *map(repr, row)) for name, row in zip(answer.wrt, second, strict=True)]
+    matrix = lined_up(rows, "l" + "." * len(answer.wrt), ("", *answer.wrt))
+    if len(rows) > 1 and max(map(display_width, matrix)) <= shutil.get_terminal_size((100, 24)).columns:
+        return matrix
+    pairs = []
+    for i, a in enumerate(answer.wrt):
+        for j, b in enumerate(answer.wrt[i:], i):
+            below = f"∂{a}∂{b}" if a != b else f"∂{a}²"
+            pairs.append((f"∂²{answer.name}/{below}", repr(second[i][j])))
+    return lined_up(pairs, "l.")
+
+
+def as_json(answer: Answer, steps: bool, second: bool) -> dict[str, Any]:
+    """What `--json` prints. JSON knows no inf and nan: they are the texts "inf", "-inf" and "nan"."""
+    made: dict[str, Any] = {
+        "expression": answer.expression.text,
+        "value": answer.y.data,
+        "variables": answer.point,
+        "gradient": answer.gradient,
+    }
+    if second:
+        rows = [dict(zip(answer.wrt, row, strict=True)) for row in answer.hessian()]
+        made["hessian"] = dict(zip(answer.wrt, rows, strict=True))
+    if steps:
+        made["forward"] = [dict(zip(("node", "operation", "value"), each, strict=True)) for each in answer.forward()]
+        made["backward"] = [step._asdict() for step in answer.backward()]
+    found: dict[str, Any] = without_nonfinite(made)
+    return found
+
+
+def without_nonfinite(x: Any) -> Any:
+    if isinstance(x, dict):
+        return {key: without_nonfinite(each) for key, each in x.items()}
+    if isinstance(x, list):
+        return [without_nonfinite(each) for each in x]
+    return repr(x) if isinstance(x, float) and not isfinite(x) else x
+
+
+# ---- what is given ---------------------------------------------------------------------------------------------------
+
+
+def command_line() -> Parser:
+    names = textwrap.fill(", ".join(FUNCTIONS), 78, initial_indent="  ", subsequent_indent="  ")
+    parser = Parser(
+        prog="scalargrad",
+        usage="scalargrad EXPRESSION [NAME=VALUE ...] [options]",
+        description="Print the value of an expression and its derivative by every variable, and draw the chain rule.",
+        epilog=f"functions:\n{names}\nconstants: {', '.join(CONSTANTS)}\n{OPERATORS}\n\n{EXAMPLES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("expression", metavar="EXPRESSION", nargs="?", type=unshielded, help='a formula, in quotes, such as "w*x + b"')
+    add("values", metavar="NAME=VALUE", nargs="*", help="the value of each variable: a number, or such as pi/2 or 1/3")
+    add("-o", "--output", metavar="FILE", action="append", default=[], type=unshielded, help=OUTPUT_HELP)
+    add("--open", action="store_true", help=OPEN_HELP)
+    add("--steps", action="store_true", help="print both passes line by line: upstream × local = contribution")
+    add("--wrt", metavar="NAMES", action="append", help="differentiate by these alone, such as w1,b; hold the others")
+    add("--hessian", action="store_true", help="print the second derivatives, too")
+    add("--title", type=unshielded, help="the picture's title; without it, the expression")
+    add("--labels", choices=("local", "contribution", "full", "none"), help="what the picture's edges say")
+    add("--theme", choices=("auto", "light", "dark"), help="the picture's colours; auto, as the page is, if not given")
+    add("--json", action="store_true", help='print JSON for another program; inf and nan become "inf" and "nan"')
+    add("--version", action="version", version=f"scalargrad {vars(sys.modules['scalargrad'])['__version__']}")
+    return parser
+
+
+def shielded(arguments: Sequence[str]) -> list[str]:
+    """The arguments, with a space before each that begins as an option does but is none, such as -x**2."""
+    made: list[str] = []
+    options = True
+    for given in arguments:
+        if options and given == "--":
+            options = False
+        else:
+            an_option = options and given[1:2] in ("-", "o", "h")
+            made.append(f" {given}" if given.startswith("-") and not an_option else given)
+    return made
+
+
+def unshielded(given: str) -> str:
+    return given[1:] if given.startswith(" -") else given
+
+
+def point_of(expression: Expression, given: Sequence[str]) -> dict[str, float]:
+    """Every variable's value, from arguments such as w=0.5, in the expression's order."""
+    point: dict[str, float] = {}
+    for each in given:
+        before, equals, text = each.partition("=")
+        name = as_name(before)
+        if not equals:
+            raise UsageError(
+                f"expected NAME=VALUE, got {each!r}" + (" (is the expression in quotes?)" if not point else "")
+            )
+        if name not in expression.variables:
+            if name in CONSTANTS:
+                raise UsageError(f"{name} is a constant: choose another name for the variable")
+            raise UsageError(unknown(name, expression))
+        if name in point:
+            raise UsageError(f"{name} is given twice: {point[name]!r} and {text!r}")
+        try:
+            value = parse(text)
+        except ExpressionError as error:
+            column = len(before) + 1 + error.column
+            raise ExpressionError(f"the value of {name}: {error.message}", each, column, error.width) from None
+        if value.variables:
+            raise UsageError(
+                f"the value of {name} holds the variable {value.variables[0]}: give a number, or such as pi/2"
+            )
+        point[name] = value()
+    if missing := [name for name in expression.variables if name not in point]:
+        raise UsageError(f"no value for {', '.join(missing)}: add " + " ".join(f"{name}=..." for name in missing))
+    return {name: point[name] for name in expression.variables}
+
+
+def as_name(text: str) -> str:
+    return unicodedata.normalize("NFKC", text.strip())
+
+
+def unknown(name: str, expression: Expression) -> str:
+    near = get_close_matches(name, expression.variables, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    variables = ", ".join(expression.variables)
+    return f"{name!r} is no variable of the expression ({variables or 'it has none'}){hint}"
+
+
+def chosen(names: Sequence[str] | None, expression: Expression) -> tuple[str, ...]:
+    if names is None:
+        return expression.variables
+    wanted = [as_name(name) for each in names for name in each.split(",")]
+    for name in wanted:
+        if name not in expression.variables:
+            raise UsageError(f"--wrt: {unknown(name, expression)}")
+        if wanted.count(name) > 1:
+            raise UsageError(f"--wrt: {name} is given twice")
+    return tuple(wanted)
+
+
+# ---- running ---------------------------------------------------------------------------------------------------------
+
+
+def check_suffixes(files: Sequence[str]) -> None:
+    from ..drawing.graph.drawing import FORMS
+
+    for file in files:
+        suffix = os.path.splitext(file)[1]
+        if suffix.lower() not in FORMS:
+            said = f"{suffix} is no form of a picture" if suffix else "a picture needs a suffix"
+            raise UsageError(f"{file!r}: {said}; the suffixes are {', '.join(FORMS)}")
+
+
+def save(answer: Answer, options: argparse.Namespace) -> int:
+    """Draw into every file that is asked for; returns the exit code."""
+    from ..drawing import draw
+
+    title = " ".join(answer.expression.text.split()) if options.title is None else options.title
+    picture = draw(answer.y, labels=options.labels, title=title, theme=options.theme or "auto")
+    files, shown_file, code = list(options.output), "", 0
+    if options.open:
+        shown_file = next((file for file in files if file.lower().endswith(IN_A_BROWSER)), "")
+        if not shown_file:
+            shown_file = temporary()
+            files.append(shown_file)
+    if not options.json:
+        tell("", sys.stdout)
+    for file in files:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            try:
+                picture.save(file)
+            except (OSError, RuntimeError) as error:
+                code = failed(f"{file!r} could not be written: {error}", 1)
+                if file == shown_file:
+                    shown_file = ""
+                if file not in options.output:
+                    os.remove(file)
+            else:
+                tell(f"wrote {file}", sys.stderr if options.json else sys.stdout)
+        for warning in told:
+            tell(f"scalargrad: warning: {warning.message}", sys.stderr)
+    return show(shown_file) or code if shown_file else code
+
+
+def temporary() -> str:
+    """A new file for a picture, which stays, as the browser reads it when this has ended."""
+    import tempfile
+
+    from ..drawing.graph.drawing import FORMS
+
+    suffix = next(each for each in IN_A_BROWSER if each in FORMS)
+    handle, path = tempfile.mkstemp(suffix, "scalargrad-")
+    os.close(handle)
+    return path
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code: 0, 2 where the input is wrong, 1 where a file cannot be written."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["tour"] and not any(as_name(each.partition("=")[0]) == "tour" and "=" in each for each in given):
+        from . import tour
+
+        return tour.main(given[1:])
+    try:
+        options = command_line().parse_intermixed_args(shielded(given))
+        if options.expression is None:
+            raise UsageError(f"no expression is given\n\n{EXAMPLES}\n\ntry 'scalargrad --help' for more")
+        expression = parse(options.expression)
+        answer = Answer(expression, point_of(expression, options.values), chosen(options.wrt, expression))
+        if options.output:
+            check_suffixes(options.output)
+        elif not options.open and any(each is not None for each in (options.title, options.labels, options.theme)):
+            raise UsageError("--title, --labels and --theme are for a picture: add -o FILE or --open")
+    except ExpressionError as error:
+        return failed(error.render(getattr(sys.stderr, "encoding", None) or "utf-8"), 2)
+    except UsageError as error:
+        return failed(str(error), 2)
+    if options.steps:
+        answer.name_nodes()
+    if options.json:
+        text = json.dumps(as_json(answer, options.steps, options.hessian), indent=2, allow_nan=False)
+    else:
+        text = "\n".join(report(answer, options.steps, options.hessian))
+    try:
+        tell(text, sys.stdout)
+    except OSError as error:
+        return failed(f"the answer could not be printed: {error}", 1)
+    return save(answer, options) if options.output or options.open else 0

@@ -1,0 +1,4 @@
+"""What programs are turned into: Python source, C, machine code by LLVM, and x86-64 code of our own.
+
+`native.py` chooses who makes machine code, `executable.py` asks the system for memory that can be run.
+"""

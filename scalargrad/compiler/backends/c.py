@@ -1,0 +1,270 @@
+"""Programs as C99: one file and its header, which need nothing but math.h.
+
+It stands apart as the backend that leaves Python behind: for devices, and for programs in other languages. Library
+functions are called through pointers that the C compiler cannot see through, because it would compute `pow(x, 2.0)` its
+own way; long programs become several functions, because C compilers take time that grows faster than a function.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Sequence
+from math import inf, isinf, isnan
+from typing import Literal
+
+from ..ir.elementary import BINARY_LIBRARY, CONDITIONS
+from ..ir.lowering import Functions, Lowered, is_call, lower
+from ..ir.program import Program
+from . import c_names
+
+PIECE = 1000  # statements in one function
+Real = Literal["double", "float"]
+_INFIX = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "div": "/",
+    "lt": "<",
+    "le": "<=",
+    "eq": "==",
+    "ne": "!=",
+    "and": "&&",
+    "or": "||",
+}
+_COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
+_MATH = {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "rint": "rint", "copysign": "copysign"}
+
+
+_POWERS = {
+    "scale": """static {real} {full}({real} y, {real} n)
+{{
+    return n == n ? ldexp{f}(y, (int)n) : n;
+}}
+""",
+    "exponent": """static {real} {full}({real} x)
+{{
+    int n;
+    (void)frexp{f}(x, &n);
+    return ({real})(n - 1);
+}}
+""",
+    "mantissa": """static {real} {full}({real} x)
+{{
+    int n;
+    return 2 * frexp{f}(x, &n);
+}}
+""",
+}
+
+
+def _comment(text: str) -> str:
+    """A text for a comment, which it neither ends, nor starts within, nor continues on another line."""
+    shown = "".join([c if c.isascii() and c.isprintable() else "?" for c in text]).replace("\\", "/")
+    return re.sub(r"(?<=[/*?])(?=[/*?])", " ", shown)
+
+
+class _Writer:
+    def __init__(self, name: str, real: Real, functions: Functions) -> None:
+        self.name = name
+        self.functions: Functions = functions if real == "double" else "library"  # the polynomials are for doubles
+        self.real = real
+        self.suffix = "f" if real == "float" else ""
+        self.helpers: list[str] = []  # pointers to library functions, and functions of rows
+        self.known: set[str] = set()
+
+    def constant(self, x: float) -> str:
+        if self.real == "float":
+            try:
+                x = struct.unpack("<f", struct.pack("<f", x))[0]
+            except OverflowError:
+                x = inf if x > 0.0 else -inf
+        if isnan(x):
+            return f"({self.real})NAN"
+        if isinf(x):
+            return f"({self.real})INFINITY" if x > 0.0 else f"(-({self.real})INFINITY)"
+        text = f"{x!r}{self.suffix}" if self.real == "double" else f"{x.hex()}f"
+        return text if text[0] != "-" else f"({text})"
+
+    def power(self, operation: str) -> str:
+        full = f"{self.name}_{operation}"
+        if full not in self.known:
+            self.known.add(full)
+            self.helpers.append(_POWERS[operation].format(full=full, f=self.suffix, real=self.real))
+        return full
+
+    def library(self, operation: str) -> str:
+        full = f"{self.name}_{operation}"
+        if full not in self.known:
+            self.known.add(full)
+            types = ", ".join([self.real] * (2 if operation in BINARY_LIBRARY else 1))
+            self.helpers.append(f"static {self.real} (*const volatile {full})({types}) = {operation}{self.suffix};")
+        return full
+
+    def row(self, lowered: Lowered, row: str, prefix: str) -> str:
+        """A function for the body of a row."""
+        full = f"{prefix}_{row}"
+        if full not in self.known:
+            self.known.add(full)
+            body = lowered.functions[row]
+            parameters = ", ".join(f"const {self.real} v{k}" for k in range(body.inputs))
+            lines = [f"static {self.real} {full}({parameters})", "{"]
+
+            def value(k: int) -> str:
+                return f"v{k}" if k >= 0 else self.constant(body.constants[~k])
+
+            for k, (operation, operands) in enumerate(zip(body.operations, body.operands, strict=True)):
+                kind = "int" if operation in CONDITIONS else self.real
+                expression = self.expression(lowered, operation, [value(p) for p in operands], prefix)
+                lines.append(f"    const {kind} v{body.inputs + k} = {expression};")
+            unused = [f"    (void)v{k};" for k in range(body.inputs) if not any(k in each for each in body.operands)]
+            self.helpers.append(
+                "\n".join([*lines[:2], *lines[2:], *unused, f"    return {value(body.outputs[0])};", "}"])
+            )
+        return full
+
+    def expression(self, lowered: Lowered, operation: str, given: Sequence[str], prefix: str) -> str:
+        if operation in _INFIX:
+            return f"{given[0]} {_INFIX[operation]} {given[1]}"
+        if operation == "select":
+            return f"{given[0]} ? {given[1]} : {given[2]}"
+        if operation in ("neg", "not"):
+            return f"{'-' if operation == 'neg' else '!'}{given[0]}"
+        if operation in ("min", "max"):
+            return f"{given[0]} {'<' if operation == 'min' else '>'} {given[1]} ? {given[0]} : {given[1]}"
+        if operation in _POWERS:
+            return f"{self.power(operation)}({', '.join(given)})"
+        if operation == "nle":
+            return f"!({given[0]} <= {given[1]})"
+        if operation == "unordered":
+            return f"isnan({given[0]})" if given[0] == given[1] else f"isunordered({given[0]}, {given[1]})"
+        if operation in _MATH:
+            name = _MATH[operation] + self.suffix
+        elif is_call(operation):
+            name = self.row(lowered, operation[5:], prefix)
+        else:
+            name = self.library(operation)
+        return f"{name}({', '.join(given)})"
+
+    def program(self, program: Program, captured: Sequence[float], full: str) -> None:
+        """The functions of one trace: the pieces, and one that calls them in turn until a guard fails."""
+        lowered = lower(program, self.functions)
+        if lowered.callbacks:
+            names = ", ".join(sorted({row.name for row, _ in lowered.callbacks.values()}))
+            raise TypeError(f"to_c: {names}: an operation written in Python has no C form; compose it of scalargrad's")
+        program = lowered.program
+        first, own = program.inputs, program.inputs - len(captured)
+        slot: dict[int, int] = {}
+        ends: dict[int, list[tuple[str, int, str, int, str]]] = {}  # what follows the statements of a piece
+        for g in program.guards:
+            text = "if (!(" if g.outcome else "if (("
+            at = (max(g.left, g.right, first) - first) // PIECE
+            end = f")) return 1; /* {_comment(g.line)} */"
+            ends.setdefault(at, []).append((text, g.left, f" {_COMPARISONS[g.comparison]} ", g.right, end))
+        zero = program.constant(0.0)
+        for place, k in enumerate(program.outputs):
+            at = max(k - first, 0) // PIECE
+            ends.setdefault(at, []).append((f"y[{place}] = ", k, "", zero, ";"))
+        pieces = range(0, max(len(program), 1), PIECE)
+        for start in pieces:
+            reads = [p for operands in program.operands[start : start + PIECE] for p in operands]
+            reads += [p for _, a, _, b, _ in ends.get(start // PIECE, ()) for p in (a, b)]
+            for p in reads:
+                if first <= p < first + start:
+                    slot.setdefault(p, len(slot))
+        parts: list[str] = []
+        for start in pieces:
+            stop = min(start + PIECE, len(program))
+            lines: list[str] = []
+
+            def value(k: int, start: int = start) -> str:
+                if k < 0:
+                    return self.constant(program.constants[~k])
+                if k < own:
+                    return f"x[{k}]"
+                if k < first:
+                    return self.constant(captured[k - own])
+                return f"v{k}" if k >= first + start else f"m[{slot[k]}]"
+
+            for k in range(start, stop):
+                operation = program.operations[k]
+                given = [value(p) for p in program.operands[k]]
+                kind = "int" if operation in CONDITIONS else self.real
+                lines.append(f"    const {kind} v{first + k} = {self.expression(lowered, operation, given, full)};")
+                if first + k in slot:
+                    lines.append(f"    m[{slot[first + k]}] = v{first + k};")
+            for text, a, sign, b, end in ends.get(start // PIECE, ()):
+                lines.append(f"    {text}{value(a)}{sign}{value(b) if sign else ''}{end}")
+            part = f"{full}_{start // PIECE}"
+            parts.append(part)
+            head = f"static int {part}(const {self.real} *x, {self.real} *y, {self.real} *m)"
+            self.helpers.append("\n".join([head, "{", *lines, "    (void)x; (void)y; (void)m;", "    return 0;", "}"]))
+        calls = " || ".join(f"{part}(x, y, m)" for part in parts)
+        head = f"static int {full}(const {self.real} *x, {self.real} *y)"
+        self.helpers.append(f"{head}\n{{\n    {self.real} m[{max(len(slot), 1)}];\n    return {calls};\n}}")
+
+
+def source(
+    programs: Sequence[Program],
+    captured: Sequence[Sequence[float]],
+    name: str,
+    real: Real = "double",
+    functions: Functions = "library",
+) -> tuple[str, str]:
+    """The header `name.h` and the file `name.c`, for all traces of a function of one structure of arguments."""
+    c_names.check(name)
+    if real not in ("double", "float"):
+        raise ValueError(f"to_c: real must be 'double' or 'float', got {real!r}")
+    sizes = {(p.inputs - len(c), len(p.outputs)) for p, c in zip(programs, captured, strict=True)}
+    if len({m for _, m in sizes}) > 1:
+        raise ValueError("to_c: the traces have results of different structures; C needs one")
+    ((inputs, outputs), *_) = sizes
+    writer = _Writer(name, real, functions)
+    for k, (program, numbers) in enumerate(zip(programs, captured, strict=True)):
+        writer.program(program, numbers, f"{name}_trace{k}")
+    names = programs[0].names[:inputs]
+    upper = name.upper()
+    guard = f"{upper}_H"
+    about = "\n".join(f" *   x[{k}]  {_comment(text)}" for k, text in enumerate(names[:50]))
+    header = f"""/* {name}: made by scalargrad. Compile with -std=c99, or -ffp-contract=off, for the bits of Python.
+ *
+ * Takes {inputs} inputs x and writes {outputs} outputs y. Returns 0, or 1 where the inputs take a branch that was
+ * not traced; y is then undefined.
+ *
+{about}
+ */
+#ifndef {guard}
+#define {guard}
+
+#define {upper}_INPUTS {inputs}
+#define {upper}_OUTPUTS {outputs}
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+int {name}(const {real} *x, {real} *y);
+#ifdef __cplusplus
+}}
+#endif
+
+#endif
+"""
+    tries = "\n".join(f"    if (!{name}_trace{k}(x, y)) return 0;" for k in range(len(programs)))
+    text = f"""/* Made by scalargrad. */
+#include "{name}.h"
+
+#include <math.h>
+
+#ifdef __FAST_MATH__
+#error "-ffast-math changes results: inf, nan and the order of operations count here"
+#endif
+
+{chr(10).join(writer.helpers)}
+
+int {name}(const {real} *x, {real} *y)
+{{
+{tries}
+    return 1;
+}}
+"""
+    return header, text

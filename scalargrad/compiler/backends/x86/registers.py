@@ -1,0 +1,686 @@
+"""One straight-line program on its way to x86-64 code: which value is in which register or place, and when it is used.
+
+In a straight line it is known of every value when it is used next, and so the best that can be done with few registers
+is known too: when one is needed, the value that is used last goes to memory (Belady, IBM Systems Journal 5, 1966). It
+stands apart from `x86_backend.py`, which lays out functions and memory, because here single values are all there is.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ...ir.elementary import CONDITIONS, LIBRARY
+from ...ir.lowering import is_call
+from ...ir.program import Guard, Program
+from .assembler import (
+    BROADCAST,
+    CALL,
+    CODES,
+    JUMP,
+    MASKS,
+    PLAIN,
+    PREDICATES,
+    REGISTERS,
+    ROUNDINGS,
+    SWAPPED,
+    VECTOR,
+    VZEROUPPER,
+    WIDE,
+    Place,
+    address,
+    masked,
+    shift,
+    vex,
+)
+
+if TYPE_CHECKING:
+    from .code import Code
+
+NEVER = 1 << 60
+FAR = 1000  # instructions; a value that is not used before goes to memory at once
+AT_ONCE = 1  # registers that are freed when one is needed
+INPUTS, MEMORY, OUTPUTS = 0, 1, 2  # indices of assembler.BASES
+SIGN, MAGNITUDE, ALL = 1 << 63, (1 << 63) - 1, (1 << 64) - 1
+_ARITHMETIC = frozenset(("add", "sub", "mul", "div", "min", "max"))
+_COMMUTES = frozenset(("add", "mul"))
+_UNARY = frozenset(("neg", "abs", "copysign", "sqrt", "scale", "exponent", "mantissa"))
+
+
+def pattern(x: float) -> int:
+    found: int = struct.unpack("<Q", struct.pack("<d", x))[0]
+    return found
+
+
+def leads_away(operation: str) -> bool:
+    """Whether it is done by calling a function."""
+    return operation in LIBRARY or is_call(operation)
+
+
+def needs(program: Program, always: set[int]) -> dict[int, tuple[int, bool]]:
+    """Calls whose result counts only where a condition that is known before has one outcome: `call: (condition, it)`.
+
+    Found backwards: a value is needed where one of its users is, and a selection needs each of its arms under its
+    condition. What has users with different needs is always needed; and so is what is in `always`: outputs, what guards
+    compare, and operations written in Python, which may raise wherever they are.
+    """
+    first = program.inputs
+    found: list[Any] = [None] * (first + len(program))  # None: by nobody so far; True: always; or condition and outcome
+    calls: dict[int, tuple[int, bool]] = {}
+    for k in always:
+        found[k] = True
+
+    def need(p: int, how: Any) -> None:
+        if p >= first:
+            found[p] = how if found[p] in (None, how) else True
+
+    for i in range(len(program) - 1, -1, -1):
+        v = first + i
+        operation, operands, own = program.operations[i], program.operands[i], found[v]
+        if own is None:
+            continue
+        if operation == "select":
+            c, a, b = operands
+            need(c, own)
+            need(a, (c, True) if a != b else own)
+            need(b, (c, False) if a != b else own)
+            continue
+        if isinstance(own, tuple):
+            if own[0] >= v:  # the condition is found out later than this
+                own = True
+            elif leads_away(operation):
+                calls[i] = own
+        for p in operands:
+            need(p, own)
+    return calls
+
+
+class Line:
+    """One straight-line program on its way to machine code: which value is where, and when it is used next."""
+
+    def __init__(
+        self,
+        code: Code,
+        program: Program,
+        inputs: Sequence[Place],
+        stored: Callable[[int, int], None] | None,
+    ) -> None:
+        self.code, self.program = code, program
+        self.returns = stored is None  # whether the one output is left in register 0, by `result`
+        self.stored = stored or (lambda output, register: None)  # what is done with an output
+        self.out = code.out
+        self.lanes = code.lanes
+        self.registers, self.memory = REGISTERS[self.lanes]
+        self.codes = CODES[self.lanes]
+        first, count, constants = program.inputs, len(program), len(program.constants)
+        width = BROADCAST if self.lanes > 1 else PLAIN
+        known = [code.places.place(MEMORY, width, code.constant(pattern(c))) for c in program.constants]
+        # Lists by the number of a value; those of constants are negative, and found from the end.
+        self.home: list[Place | None] = [*inputs, *[None] * count, *reversed(known)]
+        self.register = [-1] * (first + count + constants)
+        self.slot: dict[int, int] = {}
+        self.saved: dict[int, Place] = {}  # where registers are saved around a call; a called function has its own
+        self.free_slots: list[int] = []
+        number = 16 if self.lanes == 1 else 32
+        self.free = list(range(number - 1, -1, -1))
+        self.free_masks = list(range(number + 7, number, -1))  # k1 to k7 are registers 33 to 39
+        self.occupant: list[int | None] = [None] * (number + 8)
+        self.number = number
+        self.calls: dict[int, tuple[int, bool]] = {}
+        self.outputs: dict[int, list[int]] = {}
+        for place, k in enumerate(program.outputs if stored else ()):
+            self.outputs.setdefault(k, []).append(place)
+        self.guards: dict[int, list[Guard]] = {}
+        for g in program.guards:
+            self.guards.setdefault(max(g.left, g.right, first - 1) - first, []).append(g)
+        self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """For every operand of every instruction, the instruction that uses it next."""
+        program = self.program
+        if any(map(leads_away, set(program.operations))):
+            callbacks = {f"call {name}" for name in self.code.lowered.callbacks}
+            users = {program.inputs + i for i, each in enumerate(program.operations) if each in callbacks}
+            self.calls = needs(program, users.union(k for k in program.roots() if k >= 0))
+        when = [NEVER] * len(self.register)
+        if self.returns:
+            when[program.outputs[0]] = len(program)
+        following: list[Sequence[int]] = [()] * len(program)
+        after: dict[int, list[Sequence[int]]] = {}
+        operands = program.operands
+        calls, guards = self.calls, self.guards
+        special = bool(calls or guards)
+        for i in range(len(operands) - 1, -1, -1):
+            if special:
+                if i in guards:
+                    after[i] = [()] * len(guards[i])
+                    for j in range(len(guards[i]) - 1, -1, -1):
+                        g = guards[i][j]
+                        after[i][j] = (when[g.left], when[g.right])
+                        when[g.left] = when[g.right] = i
+                if i in calls:
+                    c = calls[i][0]
+                    given = (*operands[i], c)
+                    following[i] = [when[p] for p in given]
+                    for p in given:
+                        when[p] = i
+                    continue
+            given = operands[i]
+            if len(given) == 2:
+                a, b = given
+                following[i] = when[a], when[b]
+                when[a] = when[b] = i
+            else:
+                following[i] = [when[p] for p in given]
+                for p in given:
+                    when[p] = i
+        if -1 in guards:
+            after[-1] = [(when[g.left], when[g.right]) for g in guards[-1]]
+        self.when, self.following, self.after = when, following, after
+
+    # ---- registers and memory ----------------------------------------------------------------------------------------
+
+    def new_slot(self, v: int) -> Place:
+        """Room in memory for a value."""
+        at = self.slot[v] = self.free_slots.pop() if self.free_slots else self.code.room(self.code.width)
+        width = PLAIN if self.lanes == 1 or self.register[v] >= self.number else WIDE
+        place = self.home[v] = self.code.places.place(MEMORY, width, at)
+        return place
+
+    def store(self, v: int) -> None:
+        """Write a value that is in a register to its place in memory."""
+        kind, tail = self.new_slot(v)
+        r = self.register[v]
+        if r >= self.number:
+            self.out.append(self.mask("store", r - self.number, 0, kind, True) + tail)
+        else:
+            self.out.append(self.memory[self.codes["store"] | r << 10 | kind] + tail)
+
+    def mask(self, name: str, r: int, v: int, rm: int, memory: bool = False) -> bytes:
+        """An instruction on mask registers."""
+        form = MASKS[name]
+        if memory:
+            base, modrm = address(r, rm)
+            return vex(form, r, v, base) + bytes((modrm,))
+        return vex(form, r, v, rm) + bytes((0xC0 | (r & 7) << 3 | rm & 7,))
+
+    def leave(self, v: int) -> None:
+        """Give up a value's register."""
+        r = self.register[v]
+        if r >= 0:
+            self.register[v] = -1
+            self.occupant[r] = None
+            (self.free if r < self.number else self.free_masks).append(r)
+
+    def evict(self, keep: Sequence[int], masks: bool = False) -> None:
+        """Free some registers, of the values that are used last."""
+        when, occupant = self.when, self.occupant
+        low, high = (self.number + 1, self.number + 8) if masks else (0, self.number)
+        candidates = [v for v in occupant[low:high] if v is not None and self.register[v] not in keep]
+        candidates.sort(key=when.__getitem__)
+        for v in candidates[-AT_ONCE:]:
+            if self.home[v] is None:
+                self.store(v)
+            self.leave(v)
+
+    def grab(self, *keep: int) -> int:
+        """A register that is free, without those in `keep`."""
+        if not self.free:
+            self.evict(keep)
+        return self.free.pop()
+
+    def grab_mask(self, *keep: int) -> int:
+        if not self.free_masks:
+            self.evict(keep, True)
+        return self.free_masks.pop()
+
+    def place_of(self, v: int) -> Place:
+        found = self.home[v]
+        assert found is not None
+        return found
+
+    def load(self, v: int, *keep: int) -> int:
+        """The register of a value, which it is brought to if it has none."""
+        r = self.register[v]
+        if r >= 0:
+            return r
+        kind, tail = self.place_of(v)
+        if self.lanes > 1 and self.is_condition(v):
+            r = self.grab_mask(*keep)
+            self.out.append(self.mask("load", r - self.number, 0, kind, True) + tail)
+        else:
+            r = self.grab(*keep)
+            name = "spread" if kind >> 1 & 3 == BROADCAST else "load"
+            self.out.append(self.memory[self.codes[name] | r << 10 | kind] + tail)
+        self.register[v] = r
+        self.occupant[r] = v
+        return r
+
+    def is_condition(self, v: int) -> bool:
+        k = v - self.program.inputs
+        return k >= 0 and self.program.operations[k] in CONDITIONS
+
+    def done(self, v: int, following: int, i: int) -> None:
+        """A value has been used, and is used next at `following`."""
+        self.when[v] = following
+        if following == NEVER:
+            self.leave(v)
+            if v in self.slot:
+                self.free_slots.append(self.slot.pop(v))
+        elif following - i > FAR and self.home[v] is not None:
+            self.leave(v)
+
+    def gives(self, v: int, r: int, i: int) -> None:
+        """The instruction at i has left its result in a register."""
+        self.register[v] = r
+        self.occupant[r] = v
+        if v in self.outputs:
+            for place in self.outputs[v]:
+                self.stored(place, r)
+        following = self.when[v]
+        if following == NEVER:
+            self.leave(v)
+        elif following - i > FAR:
+            self.store(v)
+            self.leave(v)
+
+    # ---- instructions ------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """All instructions, in order."""
+        first = self.program.inputs
+        operations, operands = self.program.operations, self.program.operands
+        register, home, when, following, occupant = (
+            self.register, self.home, self.when, self.following, self.occupant,
+        )  # fmt: skip
+        free, slot, free_slots, outputs, guards = self.free, self.slot, self.free_slots, self.outputs, self.guards
+        codes, rr, rm, emit = self.codes, self.registers, self.memory, self.out.append
+        arithmetic = {name: codes[name] for name in _ARITHMETIC}
+        self._ends_of_inputs()
+        for i, operation in enumerate(operations):
+            code = arithmetic.get(operation)
+            if code is None:
+                self.other(i, operation, operands[i])
+            else:
+                a, b = operands[i]
+                next_a, next_b = following[i]
+                ra, rb = register[a], register[b]
+                if ra < 0:
+                    if rb >= 0 and operation in _COMMUTES:
+                        a, b, ra, rb, next_a, next_b = b, a, rb, ra, next_b, next_a
+                    else:
+                        if operation in _COMMUTES and next_b < next_a:  # the one that is used sooner stays loaded
+                            a, b, next_a, next_b = b, a, next_b, next_a
+                        ra = self.load(a, rb)
+                        rb = register[b]
+                place = home[b] if rb < 0 else None
+                when[a] = next_a
+                if next_a == NEVER:
+                    register[a] = -1
+                    occupant[ra] = None
+                    free.append(ra)
+                    if a in slot:
+                        free_slots.append(slot.pop(a))
+                elif next_a - i > FAR and home[a] is not None:
+                    register[a] = -1
+                    occupant[ra] = None
+                    free.append(ra)
+                if a != b:
+                    when[b] = next_b
+                    if next_b == NEVER and rb >= 0:
+                        register[b] = -1
+                        occupant[rb] = None
+                        free.append(rb)
+                if free:
+                    r = free.pop()
+                else:
+                    self.evict((ra, rb))
+                    r = free.pop()
+                if place is None:
+                    emit(rr[code | r << 10 | ra << 5 | rb])
+                else:
+                    kind, tail = place
+                    emit(rm[code | r << 10 | ra << 5 | kind])
+                    emit(tail)
+                if next_b == NEVER and b in slot:  # not sooner: freeing a register may have written to a free slot
+                    free_slots.append(slot.pop(b))
+                v = first + i
+                next_v = when[v]
+                if v in outputs:
+                    for output in outputs[v]:
+                        self.stored(output, r)
+                if next_v == NEVER:
+                    free.append(r)
+                else:
+                    register[v] = r
+                    occupant[r] = v
+                    if next_v - i > FAR:
+                        self.store(v)
+                        self.leave(v)
+            if i in guards:
+                self.check(i)
+
+    def _ends_of_inputs(self) -> None:
+        """Outputs that are inputs or constants, and guards on such."""
+        for k, places in self.outputs.items():
+            if k < self.program.inputs:
+                r = self.load(k)
+                for place in places:
+                    self.stored(place, r)
+                self.leave(k)
+        if -1 in self.guards:
+            self.check(-1)
+
+    def other(self, i: int, operation: str, operands: Sequence[int]) -> None:
+        """What is not plain arithmetic on two operands."""
+        if operation in PREDICATES:
+            self.compare(i, operation, *operands)
+        elif operation == "select":
+            self.select(i, *operands)
+        elif operation in ("and", "or", "not"):
+            self.logic(i, operation, operands)
+        elif operation in _UNARY or operation in ROUNDINGS:
+            self.unary(i, operation, operands)
+        else:
+            self.call(i, operation, operands)
+
+    def finish(self, i: int, operands: Sequence[int], r: int) -> None:
+        for v, following in zip(operands, self.following[i], strict=True):
+            self.done(v, following, i)
+        self.gives(self.program.inputs + i, r, i)
+
+    def op(self, name: str, r: int, v: int, x: int, keep: Sequence[int] = (), end: bytes = b"") -> None:
+        """An instruction whose last operand is the value x, in its register or in memory."""
+        rx = self.register[x]
+        of_two = self.lanes == 1 and name in ("and", "andnot", "or", "xor", "select")
+        if rx < 0 and of_two and self.place_of(x)[0] >> 3 != MEMORY:  # these read two floats, and there may be but one
+            rx = self.load(x, r, v, *keep)
+        if rx >= 0:
+            self.out.append(self.registers[self.codes[name] | r << 10 | v << 5 | rx] + end)
+        else:
+            kind, tail = self.place_of(x)
+            self.out.append(self.memory[self.codes[name] | r << 10 | v << 5 | kind] + tail + end)
+
+    def with_bits(self, name: str, r: int, v: int, bits: int) -> None:
+        """An instruction on bits, with a constant."""
+        width = BROADCAST if self.lanes > 1 else PLAIN
+        kind, tail = self.code.places.place(MEMORY, width, self.code.constant(bits))
+        self.out.append(self.memory[self.codes[name] | r << 10 | v << 5 | kind] + tail)
+
+    def unary(self, i: int, operation: str, operands: Sequence[int]) -> None:
+        a = self.load(operands[0])
+        if operation == "copysign":
+            b = self.load(operands[1], a)
+            r = self.grab(a, b)
+            t = self.grab(a, b, r)
+            self.with_bits("and", r, a, MAGNITUDE)
+            self.with_bits("and", t, b, SIGN)
+            self.out.append(self.registers[self.codes["or"] | r << 10 | r << 5 | t])
+            self.free.append(t)
+        elif operation == "scale":
+            r = self.scale(a, operands[1])
+        else:
+            r = self.grab(a)
+            if operation == "neg":
+                self.with_bits("xor", r, a, SIGN)
+            elif operation == "abs":
+                self.with_bits("and", r, a, MAGNITUDE)
+            elif operation == "exponent":  # as 2**52 + the exponent's bits, less what that is for 2**0
+                self.out.append(shift(self.lanes, False, r, a))
+                self.with_bits("or", r, r, pattern(2.0**52))
+                self.with_bits("sub", r, r, pattern(2.0**52 + 1023.0))
+            elif operation == "mantissa":
+                self.with_bits("and", r, a, (1 << 52) - 1)
+                self.with_bits("or", r, r, pattern(1.0))
+            elif operation == "sqrt":
+                self.out.append(self.registers[self.codes["sqrt"] | r << 10 | (a << 5 if self.lanes == 1 else 0) | a])
+            else:
+                v = a << 5 if self.lanes == 1 else 0
+                self.out.append(self.registers[self.codes["round"] | r << 10 | v | a] + ROUNDINGS[operation])
+        self.finish(i, operands, r)
+
+    def scale(self, a: int, x: int) -> int:
+        """`a * 2**n`. Without AVX-512 as `a * 2**h * 2**(n - h)`, h about n/2: only the last product can be rounded."""
+        if self.lanes > 1:
+            r = self.grab(a, self.register[x])
+            self.op("scale", r, a, x, (a,))
+            return r
+        b = self.load(x, a)
+        h = self.grab(a, b)
+        r = self.grab(a, b, h)
+        self.with_bits("load", h, 0, pattern(0.5))
+        self.emit("mul", h, h, b)
+        self.emit("round", h, h, h, ROUNDINGS["floor"])
+        self.emit("sub", r, b, h)
+        for register in (h, r):  # 2**k is k + 1023 in the bits of the exponent; adding 2**52 brings k to the last bits
+            self.with_bits("add", register, register, pattern(2.0**52 + 1023.0))
+            self.out.append(shift(1, True, register, register))
+        self.emit("mul", h, a, h)
+        self.emit("mul", r, h, r)
+        self.free.append(h)
+        return r
+
+    def emit(self, name: str, r: int, v: int, rm: int, end: bytes = b"") -> None:
+        """An instruction on registers."""
+        self.out.append(self.registers[self.codes[name] | r << 10 | v << 5 | rm] + end)
+
+    def compare(self, i: int, operation: str, a: int, b: int) -> None:
+        predicate = PREDICATES[operation]
+        x, y = a, b
+        if self.register[x] < 0 <= self.register[y]:
+            x, y, predicate = y, x, SWAPPED[operation]
+        rx = self.load(x, self.register[y])
+        if self.lanes == 1:
+            r = self.grab(rx, self.register[y])
+            self.op("compare", r, rx, y, end=bytes((predicate,)))
+        else:
+            r = self.grab_mask()
+            self.op("compare", r - self.number, rx, y, end=bytes((predicate,)))
+        self.finish(i, (a, b), r)
+
+    def logic(self, i: int, operation: str, operands: Sequence[int]) -> None:
+        a = self.load(operands[0])
+        if self.lanes == 1:
+            if operation == "not":
+                r = self.grab(a)
+                self.with_bits("xor", r, a, ALL)
+            else:
+                r = self.grab(a, self.register[operands[1]])
+                self.op(operation, r, a, operands[1], (a,))
+        else:
+            n = self.number
+            b = self.load(operands[1], a) if len(operands) > 1 else 0
+            r = self.grab_mask(a, b)
+            self.out.append(
+                self.mask("not", r - n, 0, a - n) if operation == "not" else self.mask(operation, r - n, a - n, b - n)
+            )
+        self.finish(i, operands, r)
+
+    def is_zero(self, v: int) -> bool:
+        return v < 0 and pattern(self.program.constants[~v]) == 0
+
+    def select(self, i: int, c: int, a: int, b: int) -> None:
+        rc = self.load(c)
+        if self.lanes == 1:
+            if self.is_zero(b):
+                r = self.grab(rc, self.register[a])
+                self.op("and", r, rc, a, (rc,))
+            elif self.is_zero(a):
+                r = self.grab(rc, self.register[b])
+                self.op("andnot", r, rc, b, (rc,))
+            else:
+                rb = self.load(b, rc, self.register[a])
+                r = self.grab(rc, rb, self.register[a])
+                self.op("select", r, rb, a, (rc, rb), bytes((rc << 4,)))
+        else:
+            mask = rc - self.number
+            zero = self.is_zero(b)
+            rb = 0 if zero else self.load(b, self.register[a])
+            r = self.grab(rb, self.register[a])
+            ra = self.register[a]
+            if ra >= 0:
+                form = VECTOR["move" if zero else "select"]
+                self.out.append(masked(form, r, rb, ra, False, mask, zero))
+            else:
+                kind, tail = self.place_of(a)
+                spread = kind >> 1 & 3 == BROADCAST
+                form = VECTOR[("spread" if spread else "load") if zero else "select"]
+                self.out.append(masked(form, r, rb, kind, True, mask, zero) + tail)
+        self.finish(i, (c, a, b), r)
+
+    # ---- calls -------------------------------------------------------------------------------------------------------
+
+    def call(self, i: int, operation: str, operands: Sequence[int]) -> None:
+        """A function of the library, of the program's own, or of Python's. None of them leaves a register alone."""
+        name = operation[5:] if is_call(operation) else operation
+        if i in self.calls:
+            self.call_if_needed(i, name, operands, *self.calls[i])
+            return
+        given = [self.register[x] if self.register[x] >= 0 else self.place_of(x) for x in operands]
+        for x, following in zip(operands, self.following[i], strict=True):
+            self.when[x] = following  # what is not used again need not be kept
+        for v in [v for v in self.occupant if v is not None]:
+            if self.when[v] != NEVER and self.home[v] is None:
+                self.store(v)
+            self.leave(v)
+        if self.lanes > 1:
+            self.out.append(b"\x41\xbf\xff\x00\x00\x00")  # mov r15d, 255
+        self.free.remove(0)
+        self.call_with(name, given, 0)
+        for x in operands:
+            self.done(x, self.when[x], i)
+        self.gives(self.program.inputs + i, 0, i)
+
+    def call_if_needed(self, i: int, name: str, operands: Sequence[int], c: int, outcome: bool) -> None:
+        """The same where a condition holds (or does not), out of line, so that it costs little where it is not."""
+        out, code = self.out, self.code
+        mask = self.load(c)
+        if self.lanes > 1:
+            out.append(self.mask("read", 15, 0, mask - self.number))
+            if not outcome:
+                out.append(b"\x41\x81\xf7\xff\x00\x00\x00")  # xor r15d, 255
+        else:
+            out.append(self.registers[self.codes["signs"] | mask])
+        r = self.grab(mask, *[self.register[x] for x in operands])
+        given = [self.register[x] if self.register[x] >= 0 else self.place_of(x) for x in operands]
+        for x, following in zip((*operands, c), self.following[i], strict=True):
+            self.done(x, following, i)
+        kept = [k for k, v in enumerate(self.occupant) if v is not None]
+        away, back = f"away {len(out)}", f"back {len(out)}"
+        if self.lanes > 1:
+            out.append(b"\x45\x85\xff")  # test r15d, r15d
+            code.distance(b"\x0f\x85", away)
+        else:
+            out.append(b"\xa8\x01")  # test al, 1
+            code.distance(b"\x0f\x85" if outcome else b"\x0f\x84", away)
+        code.label(back)
+
+        def write() -> None:
+            code.label(away)
+            for k in kept:
+                self.keep(k, "store")
+            self.call_with(name, given, r)
+            for k in kept:
+                self.keep(k, "load")
+            code.distance(JUMP, back)
+
+        code.pending.append(write)
+        self.gives(self.program.inputs + i, r, i)
+
+    def keep(self, k: int, name: str) -> None:
+        """Write a register to memory that is this function's own for it, or read it from there."""
+        code = self.code
+        if k not in self.saved:
+            width = PLAIN if self.lanes == 1 or k >= self.number else WIDE
+            self.saved[k] = code.places.place(MEMORY, width, code.room(code.width))
+        kind, tail = self.saved[k]
+        if k >= self.number:
+            self.out.append(self.mask(name, k - self.number, 0, kind, True) + tail)
+        else:
+            self.out.append(self.memory[self.codes[name] | k << 10 | kind] + tail)
+
+    def call_with(self, name: str, given: Sequence[int | Place], r: int) -> None:
+        """Call a function, whose operands are in registers or in memory, and bring its result to a register."""
+        code, out = self.code, self.out
+        wide = WIDE if self.lanes > 1 else PLAIN
+        own = name in code.lowered.functions
+        result = -1
+        if self.lanes > 1 and not own:
+            *at, result = code.lane_by_lane(name, len(given))
+        else:
+            at = code.own(name) if own else self.scratch(len(given))
+        places = [code.places.place(MEMORY, wide, each) for each in at]
+        t = 0
+        while t in given:
+            t += 1
+        for x, (kind, tail) in zip(given, places, strict=True):
+            source = x if isinstance(x, int) else t
+            if not isinstance(x, int):
+                name_of_load = "spread" if x[0] >> 1 & 3 == BROADCAST else "load"
+                out.append(self.memory[self.codes[name_of_load] | t << 10 | x[0]] + x[1])
+            out.append(self.memory[self.codes["store"] | source << 10 | kind] + tail)
+        if own:
+            code.distance(CALL, name)
+        elif self.lanes > 1:
+            out.append(VZEROUPPER)
+            code.distance(CALL, f"lanes {name}")
+        else:
+            code.call_with(name, places)
+        if result >= 0:
+            kind, tail = code.places.place(MEMORY, WIDE, result)
+            out.append(self.memory[self.codes["load"] | r << 10 | kind] + tail)
+        elif r:
+            out.append(self.registers[self.codes["move"] | r << 10])
+
+    def scratch(self, count: int) -> list[int]:
+        """Memory through which floats are handed to functions of the library."""
+        known = self.code.arguments.setdefault("scratch", [])
+        while len(known) < count:
+            known.append(self.code.room(8))
+        return known[:count]
+
+    # ---- ends --------------------------------------------------------------------------------------------------------
+
+    def result(self) -> None:
+        """Leave the one output of a function in register 0."""
+        (v,) = self.program.outputs
+        r = self.register[v]
+        if r > 0:
+            self.out.append(self.registers[self.codes["move"] | r])
+        elif r < 0:
+            kind, tail = self.place_of(v)
+            name = "spread" if kind >> 1 & 3 == BROADCAST else "load"
+            self.out.append(self.memory[self.codes[name] | kind] + tail)
+
+    def check(self, i: int) -> None:
+        """The guards behind an instruction."""
+        for g, (next_left, next_right) in zip(self.guards[i], self.after[i], strict=True):
+            left, right, title = g.left, g.right, g.comparison
+            if title in ("gt", "ge"):
+                left, right, title = right, left, {"gt": "lt", "ge": "le"}[title]
+            if self.lanes == 1:
+                # `order` finds out whether its first operand is above the other: left < right is right above left
+                x, y = (right, left) if title in ("lt", "le") else (left, right)
+                rx = self.load(x, self.register[y])
+                self.op("order", rx, 0, y)
+                holds, fails = {"lt": (b"\x0f\x87", b"\x0f\x86"), "le": (b"\x0f\x83", b"\x0f\x82")}.get(
+                    title, (b"", b"")
+                )
+                if title in ("lt", "le"):
+                    self.code.distance(fails if g.outcome else holds, "fail")
+                elif (title == "eq") == g.outcome:  # must be equal
+                    self.code.distance(b"\x0f\x85", "fail")
+                    self.code.distance(b"\x0f\x8a", "fail")
+                else:  # must not be equal; unordered is not equal
+                    self.out.append(b"\x7a\x06")
+                    self.code.distance(b"\x0f\x84", "fail")
+            else:
+                rx = self.load(left, self.register[right])
+                self.op("compare", 0, rx, right, end=bytes((PREDICATES[title],)))
+                self.out.append(self.mask("read", 0, 0, 0))
+                if not g.outcome:
+                    self.out.append(b"\x35\xff\x00\x00\x00")  # xor eax, 255
+                self.out.append(b"\x21\x85" + self.code.constant("guards").to_bytes(4, "little", signed=True))
+            for v, following in ((g.left, next_left), (g.right, next_right)):
+                self.done(v, following, max(i, 0))

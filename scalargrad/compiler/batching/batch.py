@@ -1,0 +1,463 @@
+"""A compiled function over many samples: `map`, with or without a sum over the results.
+
+Samples go through in blocks of eight lanes, blocks in chunks whose number depends on the size of the batch alone; a
+sum is taken lane by lane in every chunk, then over lanes in pairs, then over chunks in order. So results depend neither
+on the number of threads, nor on the processor, nor on the backend. It stands apart because all this is about samples:
+programs and machine code are made elsewhere.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from array import array
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import chain
+from operator import countOf
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ...engine.table import EXACT_INTEGERS, as_float
+from ...engine.trees import LEAF, Structure, flatten, unflatten
+from ..frontend.compiled_trace import Variant
+from ..frontend.packing import Pack, as_floats, packer
+from ..ir.program import summands
+
+if TYPE_CHECKING:
+    from ..backends.native import Machine
+    from ..frontend.function import CompiledFunction
+
+LANES = 8
+CHUNKS = 64  # at most; fewer, larger ones would leave threads idle, more would cost memory
+SMALLEST_CHUNK = 1024  # samples
+WORTH_NATIVE = 300  # samples from which machine code pays, for "auto"
+
+
+class Part(NamedTuple):
+    """An argument, or a part of one: a structure for one sample, with a column or a shared number for each leaf."""
+
+    structure: Structure
+    leaves: array[Any]  # numbers; or, for each, the address of the first sample's
+    strides: array[int]  # and how many bytes there are to the next sample's
+    samples: int | None  # None for what all samples share
+    kind: str  # "list", "array", "numpy" or ""
+    keep: Sequence[Any]  # what addresses live as long as
+
+
+_NOTHING: array[int] = array("q")
+
+
+class _Known(tuple[Any, ...]):
+    """A structure that is looked up often: its hash is found once."""
+
+    once: int
+
+    def __hash__(self) -> int:
+        return self.once
+
+    def __reduce__(self) -> tuple[Any, ...]:  # another process has other hashes
+        return tuple, (tuple(self),)
+
+
+def _address(buffer: array[Any]) -> int:
+    return buffer.buffer_info()[0]
+
+
+def _shared(x: Any, what: str, known: dict[str, tuple[Pack, Structure]]) -> Part:
+    """An argument that all samples have; `known` is how it was flattened the last time."""
+    if type(x) is array and x.typecode == "d":
+        return Part(_flat_list(len(x)), x, _NOTHING, None, "", ())
+    x = x.tolist() if hasattr(x, "tolist") else x
+    if what in known:
+        pack, structure = known[what]
+        packed = pack(x)
+        if packed is not None:
+            return Part(structure, packed, _NOTHING, None, "", ())
+    leaves, structure = flatten(x, what)
+    known[what] = (packer(structure), structure)
+    return Part(structure, array("d", [as_float(each, what) for each in leaves]), _NOTHING, None, "", ())
+
+
+@lru_cache(maxsize=256)
+def _of_shape(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Structure, tuple[int, ...]]:
+    """One sample of an array: nested lists, and how many bytes behind the first each of its numbers is."""
+    if not shape:
+        return LEAF, (0,)
+    part, offsets = _of_shape(shape[1:], strides[1:])
+    return (list, None, (part,) * shape[0]), tuple([k * strides[0] + o for k in range(shape[0]) for o in offsets])
+
+
+def _numpy_part(x: Any, axis: int, what: str) -> Part:
+    import numpy
+
+    if not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"{what}: in_axes {axis} is not an axis of an array of shape {x.shape}")
+    if x.dtype.kind not in "fiub" or x.dtype.itemsize > 8:
+        raise TypeError(f"{what}: dtype {x.dtype} does not convert to float64 without loss; convert it with astype")
+    x = numpy.moveaxis(x, axis, 0) if axis else x
+    if x.dtype.kind in "iu" and x.dtype.itemsize == 8:
+        for place in numpy.argwhere((x > EXACT_INTEGERS) | (x < -EXACT_INTEGERS)).tolist():
+            as_float(x[tuple(place)], f"{what}{place}")
+    x = x if x.dtype == numpy.float64 else x.astype(numpy.float64)
+    structure, offsets = _of_shape(x.shape[1:], x.strides[1:])
+    start = x.__array_interface__["data"][0]
+    strides = array("q", x.strides[:1]) * len(offsets)
+    return Part(structure, array("q", [start + o for o in offsets]), strides, len(x), "numpy", (x,))
+
+
+@lru_cache(maxsize=256)
+def _flat_list(width: int) -> Structure:
+    return (list, None, (LEAF,) * width)
+
+
+def _rows(values: array[float], structure: Structure, width: int, count: int, kind: str) -> Part:
+    start = _address(values)
+    addresses = array("q", range(start, start + 8 * width, 8))
+    return Part(structure, addresses, array("q", [8 * width]) * width, count, kind, (values,))
+
+
+def _list_part(samples: list[Any], what: str) -> Part:
+    """A list with one sample an entry."""
+    if not samples:
+        raise ValueError(f"{what}: an empty batch")
+    first = samples[0]
+    try:
+        if isinstance(first, float | int):
+            return _rows(as_floats(samples), LEAF, 1, len(samples), "list")
+        if type(first) is list and set(map(type, first)) == {float}:
+            width = len(first)
+            alike = all(type(each) is list and len(each) == width for each in samples)
+            if alike and countOf(map(type, chain.from_iterable(samples)), float) == width * len(samples):
+                values = array("d", chain.from_iterable(samples))
+                return _rows(values, _flat_list(width), width, len(samples), "list")
+    except (TypeError, ValueError, OverflowError):
+        pass  # what is no number is found below, with its place
+    _, structure = flatten(first, f"{what}[0]")
+    values = array("d")
+    for k, each in enumerate(samples):
+        found, other = flatten(each, f"{what}[{k}]")
+        if other != structure:
+            raise ValueError(f"{what}: sample {k} has another structure than sample 0")
+        values.extend([as_float(x, f"{what}[{k}]") for x in found])
+    return _rows(values, structure, len(values) // len(samples), len(samples), "list")
+
+
+def _mapped(x: Any, axis: int, what: str) -> Part:
+    """An argument with one sample an entry: an array, a list, or a tuple or dict of such."""
+    if isinstance(x, tuple | dict):
+        parts = [
+            _mapped(each, axis, f"{what}[{key!r}]")
+            for key, each in (x.items() if isinstance(x, dict) else enumerate(x))
+        ]
+        counts = {part.samples for part in parts}
+        if len(counts) > 1:
+            raise ValueError(f"{what}: batch lengths differ: {sorted(c for c in counts if c is not None)}")
+        children = tuple(part.structure for part in parts)
+        structure = (dict, tuple(x), children) if isinstance(x, dict) else (type(x), None, children)
+        return Part(
+            structure,
+            _joined(part.leaves for part in parts),
+            _joined(part.strides for part in parts),
+            parts[0].samples if parts else None,
+            parts[0].kind if parts else "",
+            [each for part in parts for each in part.keep],
+        )
+    if hasattr(x, "__array_interface__"):
+        return _numpy_part(x, axis, what)
+    if axis not in (0, -1) or (axis == -1 and isinstance(x, list)):
+        raise ValueError(f"{what}: in_axes {axis} needs a NumPy array; a list is mapped along axis 0")
+    if isinstance(x, list):
+        return _list_part(x, what)
+    try:
+        view = memoryview(x)
+    except TypeError:
+        raise TypeError(
+            f"{what}: expected a batch (a list with one sample an entry, an array.array or NumPy array, or a tuple or "
+            f"dict of such), got {type(x).__name__}; in_axes=None shares an argument"
+        ) from None
+    if view.ndim != 1 or view.format not in tuple("dfbBhHiIlLqQ"):
+        raise TypeError(
+            f"{what}: a buffer of format {view.format!r} and {view.ndim} dimensions; expected one of numbers"
+        )
+    if isinstance(x, array) and x.typecode == "d":
+        return _rows(x, LEAF, 1, len(x), "array")
+    values = array("d", [as_float(v, f"{what}[{k}]") for k, v in enumerate(view.tolist())])
+    return _rows(values, LEAF, 1, len(values), "array")
+
+
+def _joined(arrays: Iterable[array[Any]], code: str = "q") -> array[Any]:
+    made: array[Any] = array(code)
+    for each in arrays:
+        made += each
+    return made
+
+
+class Batch:
+    """The arguments of one call of `map`: columns and shared numbers in the order of the leaves."""
+
+    def __init__(self, f: CompiledFunction, arguments: Sequence[Any], in_axes: Any) -> None:
+        axes = [in_axes] * len(arguments) if in_axes is None or isinstance(in_axes, int) else list(in_axes)
+        if len(axes) != len(arguments):
+            raise ValueError(f"map: in_axes has {len(axes)} entries for {len(arguments)} argument(s)")
+        for axis in axes:
+            if axis is not None and (not isinstance(axis, int) or isinstance(axis, bool)):
+                raise TypeError(f"map: an entry of in_axes is an axis or None, got {axis!r}")
+        parts = [
+            _shared(x, f"argument {k}", f.shared_arguments) if axis is None else _mapped(x, axis, f"argument {k}")
+            for k, (x, axis) in enumerate(zip(arguments, axes, strict=True))
+        ]
+        mapped = [part for part in parts if part.samples is not None]
+        if not mapped:
+            raise ValueError("map: no argument is mapped; in_axes must name an axis of one at least")
+        self.count: int = mapped[0].samples or 0
+        if any(part.samples != self.count for part in mapped):
+            counts = {f"argument {k}": part.samples for k, part in enumerate(parts) if part.samples is not None}
+            raise ValueError(f"map: batch lengths differ: {counts}")
+        if self.count == 0:
+            raise ValueError("map: an empty batch")
+        self.kind = "numpy" if any(part.kind == "numpy" for part in mapped) else mapped[0].kind
+        shapes = [part.structure for part in parts]
+        if f.recent_batch is not None and f.recent_batch[0] == shapes:
+            self.structure: Structure = f.recent_batch[1]
+        else:
+            plain = (tuple, None, ((tuple, None, tuple(shapes)), (dict, (), ())))
+            known = _Known(plain)
+            known.once = hash(plain)
+            self.structure = known
+            f.recent_batch = shapes, known
+        self.parts = parts
+        self.addresses = mapped[0].leaves if len(mapped) == 1 else _joined(part.leaves for part in mapped)
+        self.strides = mapped[0].strides if len(mapped) == 1 else _joined(part.strides for part in mapped)
+        shared = [part.leaves for part in parts if part.samples is None]
+        self.shared = shared[0] if len(shared) == 1 else _joined(shared, "d")
+        self.layout = tuple([(part.samples is not None, len(part.leaves)) for part in parts])
+
+    def sample(self, i: int) -> list[float]:
+        """The leaves of one sample."""
+        read = ctypes.c_double.from_address
+        leaves: list[float] = []
+        for part in self.parts:
+            if part.samples is None:
+                leaves += part.leaves
+            else:
+                leaves += [read(a + i * s).value for a, s in zip(part.leaves, part.strides, strict=True)]
+        return leaves
+
+
+def chunks(count: int) -> list[tuple[int, int]]:
+    """The bounds of the chunks that a batch is cut into: whole blocks, whatever the number of threads."""
+    blocks = -(-count // LANES)
+    size = LANES * max(SMALLEST_CHUNK // LANES, -(-blocks // CHUNKS))
+    return [(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def _over_lanes(lanes: Sequence[float]) -> float:
+    a, b, c, d, e, f, g, h = lanes
+    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+
+
+class _Answers:
+    """Where the outputs go: an array for each, or sums."""
+
+    def __init__(self, batch: Batch, outputs: int, reduce: bool) -> None:
+        self.columns = [] if reduce else [array("d", bytes(8 * batch.count)) for _ in range(outputs)]
+        self.sums: dict[int, array[float]] = {}  # of each chunk
+
+    def has_nan(self) -> bool:
+        total = 0.0
+        for sums in self.sums.values():
+            total += sum(sums)
+        return total != total
+
+
+def _in_python(f: CompiledFunction, batch: Batch, bounds: tuple[int, int], answers: _Answers, reduce: bool) -> None:
+    start, stop = bounds
+    lanes: list[list[float]] = []
+    for i in range(start, stop):
+        variant, outputs = f.evaluated(batch.sample(i), batch.structure)
+        _same_result(f, variant, batch)
+        if reduce:
+            if not lanes:
+                lanes = [[0.0] * LANES for _ in outputs]
+            for row, y in zip(lanes, outputs, strict=True):
+                row[i % LANES] += y
+        else:
+            for column, y in zip(answers.columns, outputs, strict=True):
+                column[i] = y
+    if reduce:
+        answers.sums[start] = array("d", map(_over_lanes, lanes))
+
+
+def _same_result(f: CompiledFunction, variant: Variant, batch: Batch) -> None:
+    if variant.result != f.variants[batch.structure][0].result:
+        raise TypeError(f"map: {f.name} returns results of different structures, by the branch it takes")
+
+
+class _Workspace:
+    """The traces of a function as machine code for one way of mapping, and the memory in which one thread runs them."""
+
+    def __init__(
+        self, known: tuple[Variant, ...], layout: tuple[tuple[bool, int], ...], reduce: bool, fast: bool
+    ) -> None:
+        self.known = known
+        self.outputs = len(known[0].program.outputs)
+        from ..backends.native import Memory
+
+        machines = [_kernel(v, layout, reduce, fast) for v in known]
+        codes = array("Q", [each.address for each in machines])
+        columns = sum(count for mapped, count in layout if mapped)
+        numbers = sum(count for mapped, count in layout if not mapped)
+        self.captured = sorted({v.first_captured: v.captured for v in known}.items())
+        numbers += max((at + len(each) for at, each in self.captured), default=0)
+        guarded = any(v.program.guards for v in known) or len(known) > 1
+        self.reduce = reduce
+        self.info = array("q", [columns, self.outputs, len(known), guarded, reduce])
+        self.info_address = _address(self.info)
+        self.codes = codes
+        self.x = Memory(8 * columns + numbers)
+        self.shared_address = self.x.address + 64 * columns
+        self.acc = Memory(8 * self.outputs if reduce else 0)
+        self.answers = Memory(8 * self.outputs), Memory(8 * self.outputs)
+        self.memory = [Memory(each.scratch, each.preset) for each in machines]
+        self.places = array("Q", [each.address for each in self.memory])
+        self.flags = array("q", [0, 0])
+        temp, merged = (each.address for each in self.answers)
+        self.before = (self.x.address, _address(codes), self.acc.address, temp, merged)
+        self.behind = (_address(self.places), _address(self.flags))
+
+    def share(self, numbers: array[float]) -> None:
+        """Put the numbers that all samples share where kernels find them, those of captured `Value`s last."""
+        ctypes.memmove(self.shared_address, _address(numbers), 8 * len(numbers))
+        for at, captured in self.captured:
+            outside = array("d", [v._data for v in captured])
+            ctypes.memmove(self.shared_address + 8 * (len(numbers) + at), _address(outside), 8 * len(outside))
+
+    def clear(self) -> None:
+        if self.reduce:
+            ctypes.memset(self.acc.address, 0, 64 * self.outputs)
+
+
+def _kernel(v: Variant, layout: tuple[tuple[bool, int], ...], reduce: bool, fast: bool) -> Machine:
+    """A trace's machine code for eight samples."""
+    key = (layout, reduce, fast)
+    with v.lock:
+        found: Machine | None = v.batches.get(key)
+        if found is None:
+            from ..backends.native import kernel
+            from ..ir.lowering import lower
+
+            program = (v.fast() if fast else None) or v.program
+            lowered = lower(summands(program) if reduce else program, v.functions)
+            mapped = [each for each, count in layout for _ in range(count)]
+            found = v.batches[key] = kernel(lowered, mapped, v.first_captured, reduce)
+        return found
+
+
+def _in_machine_code(
+    f: CompiledFunction, batch: Batch, every: Sequence[tuple[int, int]], answers: _Answers, reduce: bool, fast: bool
+) -> bool:
+    """Run some chunks; whether an output that was stored is nan."""
+    from ..backends.llvm import driver
+    from ..backends.native import raise_failed
+
+    drive, fold = driver()
+    bases, strides = batch.addresses, batch.strides
+    outs = array("q", [_address(c) for c in answers.columns])
+    odd = 0
+
+    def workspace(known: tuple[Variant, ...]) -> _Workspace:
+        idle = f.idle.setdefault((known, batch.layout, reduce, fast), [])
+        try:
+            made: _Workspace = idle.pop()
+        except IndexError:
+            made = _Workspace(known, batch.layout, reduce, fast)
+        made.share(batch.shared)
+        made.flags[0] = 0
+        return made
+
+    space = workspace(tuple(f.variants[batch.structure]))
+    fixed = (_address(bases), _address(strides), _address(outs))
+    for start, stop in every:
+        at = start
+        space.clear()
+        while True:
+            stopped = drive(
+                at, stop, space.info_address, fixed[0], fixed[1], *space.before, fixed[2], *space.behind,
+            )  # fmt: skip
+            if stopped < 0:
+                break
+            at, pending = stopped, space.flags[1]
+            sample = batch.sample(at + (pending & -pending).bit_length() - 1)
+            with f.lock:
+                if set(f.variants[batch.structure]) <= set(space.known):
+                    _same_result(f, f.traced(sample, batch.structure), batch)
+                more = tuple(v for v in f.variants[batch.structure] if v not in space.known)
+            larger = workspace(space.known + more)
+            odd |= space.flags[0]
+            if reduce:  # what was added so far
+                ctypes.memmove(larger.acc.address, space.acc.address, 64 * space.outputs)
+            space = larger
+        for v in space.known:
+            v.calls += stop - start
+        if reduce:
+            sums = answers.sums[start] = array("d", bytes(8 * space.outputs))
+            fold(space.acc.address, _address(sums), space.outputs)
+    raise_failed()
+    odd |= space.flags[0]
+    f.idle[space.known, batch.layout, reduce, fast].append(space)
+    return bool(odd)
+
+
+def map_batch(f: CompiledFunction, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int) -> Any:
+    """`CompiledFunction.map`: see there."""
+    if reduce not in (None, "sum", "mean"):
+        raise ValueError(f"map: reduce must be None, 'sum' or 'mean', got {reduce!r}")
+    if not isinstance(threads, int) or threads < 1:
+        raise ValueError(f"map: threads must be a whole number of at least 1, got {threads!r}")
+    batch = Batch(f, arguments, in_axes)
+    if batch.structure not in f.variants:
+        f.traced(batch.sample(0), batch.structure)
+    every_variant = f.variants[batch.structure]
+    first = every_variant[0]
+    result, outputs = first.result, len(first.program.outputs)
+    if outputs == 0:
+        return result if result == LEAF else unflatten(result, [])
+    every = chunks(batch.count)
+    native = f.native_for(batch.count)
+    answers = _Answers(batch, outputs, reduce is not None)
+    if not native:
+        for bounds in every:
+            _in_python(f, batch, bounds, answers, reduce is not None)
+    else:
+
+        def run(fast: bool) -> bool:
+            shares = [every[k::threads] for k in range(min(threads, len(every)))]
+            if len(shares) == 1:
+                return _in_machine_code(f, batch, every, answers, reduce is not None, fast)
+            with ThreadPoolExecutor(len(shares)) as pool:
+                found = list(
+                    pool.map(lambda part: _in_machine_code(f, batch, part, answers, reduce is not None, fast), shares)
+                )
+            return any(found)
+
+        # Asked only now: the run may have come upon further branches, which were traced in it.
+        if (run(True) or answers.has_nan()) and any(v.fast() is not None for v in f.variants[batch.structure]):
+            run(False)
+    if reduce is None:
+        return unflatten(result, [_like(column, batch.kind) for column in answers.columns])
+    totals = answers.sums[every[0][0]].tolist()
+    for bounds in every[1:]:
+        totals = [a + b for a, b in zip(totals, answers.sums[bounds[0]], strict=True)]
+    if reduce == "mean":
+        totals = [y / batch.count for y in totals]
+    return first.unpack(totals)
+
+
+def _like(column: array[float], kind: str) -> Any:
+    if kind == "list":
+        return column.tolist()
+    if kind == "numpy":
+        import numpy
+
+        return numpy.frombuffer(column, dtype=numpy.float64)
+    return column

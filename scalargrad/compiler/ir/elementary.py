@@ -1,0 +1,112 @@
+"""Elementary operations: what C, LLVM and every processor have, and how Python computes each to the same bits.
+
+Backends that make machine code know these alone. They stand apart from the table of primitives, whose rows are lowered
+to them, because here an operation is one instruction or one function of the C library, with no derivative.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from math import copysign, isnan
+from typing import Any
+
+from ...engine import ieee
+
+
+def fmod(a: float, b: float) -> float:
+    try:
+        return math.fmod(a, b)
+    except ValueError:  # an infinite a, or b = 0
+        return math.nan
+
+
+def acosh(x: float) -> float:
+    return math.acosh(x) if x >= 1.0 else math.nan
+
+
+def scale(y: float, n: float) -> float:
+    """`y * 2**n` for a whole number n, rounded once."""
+    try:
+        return math.ldexp(y, int(n))
+    except OverflowError:  # of the result; or an infinite n, which no backend promises anything for
+        return copysign(math.inf, y)
+    except ValueError:  # n is nan
+        return math.nan
+
+
+def exponent(x: float) -> float:
+    """The whole number n with `x = m * 2**n` and `1 <= m < 2`, for a positive normal number."""
+    return float(math.frexp(x)[1] - 1)
+
+
+def mantissa(x: float) -> float:
+    """That m."""
+    return 2.0 * math.frexp(x)[0]
+
+
+# Functions of the C library, under its names, with Python's way to them. Those of `ieee` here only take care of what
+# Python's would raise.
+LIBRARY: dict[str, Callable[..., float]] = {
+    "exp": ieee.exp,
+    "expm1": ieee.expm1,
+    "exp2": ieee.exp2,
+    "log": ieee.log,
+    "log1p": ieee.log1p,
+    "log2": ieee.log2,
+    "log10": ieee.log10,
+    "cbrt": math.cbrt,
+    "sin": ieee.sin,
+    "cos": ieee.cos,
+    "tan": ieee.tan,
+    "asin": ieee.asin,
+    "acos": ieee.acos,
+    "atan": math.atan,
+    "sinh": ieee.sinh,
+    "cosh": ieee.cosh,
+    "tanh": math.tanh,
+    "asinh": math.asinh,
+    "acosh": acosh,
+    "atanh": ieee.atanh,
+    "erf": math.erf,
+    "pow": ieee.pow,
+    "fmod": fmod,
+    "atan2": math.atan2,
+    "hypot": ieee.hypot,
+}
+BINARY_LIBRARY = {"pow", "fmod", "atan2", "hypot"}
+SINGLE: dict[str, Callable[..., float]] = {
+    "add": lambda a, b: a + b,
+    "sub": lambda a, b: a - b,
+    "mul": lambda a, b: a * b,
+    "div": ieee.div,
+    "min": lambda a, b: a if a < b else b,  # as processors do it: b where one is nan, or both are zeros
+    "max": lambda a, b: a if a > b else b,
+    "neg": lambda a: -a,
+    "abs": math.fabs,
+    "sqrt": ieee.sqrt,
+    "floor": ieee.floor,
+    "ceil": ieee.ceil,
+    "rint": ieee.round_half_even,
+    "copysign": copysign,
+    "scale": scale,
+    "exponent": exponent,
+    "mantissa": mantissa,
+}
+CONDITIONS: dict[str, Callable[..., bool]] = {
+    "lt": lambda a, b: a < b,
+    "le": lambda a, b: a <= b,
+    "eq": lambda a, b: a == b,
+    "ne": lambda a, b: a != b,
+    "nle": lambda a, b: not a <= b,
+    "unordered": lambda a, b: isnan(a) or isnan(b),
+    "and": lambda a, b: a and b,
+    "or": lambda a, b: a or b,
+    "not": lambda a: not a,
+}
+EVALUATE: dict[str, Callable[..., Any]] = {
+    **LIBRARY,
+    **SINGLE,
+    **CONDITIONS,
+    "select": lambda c, a, b: a if c else b,
+}

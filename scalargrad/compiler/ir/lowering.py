@@ -1,0 +1,137 @@
+"""From rows of the table to elementary operations: what C and machine code are made of.
+
+It stands apart from `symbolic.py`, which finds the body of one row, because here bodies are put to use: short ones
+stand in the program itself, where instructions that several of them share are kept once; long ones become functions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal
+
+from ...engine import ieee, table
+from ...engine.table import Primitive
+from .polynomials import POLYNOMIALS
+from .program import Program
+from .symbolic import body
+
+Functions = Literal["library", "polynomial"]
+INLINE = 16  # instructions in a body that is not worth a function
+INLINE_POLYNOMIALS = 100  # and with polynomials, which rows have in common
+
+
+@dataclass
+class Lowered:
+    """A program of elementary operations, and of calls (operations that begin with "call ") to its own functions."""
+
+    program: Program
+    functions: dict[str, Program] = field(default_factory=dict)
+    callbacks: dict[str, tuple[Primitive, int]] = field(default_factory=dict)  # rows that only Python can compute
+
+
+_ELEMENTARY: dict[Primitive, str] = {
+    table.add: "add",
+    table.sub: "sub",
+    table.mul: "mul",
+    table.div: "div",
+    table.neg: "neg",
+}
+
+
+def lower(program: Program, functions: Functions = "library") -> Lowered:
+    """The program in elementary operations, with the same inputs, outputs and guards, and the same bits.
+
+    With `functions="polynomial"` those of the C library that `polynomials.py` has are taken from there.
+    """
+    made = Program(program.inputs, program.names, list(program.constants))
+    low = Lowered(made)
+    number = list(range(program.inputs))
+    emit, zero = made.emit, made.constant(0.0)
+    templates: dict[tuple[Primitive, int], Callable[[tuple[int, ...]], int]] = {}
+    for row, given in zip(program.operations, program.operands, strict=True):
+        operands = tuple([number[k] if k >= 0 else k for k in given])
+        name = _ELEMENTARY.get(row)
+        if name is not None:
+            k = emit(name, operands)
+        elif row is table.chain:
+            k = emit("select", (emit("ne", (operands[0], zero)), emit("mul", operands), zero))
+        elif row is table.gate:
+            passes = emit("and", (emit("ne", (operands[0], zero)), emit("ne", (operands[1], zero))))
+            k = emit("select", (passes, emit("mul", operands), zero))
+        else:
+            use = templates.get((row, len(operands)))
+            if use is None:
+                use = templates[row, len(operands)] = _template(low, row, len(operands), functions)
+            k = use(operands)
+        number.append(k)
+    made.outputs, made.guards = program.ends(number)
+    low.program = made.without_dead()
+    return low
+
+
+def _template(low: Lowered, row: Primitive, count: int, functions: Functions) -> Callable[[tuple[int, ...]], int]:
+    """How a row with so many operands is put into the program."""
+    made = low.program
+    found, longest = body_of(row, count, functions), max(INLINE, 6 * count)
+    if functions == "polynomial" and found is not None and found is not body_of(row, count, "library"):
+        longest = INLINE_POLYNOMIALS
+    if found is not None and len(found) <= longest:
+        return lambda operands: inline(made, found, operands)
+    stem = re.sub(r"\W+", "_", row.name).strip("_").lower()
+    name = f"{stem}_{len(low.functions) + len(low.callbacks) + 1}"
+    if found is None:
+        low.callbacks[name] = (row, count)
+    else:
+        low.functions[name] = found
+    return lambda operands: made.emit(f"call {name}", operands)
+
+
+@lru_cache(maxsize=4096)
+def body_of(row: Primitive, count: int, functions: Functions) -> Program | None:
+    """A row's value in elementary operations; None for one that only Python can compute."""
+    if row.own:  # the user's own may do anything that Python can
+        return None
+    if functions == "library":
+        return body(row.compute, count)
+    whole = POLYNOMIALS.get(row.name) if row.compute is getattr(ieee, row.name, None) else None
+    found = body_of(row, count, "library") if whole is None else body(whole, count)
+    if found is None or whole is not None or not any(each in POLYNOMIALS for each in found.operations):
+        return found
+    made = Program(count)
+    number = list(range(count))
+
+    def get(k: int) -> int:
+        return number[k] if k >= 0 else made.constant(found.constants[~k])
+
+    for operation, given in zip(found.operations, found.operands, strict=True):
+        operands = tuple(map(get, given))
+        polynomial = _polynomial(operation) if operation in POLYNOMIALS else None
+        number.append(made.emit(operation, operands) if polynomial is None else inline(made, polynomial, operands))
+    made.outputs = [get(k) for k in found.outputs]
+    return made
+
+
+@lru_cache(maxsize=32)
+def _polynomial(name: str) -> Program:
+    found = body(POLYNOMIALS[name], 1)
+    assert found is not None
+    return found
+
+
+def inline(into: Program, what: Program, operands: tuple[int, ...]) -> int:
+    """Write the instructions of a body into a program; the number of its result there."""
+    number: list[int] = list(operands)
+
+    def get(k: int) -> int:
+        return number[k] if k >= 0 else into.constant(what.constants[~k])
+
+    for operation, given in zip(what.operations, what.operands, strict=True):
+        number.append(into.emit(operation, tuple(map(get, given))))
+    return get(what.outputs[0])
+
+
+def is_call(operation: Any) -> bool:
+    return isinstance(operation, str) and operation.startswith("call ")

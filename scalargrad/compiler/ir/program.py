@@ -1,0 +1,250 @@
+"""A straight-line program: inputs, constants, instructions in order, outputs, and the guards under which it holds.
+
+What a trace becomes and what every backend reads. It stands apart from both: it knows neither graphs nor machines, and
+is all that a pickle of a compiled function keeps. Operands are numbers: `0, 1, ...` are the inputs and then the
+instructions, `-1, -2, ...` the constants. An operation is a row of the table, or, after `lowering.py`, the name of an
+elementary operation.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from math import isfinite
+from typing import Any, NamedTuple
+
+from ...engine import table
+from ...engine.table import Primitive
+
+Operation = Any  # a Primitive, or the name of an elementary operation
+
+
+class Guard(NamedTuple):
+    """A comparison that the traced function made: `left comparison right` was `outcome`, on that line of its code."""
+
+    comparison: str  # "lt", "le", "gt", "ge", "eq", "ne"
+    left: int
+    right: int
+    outcome: bool
+    line: str
+
+
+def bits(x: float) -> bytes:
+    """A float's bits: what tells 0.0 from -0.0, and knows nan from itself."""
+    return struct.pack("<d", x)
+
+
+class Program:
+    """Instructions under construction, or finished. Equal instructions on equal operands are kept once."""
+
+    def __init__(
+        self,
+        inputs: int,
+        names: Sequence[str] = (),
+        constants: Sequence[float] = (),
+        operations: Sequence[Operation] = (),
+        operands: Sequence[tuple[int, ...]] = (),
+    ) -> None:
+        self.inputs = inputs
+        self.names = list(names)  # of the inputs
+        self.constants = list(constants)
+        self.operations = list(operations)
+        self.operands = list(operands)
+        self.outputs: list[int] = []
+        self.guards: list[Guard] = []
+        self.labels: dict[int, str] = {}  # names that users gave to instructions
+        self._index()
+
+    def _index(self) -> None:
+        self._constant: dict[bytes, int] = {bits(x): ~k for k, x in enumerate(self.constants)}
+        self._known: dict[tuple[Any, ...], int] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._index()
+
+    def __len__(self) -> int:
+        return len(self.operations)
+
+    def constant(self, x: float) -> int:
+        """The number of a constant."""
+        key = bits(x)
+        found = self._constant.get(key)
+        if found is None:
+            found = self._constant[key] = ~len(self.constants)
+            self.constants.append(x)
+        return found
+
+    def emit(self, operation: Operation, operands: tuple[int, ...]) -> int:
+        """The number of that instruction's result; the instruction is added if it is new."""
+        key = (operation, operands)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = self.inputs + len(self.operations)
+            self.operations.append(operation)
+            self.operands.append(operands)
+        return found
+
+    def record(self, row: Primitive, operands: tuple[int, ...]) -> int:
+        """As `emit`, of a row of the table: what is a number already, or has a shorter form of the same bits, goes."""
+        if row is table.identity:
+            return operands[0]
+        if max(operands, default=-1) < 0:
+            return self.constant(row.compute(*[self.constants[~k] for k in operands]))
+        if row is table.chain:  # upstream x local, where the upstream gradient is zero: zero
+            u, d = operands
+            if (u < 0 and self.constants[~u] != 0.0) or (d < 0 and isfinite(self.constants[~d])):
+                row = table.mul
+        if row is table.mul:  # by one: the other
+            for one, other in (operands, operands[::-1]):
+                if one < 0 and self.constants[~one] == 1.0:
+                    return other
+        return self.emit(row, operands)
+
+    def live(self) -> list[bool]:
+        """For every instruction, whether an output or a guard depends on it."""
+        needed = [False] * (self.inputs + len(self.operations))
+        for k in self.roots():
+            if k >= 0:
+                needed[k] = True
+        for k in range(len(self.operations) - 1, -1, -1):
+            if needed[self.inputs + k]:
+                for p in self.operands[k]:
+                    if p >= 0:
+                        needed[p] = True
+        return needed[self.inputs :]
+
+    def roots(self) -> list[int]:
+        return [*self.outputs, *(k for guard in self.guards for k in (guard.left, guard.right))]
+
+    def without_dead(self) -> Program:
+        """The same program without instructions that nothing depends on."""
+        live = self.live()
+        if all(live):
+            return self
+        made = Program(self.inputs, self.names, self.constants)
+        number = list(range(self.inputs)) + [0] * len(live)
+        at = self.inputs
+        for k, alive in enumerate(live):
+            if alive:
+                number[self.inputs + k] = at
+                at += 1
+                made.operations.append(self.operations[k])
+                made.operands.append(tuple([number[p] if p >= 0 else p for p in self.operands[k]]))
+        made.outputs, made.guards = self.ends(number)
+        made.labels = {number[k]: text for k, text in self.labels.items() if k < self.inputs or live[k - self.inputs]}
+        return made
+
+    def ends(self, number: Sequence[int]) -> tuple[list[int], list[Guard]]:
+        """Outputs and guards, for a program in which this one's values have other numbers."""
+        outputs = [number[k] if k >= 0 else k for k in self.outputs]
+        return outputs, [
+            g._replace(
+                left=number[g.left] if g.left >= 0 else g.left, right=number[g.right] if g.right >= 0 else g.right
+            )
+            for g in self.guards
+        ]
+
+
+def summands(program: Program) -> Program:
+    """The same program for outputs that are added to a sum which starts at 0.0: without their own `0.0 + ...`."""
+    made = Program(program.inputs, program.names, program.constants, program.operations, program.operands)
+    for k in program.outputs:
+        while k >= program.inputs and program.operations[k - program.inputs] is table.add:
+            a, b = program.operands[k - program.inputs]
+            if a >= 0 or program.constants[~a] != 0.0:
+                break
+            k = b
+        made.outputs.append(k)
+    made.guards = program.guards
+    return made.without_dead()
+
+
+# What a zero's sign can do to a result: nothing, be that of a zero again, or more.
+_LOSES_SIGN = {
+    *(table.less, table.within, table.lt, table.le, table.eq, table.ne, table.both, table.either),
+    *(table.share_of_tie, table.count_of_ties),
+}
+_KEEPS_SIGN = {
+    *(table.add, table.sub, table.mul, table.chain, table.gate, table.neg, table.identity),
+    *(table.sum, table.mean, table.dot, table.prod, table.max, table.min, table.clamp, table.where),
+}
+
+
+@lru_cache(maxsize=1024)
+def _effect_of_sign(row: Primitive, slot: int) -> str:
+    """ "none", "sign" or "more": what the sign of an operand that is zero can change."""
+    if row in _LOSES_SIGN:
+        return "none"
+    if row in _KEEPS_SIGN or (row is table.div and slot == 0):
+        return "sign"
+    if row.arity != 1 or row.own:
+        return "more"
+    plus, minus = row.compute(0.0), row.compute(-0.0)
+    return "none" if bits(plus) == bits(minus) else "sign" if plus == minus == 0.0 else "more"
+
+
+def _signs_stay_inside(program: Program, unsure: list[bool]) -> bool:
+    """Whether zeros whose sign is not sure change nothing but signs of zeros, none of which is handed out."""
+    for k, (row, operands) in enumerate(zip(program.operations, program.operands, strict=True)):
+        result = unsure[program.inputs + k]
+        for slot, p in enumerate(operands):
+            if p < 0 or not unsure[p]:
+                continue
+            effect = _effect_of_sign(row, slot)
+            if effect == "more":
+                return False
+            other = operands[1 - slot] if row is table.add else 0
+            if other < 0 and bits(program.constants[~other]) != bits(-0.0):
+                continue  # with another number, or 0.0, the sum is the same
+            result = result or effect == "sign"
+        unsure[program.inputs + k] = result
+    return not any(k >= 0 and unsure[k] for k in program.outputs)
+
+
+def _shows_nan(row: Primitive) -> bool:
+    """Whether nan comes out of a row wherever nan goes in; of a user's own nothing is known."""
+    return not (row.hides_nan or row.own)
+
+
+def without_selections(program: Program) -> Program | None:
+    """The same program with plain products in the chain rule; None where that could go unnoticed.
+
+    The products differ from the chain rule's where an upstream gradient is zero and a local one inf or nan (or the
+    other way round, in operations that select), and there they are nan. If every one of them reaches an output through
+    operations that pass nan on, then outputs without nan show that there was none. They also differ in the sign of
+    zeros, which may not matter. Then outputs without nan are right to the last bit; outputs with nan tell the caller to
+    ask the program itself.
+    """
+    first, count = program.inputs, len(program)
+    products = [row is table.chain or row is table.gate for row in program.operations]
+    shows = [False] * (first + count)  # nan here is nan in an output
+    for k in program.outputs:
+        if k >= 0:
+            shows[k] = True
+    for k in range(count - 1, -1, -1):
+        if shows[first + k] and (products[k] or _shows_nan(program.operations[k])):
+            for p in program.operands[k]:
+                if p >= 0:
+                    shows[p] = True
+    tainted = [False] * (first + count)
+    for k, operands in enumerate(program.operands):
+        tainted[first + k] = products[k] or any(p >= 0 and tainted[p] for p in operands)
+    if not any(products) or any(each and not shows[first + k] for k, each in enumerate(products)):
+        return None
+    if any(k >= 0 and tainted[k] for g in program.guards for k in (g.left, g.right)):
+        return None
+    if not _signs_stay_inside(program, [False] * first + products):
+        return None
+    made = Program(first, program.names, list(program.constants))
+    number = list(range(first))
+    for row, product, operands in zip(program.operations, products, program.operands, strict=True):
+        given = tuple([number[k] if k >= 0 else k for k in operands])
+        number.append(made.emit(table.mul if product else row, given))
+    made.outputs, made.guards = program.ends(number)
+    made.labels = {number[k]: text for k, text in program.labels.items()}
+    return made

@@ -1,0 +1,40 @@
+"""Data sets: loading, splitting, scaling and batching lists of samples, and the sets that the chapters use.
+
+`dataset.py` is where to start; the files of the two real sets stand in `files/`.
+"""
+
+from .dataset import (
+    Dataset,
+    Labels,
+    Scaling,
+    circle,
+    digits,
+    gauss,
+    iris,
+    lynx_hare,
+    moons,
+    regression_gauss,
+    regression_plane,
+    spiral,
+    xor,
+)
+
+__all__ = [
+    "Dataset",
+    "Labels",
+    "Scaling",
+    "circle",
+    "digits",
+    "gauss",
+    "iris",
+    "lynx_hare",
+    "moons",
+    "regression_gauss",
+    "regression_plane",
+    "spiral",
+    "xor",
+]
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

@@ -1,0 +1,296 @@
+"""`draw` and `Drawing`: a picture of how a value was computed and of how its gradient comes back.
+
+What is drawn is fixed when `draw` is called; the engine runs when an image is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from ...engine.value import Value
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from .layout import Layout
+    from .picture import Picture
+
+LABELS = ("local", "contribution", "full", "none")
+DIRECTIONS = ("LR", "RL", "TB", "BT")
+THEMES = ("auto", "light", "dark")
+_drawings = count(1)
+
+
+class Drawing:
+    """A picture of a graph: shown by itself in a notebook, saved by suffix, printed as a tree of text.
+
+    Made by `draw(value)` or `value.draw()`. It holds numbers and texts, not the graph.
+    """
+
+    def __init__(
+        self, picture: Picture, theme: str = "auto", time_limit: float = 60.0, layout: Layout | None = None
+    ) -> None:
+        from hashlib import blake2b
+
+        self.picture = picture
+        self.theme = theme
+        self.time_limit = time_limit
+        # Different for every drawing of a process, and for different pictures of different processes: a page that
+        # gathers the outputs of both has no id twice.
+        digest = blake2b(repr(picture).encode(errors="replace"), digest_size=4).hexdigest()
+        self.prefix = f"sg{next(_drawings)}-{digest}"
+        self._layout = layout
+        self._svg = ""
+
+    # ---- forms -------------------------------------------------------------------------------------------------------
+
+    def svg(self) -> str:
+        """The picture as SVG text. Raises `LayoutError` where no engine is found, or one fails or takes too long."""
+        if not self._svg:
+            from .svg import to_svg
+
+            self._svg = to_svg(self.picture, self._laid_out(), self.prefix, self.theme)
+        return self._svg
+
+    def _laid_out(self) -> Layout:
+        if self._layout is None:
+            from .layout import lay_out
+
+            self._layout = lay_out(self.picture, self.time_limit)
+        return self._layout
+
+    def frames(self) -> list[Drawing]:
+        """The backward pass as drawings for print: before it begins, and after each step; all with the same layout.
+
+        Raises `ValueError` before any backward pass, and for a picture in which values are folded into blocks.
+
+        >>> from scalargrad import Value
+        >>> x = Value(3.0, label="x")
+        >>> y = x * x
+        >>> y.backward()
+        >>> for frame in draw(y).frames()[1:]:
+        ...     print(frame.picture.notes[-1])
+        step 1 of 2: v₁ brings x 1 × 3 = +3, path 1 of 2, sum 3
+        step 2 of 2: v₁ brings x 1 × 3 = +3, path 2 of 2, sum 6
+        """
+        from .frames import frames
+
+        made = list(frames(self.picture))
+        return [Drawing(each, self.theme, self.time_limit, self._laid_out()) for each in made]
+
+    def html(self) -> str:
+        """The step-through page: one file without network, which plays both passes over the picture.
+
+        Raises as `svg()`.
+        """
+        from ..page import to_html
+
+        return to_html(self.picture, self.theme, self.time_limit)
+
+    def show(self) -> Path:
+        """Open the step-through page in the browser; return the temporary file that it is in. Raises as `svg()`."""
+        from ..page import show
+
+        return show(self)
+
+    def dot(self) -> str:
+        """The picture in the DOT language, for any Graphviz; needs no engine."""
+        from .dot import to_dot
+
+        return to_dot(self.picture, self.prefix, self.theme == "dark")
+
+    @property
+    def source(self) -> str:
+        """The same as `dot()`, by the name that the graphviz package gives it."""
+        return self.dot()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every number and text of the picture: nodes, edges, groups, and the steps of the backward pass.
+
+        Strings, lists, dicts, numbers, None and bools only; inf and nan are strings that `float()` reads.
+        """
+        return self.picture.to_dict()
+
+    def json(self) -> str:
+        """`to_dict()` as JSON, which may also stand inside a page's script."""
+        import json
+
+        return json.dumps(self.to_dict(), allow_nan=False).replace("<", "\\u003c")
+
+    def text(self) -> str:
+        """The picture as a tree of text, which `print` shows; needs no engine."""
+        from .tree import to_text
+
+        return to_text(self.picture)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        return f"<Drawing of {self.picture.name}: {len(self.picture.nodes)} nodes, {len(self.picture.edges)} edges>"
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """What a notebook shows: the picture, or the tree of text where no engine is found."""
+        from .layout_engines import LayoutError
+
+        try:
+            return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
+        except LayoutError as error:
+            return {"text/plain": f"{self.text()}\n\n{error}"}
+
+    # ---- files -------------------------------------------------------------------------------------------------------
+
+    def _image(self, suffix: str) -> bytes:
+        from .layout_engines import find, run
+
+        engine = find(suffix)
+        source = self.dot()
+        if suffix == "png" and engine.ascii_only_png:
+            wide = sorted({c for n in self.picture.nodes for c in n.name if ord(c) > 0x2FFF})
+            if wide:
+                import warnings
+
+                letters = "".join(wide[:10])
+                warnings.warn(
+                    f"the PNG of {engine.name} has no glyphs for {letters!r}: save .svg, or install Graphviz",
+                    stacklevel=4,
+                )
+        return run(engine, source, suffix, self.time_limit)
+
+    def save(self, path: Any) -> Drawing:
+        """Write the picture to a file, in the form that its suffix names; return the drawing.
+
+        .html is the step-through page. .svg, .html, .png and .pdf need a layout engine (PDF: another one than the
+        bundled); .dot, .json and .txt need none.
+        Raises `ValueError` for another suffix, `FileNotFoundError` for a folder that is not there, `LayoutError` as
+        `svg()`.
+        """
+        from pathlib import Path
+
+        file = Path(path)
+        form = FORMS.get(file.suffix.lower())
+        if form is None:
+            known = ", ".join(FORMS)
+            raise ValueError(
+                f"save: {file.suffix or 'no suffix'!r} in {str(file)!r} names no form; the suffixes are {known}"
+            )
+        if not file.parent.is_dir():
+            raise FileNotFoundError(f"save: there is no folder {str(file.parent)!r} for {file.name!r}; make it first")
+        made = form(self)
+        file.write_bytes(made if isinstance(made, bytes) else made.encode())
+        return self
+
+
+FORMS: dict[str, Callable[[Drawing], str | bytes]] = {
+    ".svg": Drawing.svg,
+    ".dot": Drawing.dot,
+    ".json": Drawing.json,
+    ".txt": lambda drawing: drawing.text() + "\n",
+    ".html": Drawing.html,
+    ".png": lambda drawing: drawing._image("png"),
+    ".pdf": lambda drawing: drawing._image("pdf"),
+}
+
+
+def draw(
+    value: Value | Iterable[Value],
+    *,
+    labels: str | None = None,
+    depth: int | None = None,
+    focus: Value | None = None,
+    hops: int = 2,
+    path: tuple[Value, Value] | None = None,
+    collapse: bool | str | Iterable[str] | None = None,
+    full: bool = False,
+    direction: str = "LR",
+    title: str = "",
+    theme: str = "auto",
+    parameters: Any = None,
+    groups: Mapping[str, Iterable[Value]] | None = None,
+    time_limit: float = 60.0,
+) -> Drawing:
+    """Draw how a value was computed, and, after `backward()`, the chain rule: upstream x local on every edge.
+
+    Numbers are those of the moment of the call. `value` can be a list of several results of one computation.
+
+    - `labels`: on edges, `"local"` gradients (the default), the `"contribution"`, both in `"full"`, or `"none"`.
+    - `depth`: only values so many operations away from the result.
+    - `focus`, `hops`: only what is within so many edges of one value.
+    - `path`: `(a, b)`: only what lies between two values, on any way from a to b.
+    - `collapse`: groups to fold into one node each: True for all, a name, a pattern such as `"layer*"`, or several;
+      False for none.
+    - `full`: draw everything, however large. Else up to 200 nodes are drawn with labels, up to 2,000 without and with
+      groups folded, and of a larger graph at most 200, the rest folded into blocks.
+    - `direction`: `"LR"`, `"RL"`, `"TB"` or `"BT"`: where the computation runs to.
+    - `title`: printed above. `theme`: `"light"`, `"dark"`, or `"auto"`, as the page is.
+    - `parameters`: values, or anything with `parameters()`: these stand out; other inputs are plain.
+    - `groups`: values by name of a group, such as `{"layer1/neuron0": [w, b]}`, besides those recorded under
+      `with group(...)`.
+    - `time_limit`: seconds that a layout may take.
+
+    Raises `TypeError` for what is not a `Value`, and `ValueError` for an option out of range, a value that is not part
+    of the graph, or a group that it does not have.
+
+    >>> from scalargrad import Value
+    >>> a, b = Value(2.0, label="a"), Value(-3.0, label="b")
+    >>> c = a * b
+    >>> c.label = "c"
+    >>> c.backward()
+    >>> print(draw(c))
+    c = a × b = −6   ∂c/∂c = 1
+    ├─ a = 2   ∂c/∂a = −3
+    └─ b = −3   ∂c/∂b = 2
+    """
+    from .reading import make_picture
+    from .selection import Graph, select
+
+    for name, given, known in (
+        ("labels", labels, (None, *LABELS)),
+        ("direction", direction, DIRECTIONS),
+        ("theme", theme, THEMES),
+    ):
+        if given not in known:
+            raise ValueError(f"draw: {name}={given!r} is none of {', '.join(repr(k) for k in known if k is not None)}")
+    for name, steps in (("depth", depth), ("hops", hops)):
+        if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 0):
+            raise ValueError(f"draw: {name} is a whole number from 0 on, got {steps!r}")
+    if not time_limit > 0.0:
+        raise ValueError(f"draw: time_limit is in seconds and positive, got {time_limit!r}")
+    if path is not None and (not isinstance(path, Sequence) or len(path) != 2):
+        raise ValueError(f"draw: path takes two values, (from, to), got {path!r}")
+    if not isinstance(title, str):
+        raise TypeError(f"draw: title takes a str, got {type(title).__name__}")
+    roots = [value] if isinstance(value, Value) else _values(value, "draw")
+    if not roots:
+        raise ValueError("draw: got no value at all")
+    if parameters is not None:
+        own = getattr(parameters, "parameters", None)
+        parameters = _values(own() if callable(own) else parameters, "draw: parameters")
+    graph = Graph(roots)
+    parts = select(graph, depth=depth, focus=focus, hops=hops, path=path, collapse=collapse, groups=groups, full=full)
+    picture = make_picture(graph, parts, labels=labels, direction=direction, title=title, parameters=parameters)
+    return Drawing(picture, theme, time_limit)
+
+
+def _values(given: Any, what: str) -> list[Value]:
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise TypeError(f"{what}: expected a Value or several, got {type(given).__name__}")
+    found = list(given)
+    for k, v in enumerate(found):
+        if not isinstance(v, Value):
+            raise TypeError(f"{what}: expected Values, got {type(v).__name__} at position {k}")
+    return found
+
+
+def display(value: Value, include: Any = None, exclude: Any = None) -> dict[str, str]:
+    """What a notebook shows for a value: its picture, or for an input or constant only the text."""
+    if not value.parents:
+        return {"text/plain": repr(value)}
+    shown = draw(value)._repr_mimebundle_()
+    return {**shown, "text/plain": repr(value)} if "image/svg+xml" in shown else shown
+
+
+for _name, _method in (("draw", draw), ("_repr_mimebundle_", display)):
+    setattr(Value, _name, _method)

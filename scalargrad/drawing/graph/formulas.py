@@ -1,0 +1,60 @@
+"""Operations and their local gradients as one would write them: "a × b", "1−y²".
+
+Apart from `making.py`, because it reads rows of the table, not graphs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from ..common.text import clean
+
+_SUPERSCRIPTS = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_PLACEHOLDERS = 0xF0000  # a plane of private letters: names are put in after the minus signs have been made
+
+
+def formula(operation: Any, operands: Sequence[str]) -> str:
+    """An operation on operands of these names, as one would write it.
+
+    >>> from scalargrad import primitives
+    >>> formula(primitives.mul, ["a", "b"]), formula(primitives.tanh, ["n"])
+    ('a × b', 'tanh(n)')
+    """
+    symbol, name, count = clean(operation.symbol), operation.name, len(operands)
+    if operation.arity == count == 2 and not any(map(str.isalnum, symbol)):
+        return f"{operands[0]} {symbol} {operands[1]}"
+    if count == 1 and symbol.startswith("^"):
+        return f"{operands[0]}{_raised(symbol.replace('-', '−'))}"
+    if name == "neg":
+        return f"−{operands[0]}"
+    if name == "identity":
+        return operands[0]
+    if name == "dot":
+        products = [f"{x}·{w}" for x, w in zip(operands[: count // 2], operands[count // 2 :], strict=True)]
+        return " + ".join(products if len(products) <= 2 else [products[0], "…", products[-1]])
+    shown = operands if count <= 3 else [operands[0], "…", operands[-1]]
+    return f"{symbol}({', '.join(shown)})"
+
+
+def notations(operation: Any, y: str, operands: Sequence[str]) -> tuple[str, ...]:
+    """The local gradients as text, with proper minus signs; nothing for so many operands that nobody would read it."""
+    if len(operands) > 100:
+        return ("",) * len(operands)
+    names = dict(enumerate((y, *operands), _PLACEHOLDERS))
+    texts = operation.local_notation(chr(_PLACEHOLDERS), [chr(k) for k in names][1:])
+    return tuple(_raised(clean(text.replace("-", "−"))).translate(names) for text in texts)
+
+
+def _raised(text: str) -> str:
+    """Whole exponents as superscripts; an exponent of one is left out.
+
+    >>> _raised("3·a^2"), _raised("2·a^1"), _raised("a^0.5"), _raised("a^−1")
+    ('3·a²', '2·a', 'a^0.5', 'a⁻¹')
+    """
+
+    def raised(match: re.Match[str]) -> str:
+        return "" if match[1] == "1" else match[1].translate(_SUPERSCRIPTS)
+
+    return re.sub(r"\^(−?\d+)(?![\d.e])", raised, text)

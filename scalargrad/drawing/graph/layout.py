@@ -1,0 +1,85 @@
+"""Where everything stands: what an engine makes of the picture's boxes, read and checked.
+
+Apart from `svg.py`, so that whatever is drawn on a layout, once or step by step, has the same places.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+from .dot import to_boxes
+from .layout_engines import LayoutError, find, run
+from .picture import Picture
+
+Point = tuple[float, float]
+
+
+class Box(NamedTuple):
+    """Centre, width and height."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class Curve(NamedTuple):
+    """An edge: Bézier control points, the arrow's tip, and the middle of its label."""
+
+    points: list[Point]
+    tip: Point
+    label: Point | None
+
+
+class Layout(NamedTuple):
+    """Where everything is, in points, y downwards."""
+
+    width: float
+    height: float
+    nodes: dict[str, Box]
+    edges: dict[str, Curve]
+    clusters: dict[str, tuple[float, float, float, float]]
+
+
+def read_layout(output: bytes, picture: Picture, engine: str) -> Layout:
+    """Read what an engine wrote for `to_boxes`, and see that nothing of the picture is missing."""
+    found: dict[str, Any] = json.loads(output)
+    left, bottom, right, top = map(float, found.get("bb", "0,0,0,0").split(","))
+
+    def point(text: str) -> Point:
+        x, y = text.split(",")[-2:]
+        return float(x) - left, top - float(y)
+
+    nodes: dict[str, Box] = {}
+    clusters: dict[str, tuple[float, float, float, float]] = {}
+    for each in found.get("objects", ()):
+        if "pos" in each:
+            x, y = point(each["pos"])
+            nodes[each["name"]] = Box(x, y, 72.0 * float(each["width"]), 72.0 * float(each["height"]))
+        elif each["name"].startswith("cluster_") and "bb" in each:
+            x1, y1, x2, y2 = map(float, each["bb"].split(","))
+            clusters[each["name"][8:]] = x1 - left, top - y2, x2 - left, top - y1
+    edges: dict[str, Curve] = {}
+    for each in found.get("edges", ()):
+        pieces = each.get("pos", "").split(";")[0].split()
+        tip = next((point(p) for p in pieces if p.startswith("e")), None)
+        points = [point(p) for p in pieces if p[0] not in "es"]
+        if len(points) >= 4:
+            edges[each["id"]] = Curve(points, tip or points[-1], point(each["lp"]) if "lp" in each else None)
+    names = {n.id: n.name for n in picture.nodes}
+    lost = [f"node {n.id} ({n.name})" for n in picture.nodes if n.id not in nodes]
+    lost += [f"edge {e.id} ({names[e.source]} → {names[e.target]})" for e in picture.edges if e.id not in edges]
+    if lost:
+        more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+        raise LayoutError(
+            f"{engine} lost {', '.join(lost[:5])}{more} while laying out {len(names)} nodes; "
+            "try labels='none', or another engine by $SCALARGRAD_DOT"
+        )
+    return Layout(right - left, top - bottom, nodes, edges, clusters)
+
+
+def lay_out(picture: Picture, time_limit: float) -> Layout:
+    """Have the first engine that is found lay the picture out."""
+    engine = find("json0")
+    return read_layout(run(engine, to_boxes(picture), "json0", time_limit), picture, engine.name)

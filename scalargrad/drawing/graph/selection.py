@@ -1,0 +1,288 @@
+"""The recorded graph by position, and which part of it a picture shows.
+
+Apart from `picture.py`, because what to show is decided on bare positions, without a text or a number: so a graph of a
+million values can be cut and folded before anything is made for the few that are drawn.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple
+
+from ...engine.chain_rule import topological_order
+from ...engine.value import Value
+
+EVERYTHING = 200  # up to so many drawn nodes, edges have labels; more than this many are never drawn of a larger graph
+UNLABELLED = 2000  # up to so many values are drawn one by one
+NEAR, BANDS = 5, 10  # of a graph too large to be read: levels drawn one by one, blocks along the rest of its depth
+HIDDEN = -1
+Groups = Mapping[str, Iterable[Value]]
+
+
+class Graph:
+    """Values by position, operands before what is computed from them."""
+
+    def __init__(self, roots: Sequence[Value]) -> None:
+        self.values: list[Value] = topological_order(roots)[::-1]
+        self.position: dict[Value, int] = {v: i for i, v in enumerate(self.values)}
+        position = self.position
+        self.operands: list[tuple[int, ...]] = [tuple([position[p] for p in v.parents]) for v in self.values]
+        self.roots = sorted({position[v] for v in roots})
+        self._consumers: list[list[tuple[int, int]]] | None = None
+
+    @property
+    def consumers(self) -> list[list[tuple[int, int]]]:
+        """Who uses a value, as (position, operand slot), in the order in which `backward()` adds up what they bring."""
+        if self._consumers is None:
+            found: list[list[tuple[int, int]]] = [[] for _ in self.values]
+            for i in range(len(self.values) - 1, -1, -1):
+                for slot, j in enumerate(self.operands[i]):
+                    found[j].append((i, slot))
+            self._consumers = found
+        return self._consumers
+
+    def at(self, value: Any, option: str) -> int:
+        """The position of a value that an option names."""
+        if not isinstance(value, Value):
+            raise TypeError(f"draw: {option} takes a Value, got {type(value).__name__}")
+        if value not in self.position:
+            raise ValueError(f"draw: {option}: {value!r} is not part of the graph that is drawn")
+        return self.position[value]
+
+    def within(self, starts: Iterable[int], hops: int, up: bool, down: bool) -> set[int]:
+        """Positions at most so many edges away: towards the operands (down), the consumers (up), or both."""
+        seen = set(starts)
+        rim = list(seen)
+        for _ in range(hops):
+            new: list[int] = []
+            for i in rim:
+                near = [*self.operands[i]] if down else []
+                if up:
+                    near += [k for k, _ in self.consumers[i]]
+                for j in near:
+                    if j not in seen:
+                        seen.add(j)
+                        new.append(j)
+            rim = new
+            if not rim:
+                break
+        return seen
+
+
+def group_paths(graph: Graph, given: Groups | None) -> list[str] | None:
+    """The group of each value, as "layer1/neuron0"; None where there are no groups at all.
+
+    Values are given groups by `with group(...)` while they are recorded, or by the option `groups`. An input or
+    constant that has none is counted to the group that alone uses it.
+    """
+    paths = [_path(v.group) for v in graph.values]
+    for path, members in (given or {}).items():
+        if not isinstance(path, str) or not path.strip("/"):
+            raise ValueError(f"draw: groups: a group's name is a str such as 'layer1/neuron0', got {path!r}")
+        for v in members:
+            paths[graph.at(v, f"groups[{path!r}]")] = _path(path)
+    if not any(paths):
+        return None
+    for i in range(len(paths)):
+        if not paths[i] and not graph.operands[i]:
+            users = {paths[k] for k, _ in graph.consumers[i]}
+            if len(users) == 1:
+                paths[i] = users.pop()
+    return paths
+
+
+def _path(name: str) -> str:
+    return "/".join([part for part in name.split("/") if part]) if name else ""
+
+
+class Block(NamedTuple):
+    """Values that are drawn as one node."""
+
+    name: str
+    members: list[int]
+    is_group: bool
+
+
+class Selection(NamedTuple):
+    """What is drawn: `place[i]` is `i` for a value of its own, `-2 - k` for one in block `k`, or `HIDDEN`."""
+
+    place: list[int]
+    blocks: list[Block]
+    groups: list[str] | None
+    notes: list[str]
+
+
+def select(
+    graph: Graph,
+    *,
+    depth: int | None,
+    focus: Value | None,
+    hops: int,
+    path: tuple[Value, Value] | None,
+    collapse: bool | str | Iterable[str] | None,
+    groups: Groups | None,
+    full: bool,
+) -> Selection:
+    """Cut the graph to what the options ask for, fold groups, and fold what is still too much to be read."""
+    total = len(graph.values)
+    shown = (
+        set(range(total)) if depth is None and focus is None and path is None else _cut(graph, depth, focus, hops, path)
+    )
+    notes = []
+    if len(shown) < total:
+        kept = [f"depth={depth}"] if depth is not None else []
+        kept += [f"focus, hops={hops}"] if focus is not None else []
+        kept += ["path"] if path is not None else []
+        notes.append(f"{len(shown):,} of {total:,} values drawn ({', '.join(kept)})")
+    paths = group_paths(graph, groups)
+    place = [i if i in shown else HIDDEN for i in range(total)]
+    blocks: list[Block] = []
+    if paths is not None:
+        folded = _groups_to_fold(paths, shown, collapse, full)
+        _fold_groups(paths, folded, place, blocks)
+        if folded and collapse is None:
+            count = sum(len(b.members) for b in blocks)
+            notes.append(f"{count:,} values folded into {len(blocks)} groups (collapse=False unfolds them)")
+    elif collapse not in (None, False, True):
+        raise ValueError(
+            "draw: collapse names groups, but the graph has none; see scalargrad.group and the option groups"
+        )
+    single = [i for i in range(total) if place[i] == i]
+    if not full and len(single) + len(blocks) > UNLABELLED:
+        before = len(blocks)
+        _fold_bands(graph, single, place, blocks, EVERYTHING - before)
+        count = sum(len(b.members) for b in blocks[before:])
+        notes.append(f"{count:,} of {total:,} values folded into {len(blocks) - before} blocks (full=True draws all)")
+    return Selection(place, blocks, paths, notes)
+
+
+def _cut(graph: Graph, depth: int | None, focus: Value | None, hops: int, path: tuple[Value, Value] | None) -> set[int]:
+    shown = set(range(len(graph.values)))
+    if depth is not None:
+        shown &= graph.within(graph.roots, depth, up=False, down=True)
+    if focus is not None:
+        shown &= graph.within([graph.at(focus, "focus")], hops, up=True, down=True)
+    if path is not None:
+        start, end = (graph.at(v, "path") for v in path)
+        limit = len(graph.values)
+        between = graph.within([start], limit, up=True, down=False) & graph.within([end], limit, up=False, down=True)
+        if not between:
+            raise ValueError(f"draw: path: {path[1]!r} does not depend on {path[0]!r}")
+        shown &= between
+    return shown
+
+
+# ---- groups ----------------------------------------------------------------------------------------------------------
+
+
+def outer_groups(path: str) -> list[str]:
+    """A group and those around it, the outermost first.
+
+    >>> outer_groups("layer1/neuron0")
+    ['layer1', 'layer1/neuron0']
+    """
+    parts = path.split("/") if path else []
+    return ["/".join(parts[: k + 1]) for k in range(len(parts))]
+
+
+def _groups_to_fold(
+    paths: list[str], shown: set[int], collapse: bool | str | Iterable[str] | None, full: bool
+) -> set[str]:
+    known = {each for path in set(paths) for each in outer_groups(path)}
+    outermost = {each for each in known if "/" not in each}
+    if collapse is None:
+        return outermost if len(shown) > EVERYTHING and not full else set()
+    if isinstance(collapse, bool):
+        return outermost if collapse else set()
+    wanted = [collapse] if isinstance(collapse, str) else list(collapse)
+    folded = set()
+    for pattern in wanted:
+        matching = {each for each in known if each == pattern or fnmatchcase(each, pattern)}
+        if not matching:
+            raise ValueError(f"draw: collapse: no group {pattern!r}; the groups are {', '.join(sorted(known)[:20])}")
+        folded |= matching
+    return folded
+
+
+def _fold_groups(paths: list[str], folded: set[str], place: list[int], blocks: list[Block]) -> None:
+    block_of: dict[str, int] = {}
+    outermost: dict[str, str] = {}  # of each path, the outermost group to fold, or ""
+    for i, path in enumerate(paths):
+        if not path or place[i] == HIDDEN:
+            continue
+        if path not in outermost:
+            outermost[path] = next((each for each in outer_groups(path) if each in folded), "")
+        name = outermost[path]
+        if name:
+            if name not in block_of:
+                block_of[name] = len(blocks)
+                blocks.append(Block(name, [], True))
+            place[i] = -2 - block_of[name]
+            blocks[block_of[name]].members.append(i)
+
+
+# ---- too much to be read ---------------------------------------------------------------------------------------------
+# The values nearest to the roots stay as they are. The rest is cut into bands by the longest way to a root; what hangs
+# together within a band is one block. As every edge leads from a band to a later one or stays inside a block, the
+# folded graph has no cycle.
+
+
+def _fold_bands(graph: Graph, single: list[int], place: list[int], blocks: list[Block], room: int) -> None:
+    inside = set(single)
+    level = dict.fromkeys(single, 0)
+    for i in reversed(single):
+        for j in graph.operands[i]:
+            if j in inside and level[j] <= level[i]:
+                level[j] = level[i] + 1
+    sizes = Counter(level.values())
+    kept = last = 0
+    while last < NEAR and last in sizes and kept + sizes[last] <= max(room // 4, 1):
+        kept += sizes[last]
+        last += 1
+    rest = [i for i in single if level[i] >= last]
+    band = _bands(sizes, last, len(rest), BANDS)
+    parts = _components(graph, rest, [band[level[i]] for i in rest])
+    if len(set(parts.values())) > max(room - kept, BANDS):
+        parts = {i: band[level[i]] for i in rest}
+    members: dict[int, list[int]] = {}
+    for i in rest:
+        members.setdefault(parts[i], []).append(i)
+    for group in members.values():
+        if len(group) == 1:
+            continue  # it is its own block: drawn as it is
+        levels = [level[i] for i in group]
+        low, high = min(levels), max(levels)
+        for i in group:
+            place[i] = -2 - len(blocks)
+        title = f"level {low}" if low == high else f"levels {low}–{high}"
+        blocks.append(Block(title, group, False))
+
+
+def _bands(sizes: Mapping[int, int], first: int, total: int, count: int) -> dict[int, int]:
+    """The band of each level: consecutive levels, about as many values in each band."""
+    band: dict[int, int] = {}
+    so_far = 0
+    for level in sorted(each for each in sizes if each >= first):
+        band[level] = min(so_far * count // total, count - 1)
+        so_far += sizes[level]
+    return band
+
+
+def _components(graph: Graph, nodes: list[int], band: list[int]) -> dict[int, int]:
+    """For each node the first node that it hangs together with, by edges within its band."""
+    of = dict(zip(nodes, band, strict=True))
+    parent = {i: i for i in nodes}
+
+    def top(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for i in nodes:
+        for j in graph.operands[i]:
+            if j in of and of[j] == of[i]:
+                parent[top(i)] = top(j)
+    return {i: top(i) for i in nodes}

@@ -1,0 +1,51 @@
+"""The picture as a tree of text, for terminals and wherever no layout engine is found.
+
+A value that is used several times is shown once; elsewhere a mark points to it.
+"""
+
+from __future__ import annotations
+
+from ..common.text import number
+from .lines import DASH
+from .picture import Node, Picture
+
+LINES, DEPTH = 200, 40
+
+
+def to_text(picture: Picture) -> str:
+    """The tree, root first; at most 200 lines, 40 levels deep."""
+    nodes = {n.id: n for n in picture.nodes}
+    operands: dict[str, list[str]] = {}
+    for e in picture.edges:
+        operands.setdefault(e.target, []).append(e.source)
+    sources = {e.source for e in picture.edges}
+    tops = [n.id for n in picture.nodes if n.is_root or n.id not in sources]
+    lines = [picture.title] if picture.title else []
+    seen: set[str] = set()
+    stack = [(top, "", "", 0) for top in tops]
+    while stack:
+        key, lead, below, depth = stack.pop()
+        if len(lines) >= LINES:
+            lines.append(f"… {len(nodes) - len(seen):,} more")
+            break
+        node, parts = nodes[key], operands.get(key, [])
+        again = key in seen and bool(parts)
+        lines.append(lead + _line(node) + (" ↑ above" if again else " …" if depth >= DEPTH and parts else ""))
+        seen.add(key)
+        if again or depth >= DEPTH:
+            continue
+        for k, part in reversed(list(enumerate(parts))):
+            last = k == len(parts) - 1
+            stack.append((part, below + ("└─ " if last else "├─ "), below + ("   " if last else "│  "), depth + 1))
+    return "\n".join([*lines, *picture.notes])
+
+
+def _line(node: Node) -> str:
+    if node.kind == "constant":
+        return f"{node.name} = {number(node.value or 0.0)}" if node.label.strip() else node.name
+    if node.kind == "block":
+        low_high = DASH if node.gradient_range is None else " … ".join(map(number, node.gradient_range))
+        return f"{node.name}: {node.formula}, {node.gradient_name} {low_high}"
+    formula = f" = {node.formula}" if node.formula else ""
+    gradient = DASH if node.gradient is None else number(node.gradient)
+    return f"{node.name}{formula} = {number(node.value or 0.0)}   {node.gradient_name} = {gradient}"

@@ -1,0 +1,291 @@
+"""A network's picture as SVG: layers are columns, laid out by arithmetic.
+
+Numbers stand on the lines where two columns leave room for them: lines from n units to m cross a vertical line at n m
+different heights, evenly spaced, where the way is 1/(m + 1) done; there the numbers stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite
+
+from ..common.style import COLOURS, sign_style
+from ..common.text import clean, marked, number, shortened, signed, width, xml
+from ..graph.svg import FONTS, MARGIN
+from .heat import heat_picture
+from .layout import SIZE, SMALL, TINY, Columns, Place, rounded, short
+from .picture import NetworkPicture, Parameter, Stage, Unit
+
+THINNEST, WIDEST = 0.7, 6.0  # lines
+
+
+def to_svg(picture: NetworkPicture, prefix: str, theme: str) -> str:
+    """Draw the picture."""
+    return _Drawer(picture, prefix, theme).svg()
+
+
+def _n(x: float) -> str:
+    text = f"{x:.1f}"
+    return text[:-2] if text.endswith(".0") else text
+
+
+class _Drawer:
+    def __init__(self, picture: NetworkPicture, prefix: str, theme: str) -> None:
+        self.picture, self.prefix, self.theme = picture, prefix, theme
+        self.at = Columns(picture)
+        sizes = [abs(p.shown) for p in picture.parameters() if isfinite(p.shown)]
+        self.largest = max(sizes, default=0.0) or 1.0
+        self.widest = WIDEST * (0.7 if self.at.is_dense else 1.0)
+        self.out: list[str] = []
+
+    # ---- drawing -----------------------------------------------------------------------------------------------------
+
+    def svg(self) -> str:
+        picture, prefix, add = self.picture, self.prefix, self.out.append
+        title = clean(shortened(picture.title, 120)) if picture.title.strip() else ""
+        legend, legend_width, legend_height = self.legend(max(self.at.right - MARGIN, 420.0))
+        wide = max(self.at.right, MARGIN + legend_width, MARGIN + width(title, 17.0, bold=True)) + MARGIN
+        high = self.at.top + self.at.height + 14.0 + legend_height + MARGIN
+        add(f'<rect class="page" x=".5" y=".5" width="{_n(wide - 1)}" height="{_n(high - 1)}" rx="10"/>')
+        if title:
+            add(f'<text class="t" x="{_n(MARGIN)}" y="{_n(MARGIN + 14)}">{xml(title)}</text>')
+        for k, stage in enumerate(picture.stages):
+            self.stage_header(k, stage)
+        for k in range(1, len(picture.stages)):
+            self.lines(k)
+        for k, stage in enumerate(picture.stages):
+            for place in self.at.places[k]:
+                self.unit(k, stage, place)
+        for k in range(1, len(picture.stages)):
+            if self.at.numbered[k - 1]:
+                self.numbers(k)
+        y = self.at.top + self.at.height + 18.0
+        add(f'<g class="legend" transform="translate({_n(MARGIN)} {_n(y)})">{legend}</g>')
+        body = "\n".join(self.out)
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" id="{prefix}" class="scalargrad" role="img" '
+            f'aria-labelledby="{prefix}-title {prefix}-desc" viewBox="0 0 {_n(wide)} {_n(high)}" '
+            f'width="{_n(wide)}" height="{_n(high)}" style="max-width:100%;height:auto">\n'
+            f'<title id="{prefix}-title">{xml(picture.heading)}</title>\n'
+            f'<desc id="{prefix}-desc">{xml(picture.description)}</desc>\n'
+            f"<style>{self.style()}</style>\n{body}\n</svg>\n"
+        )
+
+    def stage_header(self, k: int, stage: Stage) -> None:
+        x, y = self.at.places[k][0].x, self.at.top - 22.0
+        name, kind = self.at.header(stage)
+        self.out.append(f'<text class="h" x="{_n(x)}" y="{_n(y)}">{marked((name, ""), size=SIZE)}</text>')
+        self.out.append(f'<text class="k" x="{_n(x)}" y="{_n(y + 15)}">{xml(kind)}</text>')
+        if k:
+            middle = (x + self.at.places[k - 1][0].x) / 2.0
+            symbol = marked((f"{stage.symbol}[to,from]", ""), size=SMALL)
+            self.out.append(f'<text class="k" x="{_n(middle)}" y="{_n(y + 15)}">{symbol}</text>')
+
+    def ends(self, k: int) -> Iterator[tuple[Place, Place]]:
+        for target in self.at.places[k]:
+            for source in self.at.places[k - 1]:
+                yield source, target
+
+    def lines(self, k: int) -> None:
+        """The weights into a layer, weak ones below strong ones."""
+        units, drawn = self.picture.stages[k].units, []
+        for source, target in self.ends(k):
+            (x1, y1), (x2, y2) = (
+                (source.x + self.at.wide[k - 1] / 2.0, source.y),
+                (target.x - self.at.wide[k] / 2.0, target.y),
+            )
+            bend = (x2 - x1) * 0.45
+            path = f"M{_n(x1)},{_n(y1)}C{_n(x1 + bend)},{_n(y1)} {_n(x2 - bend)},{_n(y2)} {_n(x2)},{_n(y2)}"
+            if source.k is None or target.k is None:
+                drawn.append((-1.0, self.folded_line(k, source, target, path)))
+                continue
+            p = units[target.k].weights[source.k]
+            share = min(abs(p.shown) / self.largest, 1.0) if isfinite(p.shown) else 0.5
+            faintest = 0.15 if self.at.is_dense else 0.4
+            pen, strong = max(self.widest * share, THINNEST), faintest + (1.0 - faintest) * share
+            key = f"{self.prefix}-w{k}-{target.k + 1}-{source.k + 1}"
+            look = f'class="l {sign_style(p.shown)}" d="{path}" stroke-width="{pen:.2g}" opacity="{strong:.2g}"'
+            drawn.append((share, f'<path id="{key}" {look}><title>{xml(tooltip(p))}</title></path>'))
+        drawn.sort(key=lambda each: each[0])
+        self.out += [line for _, line in drawn]
+
+    def folded_line(self, k: int, source: Place, target: Place, path: str) -> str:
+        """One line for the weights of units that are folded."""
+        units = self.picture.stages[k].units
+        hidden = [self.at.hidden(j, place.k) for j, place in ((k - 1, source), (k, target))]
+        numbers = [units[i].weights[j].shown for i in hidden[1] for j in hidden[0]]
+        what = "differences" if self.picture.compared else "weights"
+        told = f"{len(numbers):,} {what}, from {signed(min(numbers))} to {signed(max(numbers))}"
+        return f'<path class="l folded" d="{path}" stroke-width=".7"><title>{xml(told)}</title></path>'
+
+    def numbers(self, k: int) -> None:
+        """The weights' numbers, at heights that no two of them share."""
+        left, right = len(self.at.places[k - 1]), len(self.at.places[k])
+        way = 1.0 / (right + 1) if right <= left else left / (left + 1)
+        t = _eased(way)
+        for source, target in self.ends(k):
+            if source.k is None or target.k is None:
+                continue
+            x1, x2 = source.x + self.at.wide[k - 1] / 2.0, target.x - self.at.wide[k] / 2.0
+            bend = (x2 - x1) * 0.45
+            weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
+            x = sum(w * px for w, px in zip(weights, (x1, x1 + bend, x2 - bend, x2), strict=True))
+            y = source.y + way * (target.y - source.y)
+            p = self.picture.stages[k].units[target.k].weights[source.k]
+            text, wide = short(p), width(short(p), SMALL) + 6.0
+            self.out.append(  # on a patch of its own: a dash of the line before it would read as a minus sign
+                f'<rect class="patch" x="{_n(x - wide / 2.0)}" y="{_n(y - 6.5)}" width="{_n(wide)}" height="13"/>'
+                f'<text class="e {sign_style(p.shown)}" x="{_n(x)}" y="{_n(y + 4)}">{xml(text)}</text>'
+            )
+
+    def unit(self, k: int, stage: Stage, place: Place) -> None:
+        add, wide, high = self.out.append, self.at.wide[k], self.at.high
+        if place.k is None:
+            count = len(self.at.hidden(k, None))
+            add(f'<g class="fold"><text class="h" x="{_n(place.x)}" y="{_n(place.y - 2)}">⋮</text>')
+            add(f'<text class="k" x="{_n(place.x)}" y="{_n(place.y + 12)}">{count:,} more</text></g>')
+            return
+        unit, name = stage.units[place.k], self.at.names[k][place.k]
+        left, top = place.x - wide / 2.0, place.y - high / 2.0
+        look = "" if unit.output is None or unit.field else f" {sign_style(unit.output)}"
+        told = xml(unit_tooltip(stage, unit))
+        add(f'<g id="{self.prefix}-u{k}-{place.k + 1}" class="unit{look}"><title>{told}</title>')
+        add(f'<rect x="{_n(left)}" y="{_n(top)}" width="{_n(wide)}" height="{_n(high)}" rx="8"/>')
+        if unit.field:
+            size = f'width="{_n(wide - 6)}" height="{_n(high - 6)}" preserveAspectRatio="none"'
+            add(f'<image x="{_n(left + 3)}" y="{_n(top + 3)}" {size} href="{heat_picture(unit.field)}"/>')
+        else:
+            inside = name if unit.output is None else rounded(unit.output)
+            size_of = next((size for size in (SIZE, TINY) if width(inside, size) <= wide - 4.0), 8.0)
+            small = "" if size_of == SIZE else f' style="font-size:{size_of:g}px"'
+            text = marked((inside, ""), size=size_of)
+            add(f'<text class="n"{small} x="{_n(place.x)}" y="{_n(place.y + 4)}">{text}</text>')
+        for at, side, x in ((0, "left", left - 8.0), (len(self.at.places) - 1, "right", left + wide + 8.0)):
+            if self.at.has_outer_names and k == at:
+                text = marked((name, ""), size=SIZE)
+                add(f'<text class="{side}" x="{_n(x)}" y="{_n(place.y + 4)}">{text}</text>')
+        if unit.bias is not None:
+            self.bias(f"{k}-{place.k + 1}", unit.bias, left, top + high)
+        add("</g>")
+
+    def bias(self, key: str, p: Parameter, x: float, y: float) -> None:
+        """A square at the lower left corner, with its sign; its number below, where there is room."""
+        kind = sign_style(p.shown)
+        sign = {"pos": "+", "neg": "−", "zero": "0", "bad": "!"}[kind]
+        self.out.append(
+            f'<g id="{self.prefix}-b{key}" class="bias {kind}"><title>{xml(tooltip(p, "bias"))}</title>'
+            f'<rect x="{_n(x - 5)}" y="{_n(y - 7)}" width="12" height="12" rx="2.5"/>'
+            f'<text class="s" x="{_n(x + 1)}" y="{_n(y + 2.8)}">{sign}</text>'
+        )
+        if self.at.has_bias_text:
+            self.out.append(f'<text class="b" x="{_n(x + 11)}" y="{_n(y + 12)}">b {xml(short(p))}</text>')
+        self.out.append("</g>")
+
+    def legend(self, room: float) -> tuple[str, float, float]:
+        """What lines and squares mean; with the width and height that it takes."""
+        what = "change" if self.picture.compared else "weight"
+        kinds = {sign_style(p.shown) for p in self.picture.parameters()}
+        items: list[tuple[float, str]] = []
+
+        def item(shape: str, text: str) -> None:
+            items.append((38.0 + width(text, SMALL), f'{shape}<text class="q" x="36" y="10">{xml(text)}</text>'))
+
+        pen = f'd="M0,6h28" stroke-width="{self.widest / 2.0:g}"'
+        item(f'<path class="l pos" {pen}/>', f"(+) {what}")
+        item(f'<path class="l neg" {pen}/>', f"(−) {what}")
+        if "zero" in kinds:
+            item(f'<path class="l zero" {pen}/>', "unchanged" if self.picture.compared else "zero")
+        if "bad" in kinds:
+            item(f'<path class="l bad" {pen}/>', "⚠ inf or nan")
+        item(f'<path class="l folded" d="M0,6h28" stroke-width="{self.widest:g}"/>', f"widest: {number(self.largest)}")
+        square = '<rect x="{}" y="0" width="12" height="12" rx="2.5"/><text class="s" x="{}" y="9.8">{}</text>'
+        chips = "".join(
+            f'<g class="bias {kind}">{square.format(x, x + 6, sign)}</g>'
+            for x, kind, sign in ((0, "pos", "+"), (15, "neg", "−"))
+        )
+        item(chips, "bias")
+        if self.picture.region is not None:
+            (x1, x2), (y1, y2) = self.picture.region
+            where = f"x from {number(x1)} to {number(x2)}, y from {number(y1)} to {number(y2)}"
+            field = tuple(tuple((c - 11.5) / 6.0 for c in range(24)) for _ in range(8))
+            image = (
+                f'<image x="0" y="0" width="28" height="12" preserveAspectRatio="none" href="{heat_picture(field)}"/>'
+            )
+            item(image, f"output, hatched below 0, on {where}")
+        x = y = widest = 0.0
+        out = []
+        for wide, each in items:
+            if x and x + wide > room:
+                x, y = 0.0, y + 20.0
+            out.append(f'<g transform="translate({_n(x)} {_n(y)})">{each}</g>')
+            x += wide + 18.0
+            widest = max(widest, x - 18.0)
+        y += 20.0
+        for note in self.picture.notes:
+            out.append(f'<text class="q" x="0" y="{_n(y + 10)}">{marked((note, ""), size=SMALL)}</text>')
+            widest, y = max(widest, width(note, SMALL)), y + 18.0
+        return "".join(out), widest, y
+
+    # ---- style -------------------------------------------------------------------------------------------------------
+
+    def style(self) -> str:
+        shapes = (
+            f"& text{{font-family:{FONTS};font-size:{SIZE:g}px}}& .t{{font-size:17px;font-weight:bold}}"
+            "& .h{font-weight:bold}& .h,& .k,& .n,& .e,& .s{text-anchor:middle}& .left{text-anchor:end}"
+            f"& .k,& .q,& .e{{font-size:{SMALL:g}px}}& .b,& .s{{font-size:{TINY:g}px}}& .s{{font-weight:bold}}"
+            "& .b{paint-order:stroke;stroke-width:3.5px;stroke-linejoin:round}& .patch{opacity:.88}"
+            "& .l{fill:none}& .l.neg{stroke-dasharray:7 4}& .l.zero{stroke-dasharray:1.5 4}"
+            "& .l.bad{stroke-dasharray:9 3 2 3}& .unit rect{stroke-width:1.4}& .unit.neg>rect{stroke-dasharray:5 3}"
+            "& path.l:hover{opacity:1;stroke-width:6}"
+        )
+        dark, light = self.colours(True), self.colours(False)
+        if self.theme == "auto":
+            sheet = f"{shapes}{light}@media (prefers-color-scheme:dark){{{dark}}}"
+        else:
+            sheet = shapes + (dark if self.theme == "dark" else light)
+        return sheet.replace("&", f"#{self.prefix}")
+
+    def colours(self, dark: bool) -> str:
+        c = {name: pair[dark] for name, pair in COLOURS.items()}
+        rules = [
+            f"& text{{fill:{c['ink']}}}& .page{{fill:{c['page']};stroke:{c['frame']}}}& .b{{stroke:{c['page']}}}"
+            f"& .patch{{fill:{c['page']}}}",
+            f"& .k,& .q{{fill:{c['muted']}}}& .unit rect{{fill:{c['plain']};stroke:{c['leaf']}}}",
+            f"& .l.folded,& .l.zero{{stroke:{c['line']}}}& .l.folded{{opacity:.45}}& .legend .l.folded{{opacity:1}}",
+            f"& .bias.zero rect{{fill:{c['page']};stroke:{c['line']}}}",
+        ]
+        for kind in ("pos", "neg", "bad"):
+            rules.append(f"& .l.{kind}{{stroke:{c[kind]}}}& .unit.{kind}>rect{{stroke:{c[kind]}}}")
+            rules.append(f"& .e.{kind},& .bias.{kind} .b{{fill:{c[f'{kind} text']}}}")
+            rules.append(
+                f"& .bias.{kind} rect{{fill:{c[kind]};stroke:{c['page']}}}& .bias.{kind} .s{{fill:{c['page']}}}"
+            )
+        return "".join(rules)
+
+
+def _eased(way: float) -> float:
+    """Where on the curve that much of the height is done: the root t of 3 t**2 - 2 t**3 = way, by bisection."""
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        t = (low + high) / 2.0
+        low, high = (t, high) if t * t * (3.0 - 2.0 * t) < way else (low, t)
+    return low
+
+
+def tooltip(p: Parameter, kind: str = "weight") -> str:
+    """A parameter with every number in full, and its sign in words."""
+    sign = {"pos": "positive", "neg": "negative", "zero": "zero", "bad": "not finite"}
+    lines = [f"{clean(p.label)} = {p.value!r}: {kind}, {sign[sign_style(p.value)]}"]
+    if p.before is not None:
+        way = "up" if p.shown > 0.0 else "down" if p.shown < 0.0 else "unchanged"
+        lines.append(f"before {p.before!r}, {way}, difference {p.shown!r}")
+    if p.gradient is not None:
+        lines.append(f"gradient {p.gradient!r}")
+    return "\n".join(lines)
+
+
+def unit_tooltip(stage: Stage, unit: Unit) -> str:
+    """A unit: where it stands, and what it gives."""
+    activation = f", {clean(stage.activation)} of {len(unit.weights):,} weights and a bias" if unit.weights else ""
+    output = "" if unit.output is None else f"\noutput {unit.output!r}"
+    return f"{stage.name}, {clean(unit.name)}{activation}{output}"

@@ -1,0 +1,383 @@
+"""What is done to a whole graph: order it, propagate adjoints and tangents through it, pickle it.
+
+This stands apart from `value.py` because it needs nothing of a node but its slots: `_a` and `_b` (the operands, see
+there), `operation` and `data`. Nothing here recurses, so that a chain of a million nodes is as good as one of ten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Sequence
+from math import inf, isfinite
+from threading import local as thread_local
+from typing import Any
+from weakref import ref
+
+from . import table
+from .table import CONSTANT
+
+Node = Any
+
+
+class NoGradient(float):
+    """The gradient of a node that no backward pass has reached: zero, and the time at which the node was made.
+
+    So a differentiation knows what was there before it began, and need not look into that: nodes have no other mark of
+    their age, which would cost memory and time for each of millions.
+    """
+
+    __slots__ = ("time",)
+    time: int
+
+    def __new__(cls, time: int = 0) -> NoGradient:
+        made = super().__new__(cls, 0.0)
+        made.time = time
+        return made
+
+    def next(self) -> NoGradient:
+        """A later one."""
+        return NoGradient(self.time + 1)
+
+
+def made_before(node: Node, begun: NoGradient) -> bool:
+    """Whether a node was made before that time; an operation's, only if no backward pass has reached it since."""
+    if node._a is None and node._b is None and node.operation is not CONSTANT:
+        return bool(node._made.time < begun.time)
+    mark = node._grad
+    return type(mark) is NoGradient and mark.time < begun.time
+
+
+def topological_order(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
+    """Every node that the roots were computed from, each before its operands; nodes in `stop` and beyond are left out.
+
+    The order is a depth-first one by operand order, so it depends on the graph alone, not on addresses or on which of
+    two independent statements ran first; and so do the bits of every sum of gradients.
+    """
+    return _order_unseen(roots, set(stop))
+
+
+def order_of_pass(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
+    """The order in which gradients are handed on: as `topological_order`, but for what is reached through flat
+    operations alone, which comes last, as it gets nothing.
+
+    Flat operations are not followed: a comparison is a node while a function is compiled, and a bool otherwise, and may
+    not decide in which order gradients are added up.
+    """
+    seen, behind = set(stop), list[Node]()
+    order = _order_unseen(roots, seen, behind)
+    return [*order, *_order_unseen(behind, seen)] if behind else order
+
+
+def order_since(begun: NoGradient, roots: Iterable[Node], stop: Iterable[Node]) -> tuple[list[Node], list[Node]]:
+    """As `order_of_pass`, of what was made since then and gets gradients; and what was made before and is reached."""
+    old: list[Node] = []
+    return _order_unseen(roots, set(stop), [], begun, old), old
+
+
+def depending(order: Sequence[Node], inputs: Iterable[Node]) -> set[Node]:
+    """The inputs, and the nodes of a topological order that depend on them."""
+    found = set(inputs)
+    for node in reversed(order):
+        if not found.isdisjoint(node.parents):
+            found.add(node)
+    return found
+
+
+def _order_unseen(
+    roots: Iterable[Node],
+    seen: set[Node],
+    behind: list[Node] | None = None,
+    begun: NoGradient | None = None,
+    old: Any = None,
+) -> list[Node]:
+    """The topological order of what is not in `seen`, which grows by it.
+
+    `behind` gets the operands of flat operations, which are not followed then; `old` what was made before `begun`,
+    which is left out.
+    """
+    order: list[Node] = []
+    emit = order.append
+    see = seen.add
+    stack = list(roots)
+    push, pop = stack.append, stack.pop
+    while stack:
+        node = pop()
+        if node is None:  # everything below the node under this mark is in the order
+            emit(pop())
+            continue
+        if node in seen:
+            continue
+        see(node)
+        if begun is not None and node._grad is not begun and made_before(node, begun):
+            if node.operation is not CONSTANT:
+                old.append(node)
+            continue
+        a, b = node._a, node._b
+        if behind is not None and node.operation.flat:
+            emit(node)
+            behind += node.parents
+        elif a is not None:
+            push(node)
+            push(None)
+            if b is not None and b not in seen:
+                push(b)
+            if a not in seen:
+                push(a)
+        elif b is None:
+            emit(node)
+        else:
+            push(node)
+            push(None)
+            stack.extend([p for p in reversed(b) if p not in seen])
+    order.reverse()
+    return order
+
+
+def float_adjoints(
+    order: Sequence[Node],
+    seeds: Iterable[tuple[Node, float]],
+    stop: Iterable[Node] = (),
+    check: Callable[[Node, float], None] | None = None,
+) -> dict[Node, float]:
+    """The derivative of the seeded nodes by every node in the order: upstream x local, summed over the consumers.
+
+    A zero adjoint propagates nothing. `check` is called with each node and its adjoint before it is propagated. `stop`
+    are nodes beyond the order, which come first in the result; a dict of zeros, for many passes, is only copied.
+    """
+    adjoint = dict(stop) if isinstance(stop, dict) else dict.fromkeys(stop, 0.0)
+    adjoint.update(dict.fromkeys(order, 0.0))
+    for node, seed in seeds:
+        adjoint[node] += seed
+    for node in order:
+        upstream = adjoint[node]
+        if upstream == 0.0:
+            continue
+        if check is not None:
+            check(node, upstream)
+        a = node._a
+        if not -inf < upstream < inf:
+            _propagate_nonfinite(node, upstream, adjoint)
+        elif a is not None:
+            operation = node.operation
+            rule = operation.local
+            b = node._b
+            if b is not None:
+                if rule is not None:
+                    da, db = rule(node._data, a._data, b._data)
+                elif operation.flat:
+                    continue
+                else:
+                    da, db = operation.constants
+                adjoint[a] += upstream * da
+                adjoint[b] += upstream * db
+            else:
+                if rule is not None:
+                    (da,) = rule(node._data, a._data)
+                elif operation.flat:
+                    continue
+                else:
+                    (da,) = operation.constants
+                adjoint[a] += upstream * da
+        elif (operands := node._b) is not None and not node.operation.flat:
+            gradients = node.operation.local_gradients(node._data, [p._data for p in operands])
+            for p, d in zip(operands, gradients, strict=True):
+                adjoint[p] += upstream * d
+    if check is not None:
+        for node in stop:
+            check(node, adjoint[node])
+    return adjoint
+
+
+def edge_product(operation: table.Primitive, slot: int, upstream: float, local: float) -> float:
+    """What one edge brings to its operand: upstream x local, and 0 where nothing passes. See `contribution`."""
+    if operation.flat:
+        return 0.0
+    return (table.gate if _selects(operation, slot) else table.chain).compute(upstream, local)
+
+
+def _selects(operation: table.Primitive, slot: int) -> bool:
+    selects = operation.selects
+    return selects if isinstance(selects, bool) else selects[slot]
+
+
+def _propagate_nonfinite(node: Node, upstream: float, adjoint: dict[Node, float]) -> None:
+    """Pass on an upstream gradient of inf or nan; an operand that was not selected gets nothing, not 0 x inf."""
+    operation, operands = node.operation, node.parents
+    if operation.flat:
+        return
+    gradients = operation.local_gradients(node._data, [p._data for p in operands])
+    for slot, (p, d) in enumerate(zip(operands, gradients, strict=True)):
+        adjoint[p] += edge_product(operation, slot, upstream, d)
+
+
+def contribution(operation: table.Primitive, slot: int, upstream: Any, local: Any) -> Any:
+    """What one edge brings to its operand, as a graph: the chain rule. None where it is nothing, whatever the numbers.
+
+    Upstream x local, by the row `chain`: zero where the upstream gradient is zero, even if the local one is inf or nan;
+    by `gate` for an operation that selects: zero where the local one is zero, too. No varying number is looked at, so
+    that the same program always leaves the same graph behind, recorded or compiled, and derivatives of derivatives add
+    up in the same order. Gradients that are plain numbers are not varying: a local one is part of its operation, an
+    upstream one is made of such alone.
+    """
+    varies = hasattr(upstream, "operation")
+    if not varies and upstream == 0.0:
+        return None
+    selects = _selects(operation, slot)
+    product = table.gate if selects else table.chain
+    if hasattr(local, "operation"):
+        if not varies and upstream == 1.0:
+            return local
+        return product(upstream, local)
+    if local == 1.0:
+        return upstream
+    if not varies:
+        return edge_product(operation, slot, upstream, local) or None
+    if local == 0.0 and selects:
+        return None
+    return -upstream if local == -1.0 else upstream * local if isfinite(local) else product(upstream, local)
+
+
+def graph_adjoints(
+    order: Sequence[Node],
+    seeds: Iterable[tuple[Node, Any]],
+    stop: Iterable[Node] = (),
+    check: Callable[[Node, float], None] | None = None,
+    wanted: Container[Node] | None = None,
+) -> dict[Node, Any]:
+    """As `float_adjoints`, but of nodes, so that the result can be differentiated again; `wanted` are the nodes that
+    gradients are handed to, if not all.
+
+    A node that is not among the keys has the gradient 0.0. The seeds are plain numbers only where they do not vary.
+    """
+    adjoint: dict[Node, Any] = {}
+    for node, seed in seeds:
+        adjoint[node] = adjoint[node] + seed if node in adjoint else seed
+    known = adjoint.get
+    stops = set(stop)
+    for node in order:
+        operation = node.operation
+        upstream = known(node)
+        if upstream is None or operation.flat or node in stops:
+            continue
+        if check is not None:
+            check(node, getattr(upstream, "_data", upstream))
+        a, b = node._a, node._b
+        operands = (b or ()) if a is None else (a,) if b is None else (a, b)
+        gradients = operation.local_gradients(node, operands)
+        # Of most edges nothing has to be asked; `contribution` would come to the same.
+        product = None
+        if operation.selects.__class__ is bool and hasattr(upstream, "operation"):
+            product = upstream._gate if operation.selects else upstream._chain
+        for slot, p in enumerate(operands):
+            if p.operation is not CONSTANT and (wanted is None or p in wanted):
+                d = gradients[slot]
+                if product is not None and d.__class__ is not float:
+                    brought = product(d)
+                else:
+                    brought = contribution(operation, slot, upstream, d)
+                if brought is not None:
+                    before = known(p)
+                    adjoint[p] = brought if before is None else before + brought
+    return adjoint
+
+
+def tangents(order: Sequence[Node], seeds: dict[Node, Any], as_graph: bool) -> dict[Node, Any]:
+    """The directional derivative of every node along the seeds: forward mode, on a graph that is already recorded.
+
+    `order` is reverse topological, as `topological_order` gives it. A node that is not among the keys has the tangent
+    0.0; as seeds of a graph, plain numbers are such as do not vary.
+    """
+    tangent = dict(seeds)
+    for node in reversed(order):
+        operands, operation = node.parents, node.operation
+        if operation.flat or not any(p in tangent for p in operands):
+            continue
+        if as_graph:
+            gradients = operation.local_gradients(node, operands)
+        else:
+            gradients = operation.local_gradients(node._data, [p._data for p in operands])
+        brings = contribution if as_graph else edge_product
+        total: Any = None
+        for slot, (p, d) in enumerate(zip(operands, gradients, strict=True)):
+            if p in tangent:
+                brought = brings(operation, slot, tangent[p], d)
+                if brought is not None:
+                    total = brought if total is None else total + brought
+        if total is not None:
+            tangent[node] = total
+    return tangent
+
+
+# ---- copying and pickling --------------------------------------------------------------------------------------------
+# A pickler saves what an object refers to by recursion, which a deep graph would overflow. So a value is saved behind a
+# list of the nodes that it was computed from, operands first: by the time the pickler comes to a node, it knows its
+# operands. While it works through such a list, the nodes of the list are saved as they are; anywhere else a node brings
+# a list along, of the nodes that this pickler has not met yet. The pickler's memo keeps shared nodes shared.
+
+
+def unseen_first(node: Node, memo: dict[Any, Any]) -> list[Node]:
+    """The nodes that a deep copy with this memo has not met yet, operands first, up to the node itself."""
+    return _order_unseen((node,), memo.setdefault("scalargrad", set()))[::-1]
+
+
+class _Saved:
+    """The nodes that one pickler has saved. Only the pickler's memo holds it: it dies with the pickler."""
+
+    __slots__ = ("__weakref__", "foreign", "fresh", "listed", "nodes")
+
+    def __init__(self) -> None:
+        self.nodes: set[Node] = set()
+        self.listed: set[Node] = set()  # the nodes of the list that is being saved now
+        self.fresh = True
+        self.foreign = False
+
+    def __reduce__(self) -> Any:
+        """Called once by each pickler that meets it: the second one is another than the one it belongs to."""
+        self.foreign = not self.fresh
+        self.fresh = False
+        return bool, ()
+
+
+class _Before:
+    """What is saved ahead of a node: which nodes, is decided only when the pickler has met the `_Saved` given with
+    it."""
+
+    __slots__ = ("node", "saved")
+
+    def __init__(self, node: Node, saved: _Saved | None) -> None:
+        self.node, self.saved = node, saved
+
+    def __reduce__(self) -> Any:
+        saved = self.saved
+        if saved is None or saved.foreign:
+            saved = _Saved()
+            _thread.saved = ref(saved)
+        nodes = _order_unseen((self.node,), saved.nodes)[:0:-1]
+        saved.listed = set(nodes)
+        return list, ([saved, *nodes, _End(saved)],)
+
+
+class _End:
+    """The end of a list of nodes."""
+
+    __slots__ = ("saved",)
+
+    def __init__(self, saved: _Saved) -> None:
+        self.saved = saved
+
+    def __reduce__(self) -> Any:
+        self.saved.listed = set()
+        return bool, ()
+
+
+_thread = thread_local()
+
+
+def reduce(node: Node, restore: Callable[..., Node], state: tuple[Any, ...]) -> Any:
+    """What `__reduce_ex__` returns for a node whose own state is given."""
+    arguments = (node.operation, node._a, node._b, *state)
+    saved = _thread.saved() if hasattr(_thread, "saved") else None
+    if not node.parents:
+        return restore, (None, *arguments)
+    if saved is not None and node in saved.listed and not saved.foreign:
+        return restore, (saved, *arguments)  # which another pickler than its own takes notice of
+    return restore, ((saved, _Before(node, saved)), *arguments)

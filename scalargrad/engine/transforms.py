@@ -1,0 +1,310 @@
+"""Derivatives as functions of functions: `grad`, `jacobian`, `hessian` and their kin, composable to any order.
+
+A function is differentiated by running it on `Value`s and walking the graph that it leaves behind. This stands apart
+from `Value.backward` because nothing is stored in the leaves: the results are returned, in the structure of the
+arguments.
+
+Arguments are numbers or nested lists, tuples and dicts of numbers. Each call gives the function fresh nodes; where an
+argument is already a `Value`, because a derivative of this derivative is being taken, the node is an `identity` of it,
+so that the two differentiations cannot be confused. Results are floats, and `Value`s inside another differentiation
+that they depend on.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from . import modes, table
+from .anomaly import gradient_check
+from .chain_rule import depending, float_adjoints, graph_adjoints, order_since, tangents
+from .table import as_float
+from .trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
+from .value import Value, begin, constant
+
+Tree = Any  # a number, or nested lists, tuples and dicts of numbers
+
+
+def _recording() -> AbstractContextManager[None]:
+    return modes.recording() if modes.active else nullcontext()
+
+
+def _fresh(x: Any, what: str) -> Value:
+    if isinstance(x, Value):
+        node: Value = table.identity(x)
+        return node
+    return Value(as_float(x, what))
+
+
+class _Run:
+    """One run of a function on fresh nodes: the nodes, what came out, and the graph between them."""
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        arguments: Sequence[Any],
+        chosen: Sequence[int],
+        keywords: dict[str, Any],
+        aux: bool,
+    ) -> None:
+        if not callable(f):
+            raise TypeError(f"expected a function to differentiate, got {type(f).__name__}")
+        given = list(arguments)
+        nested = False
+        recording = not modes.active or modes.current().recording
+        begun = begin()
+        self.inputs: list[Value] = []
+        self.structures: list[Structure] = []
+        with _recording():
+            for k in chosen:
+                leaves, structure = flatten(given[k], f"argument {k}")
+                places = paths(structure, f"argument {k}")
+                nested = nested or any(isinstance(x, Value) for x in leaves)
+                nodes = [_fresh(x, place) for x, place in zip(leaves, places, strict=True)]
+                given[k] = unflatten(structure, nodes)
+                self.inputs += nodes
+                self.structures.append(structure)
+            result = f(*given, **keywords)
+        self.aux: Any = None
+        if aux:
+            if not isinstance(result, tuple) or len(result) != 2:
+                raise TypeError("has_aux=True: the function must return a pair (value, auxiliary data)")
+            result, self.aux = result
+        self.outputs, self.output_structure = flatten(result, "the function's result")
+        for x, place in zip(self.outputs, paths(self.output_structure, "the function's result"), strict=True):
+            if not isinstance(x, Value):
+                as_float(x, place)  # raises for what is not a number
+        self.order, old = order_since(begun, [x for x in self.outputs if isinstance(x, Value)], self.inputs)
+        # The result is differentiable in its turn if it depends on more than was made here: on an argument that is a
+        # `Value`, or on one from outside, be it a leaf or an input of another differentiation. While a function is
+        # compiled, everything is kept as a graph.
+        self.as_graph = recording and (nested or bool(old) or modes.tracer() is not None)
+        self.stop = [*self.inputs, *old]
+        self.wanted = depending(self.order, self.inputs) if self.as_graph else None
+        if aux and not self.as_graph:
+            leaves, structure = flatten(self.aux)
+            self.aux = unflatten(structure, [x._data if isinstance(x, Value) else x for x in leaves])
+
+    def plain(self, x: Any) -> Any:
+        """A result as the caller gets it."""
+        return x._data if isinstance(x, Value) and not self.as_graph else x
+
+    def value(self) -> Tree:
+        return unflatten(self.output_structure, [self.plain(x) for x in self.outputs])
+
+    def scalar(self, of: str) -> Any:
+        if self.output_structure != LEAF:
+            kind = self.output_structure[0].__name__
+            raise TypeError(f"{of}: the function must return one number, not a {kind}; use jacobian, or vjp")
+        return self.outputs[0]
+
+    def backward(self, seeds: Sequence[Any], as_graph: bool) -> list[Any]:
+        """The derivative of the seeded outputs by every input; a zero is 0.0, not -0.0."""
+        given = [(y, s) for y, s in zip(self.outputs, seeds, strict=True) if isinstance(y, Value)]
+        check = gradient_check(seeds) if modes.active and modes.current().anomaly else None
+        found: dict[Any, Any]
+        if as_graph:
+            with _recording():
+                found = graph_adjoints(self.order, given, self.inputs, check, self.wanted)
+                return [0.0 + found.get(x, 0.0) for x in self.inputs]
+        found = float_adjoints(self.order, given, self.stop, check)
+        return [found.get(x, 0.0) for x in self.inputs]
+
+    def forward(self, seeds: dict[Value, Any], as_graph: bool) -> list[Any]:
+        """The directional derivative of every output."""
+        with _recording():
+            found = tangents(self.order, seeds, as_graph)
+            return [0.0 + found.get(y, 0.0) if isinstance(y, Value) else 0.0 for y in self.outputs]
+
+    def split(self, flat: Sequence[Any]) -> list[Tree]:
+        """A flat list over all inputs as one tree an argument."""
+        supply = iter(flat)
+        return [unflatten(structure, supply) for structure in self.structures]
+
+
+def _chosen(argnums: int | Sequence[int], count: int) -> list[int]:
+    try:
+        given: Any = argnums if isinstance(argnums, list | tuple) else [argnums]
+        numbers = [operator.index(k) for k in given]
+    except TypeError:
+        raise TypeError(f"argnums: expected an int or a tuple of ints, got {argnums!r}") from None
+    for k in numbers:
+        if not -count <= k < count:
+            raise ValueError(f"argnums: {k} is not the position of one of {count} positional argument(s)")
+    positive = [k % count for k in numbers]
+    if len(set(positive)) != len(positive) or not positive:
+        raise ValueError(f"argnums: expected different positions, got {argnums!r}")
+    return positive
+
+
+def _named(made: Callable[..., Any], of: str, f: Any, *recipe: Any) -> Callable[..., Any]:
+    name = getattr(f, "__name__", "f")
+    made.recipe = recipe[0], (f, *recipe[1:])  # type: ignore[attr-defined]  # how to make it again, for pickles
+    made.__name__ = made.__qualname__ = f"{of}({name})"
+    made.__doc__ = f"The {of} of `{name}`: takes the arguments that `{name}` takes."
+    return made
+
+
+def value_and_grad(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., tuple[Any, Any]]:
+    """Make the function that gives the value of `f` and its gradient from one pass.
+
+    Takes, returns and raises what `grad` does, but for the value that comes first; with `has_aux=True` the first is the
+    pair of value and auxiliary data.
+
+    >>> from scalargrad import value_and_grad
+    >>> value_and_grad(lambda x, y: x * y * y)(2.0, 3.0)
+    (18.0, 9.0)
+    """
+
+    def derivative(*arguments: Any, **keywords: Any) -> tuple[Any, Any]:
+        run = _Run(f, arguments, _chosen(argnums, len(arguments)), keywords, has_aux)
+        y = run.scalar("grad")
+        trees = run.split(run.backward([1.0], run.as_graph))
+        value = run.plain(y)
+        value = value if isinstance(value, Value) else as_float(value)
+        return (value, run.aux) if has_aux else value, trees[0] if not isinstance(argnums, list | tuple) else tuple(
+            trees
+        )
+
+    return _named(derivative, "value_and_grad", f, value_and_grad, argnums, has_aux)
+
+
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """Make the gradient of a function that returns one number: `(df/dx1, df/dx2, ...)`, by reverse mode.
+
+    - `argnums`: the position of the argument to differentiate by, or several: then the gradients come as a tuple.
+    - `has_aux`: `f` returns `(value, auxiliary data)`, and the gradient `(gradient, auxiliary data)`.
+
+    An argument is a number or nested lists, tuples and dicts of numbers, and its gradient has the same structure. Other
+    arguments, and keyword arguments, are handed on as they are. Raises `TypeError` for what is not a number, naming its
+    place, and for a function that returns no single number; `ValueError` for `argnums` out of range.
+
+    >>> from scalargrad import grad, sin
+    >>> grad(lambda p: p["a"] * p["x"][0] ** p["x"][1])({"a": 2.0, "x": [3.0, 2]})
+    {'a': 9.0, 'x': [12.0, 19.775021196025975]}
+    >>> grad(grad(grad(sin)))(0.5)
+    -0.8775825618903728
+    """
+    both = value_and_grad(f, argnums, has_aux)
+
+    def derivative(*arguments: Any, **keywords: Any) -> Any:
+        value, gradient = both(*arguments, **keywords)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return _named(derivative, "grad", f, grad, argnums, has_aux)
+
+
+def _numbers_like(tree: Any, structure: Structure, what: str) -> list[Any]:
+    leaves = leaves_like(tree, structure, what)
+    places = paths(structure, what)
+    return [x if isinstance(x, Value) else as_float(x, place) for x, place in zip(leaves, places, strict=True)]
+
+
+def _varying(numbers: Sequence[Any]) -> list[Value]:
+    """Numbers that a caller chose, as nodes: others might stand in their place."""
+    return [x if isinstance(x, Value) else constant(x) for x in numbers]
+
+
+def _one_an_argument(name: str, given: Any) -> None:
+    if not isinstance(given, list | tuple):
+        raise TypeError(f"{name}: expected a tuple with one entry an argument, got {type(given).__name__}")
+
+
+def vjp(f: Callable[..., Any], *primals: Tree) -> tuple[Tree, Callable[[Tree], tuple[Tree, ...]]]:
+    """Run `f` and return its value and the map from a cotangent to the vector-Jacobian product: reverse mode.
+
+    The map takes a tree of the structure of `f`'s result, `v`, and returns `v^T J`, one tree an argument. It can be
+    called again and again; the function is not run again. Raises `ValueError` for a cotangent of another structure.
+
+    >>> from scalargrad import vjp
+    >>> y, pull_back = vjp(lambda a, b: [a * b, a + b], 2.0, 3.0)
+    >>> y, pull_back([1.0, 0.0]), pull_back([0.0, 1.0])
+    ([6.0, 5.0], (3.0, 2.0), (1.0, 1.0))
+    """
+    run = _Run(f, primals, range(len(primals)), {}, False)
+
+    def pull_back(cotangent: Tree) -> tuple[Tree, ...]:
+        seeds = _numbers_like(cotangent, run.output_structure, "cotangent")
+        as_graph = run.as_graph or any(isinstance(s, Value) for s in seeds)
+        return tuple(run.split(run.backward(_varying(seeds) if as_graph else seeds, as_graph)))
+
+    return run.value(), pull_back
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tree]) -> tuple[Tree, Tree]:
+    """The value of `f` and its directional derivative `J v`, by forward mode over the recorded graph.
+
+    `primals` are the arguments, `tangents` their directions, of the same structure. Raises `ValueError` where they
+    differ.
+
+    >>> from scalargrad import jvp
+    >>> jvp(lambda a, b: [a * b, a + b], (2.0, 3.0), (1.0, 10.0))
+    ([6.0, 5.0], [23.0, 11.0])
+    """
+    _one_an_argument("primals", primals)
+    _one_an_argument("tangents", tangents)
+    if len(primals) != len(tangents):
+        raise ValueError(f"jvp: {len(tangents)} tangent(s) for {len(primals)} primal(s)")
+    run = _Run(f, primals, range(len(primals)), {}, False)
+    directions = [
+        x
+        for k, (tangent, structure) in enumerate(zip(tangents, run.structures, strict=True))
+        for x in _numbers_like(tangent, structure, f"tangents[{k}]")
+    ]
+    as_graph = run.as_graph or any(isinstance(t, Value) for t in directions)
+    seeds = dict(zip(run.inputs, _varying(directions) if as_graph else directions, strict=True))
+    return run.value(), unflatten(run.output_structure, run.forward(seeds, as_graph))
+
+
+def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """Make the Jacobian of a function: the structure of its result, each number replaced by its gradient.
+
+    `f` runs once; then one pass an output (reverse mode) or one an input (forward mode), whichever are fewer. Arguments
+    and errors are those of `grad`.
+
+    >>> from scalargrad import jacobian
+    >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1], x[0] ** 2])([3.0, 4.0])
+    [[4.0, 3.0], [1.0, 1.0], [6.0, 0.0]]
+    """
+
+    def derivative(*arguments: Any, **keywords: Any) -> Any:
+        run = _Run(f, arguments, _chosen(argnums, len(arguments)), keywords, False)
+        n, m = len(run.inputs), len(run.outputs)
+        if m <= n:
+            rows = [run.backward([float(i == k) for i in range(m)], run.as_graph) for k in range(m)]
+        else:
+            columns = [run.forward({x: 1.0}, run.as_graph) for x in run.inputs]
+            rows = [[column[k] for column in columns] for k in range(m)]
+        trees = [run.split(row) for row in rows]
+        only = not isinstance(argnums, list | tuple)
+        return unflatten(run.output_structure, [tree[0] if only else tuple(tree) for tree in trees])
+
+    return _named(derivative, "jacobian", f, jacobian, argnums)
+
+
+def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+    """Make the Hessian of a function that returns one number: the Jacobian of its gradient, reverse over reverse.
+
+    >>> from scalargrad import hessian
+    >>> hessian(lambda x: x[0] ** 2 * x[1])([3.0, 5.0])
+    [[10.0, 6.0], [6.0, 0.0]]
+    """
+    return _named(jacobian(grad(f, argnums), argnums), "hessian", f, hessian, argnums)
+
+
+def hvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tree]) -> Tree:
+    """The Hessian-vector product `H v`, forward over reverse, without building the Hessian.
+
+    `primals` and `tangents` as in `jvp`; returns one tree an argument, as a tuple (a tree alone for one argument).
+
+    >>> from scalargrad import hvp
+    >>> hvp(lambda x: x[0] ** 2 * x[1], ([3.0, 5.0],), ([1.0, 0.0],))
+    [10.0, 6.0]
+    """
+    _one_an_argument("primals", primals)
+    every: int | tuple[int, ...] = 0 if len(primals) == 1 else tuple(range(len(primals)))
+    return jvp(grad(f, every), primals, tangents)[1]

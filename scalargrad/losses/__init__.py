@@ -1,0 +1,35 @@
+"""Losses: how wrong a batch of predictions is.
+
+`functions.py` is what users call and where to start, `rows.py` has the operations that would lose digits if they were
+composed, `batches.py` reads and checks what is given.
+"""
+
+from .functions import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    categorical_cross_entropy,
+    cross_entropy,
+    hinge,
+    huber,
+    kl_divergence,
+    mean_absolute_error,
+    mean_squared_error,
+    negative_log_likelihood,
+)
+
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "categorical_cross_entropy",
+    "cross_entropy",
+    "hinge",
+    "huber",
+    "kl_divergence",
+    "mean_absolute_error",
+    "mean_squared_error",
+    "negative_log_likelihood",
+]
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

@@ -1,0 +1,161 @@
+"""Recordings and the parts of the page, put together into one file.
+
+Numbers go to the page as the bytes of their doubles, so that the page computes with the very weights of the training.
+"""
+
+from __future__ import annotations
+
+from array import array
+from base64 import b64encode
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from ..data.dataset import Dataset
+from ..drawing.common.html_parts import MEDIA, as_json, filled, part, policy, script, sheet
+from ..drawing.common.text import clean, shortened, xml
+from ..drawing.graph.drawing import THEMES
+from .recording import Recording
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCRIPTS = ("numbers", "paint", "network", "plane", "chart", "table", "main")  # in the order in which they run
+
+
+class Playground:
+    """A page that plays recorded trainings: one HTML file, which asks nothing of any network.
+
+    It shows, for the epoch that is chosen by slider, by keys or by playing: the decision over the plane with the points
+    of training and test, the network with its weights as lines (width by size, colour and dash by sign) and every
+    neuron's own map of the plane, the losses by epoch, and all of it as tables. A neuron that is pointed at or focused
+    has its map shown large, and a point of the plane what every neuron gives there.
+
+    - `recordings`: one `Recording`, or several to choose from.
+    - `title`: printed above. `theme`: `"light"`, `"dark"`, or `"auto"`, as the reader's system is.
+
+    Raises `TypeError` for what is no recording, `ValueError` for none at all and for an unknown theme.
+
+    >>> from scalargrad.data import xor
+    >>> from scalargrad.losses import mean_squared_error
+    >>> from scalargrad.nn import MLP
+    >>> points, model = xor(20), MLP(2, [3, 1], activation="tanh", output="tanh")
+    >>> page = Playground(Recording(model, points, loss=mean_squared_error, name="xor"), title="Exclusive or")
+    >>> page
+    <Playground of xor>
+    >>> page.html().startswith("<!doctype html>")
+    True
+    """
+
+    def __init__(self, recordings: Recording | Iterable[Recording], *, title: str = "", theme: str = "auto") -> None:
+        self.recordings = [recordings] if isinstance(recordings, Recording) else list(recordings)
+        for k, each in enumerate(self.recordings):
+            if not isinstance(each, Recording):
+                raise TypeError(f"Playground: expected a Recording at position {k}, got {type(each).__name__}")
+        if not self.recordings:
+            raise ValueError("Playground: no recording is given")
+        if not isinstance(title, str):
+            raise TypeError(f"Playground: title takes a str, got {type(title).__name__}")
+        if theme not in THEMES:
+            raise ValueError(f"Playground: theme={theme!r} is none of {', '.join(map(repr, THEMES))}")
+        self.title, self.theme = title, theme
+
+    def html(self) -> str:
+        """The page as text."""
+        style, code = part(__package__, "playground.css"), script(__package__, SCRIPTS)
+        light, dark = sheet(False), sheet(True)
+        values = {
+            "theme": self.theme,
+            "title": xml(clean(shortened(self.title, 200)) or "Playground"),
+            "summary": xml("; ".join(map(_summary, self.recordings)) + "."),
+            "style": style,
+            "light": light,
+            "dark": dark,
+            "dark_media": MEDIA[self.theme],
+            "data": as_json([_data(recording) for recording in self.recordings]),
+            "script": code,
+            "policy": policy([code], [style, light, dark]),
+        }
+        return filled(part(__package__, "playground.html"), values)
+
+    def save(self, path: Any) -> Playground:
+        """Write the page to a file, whose suffix is .html, and return the playground.
+
+        Raises `ValueError` for another suffix, `FileNotFoundError` for a folder that is not there.
+        """
+        from pathlib import Path
+
+        file = Path(path)
+        if file.suffix.lower() != ".html":
+            raise ValueError(f"save: a playground is a page, with the suffix .html; got {str(file)!r}")
+        if not file.parent.is_dir():
+            raise FileNotFoundError(f"save: there is no folder {str(file.parent)!r} for {file.name!r}; make it first")
+        file.write_text(self.html(), encoding="utf-8")
+        return self
+
+    def show(self) -> Path:
+        """Write the page to a temporary file and open it in the browser; return the file, which stays."""
+        import webbrowser
+        from pathlib import Path
+        from tempfile import mkdtemp
+
+        file = Path(mkdtemp(prefix="scalargrad-")) / "playground.html"
+        self.save(file)
+        webbrowser.open(file.as_uri())
+        return file
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the page, in a frame of its own."""
+        from html import escape
+
+        frame = 'style="width:100%;height:840px;border:0" title="Playground"'
+        return f'<iframe {frame} srcdoc="{escape(self.html())}"></iframe>'
+
+    def __repr__(self) -> str:
+        return f"<Playground of {', '.join(each.name or 'a network' for each in self.recordings)}>"
+
+
+def _summary(recording: Recording) -> str:
+    last = recording.snapshots[-1]
+    data, loss, which = (
+        (recording.train, last.train_loss, "training")
+        if recording.test is None or last.test_loss is None
+        else (recording.test, last.test_loss, "test")
+    )
+    wrong = recording.wrong(last, data)
+    name = clean(shortened(recording.name, 80)) or "A network"
+    return f"{name}: after epoch {last.epoch}, {which} loss {loss:.3g}, {wrong} of {len(data)} points wrong"
+
+
+def _data(recording: Recording) -> dict[str, Any]:
+    """A recording for the page's script."""
+    shots, test = recording.snapshots, recording.test
+    return {
+        "name": clean(shortened(recording.name, 80)) or "Network",
+        "note": clean(shortened(recording.note, 600)),
+        "sizes": recording.sizes,
+        "activations": recording.activations,
+        "inputs": [clean(shortened(name, 12)) for name in recording.train.feature_names],
+        "region": [*recording.region[0], *recording.region[1]],
+        "threshold": recording.threshold,
+        "scale": recording.scale,
+        "epochs": [s.epoch for s in shots],
+        "weights": _bytes(w for s in shots for w in s.weights),
+        "trainLoss": _bytes(s.train_loss for s in shots),
+        "testLoss": _bytes(s.test_loss for s in shots if s.test_loss is not None),
+        "train": _points(recording.train),
+        "test": "" if test is None else _points(test),
+    }
+
+
+def _points(data: Dataset) -> str:
+    return _bytes(number for x, t in data for number in (*x, t))
+
+
+def _bytes(numbers: Iterable[float]) -> str:
+    """Doubles as text: their bytes, the lowest first, in base 64."""
+    from sys import byteorder
+
+    packed = array("d", numbers)
+    if byteorder == "big":
+        packed.byteswap()
+    return b64encode(packed.tobytes()).decode()

@@ -1,0 +1,232 @@
+"""A training as it is kept for the playground: the weights and the losses of every epoch, as plain numbers.
+
+Apart from the page, because a recording is of use without it, and because here is told what the page can compute: a
+chain of layers, whose activations have a form in JavaScript.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from math import isfinite
+from typing import Any, NamedTuple
+
+from ..activations import functions as activations
+from ..data.dataset import Dataset
+from ..drawing.network.picture import Region
+from ..drawing.network.reading import activation_name, chain_of_layers
+from ..engine.table import as_float, dot
+from ..nn import Module
+
+Points = Dataset | tuple[Sequence[Any], Sequence[Any]]
+MOST_NEURONS, MOST_LAYERS = 16, 8
+# What the page can compute: activations by name, with their parameters in order and what these are if not given.
+PARAMETERS: dict[str, dict[str, float]] = {
+    "identity": {},
+    "sigmoid": {},
+    "tanh": {},
+    "relu": {},
+    "leaky_relu": {"slope": 0.01},
+    "elu": {"alpha": 1.0},
+    "selu": {},
+    "silu": {},
+    "softplus": {"beta": 1.0},
+    "hardtanh": {"low": -1.0, "high": 1.0},
+    "hardsigmoid": {},
+    "softsign": {},
+}
+
+
+class Snapshot(NamedTuple):
+    """The network after an epoch: every neuron's weights and then its bias, layer by layer; and its losses."""
+
+    epoch: int
+    weights: tuple[float, ...]
+    train_loss: float
+    test_loss: float | None
+
+
+class Recording:
+    """A training of a network of two inputs and one output, epoch by epoch, to be played in a `Playground`.
+
+    It is a callback of `fit`; in a loop of your own, call `take(epoch)`. The network as it is when the recording is
+    made is epoch 0. Losses are measured on all points, with the weights of that moment.
+
+    - `model`: an `MLP`, or another module that is a chain of `Layer`s. At most 8 layers of at most 16 neurons.
+    - `train`, `test`: a `Dataset`, or a pair of inputs and targets: numbers, of which there are two at least. `test`
+      can be left out.
+    - `loss(predictions, targets)`: as for `fit`.
+    - `name`, `note`: what the page calls it, and a sentence on it; attributes that can be set later, too.
+    - `every`: keep every so many epochs, and the last.
+    - `threshold`: the output at which the decision turns; the middle between the smallest and the largest target if not
+      given. It is 0 for logits.
+    - `region`: `((x_low, x_high), (y_low, y_high))`, the part of the plane that is shown; all points, with a margin, if
+      not given.
+
+    Raises `TypeError` for what has no layers, and `ValueError` for a network of another shape, for one that does
+    something besides its layers, for an activation that has no form in JavaScript, and for arguments out of range.
+
+    >>> from scalargrad.data import circle
+    >>> from scalargrad.losses import mean_squared_error
+    >>> from scalargrad.nn import MLP
+    >>> from scalargrad.optim import SGD
+    >>> from scalargrad.training import fit
+    >>> train, test = circle(100).split(0.5)
+    >>> model = MLP(2, [4, 2, 1], activation="tanh", output="tanh")
+    >>> recording = Recording(model, train, test, loss=mean_squared_error, name="circle")
+    >>> optimizer = SGD(model.parameters(), lr=0.03)
+    >>> history = fit(model, train, mean_squared_error, optimizer, 3, callbacks=[recording], progress=False)
+    >>> recording
+    <Recording of circle: network 2-4-2-1, epochs 0 to 3>
+    >>> recording.output(recording.snapshots[-1], [0.5, 1.0]) == model.predict([0.5, 1.0])
+    True
+    """
+
+    def __init__(
+        self,
+        model: Module,
+        train: Points,
+        test: Points | None = None,
+        *,
+        loss: Callable[[list[Any], list[Any]], Any],
+        name: str = "",
+        note: str = "",
+        every: int = 1,
+        threshold: float | None = None,
+        region: Region | None = None,
+    ) -> None:
+        layers = chain_of_layers(model)
+        self.model, self.loss, self.name, self.note = model, loss, name, note
+        self.train, self.test = _points("train", train), None if test is None else _points("test", test)
+        for what, text in (("name", name), ("note", note)):
+            if not isinstance(text, str):
+                raise TypeError(f"Recording: {what} takes a str, got {type(text).__name__}")
+        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
+            raise ValueError(f"Recording: every must be a whole number of at least 1, got {every!r}")
+        self.every = every
+        self.sizes = _sizes(layers)
+        self.activations = [_activation(layer.activation) for layer in layers]
+        self._functions = [layer.activation for layer in layers]
+        low, high = min(self.train.targets), max(self.train.targets)
+        if threshold is None and low == high:
+            raise ValueError(f"Recording: all targets are {low!r}: there is nothing to decide; give a threshold")
+        self.threshold = (low + high) / 2.0 if threshold is None else as_float(threshold, "Recording, threshold")
+        self.scale = max(abs(low - self.threshold), abs(high - self.threshold)) or 1.0
+        everywhere = self.train.inputs + (self.test.inputs if self.test else [])
+        self.region = _around(everywhere) if region is None else _checked(region)
+        self.snapshots: list[Snapshot] = []
+        self.take(0)
+        for x in self.train.inputs[:4]:
+            found, expected = self.output(self.snapshots[0], x), as_float(model.predict(x), "Recording")
+            if not abs(found - expected) <= 1e-9 * (1.0 + abs(expected)):
+                raise ValueError(
+                    f"Recording: the model gives {expected!r} at {x}, its layers one behind another {found!r}: only a "
+                    "network that is nothing but its layers can be played"
+                )
+
+    def take(self, epoch: int) -> None:
+        """Keep the network as it is now, after `epoch`. `ValueError` unless that is later than what is kept already."""
+        if self.snapshots and not epoch > self.snapshots[-1].epoch:
+            raise ValueError(f"Recording: epoch {self.snapshots[-1].epoch} is kept already, and {epoch} is not later")
+        weights: list[float] = []
+        for layer in chain_of_layers(self.model):
+            for neuron in layer.neurons if hasattr(layer, "neurons") else [layer]:
+                weights += [as_float(getattr(p, "data", p), "Recording") for p in (*neuron.weights, neuron.bias)]
+        predict = self.model.frozen()
+        losses = [
+            None if data is None else as_float(self.loss([predict(x) for x in data.inputs], data.targets), "loss")
+            for data in (self.train, self.test)
+        ]
+        assert losses[0] is not None
+        self.snapshots.append(Snapshot(epoch, tuple(weights), losses[0], losses[1]))
+
+    def __call__(self, training: Any) -> None:
+        """Keep what a `Training` has come to: as a callback of `fit`."""
+        epoch = training.epoch + 1
+        if epoch % self.every == 0 or epoch == training.epochs or training.stopping:
+            self.take(epoch)
+
+    def outputs(self, snapshot: Snapshot, point: Sequence[float]) -> list[list[float]]:
+        """What every neuron gives at a point of the plane, layer by layer, with the weights of a snapshot."""
+        found, values, at = [], list(point), 0
+        for n, activation in zip(self.sizes[1:], self._functions, strict=True):
+            operands, width = [*values, 1.0], len(values) + 1
+            rows = [snapshot.weights[at + width * j : at + width * (j + 1)] for j in range(n)]
+            values = [float(activation(dot(*operands, *row))) for row in rows]
+            found.append(values)
+            at += width * n
+        return found
+
+    def output(self, snapshot: Snapshot, point: Sequence[float]) -> float:
+        """What the network gives at a point of the plane, with the weights of a snapshot."""
+        return self.outputs(snapshot, point)[-1][0]
+
+    def wrong(self, snapshot: Snapshot, data: Dataset) -> int:
+        """How many points of a set the network takes for the other class, with the weights of a snapshot."""
+        over = self.threshold
+        return sum((self.output(snapshot, x) > over) != (t > over) for x, t in data)
+
+    def __repr__(self) -> str:
+        first, last = self.snapshots[0].epoch, self.snapshots[-1].epoch
+        shape = "-".join(map(str, self.sizes))
+        return f"<Recording{f' of {self.name}' if self.name else ''}: network {shape}, epochs {first} to {last}>"
+
+
+def _points(what: str, data: Points) -> Dataset:
+    if not isinstance(data, Dataset):
+        if not isinstance(data, tuple | list) or len(data) != 2:
+            raise TypeError(f"Recording: {what} is a Dataset, or a pair of inputs and targets, got {data!r:.80}")
+        data = Dataset(data[0], data[1])  # type: ignore[arg-type]  # it makes lists of them
+    if len(data.inputs[0]) != 2:
+        raise ValueError(f"Recording: the points of {what} have {len(data.inputs[0])} coordinate(s), not two")
+    targets = [as_float(t, f"Recording, target {k} of {what}") for k, t in enumerate(data.targets)]
+    for k, (row, target) in enumerate(zip(data.inputs, targets, strict=True)):
+        if not all(map(isfinite, (*row, target))):
+            raise ValueError(f"Recording: point {k} of {what} is {row}, with target {target!r}: it is not finite")
+    return Dataset(data.inputs, targets, data.feature_names)
+
+
+def _sizes(layers: Sequence[Any]) -> list[int]:
+    neurons = [layer.neurons if hasattr(layer, "neurons") else [layer] for layer in layers]
+    sizes = [len(neurons[0][0].weights), *map(len, neurons)]
+    if sizes[0] != 2 or sizes[-1] != 1:
+        raise ValueError(f"Recording: a network of two inputs and one output is played, got {sizes[0]} and {sizes[-1]}")
+    if max(sizes) > MOST_NEURONS or len(layers) > MOST_LAYERS:
+        raise ValueError(
+            f"Recording: at most {MOST_LAYERS} layers of at most {MOST_NEURONS} neurons can be seen, "
+            f"got {'-'.join(map(str, sizes))}"
+        )
+    return sizes
+
+
+def _activation(function: Any) -> tuple[str, list[float]]:
+    """An activation's name and parameters, for the page."""
+    plain = function.func if isinstance(function, partial) else function
+    name = getattr(plain, "__name__", "")
+    if name not in PARAMETERS or getattr(activations, name) is not plain:
+        raise ValueError(
+            f"Recording: the page cannot compute {activation_name(function)}; it can {', '.join(PARAMETERS)}"
+        )
+    known = PARAMETERS[name]
+    given: dict[str, Any] = {}
+    if isinstance(function, partial):
+        given = dict(zip(known, function.args, strict=False)) | function.keywords
+    return name, [as_float(value, f"Recording, {name}") for value in (known | given).values()]
+
+
+def _around(points: Iterable[Sequence[float]]) -> Region:
+    """A square with all points in it, and a margin."""
+    xs, ys = zip(*points, strict=True)
+    half = max(max(xs) - min(xs), max(ys) - min(ys)) / 2.0 * 1.1 or 1.0
+    x, y = (max(xs) + min(xs)) / 2.0, (max(ys) + min(ys)) / 2.0
+    return (x - half, x + half), (y - half, y + half)
+
+
+def _checked(region: Any) -> Region:
+    try:
+        (x1, x2), (y1, y2) = ((float(low), float(high)) for low, high in region)
+    except (TypeError, ValueError):
+        raise ValueError(f"Recording: region is ((x_low, x_high), (y_low, y_high)), got {region!r}") from None
+    if not (x1 < x2 and y1 < y2):
+        raise ValueError(f"Recording: region: low must be below high, got {region!r}")
+    return (x1, x2), (y1, y2)
