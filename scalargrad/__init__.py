@@ -85,7 +85,6 @@ ROOMS = (
     "losses",
     "nn",
     "optim",
-    "playground",
     "plots",
     "schedules",
     "testing",

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scalargrad.drawing.graph.selection.layout import read_layout
-from scalargrad.drawing.graph.selection.layout_engines import LayoutError, LayoutTimeoutError, NoEngineError
-from scalargrad.drawing.graph.selection.selection import EVERYTHING
 
 from scalargrad import Value, group
 from scalargrad.drawing import Drawing, draw
 from scalargrad.drawing.common import style
 from scalargrad.drawing.common.text import clean, number, shortened, signed, width
+from scalargrad.drawing.graph.layout import read_layout
+from scalargrad.drawing.graph.layout_engines import LayoutError, LayoutTimeoutError, NoEngineError
+from scalargrad.drawing.graph.selection import EVERYTHING
 from scalargrad.drawing.graph.selection import layout_engines as engines
 from scalargrad.engine import table
 
@@ -315,9 +315,8 @@ def graphs(draw_from):
 @settings(max_examples=20, deadline=None)
 @given(graphs(), st.sampled_from(["LR", "TB"]), st.sampled_from(["local", "full", "none"]))
 def test_every_value_edge_and_number_is_in_the_picture(chosen, y, direction, labels):
-    from scalargrad.drawing.graph.selection.dot import to_boxes
-    from scalargrad.drawing.graph.selection.svg import to_svg
-
+    from scalargrad.drawing.graph.dot import to_boxes
+    from scalargrad.drawing.graph.svg import to_svg
     from scalargrad.engine.chain_rule import topological_order
 
     y.backward()
@@ -488,13 +487,13 @@ def test_the_svg_stands_alone_and_fits(engine):
 
 
 def _boxes(drawing):
-    from scalargrad.drawing.graph.selection.dot import to_boxes
+    from scalargrad.drawing.graph.dot import to_boxes
 
     return to_boxes(drawing.picture)
 
 
 def test_boxes_hold_their_lines(engine):
-    from scalargrad.drawing.graph.selection.lines import card
+    from scalargrad.drawing.graph.lines import card
 
     loss = micrograd()
     loss.backward()

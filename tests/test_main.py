@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scalargrad.drawing.graph.selection.drawing import FORMS
 
 from scalargrad import grad, hessian
 from scalargrad.cli.expression import FUNCTIONS, parse
 from scalargrad.cli.main import Answer, lined_up, main
 from scalargrad.drawing.common.style import COLOURS
+from scalargrad.drawing.graph.drawing import FORMS
 
 NEURON = ["sigmoid(w1*x1 + w2*x2 + b)", "w1=0.5", "x1=1", "w2=-1", "x2=2", "b=0.25"]
 
@@ -549,7 +549,7 @@ def test_the_examples_in_the_help_work(run, browser: list[str], tmp_path: Path, 
 
 def test_graphviz_is_imported_for_a_picture_only() -> None:
     code = (
-        "import sys; from scalargrad.__main__ import main; main(['x', 'x=1'])\n"
+        "import sys; from scalargrad.cli.main import main; main(['x', 'x=1'])\n"
         "print([m for m in sys.modules if m.startswith(('graphviz', 'numpy'))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

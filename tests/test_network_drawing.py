@@ -15,17 +15,17 @@ from math import inf, isfinite, nan
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scalargrad.drawing.graph.selection.naming import name_values
-from scalargrad.drawing.network.reading.comparison import draw_change
-from scalargrad.drawing.network.reading.heat import CELLS, heat_picture
-from scalargrad.drawing.network.reading.layout import shown_units
-from scalargrad.drawing.network.reading.reading import display, draw_network
 
 from scalargrad import Value, draw, tanh
 from scalargrad.activations import elu
 from scalargrad.drawing import Drawing
 from scalargrad.drawing.common.style import COLOURS
 from scalargrad.drawing.common.text import Changed, marked, number, shortened, width
+from scalargrad.drawing.graph.naming import name_values
+from scalargrad.drawing.network.comparison import draw_change
+from scalargrad.drawing.network.heat import CELLS, heat_picture
+from scalargrad.drawing.network.layout import shown_units
+from scalargrad.drawing.network.reading import display, draw_network
 from scalargrad.losses import cross_entropy
 from scalargrad.nn import MLP, Layer, Module, Neuron
 from scalargrad.optim import SGD

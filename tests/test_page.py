@@ -18,12 +18,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scalargrad.drawing.graph.selection.lines import card
 
 import scalargrad as sg
 from scalargrad import Value, group
 from scalargrad.drawing import draw
 from scalargrad.drawing.common.text import number
+from scalargrad.drawing.graph.lines import card
 from scalargrad.drawing.page import data, html, story, to_html
 
 PAGE = Path(html.__file__).parent

@@ -22,12 +22,12 @@ from scalargrad import activations
 from scalargrad.data import Dataset, circle, iris, spiral, xor
 from scalargrad.drawing import Playground, Recording
 from scalargrad.drawing.common import html_parts as parts
+from scalargrad.drawing.playground import html
+from scalargrad.drawing.playground.recording import PARAMETERS
 from scalargrad.engine.table import as_float
 from scalargrad.losses import binary_cross_entropy_with_logits, mean_squared_error
 from scalargrad.nn import MLP, Dropout, Module
 from scalargrad.optim import SGD
-from scalargrad.playground import html
-from scalargrad.playground.recording import PARAMETERS
 from scalargrad.training import fit
 
 FOLDER = Path(html.__file__).parent

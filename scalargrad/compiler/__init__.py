@@ -1,9 +1,8 @@
-"""From a recorded graph to machine code: `compile`.
+"""`compile`: from a Python function to machine code, with the same bits.
 
-trace.py runs a function once and flattens what it recorded; program.py holds the result; lowering.py and symbolic.py
-bring the table's rows to elementary operations, polynomials.py those of the C library to arithmetic where that is asked
-for; python_backend.py and c_backend.py make source of it, native_backend.py machine code, by x86_backend.py with
-registers.py and assembler.py, or by llvm_backend.py; batch.py runs it over many samples; function.py puts it together.
+`frontend/` runs the function once and makes a program of what it recorded; `ir/` holds programs and brings the table's
+rows to elementary operations; `backends/` turn programs into Python source, C and machine code; `batching/` runs them
+over many samples. Start with `frontend/function.py`.
 """
 
 # ruff: noqa: A004  # `compile` is this package's, not the builtin

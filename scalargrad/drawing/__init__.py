@@ -15,14 +15,17 @@ if TYPE_CHECKING:
     from .network.comparison import draw_change
     from .network.picture import NetworkDrawing
     from .network.reading import draw_network
+    from .playground import Playground, Recording
 
 _LATER = {
     "draw_change": "network.comparison",
     "draw_network": "network.reading",
     "NetworkDrawing": "network.picture",
+    "Playground": "playground",
+    "Recording": "playground",
 }
 
-__all__ = ["Drawing", "NetworkDrawing", "draw", "draw_change", "draw_network", "name_values"]
+__all__ = ["Drawing", "NetworkDrawing", "Playground", "Recording", "draw", "draw_change", "draw_network", "name_values"]
 
 
 def __dir__() -> list[str]:

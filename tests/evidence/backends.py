@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import scalargrad as sg
 from scalargrad import Value
 from scalargrad.compiler import CompiledFunction, GuardLimitError
+from scalargrad.compiler.backends import native
 from scalargrad.compiler.backends.executable import features
 from scalargrad.compiler.batching.order import added
 from scalargrad.engine.table import as_float
@@ -77,7 +78,7 @@ def available() -> tuple[str, ...]:
     found = [PYTHON]
     if "avx" in features():
         found.append(X86)
-    if sg.compiler.native_backend.available(batches=True):
+    if native.available(batches=True):
         found.append(LLVM)
     if shutil.which("gcc"):
         found.append(C)

@@ -1,1 +1,1 @@
-"""A compiled function over many samples: `batch.py`, with the loop in `driver.py`; `order.py` is the order of its sums."""
+"""A compiled function over many samples: `batch.py`; the loop is in `driver.py`, the order of sums in `order.py`."""

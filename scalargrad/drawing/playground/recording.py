@@ -11,12 +11,12 @@ from functools import partial
 from math import isfinite
 from typing import Any, NamedTuple
 
-from ..activations import functions as activations
-from ..data.dataset import Dataset
-from ..drawing.network.picture import Region
-from ..drawing.network.reading import activation_name, chain_of_layers
-from ..engine.table import as_float, dot
-from ..nn import Module
+from ...activations import functions as activations
+from ...data.dataset import Dataset
+from ...engine.table import as_float, dot
+from ...nn import Module
+from ..network.picture import Region
+from ..network.reading import activation_name, chain_of_layers
 
 Points = Dataset | tuple[Sequence[Any], Sequence[Any]]
 MOST_NEURONS, MOST_LAYERS = 16, 8

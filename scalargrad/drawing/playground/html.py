@@ -10,10 +10,10 @@ from base64 import b64encode
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..data.dataset import Dataset
-from ..drawing.common.html_parts import MEDIA, as_json, filled, part, policy, script, sheet
-from ..drawing.common.text import clean, shortened, xml
-from ..drawing.graph.drawing import THEMES
+from ...data.dataset import Dataset
+from ..common.html_parts import MEDIA, as_json, filled, part, policy, script, sheet
+from ..common.text import clean, shortened, xml
+from ..graph.drawing import THEMES
 from .recording import Recording
 
 if TYPE_CHECKING:
