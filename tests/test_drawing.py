@@ -22,7 +22,7 @@ from scalargrad.drawing.common.text import clean, number, shortened, signed, wid
 from scalargrad.drawing.graph.layout import read_layout
 from scalargrad.drawing.graph.layout_engines import LayoutError, LayoutTimeoutError, NoEngineError
 from scalargrad.drawing.graph.selection import EVERYTHING
-from scalargrad.drawing.graph.selection import layout_engines as engines
+from scalargrad.drawing.graph import layout_engines as engines
 from scalargrad.engine import table
 
 SVG = "{http://www.w3.org/2000/svg}"
