@@ -19,7 +19,7 @@ from scalargrad import activations, functions, losses
 from scalargrad import primitives as table
 from scalargrad.compiler import python_backend
 
-from .evidence import backends, compare, jets, run
+from .evidence import backends, compare, jets, replants, run
 from .evidence.__main__ import cores, main
 from .evidence.backends import Answer, C, same
 from .evidence.checks import Figures
@@ -194,6 +194,25 @@ def test_programs_in_c_share_a_library() -> None:
     pending.waiting[0] = k, p, [Answer((2.0,), "*")]
     pending.compare(figures, shrink=False)
     assert figures.faults == {"C, call differs": 1}
+
+
+def test_old_faults_can_be_planted_again() -> None:
+    """The texts that they stand in the place of are there; `python -m tests.evidence --replants` counts programs."""
+    assert len({replants.planted(each).code for each in replants.REPLANTS}) == len(replants.REPLANTS)
+    with pytest.raises(ValueError, match="stands 0 times in graph"):
+        replants.planted(replants.Replant("gone", "graph", (("no such text", ""),)))
+
+
+def test_a_leaf_that_is_closed_over_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    p = made(("v0", "grad(lambda u: sin(u) * w0)({0})", ("x0",)))._replace(preamble=("w0 = Value(2.0)",))
+    figures = Figures()
+    assert compare.captured(p, p.namespace(), figures) is None
+    assert figures.checks == {"programs, leaves closed over and as arguments: gradients": 1}
+    monkeypatch.setattr(sg.Value, "backward", lambda self: None)
+    fault = compare.captured(p, p.namespace(), None)
+    assert fault is not None
+    assert fault.expected.numbers == (math.cos(0.5),)
+    assert fault.found.numbers == (0.0,)
 
 
 # ---- exact derivatives -----------------------------------------------------------------------------------------------
