@@ -477,10 +477,15 @@ def where(condition: Any, a: float, b: Value) -> Value: ...
 def where(condition: Any, a: Any, b: Any) -> Any:
     """Choose `a` where the condition is true (not zero; nan is true), `b` where it is false.
 
-    `condition` is a bool, a number or a `Value`. Derivative 1 by the chosen, 0 by the other and by the condition:
+    `condition` is a bool, a number or a `Value`; -1 and -2 are refused with `TypeError` where they are ints, because
+    that is what `~` makes of a bool. Derivative 1 by the chosen, 0 by the other and by the condition:
     nothing comes through the arm not taken, even if its own derivative is inf or nan.
 
     >>> x = Value(0.0); y = where(x > 0.0, sqrt(x), 3.0 * x); y.backward(); (y.data, x.grad)
     (0.0, 3.0)
     """
+    if type(condition) is int and condition in (-1, -2):
+        raise TypeError(
+            f"where: the condition {condition} is what `~` makes of a bool, and is true either way: use `not`"
+        )
     return table.where(condition, a, b)

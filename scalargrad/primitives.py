@@ -56,7 +56,7 @@ ABOVE_ONE = Interval(1.0, inf)
 UNIT = Interval(-1.0, 1.0)
 MODERATE = Interval(-700.0, 700.0)
 MEMBERS = 1024  # of a family that are kept
-EXACT_INTEGERS = 2.0**53  # up to which every integer is a float
+EXACT_INTEGERS = 2**53  # up to which every integer is a float
 Notation = tuple[str, ...] | Callable[[str, Sequence[str]], tuple[str, ...]]
 
 

@@ -73,6 +73,8 @@ def points(row: Primitive, r: random.Random) -> list[float]:
     xs = [sample(interval, r) for interval in row.domain]
     if row.name in ("share_of_tie", "is_zero", "where") and r.random() < 0.5:
         xs[0] = xs[1] if row.name == "share_of_tie" else 0.0
+    if row.flat and row.arity == 2 and r.random() < 0.5:  # equal
+        return [xs[0], xs[0]]
     if row.arity == 2 and r.random() < 0.6:  # of comparable size
         kept = xs[0] * 2.0 ** r.uniform(-20.0, 20.0) * r.choice((-1.0, 1.0))
         if row.name == "pow":  # an exponent that keeps the power in range
@@ -226,7 +228,7 @@ OF_SHARES = ("log_softmax_share", "surprise", "soft_cross_entropy", "relative_en
 def bounds(row: Primitive) -> tuple[float, float, float]:
     """What value, first and second derivative must keep to. A slope is itself a derivative, one order up."""
     if "curvature" in row.name:
-        return 16.0, math.inf, math.inf
+        return 16.0, 2.0**22, math.inf  # third derivatives: nine digits
     if "slope" in row.name or row.name == "softmax_share":
         return 4.0, 16.0, math.inf
     if row.name in OF_SHARES:

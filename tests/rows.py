@@ -17,7 +17,8 @@ for _each in pkgutil.walk_packages(scalargrad.__path__, "scalargrad."):  # a row
     if not _each.name.endswith("__main__"):
         importlib.import_module(_each.name)
 
-ROWS = [*TABLE.values(), *(make(*parameters) for make, parameters in EXAMPLES)]
+# In an order that does not depend on which module was imported first.
+ROWS = sorted([*TABLE.values(), *(make(*parameters) for make, parameters in EXAMPLES)], key=lambda row: row.name)
 
 
 def paired(row: Primitive) -> bool:
@@ -28,6 +29,7 @@ def paired(row: Primitive) -> bool:
 @cache
 def oracle(row: Primitive) -> Callable[..., Any]:
     """The exact function of a row, in mpmath: of as many operands, at the precision that is set when it is called."""
+    assert row.oracle, f"{row.name}: its row states no oracle, the exact function in mpmath's names"
     operands = "*xs" if row.arity is None else ", ".join("abc"[: row.arity])
     exact: Callable[..., Any] = eval(f"lambda {operands}: {row.oracle}", dict(vars(mp)))
     return lambda *xs: mp.mpmathify(exact(*xs))

@@ -15,8 +15,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from scalargrad.primitives import TABLE, power
+from scalargrad.primitives import power
 from scalargrad.value import Value
+
+from .rows import TABLE
 
 Operand = int | float  # the number of an earlier node, or a constant
 
@@ -25,23 +27,22 @@ AWKWARD_NUMBERS = [
     1e200, 700.0, -700.0, -745.0, 710.0, 25.0, 27.6, 0.46, 0.47, 1.5, 2.5, pi, 1e16, -7.25,
 ]  # fmt: skip
 
-# Smooth and bounded enough for random programs to stay finite, mostly.
-SMOOTH = {
+# Public rows, and the operators. Smooth and bounded enough for random programs to stay finite, mostly:
+SMOOTH: dict[str, int | None] = {
     **dict.fromkeys(("neg", "sin", "cos", "tanh", "atan", "sigmoid", "softplus", "asinh", "erf"), 1),
     **dict.fromkeys(("add", "sub", "mul", "hypot"), 2),
     **dict.fromkeys(("sum", "mean", "dot", "prod", "logsumexp"), None),
 }
-KINKED = {
-    **dict.fromkeys(("abs", "relu", "sign", "step", "floor", "round"), 1),
-    "mod": 2,
-    **dict.fromkeys(("where", "clamp"), 3),
-    **dict.fromkeys(("max", "min"), None),
-}
-# Everything with poles, overflow and edges of its domain.
-AWKWARD = {
-    **dict.fromkeys(("exp", "expm1", "log", "log1p", "sqrt", "cbrt", "asin", "acosh", "atanh", "sinh", "tan"), 1),
+_KINKED = [row for row in TABLE.values() if row.public and (row.selects or row.flat or row.name == "mod")]
+KINKED = {row.name: row.arity for row in _KINKED if row.name != "floordiv"}
+# Everything else: with poles, overflow and edges of its domain.
+AWKWARD: dict[str, int | None] = {
     **dict.fromkeys(("power 2", "power 3", "power 0.5", "power -1", "power 0"), 1),
-    **dict.fromkeys(("div", "pow", "atan2", "floordiv"), 2),
+    **{
+        row.name: row.arity
+        for row in TABLE.values()
+        if (row.public or row.name == "div") and row.name not in SMOOTH and row.name not in KINKED
+    },
 }
 
 

@@ -399,6 +399,13 @@ def a_predicate_is_not_that_of_swapped_operands(patch: pytest.MonkeyPatch) -> No
     patch.setitem(registers.SWAPPED, "le", registers.PREDICATES["le"])
 
 
+def the_assembler_takes_min_for_max(patch: pytest.MonkeyPatch) -> None:
+    for lanes, made in ((1, assembler.Scalar), (8, assembler.Vector)):
+        forms = [form._replace(opcode=0x5D) if form.opcode == 0x5F else form for form in made.forms]
+        patch.setattr(made, "forms", tuple(forms))
+        patch.setitem(assembler.REGISTERS, lanes, (made(False), made(True)))
+
+
 def rewritten(name: str, change: Callable[[bytes, decoder.Instruction], bytes]) -> Plant:
     """Some instructions of that name are written as others."""
 
@@ -464,6 +471,7 @@ FAULTS: dict[str, tuple[Plant, list[int]]] = {
         operands_of_a_call_change_places,
         a_rounding_is_another,
         a_predicate_is_not_that_of_swapped_operands,
+        the_assembler_takes_min_for_max,
     )
 } | {
     "a_guard_is_negated": (a_guard_is_negated, [1]),
@@ -571,28 +579,34 @@ ACTIVATIONS = ("tanh", "cbrt", "erfc", "gelu", "silu", "acosh", "softplus", "sig
 
 
 def masked_units(seed: int) -> tuple[Callable[[Any, Any, Any], Any], list[float], list[float], list[float]]:
-    """A sum of squares and a product of units, each of which a mask may leave out; and a mask, weights and inputs."""
+    """A sum of squares and a product of units, each of which one of two masks may leave out; masks, weights, inputs.
+
+    From the second unit of a mask on, its condition is known before the call: those calls are made out of line.
+    """
     r = random.Random(seed)
     names = [r.choice(ACTIVATIONS) for _ in range(r.randint(3, 10))]
     functions = [getattr(sg, name, None) or getattr(sg.activations, name) for name in names]
 
     def f(mask: Any, w: Any, x: Any) -> Any:
-        units = [sg.where(m, g(a + b), 0.0) for m, g, a, b in zip(mask, functions, w, x, strict=True)]
+        units = [sg.where(mask[k % 2], g(a + b), 0.0) for k, (g, a, b) in enumerate(zip(functions, w, x, strict=True))]
         return sg.dot(units, w) + sg.sum([u * u for u in units])
 
-    mask = [float(r.random() < 0.6) for _ in names]
+    mask = [float(r.random() < 0.7) for _ in range(2)]
     return f, mask, [r.uniform(0.5, 2.0) for _ in names], [r.uniform(0.5, 2.0) for _ in names]
 
 
 def masked_units_that_differ(seeds: Sequence[int]) -> list[int]:
-    """Those whose value, or value and gradient, in machine code are not the bits of the eager run."""
+    """Those whose value, or value and gradient, in machine code are not the bits of the eager run; also in a batch."""
     wrong: list[int] = []
     for seed in seeds:
-        f, *at = masked_units(seed)
-        g = sg.value_and_grad(f, argnums=(1, 2))
-        for each in (f, g):
-            if not equal(sg.compile(each, backend="native")(*at), each(*at)):
+        f, mask, w, x = masked_units(seed)
+        for each in (f, sg.value_and_grad(f, argnums=(1, 2))):
+            if not equal(sg.compile(each, backend="native")(mask, w, x), each(mask, w, x)):
                 wrong.append(seed)
+        samples = [[[float(k % 3 > 0), float(k % 2)], w, x[::-1]] for k in range(9)]
+        columns = [list(column) for column in zip(*samples, strict=True)]
+        if not equal(sg.compile(f, backend="native").map(*columns), [f(*each) for each in samples]):
+            wrong.append(seed)
     return wrong
 
 
@@ -618,7 +632,7 @@ IN_ARMS: dict[str, tuple[Callable[[Any, Any], Any], float]] = {
     "slope of hypot": (lambda x, y: sg.grad(lambda t: sg.hypot(t, y))(x), 0.3),
     "slope of atan2": (lambda x, y: sg.grad(lambda t: sg.atan2(t, y))(x), 0.3),
     "nested": (lambda x, y: sg.tanh(sg.cbrt(sg.erfc(x))), 0.3),
-    "nested selections": (lambda x, y: sg.where(y < 10.0, sg.cbrt(sg.tanh(x)), sg.acosh(y)), 0.3),
+    "nested selections": (lambda x, y: sg.where(sg.step(10.0 - y), sg.cbrt(x) + sg.tanh(x), sg.acosh(y)), 0.3),
 }
 
 
@@ -645,14 +659,14 @@ def test_a_call_in_an_arm_leaves_the_values_around_it_alone(name: str, monkeypat
     assert compiled.map(*columns) == expected
 
 
-@pytest.mark.parametrize("name", IN_ARMS)
+@pytest.mark.parametrize("name", [name for name in IN_ARMS if name != "nested selections"])  # whose calls are in line
 def test_it_does_not_where_saved_registers_are_shared_and_that_is_found(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SCALARGRAD_NATIVE", "x86")
     saved_registers_are_shared(monkeypatch)
     f, columns = in_an_arm(name)
-    with pytest.raises(AllocationError, match="is not known"):
+    with pytest.raises(AllocationError, match=r"nothing known|is not known|must be"):
         sg.compile(f, backend="native")(*[column[0] for column in columns])
     if "avx512" in features():
         with pytest.raises(AllocationError):

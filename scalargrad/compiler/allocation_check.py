@@ -4,12 +4,12 @@ Set the environment variable `SCALARGRAD_CHECK=1`, and all code that is made for
 one point and for batches; without it nothing here is imported. The project's tests run with it. It takes time linear in
 the length of the code, about as long as making the code does (5 us an instruction).
 
-The code is decoded (`decoder.py`, which shares no table with the assembler) and run on symbols. A register, a mask
-register and a cell of memory hold the number of a value of the program (`numbering.py`), or nothing known. An
-instruction is looked up by what it does and by what its operands hold at that moment; one that computes nothing that
-the program asks for is an error, which names it, its operands and what they held. Nothing that the allocator noted is
-read, and what is claimed of functions (where they begin, where they find their operands) is checked. So these are
-proven, for one float (AVX) and for eight (AVX-512):
+The code is decoded (`decoder.py`, which shares no table with the assembler) and run on symbols (`symbolic_state.py`). A
+register, a mask register and a cell of memory hold the number of a value of the program (`numbering.py`), or nothing
+known. An instruction is looked up by what it does and by what its operands hold at that moment; one that computes
+nothing that the program asks for is an error, which names it, its operands and what they held. Nothing that the
+allocator noted is read, and what is claimed of functions (where they begin, where they find their operands) is checked.
+So these are proven, for one float (AVX) and for eight (AVX-512):
 
 - Every operand, in a register, in memory, spilled, shared or a constant, of every operation is the value that the
   program says, in the order it says; rounding modes and predicates of comparisons are those meant.
@@ -34,38 +34,20 @@ convention of System V and write none of these; how constants are laid out befor
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from .decoder import PAIR, R14, RBP, RBX, RSP, SPREAD, Head, Instruction, UnknownInstruction, cell, decode
+from .decoder import R14, RBP, RBX, RSP, Head, Instruction, UnknownInstruction, decode
 from .elementary import BINARY_LIBRARY, LIBRARY
-from .numbering import ALWAYS, SYMMETRIC, AllocationError, Held, Terms, Under, ordered
+from .numbering import ALWAYS, AllocationError, Held, ordered
 from .program import Program
+from .symbolic_state import ON_EIGHT, ON_ONE, State
 
 if TYPE_CHECKING:
     from .x86_backend import Code
 
 LOOPS = frozenset(("erfc_fraction",))  # functions in machine code that have no program: their insides are not checked
 
-
-# ---- what is computed ------------------------------------------------------------------------------------------------
-
-# Instructions that do one operation on two values, the second in memory or in rm.
-_ARITHMETIC = ("add", "mul", "sub", "div", "min", "max")
-_ON_ONE = {
-    **{f"v{name}sd": name for name in _ARITHMETIC}, "vandpd": "&", "vorpd": "|", "vxorpd": "^", "vandnpd": "andn"
-}  # fmt: skip
-_ON_EIGHT = {
-    **{f"v{name}pd": name for name in _ARITHMETIC},
-    "vandpd zmm": "&", "vorpd zmm": "|", "vxorpd zmm": "^", "vandnpd zmm": "andn", "vscalefpd": "scale",
-}  # fmt: skip
-_TWO = _ON_ONE | _ON_EIGHT
-# Predicates (page of CMPPD, table 3-1; OQ, OS and so on differ in signals alone), and whether operands change places.
-_PREDICATES = {
-    0x11: ("lt", False), 0x12: ("le", False), 0x1E: ("lt", True), 0x1D: ("le", True), 0x00: ("eq", False),
-    0x04: ("ne", False), 0x03: ("unordered", False), 0x16: ("nle", False), 0x19: ("nle", True),
-}  # fmt: skip
-_ROUNDINGS = {8: "rint", 9: "floor", 10: "ceil"}
 # The relations at which a jump after VUCOMISD is taken, by the flags that it sets.
 _TAKEN = {"ja": ">", "jbe": "<=?", "jae": ">=", "jb": "<?", "jne": "<>", "je": "=?", "jp": "?", "jnp": "<=>"}
 
@@ -121,6 +103,8 @@ class Module:
         """Eight times the same for a lane of its own: test its bit in r15, call, write its result."""
         operation = name.removeprefix("lanes ")
         *given, result = self.code.arguments[name]
+        if any(at % 64 for at in (*given, result)):
+            raise AllocationError(f"{name}: its operands or its result lie across cells of memory")
         wanted = operation if operation in LIBRARY or operation in LOOPS else f"call {operation}"
         program = Program(len(given))
         program.outputs = [program.emit(wanted, tuple(range(len(given))))]
@@ -142,224 +126,17 @@ class Module:
         return {result}
 
 
-class Walk:
+class Walk(State):
     """One function run on symbols, from its first instruction to its return."""
 
     def __init__(self, module: Module, title: str, program: Program, lanes: int, start: int) -> None:
-        self.module, self.title, self.program, self.lanes = module, title, program, lanes
+        super().__init__(title, program, lanes, module.constants, module.room, start)
+        self.module = module
         self.whole = start == 0  # whether it is the program itself, and no function
-        self.terms = Terms(program, lanes)
         self.handlers = NARROW if lanes == 1 else WIDE
-        self.at = start
-        self.now = Instruction("none", start)
-        self.sp = 8  # what rsp is short of a boundary of 16 bytes, and more
-        self.cells: dict[int, dict[int, Held]] = {RBX: {}, RBP: {}, R14: {}, RSP: {}}
-        self.spread: dict[int, int] = {}  # floats at rbx that may be spread over lanes
-        self.masks: dict[int, Held] = {}  # cells that hold a mask in their first byte
-        self.writes: set[int] = set()
-        self.undo: list[tuple[dict[int, Held], int, Held]] | None = None  # what a call out of line has overwritten
-        self.path: tuple[int, bool] | None = None  # under which condition that is
-        self.last = -1  # instruction of the program that was computed last
-        self.position = {number: i for i, number in enumerate(self.terms.wanted)}
-        self.guards: set[Any] = set()
+        self.guards: set[Any] = set()  # that were met; and all there are
+        self.every_guard = set(self.terms.guards)
         self.cell_of_guards: int | None = None
-        self.forget()
-
-    def forget(self) -> None:
-        """What a call does to registers."""
-        self.x: list[Held] = [None] * 32
-        self.k: list[Held] = [None] * 8
-        self.eax: Any = None
-        self.r15: tuple[Held, bool] | None = None
-        self.flags: tuple[str, Any] | None = None
-
-    # ---- errors ------------------------------------------------------------------------------------------------------
-
-    def fail(self, what: str) -> NoReturn:
-        wanted = ""
-        if self.last + 1 < len(self.program):
-            i = self.last + 1
-            given = ", ".join(self.name(p) for p in self.program.operands[i])
-            wanted = f"; the program has next: value {self.program.inputs + i} = {self.program.operations[i]}({given})"
-        raise AllocationError(f"{self.title}, before byte {self.at}, {self.now}: {what}{wanted}")
-
-    def name(self, p: int) -> str:
-        terms = self.terms
-        return terms.names[terms.known[~p] if p < 0 else p if p < self.program.inputs else self.wanted(p)]
-
-    def wanted(self, p: int) -> int:
-        return self.terms.wanted[p - self.program.inputs]
-
-    def the(self, what: str, held: Held, wanted: int) -> None:
-        """Fail unless that is held, whatever the conditions."""
-        if held != wanted:
-            self.fail(f"{what} must be {self.terms.show(wanted)} and is {self.terms.show(held)}")
-
-    # ---- operands ----------------------------------------------------------------------------------------------------
-
-    def read(self) -> Held:
-        """The last operand of the instruction, in a register or in memory."""
-        now = self.now
-        if now.base < 0:
-            return self.x[now.rm]
-        at, base = now.displacement, now.base
-        if base == RBP and at < 0:
-            if self.lanes > 1 and now.size != SPREAD:
-                self.fail("eight floats are read where there is a constant")
-            what = self.module.constants.get(at)
-            return self.terms.constant(what) if isinstance(what, int) else None
-        if base not in self.cells:
-            self.fail("memory that is no input, output or working memory")
-        if now.size == PAIR and (base != RBP or at + PAIR > self.module.room):
-            self.fail("two floats are read where there may be one")
-        if self.lanes > 1 and now.size == SPREAD:
-            return self.spread.get(at) if base == RBX else None
-        return self.known(self.cells[base].get(at))
-
-    def known(self, held: Held) -> Held:
-        """What is held, on this path."""
-        if self.path is None or held is None or isinstance(held, int):
-            return held
-        under = held[1] - {self.path}
-        return (held[0], under) if under else held[0]
-
-    def write(self, cells: dict[int, Held], at: int, held: Held) -> None:
-        if self.undo is not None:
-            self.undo.append((cells, at, cells.get(at)))
-        cells[at] = held
-
-    def store(self, held: Held, masks: bool = False) -> None:
-        now = self.now
-        at, base, unit = now.displacement, now.base, 8 * self.lanes
-        limit = {RBP: self.module.room - 64, R14: unit * len(self.terms.outputs), RSP: 1 << 20}.get(base, 0)
-        if at % unit or not 0 <= at < limit or (masks and base != RBP):
-            self.fail("a place that may not be written, or not so")
-        if held is None:
-            self.fail("nothing known is stored")
-        self.write(self.masks if masks else self.cells[base], at, held)
-        if base == RBP:
-            self.write(self.cells[RBP] if masks else self.masks, at, None)
-            self.writes.add(at)
-
-    # ---- values ------------------------------------------------------------------------------------------------------
-
-    def find(self, operation: str, operands: Sequence[Held]) -> Held:
-        """What an operation on that gives. It is one of the program's, or a step of one."""
-        numbers: list[int] = []
-        under = ALWAYS
-        for each in operands:
-            if isinstance(each, int):
-                numbers.append(each)
-            elif each is None:
-                shown = ", ".join(map(self.terms.show, operands))
-                self.fail(f"an operand of {operation} is not known: {shown}")
-            else:
-                numbers.append(each[0])
-                under |= each[1]
-        key = (operation, *sorted(numbers)) if operation in SYMMETRIC else (operation, *numbers)
-        found = self.terms.table.get(key)
-        if found is None:
-            shown = ", ".join(map(self.terms.show, operands))
-            self.fail(f"{operation}({shown}) is nothing that the program computes")
-        self.last = self.position.get(found, self.last)
-        if under:
-            if found in self.terms.choices:
-                under = self.choice(found, zip(numbers, operands, strict=True))
-            if under:
-                return found, under
-        return found
-
-    def choice(self, made: int, operands: Iterable[tuple[int, Held]]) -> Under:
-        """Under which conditions a selection is right: an arm need only be where it is taken."""
-        c, a, b = self.terms.choices[made]
-        under = ALWAYS
-        for number, held in operands:
-            if isinstance(held, tuple):
-                outcome = None if a == b else {a: True, b: False}.get(number)
-                under |= held[1] - {(c, outcome)}
-        return under
-
-    def two(self) -> None:
-        """An instruction on two values."""
-        now = self.now
-        operation = _TWO[now.name]
-        a, b = self.x[now.v], self.read()
-        if type(a) is int and type(b) is int:
-            key = (operation, b, a) if a > b and operation in SYMMETRIC else (operation, a, b)
-            found = self.terms.table.get(key)
-            if found is not None:
-                self.x[now.r] = found
-                self.last = self.position.get(found, self.last)
-                return
-        self.x[now.r] = self.find(operation, (a, b))
-
-    def one(self) -> None:
-        now = self.now
-        operation = "sqrt" if now.name.startswith("vsqrt") else _ROUNDINGS.get(now.immediate, "rounding")
-        self.x[now.r] = self.find(operation, (self.read(),))
-
-    def shift(self) -> None:
-        """The register that is shifted is in rm, where it goes to in v; r says to which side."""
-        now = self.now
-        side = {2: "right", 6: "left"}.get(now.r)
-        if now.immediate != 52 or now.base >= 0:
-            self.fail("a shift by other than 52")
-        self.x[now.v] = self.find(f"shift {side}", (self.x[now.rm],))
-
-    def compare(self) -> None:
-        now = self.now
-        operation, swapped = _PREDICATES.get(now.immediate, ("comparison", False))
-        a, b = self.x[now.v], self.read()
-        found = self.find(operation, (b, a) if swapped else (a, b))
-        if now.name == "vcmpsd":
-            self.x[now.r] = found
-        else:
-            self.k[now.r] = found
-
-    def blend(self) -> None:
-        now = self.now
-        if now.name == "vblendvpd":
-            mask = self.x[now.immediate >> 4]
-        else:
-            mask = self.k[now.mask]
-            if not now.mask or now.zero:
-                self.fail("a selection without a mask, or one that zeroes")
-        self.x[now.r] = self.find("blend", (mask, self.read(), self.x[now.v]))
-
-    def load(self) -> None:
-        """A move to a register; with a mask, of the lanes in it, and zeros to the others."""
-        now = self.now
-        held = self.read()
-        if now.base >= 0 and held is None:
-            self.fail(f"{cell(now.base, now.displacement)} holds nothing known")
-        if now.mask:
-            if not now.zero:
-                self.fail("a move that keeps some lanes")
-            held = self.find("blend", (self.k[now.mask], held, self.terms.constant(0)))
-        self.x[now.r] = held
-
-    def logic(self) -> None:
-        now = self.now
-        if now.name == "knotb":
-            self.k[now.r] = self.find("knot", (self.k[now.rm],))
-        else:
-            self.k[now.r] = self.find(now.name[:-1], (self.k[now.v], self.k[now.rm]))
-
-    def mask_moves(self) -> None:
-        now = self.now
-        if now.name == "kmovb store":
-            self.store(self.k[now.r], True)
-        elif now.name == "kmovb load":
-            held = self.known(self.masks.get(now.displacement)) if now.base == RBP else None
-            if held is None:
-                self.fail(f"{cell(now.base, now.displacement)} holds no mask that is known")
-            self.k[now.r] = held
-        elif now.r == 15:
-            self.r15 = self.k[now.rm], True
-        elif now.r == 0:
-            self.eax = self.k[now.rm], True
-        else:
-            self.fail("a mask in another register")
 
     # ---- general registers, jumps and calls --------------------------------------------------------------------------
 
@@ -383,7 +160,7 @@ class Walk:
             case "mov dword []" if now.immediate == full and self.of_guards():
                 self.cell_of_guards = now.displacement
             case "and [], eax" if self.of_guards() and now.displacement == self.cell_of_guards:
-                if self.path is not None or self.eax not in self.terms.guards:
+                if self.path is not None or self.eax not in self.every_guard:
                     self.fail("a guard that the program does not have")
                 self.guards.add(self.eax)
                 self.flags = None
@@ -395,7 +172,7 @@ class Walk:
                 self.fail("nothing that may be done here")
 
     def of_guards(self) -> bool:
-        return self.whole and self.module.constants.get(self.now.displacement) == "guards"
+        return self.whole and self.constants.get(self.now.displacement) == "guards"
 
     def stack(self) -> None:
         """Before a call, whose operands beyond eight stand there."""
@@ -479,13 +256,13 @@ class Walk:
             here -= taken
             self.at = jump.end
         found = ordered(a, b, frozenset(failing))
-        if passing or found not in self.terms.guards:
+        if passing or found not in self.every_guard:
             shown = f"{self.terms.names[a]} ({'or'.join(sorted(failing))}) {self.terms.names[b]}"
             self.fail(f"the program has no guard that fails where {shown}")
         self.guards.add(found)
 
     def call_of_library(self) -> None:
-        name = self.module.constants.get(self.now.displacement)
+        name = self.constants.get(self.now.displacement)
         if not isinstance(name, str):
             self.fail("a call of what is no function")
         self.called(name, name if name in LIBRARY else f"call {name}")
@@ -495,6 +272,8 @@ class Walk:
         if self.sp % 16 or self.lanes > 1:
             self.fail("the stack is not on a boundary of 16 bytes, or a function is called with vectors")
         callbacks = self.module.code.lowered.callbacks
+        if name in callbacks and self.path is not None:
+            self.fail("an operation of Python's, which may raise, must be called whatever the condition")
         count = callbacks[name][1] if name in callbacks else 1 + (name in BINARY_LIBRARY)
         given = [*self.x[: min(count, 8)], *(self.cells[RSP].get(8 * k) for k in range(count - 8))]
         found = self.find(operation, given)
@@ -531,6 +310,8 @@ class Walk:
         self.forget()
         if name.startswith("lanes "):
             self.r15 = r15  # which functions of the library leave alone
+            if operation not in LIBRARY and operation not in LOOPS and r15 != (-1, True):
+                self.fail("an operation of Python's, which may raise, must be called in all lanes")
             self.write(cells, result, self.under_mask(found, r15))
         else:
             self.x[0] = found
@@ -556,7 +337,7 @@ class Walk:
 
     def step(self) -> Instruction:
         now = self.now = self.decoded()
-        self.at = now.end
+        self.begun, self.at = self.at, now.end
         if now.mask and now.name not in MASKED:
             self.fail("some lanes are left out")
         self.handlers.get(now.name, Walk.general)(self)
@@ -564,6 +345,7 @@ class Walk:
 
     def expect(self, name: str, **fields: Any) -> Instruction:
         now = self.now = self.decoded()
+        self.begun = self.at
         if now.name != name or any(getattr(now, field) != wanted for field, wanted in fields.items()):
             self.fail(f"{name} must stand here")
         self.at = now.end
@@ -590,7 +372,7 @@ class Walk:
         """The program itself, up to how it ends."""
         if not self.module.bytes.startswith(ENTERED):
             self.fail("how it begins")
-        self.at, self.sp = len(ENTERED), 48
+        self.at, self.sp, self.entered = len(ENTERED), 48, 48
         first = end[:4]
         while not (self.module.bytes.startswith(first, self.at) and self.module.bytes.startswith(end, self.at)):
             if self.step().name in ENDS:
@@ -624,7 +406,7 @@ _BOTH: Handlers = {
 }
 NARROW: Handlers = {
     **_BOTH,
-    **dict.fromkeys(_ON_ONE, Walk.two),
+    **dict.fromkeys(ON_ONE, Walk.two),
     **dict.fromkeys(("vsqrtsd", "vroundsd"), Walk.one),
     **dict.fromkeys(("vmovsd load", "vmovapd"), Walk.load),
     "vmovsd store": lambda walk: walk.store(walk.x[walk.now.r]),
@@ -636,7 +418,7 @@ NARROW: Handlers = {
 }
 WIDE: Handlers = {
     **_BOTH,
-    **dict.fromkeys(_ON_EIGHT, Walk.two),
+    **dict.fromkeys(ON_EIGHT, Walk.two),
     **dict.fromkeys(("vsqrtpd", "vrndscalepd"), Walk.one),
     **dict.fromkeys(("vmovapd zmm", "vbroadcastsd"), Walk.load),
     "vmovapd store": lambda walk: walk.store(walk.x[walk.now.r]),
@@ -655,12 +437,17 @@ def check(
 
     `places` are those of `kernel_code`, None for code for one point.
 
-    >>> import os, scalargrad as sg
-    >>> before = os.environ.get("SCALARGRAD_CHECK")
-    >>> os.environ["SCALARGRAD_CHECK"] = "1"
-    >>> sg.compile(lambda x: sg.tanh(x) * x, backend="native")(0.5)
-    0.23105857863000487
-    >>> _ = os.environ.pop("SCALARGRAD_CHECK") if before is None else None
+    >>> from scalargrad.compiler.lowering import Lowered
+    >>> from scalargrad.compiler.x86_backend import scalar_code
+    >>> program = Program(2)
+    >>> program.outputs = [program.emit("sub", (0, 1))]
+    >>> code = scalar_code(Lowered(program))
+    >>> made = code.finish()
+    >>> check(code, made, {}, None, False)
+    >>> check(code, made.replace(bytes((0x5C,)), bytes((0x58,))), {}, None, False)  # an addition
+    Traceback (most recent call last):
+    scalargrad.compiler.numbering.AllocationError: the program, byte 24, vaddsd (registers 0, 0; [rbx + 8]; 0): \
+add(input 0, input 1) is nothing that the program computes; the program has next: value 2 = sub(input 0, input 1)
     """
     program = code.lowered.program
     module = Module(code, made, offsets)

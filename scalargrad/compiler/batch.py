@@ -326,7 +326,7 @@ class _Workspace:
         self.behind = (_address(self.places), _address(self.flags))
 
     def share(self, numbers: array[float]) -> None:
-        """Put the numbers that all samples share where kernels find them, and those of captured `Value`s behind them."""
+        """Put the numbers that all samples share where kernels find them, those of captured `Value`s last."""
         ctypes.memmove(self.shared_address, _address(numbers), 8 * len(numbers))
         for at, captured in self.captured:
             outside = array("d", [v._data for v in captured])

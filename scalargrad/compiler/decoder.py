@@ -18,7 +18,7 @@ FLOAT, PAIR, VECTOR, BYTE, SPREAD = 8, 16, 64, 1, 0  # bytes of an operand in me
 Head = tuple[str, int, int, int, int, int, int, bool, int, bool]
 
 
-class UnknownInstruction(ValueError):  # noqa: N818  # it is caught and told as an AllocationError
+class UnknownInstruction(ValueError):  # noqa: N818  # it becomes an AllocationError
     """Bytes that are none of the instructions which the assembler is to make."""
 
 

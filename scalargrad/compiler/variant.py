@@ -54,11 +54,11 @@ class Native:
         memory: Memory | None = getattr(self.local, "memory", None)
         if memory is None:
             memory = self.local.memory = self.memory()
-        calls_python = bool(self.machine.callbacks)
-        if calls_python:
+        callbacks = self.machine.callbacks
+        if callbacks:
             self.local.memory = None  # an operation that is written in Python may call this program again
         code = self.function(x.buffer_info()[0], memory.y_address, memory.m_address)
-        if calls_python:
+        if callbacks:
             self.local.memory = memory
             native_backend.raise_failed()
         if code == 3 and self.exact is not None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from .text import clean
 
-_INFIX = {"add", "sub", "mul", "div", "mod", "floordiv", "pow", "less", "chain"}
 _SUPERSCRIPTS = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _PLACEHOLDERS = 0xF0000  # a plane of private letters: names are put in after the minus signs have been made
 
@@ -24,7 +23,7 @@ def formula(operation: Any, operands: Sequence[str]) -> str:
     ('a × b', 'tanh(n)')
     """
     symbol, name, count = clean(operation.symbol), operation.name, len(operands)
-    if name in _INFIX and count == 2:
+    if operation.arity == count == 2 and not any(map(str.isalnum, symbol)):
         return f"{operands[0]} {symbol} {operands[1]}"
     if count == 1 and symbol.startswith("^"):
         return f"{operands[0]}{_raised(symbol.replace('-', '−'))}"

@@ -114,11 +114,10 @@ class Engine:
             self.step.load()
 
     def _refuse(self, error: Exception) -> None:
-        error = error.error if isinstance(error, UntraceableError) else error
         if self.wanted is True:
-            raise error
+            raise error.error if isinstance(error, UntraceableError) else error
         self.programs = None
-        self.report = f"no: {type(error).__name__}: {error}"
+        self.report = f"no: {error}" if isinstance(error, UntraceableError) else f"no: {type(error).__name__}: {error}"
         self.step.store()
         self.step = Step(self.optimizer, self.parameters)
 

@@ -34,6 +34,8 @@ class UntraceableError(TraceError):
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"{type(error).__name__}: {error}")
+        # A Value that is traced cannot be shown any more when tracing has ended.
+        error.args = tuple([repr(x) if isinstance(x, Value) else x for x in error.args])
         self.error = error
 
 
