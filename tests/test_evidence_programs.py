@@ -42,13 +42,13 @@ def made(
 
 
 def test_thousands_of_programs_have_the_bits_of_their_eager_run_and_the_exact_derivatives() -> None:
-    size = replace(run.SHORT, graphs=0, programs=3000, everywhere=60, derived=300)
+    size = replace(run.SHORT, graphs=0, programs=2400, everywhere=40, derived=200)
     figures = run.run(size, seed=0, jobs=min(cores(), 2))
     assert figures.failed == 0, "\n\n".join([str(figures.faults), *figures.failures.values()])
-    assert figures.programs == 3060
+    assert figures.programs == 2440
     assert set(figures.orders) == {0, 1, 2, 3, 4}
     for backend in backends.available():
-        assert figures.checks[f"programs, {backend}: calls"] > 100
+        assert figures.checks[f"programs, {backend}: calls"] > 50
     for order in (1, 2, 3, 4):
         assert 0.0 < figures.worst[f"programs, derivative {order} against mpmath: error / bound"][0] <= 1.0
 
