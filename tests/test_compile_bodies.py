@@ -23,7 +23,8 @@ from scalargrad.engine import ieee, table
 from scalargrad.engine.table import Primitive
 from scalargrad.losses.rows import relative_entropy, soft_cross_entropy, surprise
 
-from .test_compile import AWKWARD_NUMBERS, bits, every_row
+from .rows import ROWS
+from .test_compile import AWKWARD_NUMBERS, bits
 
 SPECIAL = [
     *AWKWARD_NUMBERS, 2.2250738585072014e-308, 1.7976931348623157e308, -1.7976931348623157e308, 0.4765, 26.5, 28.0,
@@ -39,7 +40,7 @@ def counts(row: Primitive) -> list[int]:
     return [2, 4, 10, 20] if row.name in PAIRED else [1, 2, 3, 5, 10, 20]
 
 
-CASES = [(row, n) for row in every_row().values() for n in counts(row)]
+CASES = [(row, n) for row in ROWS for n in counts(row)]
 
 
 def run(program: Program, xs: Sequence[float]) -> float:
