@@ -16,7 +16,7 @@ record what is done to them, and under `grad`.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .drawing import Drawing, draw, name_values
+from . import drawing as _drawing  # noqa: F401  # registers what draws
 from .engine.anomaly import AnomalyError
 from .engine.modes import detect_anomaly, group, no_grad
 from .engine.table import Primitive, primitive
@@ -74,9 +74,12 @@ from .version import VERSION
 
 if TYPE_CHECKING:
     from .compiler import compile
-    from .drawing import draw_change, draw_network
+    from .drawing import Drawing, draw, draw_change, draw_network, name_values
 
-LATER = {"compile": "compiler", "draw_change": "drawing", "draw_network": "drawing"}
+LATER = {
+    "compile": "compiler",
+    **dict.fromkeys(("Drawing", "draw", "draw_change", "draw_network", "name_values"), "drawing"),
+}
 ROOMS = (
     "activations",
     "compiler",
