@@ -1,7 +1,7 @@
 """`check_grads`: every claimed derivative of a function against its measured one, and a report of what was found.
 
-This stands apart from measuring (`stencils.py`) and judging (`verdicts.py`) as the part that knows of arguments,
-outputs and orders of derivative. It needs nothing but the standard library.
+Arguments, outputs and orders of derivative are sorted out here; `stencils.py` measures and `verdicts.py` judges. Nothing
+but the standard library is needed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ..engine.trees import flatten, paths
 from ..engine.value import Value
 from .points import Point, numbers
 from .reports import Finding, GradientError, Report, State, UndecidedError, Verdict
-from .stencils import Line
+from .stencils import Restriction
 from .verdicts import judge
 
 LARGE, SOME, SUMS = 64, 16, 4  # of more outputs than LARGE, SOME are checked at the next order, and SUMS sums of all
@@ -242,13 +242,13 @@ class _Check:
                     seen.add((output, tuple(part)))
                 yield self.finding(output, part, verdict)
 
-    def line(self, direction: dict[int, float]) -> Line:
+    def line(self, direction: dict[int, float]) -> Restriction:
         def claims(inputs: list[float]) -> list[float]:
             return [_along(row, direction)[0] for row in self.rows(inputs)]
 
-        return Line(self.evaluate, self.point.inputs, direction, self.start, claims)
+        return Restriction(self.evaluate, self.point.inputs, direction, self.start, claims)
 
-    def judged(self, line: Line, output: int) -> Verdict:
+    def judged(self, line: Restriction, output: int) -> Verdict:
         """Judge the claimed derivative along a line: the claimed gradient times the direction."""
         claimed, rounding = _along(self.claimed[output], line.direction)
         return judge(line, output, claimed, self.rtol, rounding)
