@@ -26,7 +26,8 @@ def numbers(tree: Any, what: str, like: Structure | None = None) -> list[Any]:
         return [_number(tree, what)]
     if like is None:
         return [x for leaf in flatten(tree, what)[0] for x in numbers(leaf, what)]
-    kind, keys, children = like if like != LEAF else (tuple, None, ())
+    at_leaf: Structure = (tuple, None, ())
+    kind, keys, children = at_leaf if like == LEAF else like
     if isinstance(tree, dict) and kind is dict:
         if set(tree) != set(keys):
             raise ValueError(f"{what}: expected the keys {list(keys)}, got {list(tree)}")
@@ -58,6 +59,15 @@ def each_by(outer: Structure, inner: Structure) -> Structure:
         return inner
     kind, keys, children = outer
     return (kind, keys, tuple([each_by(child, inner) for child in children]))
+
+
+def _has_dict(structure: Structure) -> bool:
+    return structure != LEAF and (structure[0] is dict or any(map(_has_dict, structure[2])))
+
+
+def keyed(structure: Structure) -> Structure | None:
+    """The structure, if it has dicts, whose keys say what is what; else None, and the order alone counts."""
+    return structure if _has_dict(structure) else None
 
 
 class Point:

@@ -14,8 +14,8 @@ from math import inf, isnan, ulp
 class State(Enum):
     """The outcome of one check.
 
-    - `AGREES`: the claim is within the tolerance, and the tolerance is small beside the derivative, or beside those
-      at distances up to a tenth of the point's own size (at zero: a claimed zero beside any). No other state is agreement.
+    - `AGREES`: the claim is within the tolerance, and the tolerance is small beside the derivative, or beside those at
+      distances up to a tenth of the point's own size; at zero, a claimed zero beside any. No other state is agreement.
     - `KINK`: the one-sided derivatives differ, and the claim is one of them or lies between them.
     - `JUMP`: the function jumps at the point, or too near to it to tell.
     - `EDGE`: the function is infinite at the point, or not finite next to it.

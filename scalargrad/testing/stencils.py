@@ -98,12 +98,9 @@ class Restriction:
         self._misplaced: dict[int, float] = {}
         self._levels: dict[tuple[int, int], Level | None] = {}
         self._claimed: dict[float, list[float]] = {}
-        self.at_zero = False
-        self.exponent = 0  # a direction of several inputs has their scales in it
-        if len(self.direction) == 1:
-            ((where, by),) = self.direction.items()
-            self.at_zero = self.point[where] == 0.0
-            self.exponent = FINEST + 50 if self.at_zero else frexp(self.point[where] / by)[1]
+        sizes = [frexp(self.point[where] / by)[1] for where, by in self.direction.items() if self.point[where] != 0.0]
+        self.at_zero = not sizes
+        self.exponent = max(sizes, default=FINEST + 50)
 
     def extent(self) -> float:
         """The size of what moves, in units of the direction."""

@@ -1,7 +1,8 @@
 """Verdicts: what measured values say about one claimed derivative, and what they cannot say.
 
 A claim is wrong only if it lies outside what the estimated error of the measurement allows, and agrees only if that
-error is small beside the derivative itself, or beside those at distances up to a tenth of the point's own size: `x*x` has large slopes near 1e-16, but none of them vouches for the sign of the one there. Where the function has no
+error is small beside the derivative itself, or beside those at distances up to a tenth of the point's own size: `x*x`
+has large slopes near 1e-16, but none of them vouches for the sign of the one there. Where the function has no
 derivative to measure (a kink, a jump, the edge of its domain), and where the values are too coarse, that is said.
 """
 
