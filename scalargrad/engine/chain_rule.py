@@ -1,8 +1,8 @@
 """The chain rule, and the passes over a recorded graph that follow it: in which order, what an edge brings, and sums.
 
 What an edge brings to its operand is stated twice, side by side: `edge_product` on floats, `contribution` as a graph.
-`float_adjoints` and `graph_adjoints` are reverse mode, `tangents` is forward mode. Nothing here recurses, so that a chain
-of a million nodes is as good as one of ten. Of a node it needs the slots alone: `_a` and `_b` (the operands, see
+`float_adjoints` and `graph_adjoints` are reverse mode, `tangents` is forward mode. Nothing here recurses, so that a
+chain of a million nodes is as good as one of ten. Of a node it needs the slots alone: `_a` and `_b` (the operands, see
 `value.py`), `operation`, `_data` and `_grad`.
 """
 

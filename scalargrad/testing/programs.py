@@ -53,8 +53,8 @@ _NAMES = {name: getattr(functions, name) for name in functions.__all__}
 class Program:
     """A function of numbers or `Value`s, given by its source: a lambda in scalargrad's functions.
 
-    `repr` is that source, and runs as it stands after `from scalargrad import *`. `arity` is the number of arguments.
-    Its text is evaluated as Python: make no program of text from elsewhere.
+    `repr` is that source, and runs as it stands after `from scalargrad.functions import *`. `arity` is the number of
+    arguments. Its text is evaluated as Python: make no program of text from elsewhere.
 
     >>> f = Program("lambda x, y: (a := sin(x), a * y + a)[-1]")
     >>> f
