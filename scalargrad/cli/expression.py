@@ -4,7 +4,7 @@ Text of unknown origin comes in here. It is read in three steps, none of which c
 one by one, with a clear error at the first that has no place in a formula. Python's own parser, `ast`, is then handed
 the skeleton alone, in which every number and name is blanked, to settle precedence. The tree becomes a flat list of
 operands and operations, which a stack machine runs. So the worst that a text can do is to be refused, at once and
-with its place. """
+with its place."""
 
 from __future__ import annotations
 
