@@ -1,4 +1,4 @@
-"""A test kit for derivatives: `check_grads`, `measure_derivative`, and hypothesis strategies for numbers, functions and data.
+"""A test kit for derivatives: `check_grads`, `measure_derivative`, and hypothesis strategies for numbers and functions.
 
 It serves tests of any project: function and claimed gradient may be anybody's, PyTorch's, JAX's or written by hand. A
 property-based test of a gradient is three lines:

@@ -181,7 +181,11 @@ class Restriction:
 
     def relative_steps(self) -> list[int]:
         """Exponents of steps that see what belongs to the point: a thousandth of the input; at zero, two fine ones."""
-        return [-200, -40] if self.at_zero else [max(self.exponent - 10, FINEST)]
+        return [-200, -40] if self.at_zero else [max(self.exponent - k, FINEST) for k in (10, 4)]
+
+    def octaves(self) -> Sequence[int]:
+        """Exponents of all steps about as large as the input."""
+        return () if self.at_zero else range(max(self.exponent - 4, FINEST), min(self.exponent + 2, 1018))
 
     def far(self, output: int) -> float:
         """A distance, beyond those of the ladder, at which an output is another one; 0 if there is none."""

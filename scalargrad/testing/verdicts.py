@@ -15,7 +15,8 @@ from .reports import State, Verdict
 from .stencils import Level, Restriction
 
 SAFETY = 4.0  # how many times its estimate an error may be
-RESOLUTION = 1e-3  # a tolerance above this part of the derivative, or of the slopes nearby, tells too little
+RESOLUTION = 1e-3  # a tolerance above this part of the derivative tells too little
+NEARBY = 1e-7  # and above this part of the slopes nearby, beside which a derivative may count as zero
 ROUNDING = 2.0**-18  # a step up to this part of the value may come of rounding, to single precision for one
 
 
@@ -57,9 +58,8 @@ class _Case:
             if settled:
                 return settled
         if self.claimed == 0.0 and self.levels and not any(x.variation for x in self.levels):
-            for k in ladder:
-                if k > max(first):
-                    self.measured_at(k)
+            for k in (*[k for k in ladder if k > max(first)], *self.line.octaves()):
+                self.measured_at(k)
             if not self.outside and not any(x.variation for x in self.levels):
                 return self.constant(self.levels[0], "the function is constant", self.line.far(self.output))
         for place, k in enumerate(ladder):
@@ -93,7 +93,7 @@ class _Case:
             same = level.slope == self.claimed and (self.line.at_zero or self.vouches(level))
             return self.says(State.AGREES, level, "beyond the range of floats") if same else None
         near = level.variation / level.h if self.vouches(level) else 0.0
-        sharp = SAFETY * level.error <= self.rtol * max(abs(level.slope), near)
+        sharp = SAFETY * level.error <= self.rtol * max(abs(level.slope), near) and k <= max(self.line.first_steps())
         if not (sharp and self.admits(level.slope, level.error)):
             return None
         if not self.vouches(level) or self.line.at_zero:  # a fine term with a large slope may hide behind a coarse step
@@ -165,8 +165,8 @@ class _Case:
     def resolved(self, level: Level) -> bool:
         """Whether the level is sharp enough to bear out a claim."""
         near = [x.variation / x.h for x in self.levels if level.k <= x.k <= level.k + 8 and self.vouches(x)]
-        scale = max([abs(level.slope), *near])
-        return SAFETY * self.error(level) <= RESOLUTION * scale and self.usable(level)
+        enough = max([RESOLUTION * abs(level.slope), *[NEARBY * slope for slope in near]])
+        return SAFETY * self.error(level) <= enough and self.usable(level)
 
     def clear(self) -> bool:
         """Whether the levels so far agree with the claim, or show why there is nothing to agree with."""
