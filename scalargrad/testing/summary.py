@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from .checking import observers
 from .reports import Report, State
 
@@ -47,6 +49,7 @@ class Summary:
         if output is not None:
             output["gradient_report"] = [[list(key), line] for key, line in self.lines.items()]
 
+    @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
     def pytest_testnodedown(self, node: Any) -> None:
         for (test, name, order), line in getattr(node, "workeroutput", {}).get("gradient_report", []):
             self.merge((test, name, order), line)

@@ -273,9 +273,12 @@ class _Case:
         return text
 
     def complex_step(self, best: Level) -> Verdict | None:
-        """The complex step, where it is sharper than the stencil and the two agree, as for analytic functions."""
+        """The complex step, where it is sharper than a stencil that is sharp already, and the two agree.
+
+        It is right for analytic functions only: of log(abs(x)) + x it sees the x, which noise might not tell from all.
+        """
         error = self.error(best)
-        if not self.rtol * abs(best.slope) < SAFETY * error <= 0.1 * abs(best.slope):
+        if not self.rtol * abs(best.slope) < SAFETY * error <= RESOLUTION * abs(best.slope):
             return None
         found = self.line.complex_step(self.output)
         if found is None or abs(found[0] - best.slope) > SAFETY * error or found[1] > error:
