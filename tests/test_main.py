@@ -611,7 +611,7 @@ def test_digits_and_the_option_that_was_meant(capsys: pytest.CaptureFixture[str]
 def test_letters_typed_in_the_c_locale_are_letters() -> None:
     done = process("θ*2", "θ=3", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert done.returncode == 0
-    assert done.stdout.startswith(b"y = theta*2\n  = 6.0\n")
+    assert done.stdout.startswith("y = θ*2\n  = 6.0\n".encode())
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -639,8 +639,8 @@ def test_a_layout_engine_ends_with_the_command_line(tmp_path: Path) -> None:
     [
         ("echo garbage", "wrote 'garbage↵', which is no layout"),
         ('echo \'{"objects": [{"pos": 3}]}\'', "which is no layout"),
-        ("yes", "of output: is it Graphviz's dot?"),
-        ("yes >&2", "was stopped after 1 s"),
+        ("yes", "wrote more than 1,048,576 bytes, and was stopped: is it Graphviz's dot?"),
+        ("yes >&2", "failed with exit code"),
     ],
 )
 def test_an_engine_that_is_none(body: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -650,6 +650,5 @@ def test_an_engine_that_is_none(body: str, said: str, tmp_path: Path, monkeypatc
     monkeypatch.setenv("SCALARGRAD_DOT", str(engine))
     monkeypatch.setattr("scalargrad.drawing.graph.layout_engines.MOST_WRITTEN", 1 << 20)
     x = Value(2.0, label="x")
-    limit = 1.0 if "&2" in body else 60.0
     with pytest.raises(LayoutError, match=re.escape(said)):
-        draw(x * x, time_limit=limit).svg()
+        draw(x * x).svg()

@@ -563,7 +563,7 @@ def test_an_edge_tells_its_product_by_pointer_and_by_keyboard(visit):
     page.mouse.move(5, 5)
     assert page.locator("#tip").is_hidden()
     page.mouse.click(*middle)
-    assert text(page, "#what") == "h hands its gradient back to z"
+    assert text(page, "#what") == "Gradient flows from h back to z"
     # By keyboard: Tab reaches the edge whose turn it is, and the arrows go on from there.
     page.locator("#ask").focus()
     press(page, "Tab")
@@ -692,7 +692,7 @@ def test_what_is_said_aloud(visit):
     press(page, "ArrowRight")
     until(page, lambda: "1 of 4" in text(page, "#live"))
     assert text(page, "#live") == (
-        "Backward pass, 1 of 4. y hands its gradient back to a: upstream 1 × local b = 6 = 6. "
+        "Backward pass, 1 of 4. Gradient flows from y back to a: upstream 1 × local b = 6 = 6. "
         "Sum at a: 6. 1 of 3 paths arrived: a waits for b."
     )
     assert page.locator("#live").get_attribute("aria-live") == "polite"
@@ -788,7 +788,7 @@ def test_a_folded_picture_in_a_browser(visit):
         press(page, "ArrowRight")
         said.append(text(page, "#what"))
     assert any("folded into one node" in each for each in said)
-    assert "layer1 hands its gradient back to x0" in said
+    assert "Gradient flows from layer1 back to x0" in said
     assert rows(page, "x0")[1][-1] == number(draw(folded()).picture.nodes[0].gradient)
 
 
