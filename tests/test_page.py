@@ -438,7 +438,7 @@ def test_each_backward_step_shows_its_product_sum_and_waiting(visit):
     assert page.locator("#equation .role").all_inner_texts() == ["upstream", "local = b", "contribution"]
     assert rows(page, "a")[1] == ["3", "1 × 6 = +6", "—", "—", "6"]
     assert "1 of 3 paths arrived" in rows(page, "a")[0]
-    assert text(page, "#paths") == "1 of 3 paths arrived: a waits for b."
+    assert text(page, "#paths") == "1 of 3 paths arrived; waiting for b."
     assert page.locator("#picture .edge.now").count() == 1
     press(page, "ArrowRight ArrowRight")
     assert " ".join(text(page, "#sum").split()) == "∂y ∂a = 6 + 3 + ?, so far 9"
@@ -693,7 +693,7 @@ def test_what_is_said_aloud(visit):
     until(page, lambda: "1 of 4" in text(page, "#live"))
     assert text(page, "#live") == (
         "Backward pass, 1 of 4. Gradient flows from y back to a: upstream 1 × local b = 6 = 6. "
-        "Sum at a: 6. 1 of 3 paths arrived: a waits for b."
+        "Sum at a: 6. 1 of 3 paths arrived; waiting for b."
     )
     assert page.locator("#live").get_attribute("aria-live") == "polite"
 

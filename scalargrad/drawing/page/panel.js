@@ -52,7 +52,7 @@ function progress(i, p) {
     const left = arrivals[i].slice(turnsOver(i, p)).map((k) => name[target[backward.edge[k]]]);
     const who = [...new Set(left)];
     const shown = who.length > 3 ? `${who.slice(0, 2).join(", ")} and ${who.length - 2} more` : who.join(" and ");
-    return `${came.toLocaleString("en")} of ${plural(due(i), word)} arrived: ${name[i]} ${name[i].startsWith("levels ") ? "wait" : "waits"} for ${shown}.`;
+    return `${came.toLocaleString("en")} of ${plural(due(i), word)} arrived; waiting for ${shown}.`;
   }
   const all = due(i) === 1 ? `The only ${word} has` : `All ${plural(due(i), word)} have`;
   if (incoming[i].some((e) => turn[e])) return `${all} arrived: the gradient of ${name[i]} can flow on.`;
