@@ -451,7 +451,7 @@ def grad_rows(row: Primitive) -> list[str]:
 
 def test_log_softmax_share_pickles_and_draws() -> None:
     assert pickle.loads(pickle.dumps(log_softmax_share)) is log_softmax_share
-    assert log_softmax_share.local_notation("y", ["a", "b"]) == ("1-exp y", "-σ(b)")
+    assert log_softmax_share.local_notation("y", ["a", "b"]) == ("1-exp y", "-softmax(b)")
 
 
 def test_bad_parameters() -> None:

@@ -189,7 +189,7 @@ gelu_tanh_slope      = _inner("gelu_tanh_slope",      1,    kernels.gelu_tanh_sl
 gelu_tanh            = _inner("gelu_tanh",            1,    kernels.gelu_tanh,            lambda y, a: (gelu_tanh_slope(a),),       ("gelu′({a})",), (Interval(-20.0, 1e300),), "gelu", oracle=f"({GELU_TANH})(a)")
 softsign             = _row("softsign",               1,    kernels.softsign,             _softsign_local,                          ("1/(1+|{a}|)²",), oracle="a/(1 + abs(a))")
 hardsigmoid          = _row("hardsigmoid",            1,    kernels.hardsigmoid,          lambda y, a: (between(-3.0, 3.0, 1 / 6)(a),), ("[-3<{a}<3]/6",), oracle="min(max((a + 3)/6, 0), 1)")
-log_softmax_share    = _row("log_softmax_share",      None, kernels.log_softmax_share,    _log_softmax_local,                       lambda y, xs: (f"1-exp {y}", *(f"-σ({x})" for x in xs[1:])), (TAIL,), "log softmax", public="log_softmax", oracle="-log(fsum(exp(x - xs[0]) for x in xs))")
+log_softmax_share    = _row("log_softmax_share",      None, kernels.log_softmax_share,    _log_softmax_local,                       lambda y, xs: (f"1-exp {y}", *(f"-softmax({x})" for x in xs[1:])), (TAIL,), "log softmax", public="log_softmax", oracle="-log(fsum(exp(x - xs[0]) for x in xs))")
 
 # The same with their parameter as an operand, where that is a `Value`: learnt, or an argument of a compiled function.
 prelu_slope          = _inner("prelu_slope",         2, lambda x, s: 1.0 if x > 0.0 else s if x <= 0.0 else nan, lambda y, a, b: (0.0, table.le(a, 0.0)), ("0", "[{a}≤0]"), (REAL, REAL), "leaky relu′", oracle="1 if a > 0 else b", hides_nan=True)

@@ -506,7 +506,7 @@ mean           = _row("mean",             None, ieee.mean,        lambda y, *xs:
 dot            = _row("dot",              None, ieee.dot,         lambda y, *xs: xs[len(xs) // 2:] + xs[:len(xs) // 2], _dot_notation, (REAL, REAL), "·", oracle="fdot(xs[:len(xs)//2], xs[len(xs)//2:])")
 prod           = _row("prod",             None, ieee.prod,        _prod_local,                                       lambda y, xs: tuple("·".join([*xs[:k], *xs[k + 1:]]) or "1" for k in range(len(xs))), (REAL,), "Π", oracle="fprod(xs)")
 logsumexp      = _row("logsumexp",        None, ieee.logsumexp,   lambda y, *xs: _softmax(xs),                       lambda y, xs: tuple(f"exp({x}-{y})" for x in xs), (MODERATE,), oracle="log(fsum(map(exp, xs)))")
-softmax_share  = _row("softmax_share",    None, ieee.softmax_share, _softmax_share_local,                            lambda y, xs: (f"{y}·(1-{y})", *(f"-{y}·σ({x})" for x in xs[1:])), (MODERATE,), "softmax", oracle="exp(xs[0])/fsum(map(exp, xs))", public="softmax")
+softmax_share  = _row("softmax_share",    None, ieee.softmax_share, _softmax_share_local,                            lambda y, xs: (f"{y}·(1-{y})", *(f"-{y}·softmax({x})" for x in xs[1:])), (MODERATE,), "softmax", oracle="exp(xs[0])/fsum(map(exp, xs))", public="softmax")
 
 # Comparisons, as numbers: what they are while a function is compiled.
 lt             = _inner("lt",             2,    lambda a, b: 1.0 if a < b else 0.0, None, (), (REAL, REAL), "<", oracle="a < b", hides_nan=True)

@@ -142,7 +142,7 @@ def _soft_local(y: Any, *operands: Any) -> tuple[Any, ...]:
 
 def _soft_notation(y: str, operands: Any) -> tuple[str, ...]:
     zs, ts = _split(tuple(operands))
-    return (*(f"σ({z})-{t}" for z, t in zip(zs, ts, strict=True)), *(f"-log σ({z})" for z in zs))
+    return (*(f"softmax({z})-{t}" for z, t in zip(zs, ts, strict=True)), *(f"-log softmax({z})" for z in zs))
 
 
 def _relative_term(q: float, t: float) -> float:
@@ -180,7 +180,7 @@ def _relative_entropy_notation(y: str, operands: Any) -> tuple[str, ...]:
 floored_slope        = _inner("floored_slope",  1, _floored_slope, lambda y, a: (table.where(table.less(SMALLEST, a), -(y * y), 0.0),), ("-1/{a}²",), (ABOVE_FLOOR,), oracle="1/a")
 minus_log            = _inner("minus_log",      1, _minus_log,     lambda y, a: (-floored_slope(a),), ("-1/{a}",), (ABOVE_FLOOR,), "-log", oracle="-log(a)")
 binary_cross_entropy = _inner("binary_cross_entropy", 2, _binary_cross_entropy, _binary_local, ("({a}-{b})/({a}·(1-{a}))", "log((1-{a})/{a})"), (ABOVE_FLOOR, PROBABILITY), "BCE", oracle="-b*log(a) - (1 - b)*log(1 - a)")
-surprise             = _inner("surprise",       None, lambda *xs: 0.0 - log_softmax(xs)[0], _surprise_local, lambda y, xs: (f"σ({xs[0]})-1", *(f"σ({x})" for x in xs[1:])), (LOGIT,), "cross entropy", oracle="log(fsum(exp(x - xs[0]) for x in xs))")
+surprise             = _inner("surprise",       None, lambda *xs: 0.0 - log_softmax(xs)[0], _surprise_local, lambda y, xs: (f"softmax({xs[0]})-1", *(f"softmax({x})" for x in xs[1:])), (LOGIT,), "cross entropy", oracle="log(fsum(exp(x - xs[0]) for x in xs))")
 soft_cross_entropy   = _inner("soft_cross_entropy", None, _soft_cross_entropy, _soft_local, _soft_notation, (LOGIT, PROBABILITY), "cross entropy", oracle="fsum(t*log(fsum(exp(x - z) for x in xs[:len(xs)//2])) for z, t in zip(xs[:len(xs)//2], xs[len(xs)//2:]))", hides_nan=True)
 relative_entropy     = _inner("relative_entropy", None, _relative_entropy, _relative_entropy_local, _relative_entropy_notation, (PROBABILITY, PROBABILITY), "KL", oracle="fsum(t*log(t/q) for q, t in zip(xs[:len(xs)//2], xs[len(xs)//2:]))", hides_nan=True)
 # fmt: on
