@@ -138,6 +138,7 @@ def test_in_joblibs_workers() -> None:
     f(3.0)
     found = joblib.Parallel(n_jobs=2, backend="loky")(joblib.delayed(called)(f, x) for x in (3.0, 20.0))
     assert [each for each, _, _ in found] == [f(3.0), f(20.0)]
+    joblib.externals.loky.get_reusable_executor().shutdown()  # its pipes would be open until some other test
     found = joblib.Parallel(n_jobs=2, backend="threading")(joblib.delayed(f)(x) for x in (3.0, 20.0, 0.5))
     assert found == [f(3.0), f(20.0), f(0.5)]
 
