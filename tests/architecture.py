@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "scalargrad"
@@ -29,6 +30,9 @@ FLOORS = (
     ("", "__main__"),  # the package's own __init__
 )
 FLOOR = {room: k for k, rooms in enumerate(FLOORS) for room in rooms}
+
+
+parsed = cache(ast.parse)
 
 
 def sources(package: Path = PACKAGE) -> dict[str, str]:
@@ -96,7 +100,7 @@ def edges(files: Mapping[str, str]) -> dict[str, set[str]]:
     """For every file the files that it imports when it runs."""
     found: dict[str, set[str]] = {}
     for module, source in files.items():
-        tree = ast.parse(source)
+        tree = parsed(source)
         skipped = _for_types(tree)
         found[module] = {
             target
@@ -138,7 +142,7 @@ def cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:
 
 def back_doors(module: str, source: str, files: Mapping[str, str]) -> Iterator[str]:
     """Imports inside functions, by a string, and attributes that are set on what another room defines."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     inside, names = _in_functions(tree), _imported(tree, module, files)
     is_package = module == "" or any(other.startswith(f"{module}.") for other in files)
     for node in ast.walk(tree):
@@ -147,10 +151,10 @@ def back_doors(module: str, source: str, files: Mapping[str, str]) -> Iterator[s
                 yield f"line {node.lineno}: an import of {target or 'the package'} inside a function"
         elif isinstance(node, ast.Call):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called not in ("import_module", "__import__", "setattr"):
+                continue
             text = ast.unparse(node.args[0]) if node.args else ""
-            if (called in ("import_module", "__import__") and "scalargrad" in text) or (
-                called in ("import_module", "__import__") and "__name__" in text and not is_package
-            ):
+            if called != "setattr" and ("scalargrad" in text or ("__name__" in text and not is_package)):
                 yield f"line {node.lineno}: an import by a string"
             elif (
                 called == "setattr" and isinstance(node.args[0], ast.Name) and _foreign(node.args[0].id, module, names)
