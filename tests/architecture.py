@@ -35,6 +35,11 @@ FLOOR = {room: k for k, rooms in enumerate(FLOORS) for room in rooms}
 parsed = cache(ast.parse)
 
 
+@cache
+def walked(tree: ast.Module) -> list[ast.AST]:
+    return list(ast.walk(tree))
+
+
 def sources(package: Path = PACKAGE) -> dict[str, str]:
     """Every file of the package by its module's name below the package: "engine.value"; "engine" for its __init__."""
     found = {}
@@ -65,27 +70,27 @@ def _targets(module: str, node: ast.ImportFrom | ast.Import, files: Mapping[str,
         yield rest
 
 
+@cache
 def _for_types(tree: ast.Module) -> set[ast.AST]:
     """What stands under `if TYPE_CHECKING:`, which nothing runs."""
     return {
         each
-        for node in ast.walk(tree)
+        for node in walked(tree)
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         for each in ast.walk(node)
     }
 
 
+@cache
 def _in_functions(tree: ast.Module) -> set[ast.AST]:
-    functions = [
-        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-    ]
+    functions = [node for node in walked(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
     return {each for function in functions for each in ast.walk(function)}
 
 
 def _imported(tree: ast.Module, module: str, files: Mapping[str, str]) -> dict[str, str]:
     """The names that a file has from other modules of the package, and from which."""
     found = {}
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if isinstance(node, ast.ImportFrom):
             for alias, target in zip(node.names, _targets(module, node, files), strict=False):
                 found[alias.asname or alias.name] = target
@@ -104,7 +109,7 @@ def edges(files: Mapping[str, str]) -> dict[str, set[str]]:
         skipped = _for_types(tree)
         found[module] = {
             target
-            for node in ast.walk(tree)
+            for node in walked(tree)
             if isinstance(node, ast.Import | ast.ImportFrom) and node not in skipped
             for target in _targets(module, node, files)
             if target != module
@@ -145,7 +150,7 @@ def back_doors(module: str, source: str, files: Mapping[str, str]) -> Iterator[s
     tree = parsed(source)
     inside, names = _in_functions(tree), _imported(tree, module, files)
     is_package = module == "" or any(other.startswith(f"{module}.") for other in files)
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if isinstance(node, ast.Import | ast.ImportFrom) and node in inside:
             for target in _targets(module, node, files):
                 yield f"line {node.lineno}: an import of {target or 'the package'} inside a function"
