@@ -277,6 +277,7 @@ def test_ctrl_c_returns_the_history_with_the_best_weights() -> None:
     assert "interrupted" in repr(history)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_as_the_terminal_sends_it(tmp_path: Path) -> None:
     script = """
         import os, signal
