@@ -144,7 +144,7 @@ def expected_of(case: Case, functions: Any, xs: Sequence[float]) -> float | None
 def test_a_row_has_the_same_bits_everywhere(
     case: Case, maker: str, functions: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scalargrad.compiler.frontend.compiled_trace import Native
+    from scalargrad.compiler.frontend.specialization import Native
 
     monkeypatch.setenv("SCALARGRAD_NATIVE", maker)
     program = case.program()
@@ -236,11 +236,11 @@ def test_a_branch_not_taken_contributes_nothing_at_any_order() -> None:
 def test_products_without_selections_are_used_only_where_nan_would_show() -> None:
     shown = compile(sg.grad(lambda x: sg.relu(x) * 2.0), backend="python")
     shown(1.0)
-    ((variant,),) = shown.variants.values()
+    ((variant,),) = shown.specializations.values()
     assert without_selections(variant.program) is not None
     hidden = compile(lambda x: sg.where(sg.grad(lambda t: sg.relu(t) * x)(x), 1.0, 2.0), backend="python")
     hidden(1.0)
-    ((variant,),) = hidden.variants.values()
+    ((variant,),) = hidden.specializations.values()
     assert without_selections(variant.program) is None
     for f in (lambda x: 0.0 * sg.sqrt(x), lambda x: sg.sqrt(sg.relu(x)), lambda x: sg.where(x, sg.log(x), 1.0)):
         compiled = compile(sg.value_and_grad(f), backend="python")
@@ -296,7 +296,7 @@ def test_repeated_and_dead_instructions_go_and_constants_fold() -> None:
 
     compiled = compile(f)
     compiled(1.0)
-    ((variant,),) = compiled.variants.values()
+    ((variant,),) = compiled.specializations.values()
     assert [row.name for row in variant.program.operations] == ["sin", "mul", "mul", "add"]
     assert 2.0 in variant.program.constants
 

@@ -90,7 +90,7 @@ def test_a_pickle_keeps_the_program_and_no_machine_code() -> None:
     f(3.0)
     f.map([3.0] * 8)
     again = pickle.loads(pickle.dumps(f))
-    (variant,) = [v for known in again.variants.values() for v in known]
+    (variant,) = [v for known in again.specializations.values() for v in known]
     assert (variant.runners, variant.batches) == ({}, {})
     assert again.source == f.source
     assert again(3.0) == f(3.0)

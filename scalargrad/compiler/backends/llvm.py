@@ -20,8 +20,9 @@ from typing import Any
 from ..ir.elementary import CONDITIONS, LIBRARY
 from ..ir.lowering import Lowered, is_call
 from ..ir.program import Guard
+from .batch_loop import DRIVER
 from .executable import changes_protection
-from .native import Machine, NativeUnavailableError, callback, library_address
+from .machine import Machine, NativeUnavailableError, callback, library_address
 
 LANES = 8
 PIECE = 500  # instructions in one function on one point
@@ -402,7 +403,7 @@ def kernel(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool) -
 
 
 def kernel_module(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool) -> tuple[Assembly, int]:
-    """`i8 @run(ptr x, ptr y, ptr m)` on eight samples: see driver.py for what x and y hold.
+    """`i8 @run(ptr x, ptr y, ptr m)` on eight samples: see batch_loop.py for what x and y hold.
 
     `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is.
     """
@@ -448,8 +449,6 @@ _driver: list[Any] = []
 
 def driver() -> tuple[Any, Any]:
     """The loop over a batch and the sum over lanes, compiled once in a process."""
-    from ..batching.driver import DRIVER
-
     with _lock:
         if not _driver:
             engine = _compiled(DRIVER, 3)

@@ -18,15 +18,13 @@ import weakref
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from math import inf, isfinite, nan, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...engine import ieee, table
 from ...engine.table import Primitive
 from ..ir.elementary import EVALUATE
+from ..ir.lowering import Functions, body_of
 from ..ir.program import Guard, Program
-
-if TYPE_CHECKING:
-    from ..ir.lowering import Functions
 
 # One expression for each row that has one in plain Python with the same bits; every other row is called.
 _EXPRESSIONS: dict[Primitive, str] = {
@@ -233,8 +231,6 @@ def value_of(row: Primitive, count: int, functions: Functions) -> Callable[..., 
     """A row's value, as it is computed with those elementary functions."""
     if functions == "library":
         return row.compute
-    from ..ir.lowering import body_of
-
     found = body_of(row, count, functions)
     if found is None or found is body_of(row, count, "library"):
         return row.compute
