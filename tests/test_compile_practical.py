@@ -237,7 +237,7 @@ def fresh_symbols() -> str:
     return """
 import sys, threading
 sys.setswitchinterval(1e-6)
-from scalargrad import primitives as table
+from scalargrad.engine import table
 from scalargrad.compiler.ir.symbolic import body
 rows = [table.sigmoid, table.softplus, table.erfc, table.asinh, table.round, table.mod, table.log1p, table.pow] * 4
 alone = len(sys.argv) > 1

@@ -1,11 +1,11 @@
 """Programs as machine code for this processor, through llvmlite: LLVM's assembly as text, compiled in memory.
 
-It stands apart as the way to machine code with a dependency, the extra `native`, imported when first used: for
-processors that `x86_backend.py` does not make code for, and for the loop over a batch. The same text serves one
-point and a batch: where a program computes with `double`, a batch computes with vectors of eight, whatever the
-processor's own width, so that results do not depend on it. A long program is cut into functions of bounded length,
-which share one block of memory, because LLVM's time grows faster than a function. No operation is contracted, reordered
-or replaced, and library functions are called by address, so that bits stay those of Python.
+llvmlite, of the extra `native`, is imported when first used: for processors that `x86/` does not make code for, and for
+the loop over a batch. The same text serves one point and a batch: where a program computes with `double`, a batch
+computes with vectors of eight, whatever the processor's own width, so that results do not depend on it. A long program
+is cut into functions of bounded length, which share one block of memory, because LLVM's time grows faster than a
+function. No operation is contracted, reordered or replaced, and library functions are called by address, so that bits
+stay those of Python.
 """
 
 from __future__ import annotations

@@ -1,10 +1,9 @@
 """Programs as Python source: one statement an instruction, readable, with the user's names, standard library only.
 
-It stands apart as the backend that is always there. The source is registered in `linecache`, so that a debugger steps
-into it and a traceback shows it. What has no name of the user's gets one that is free again after its last use: a float
-whose name is taken over is freed at once, and its memory is used again while it is in the cache, which makes such
-source twice as fast. Large programs become several functions, which share a list, because CPython's compiler takes
-memory by the function.
+This backend is always there. The source is registered in `linecache`, so that a debugger steps into it and a traceback
+shows it. What has no name of the user's gets one that is free again after its last use: a float whose name is taken
+over is freed at once, and its memory is used again while it is in the cache, which makes such source twice as fast.
+Large programs become several functions, which share a list, because CPython's compiler takes memory by the function.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """A compiled function over many samples: `map`, with or without a sum over the results.
 
-Samples go through in blocks of eight lanes, blocks in chunks whose number depends on the size of the batch alone; a
-sum is taken lane by lane in every chunk, then over lanes in pairs, then over chunks in order. So results depend neither
-on the number of threads, nor on the processor, nor on the backend. It stands apart because all this is about samples:
-programs and machine code are made elsewhere.
+Samples go through in blocks of eight lanes, blocks in chunks whose number depends on the size of the batch alone; a sum
+is taken lane by lane in every chunk, then over lanes in pairs, then over chunks in order. So results depend neither on
+the number of threads, nor on the processor, nor on the backend. `backends/batch_loop.py` has the loop of machine code.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Tracing: run a function once on numbers that record, and flatten what they recorded into a program.
 
-It stands apart from the engine, which records anyway, because a graph holds for one point and a program for all: here
-every decision that the function takes by looking at a number is noted (a guard), or refused (a leak), and the products
-of the chain rule are written so that they are right whatever the numbers are.
+A graph holds for one point, a program for all: every decision that the function takes by looking at a number is noted
+(a guard), or refused (a leak), and the products of the chain rule are written so that they are right whatever the
+numbers are.
 """
 
 from __future__ import annotations

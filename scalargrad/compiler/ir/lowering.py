@@ -1,7 +1,7 @@
 """From rows of the table to elementary operations: what C and machine code are made of.
 
-It stands apart from `symbolic.py`, which finds the body of one row, because here bodies are put to use: short ones
-stand in the program itself, where instructions that several of them share are kept once; long ones become functions.
+`symbolic.py` finds the body of one row; here bodies are put to use: short ones stand in the program itself, where
+instructions that several of them share are kept once; long ones become functions.
 """
 
 from __future__ import annotations

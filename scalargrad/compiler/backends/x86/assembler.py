@@ -1,8 +1,7 @@
 """Instructions of x86-64 processors as bytes: the few of AVX and AVX-512 that straight-line arithmetic needs.
 
-It stands apart from `x86_backend.py`, which decides what is kept in which register, because here nothing is decided:
-an instruction's name and its operands are looked up, and bytes come out. Encodings are from the Intel 64 and IA-32
-Architectures Software Developer's Manual, volume 2, sections 2.3 (VEX) and 2.7 (EVEX).
+Nothing is decided here: an instruction's name and its operands are looked up, and bytes come out. Encodings are from
+the Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, sections 2.3 (VEX) and 2.7 (EVEX).
 
 Registers are numbers. A place in memory is a pair `(kind, displacement)` of a number that says which register it is
 relative to, how wide, and how long the displacement is, and of the bytes of that displacement: see `Addressing`.

@@ -1,8 +1,8 @@
 """Programs as machine code for x86-64, made here: one pass over the instructions, in time linear in their number.
 
 Here functions, calls and memory are laid out, and the entry points for one point and for a batch written; what is in
-between, one straight line, is done by `registers.py`. It stands apart from `llvm_backend.py`, which makes code for
-every other processor, because there a compiler decides all of this, and takes ten times as long.
+between, one straight line, is done by `registers.py`. LLVM, which makes code for every other processor, takes ten times
+as long.
 
 One pass serves one point (`lanes` 1: AVX, floats in xmm registers, truth values as masks beside them) and eight samples
 (`lanes` 8: AVX-512, vectors in zmm registers, truth values in mask registers). Nothing is contracted or reordered, and

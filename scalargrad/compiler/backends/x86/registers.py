@@ -1,8 +1,7 @@
 """One straight-line program on its way to x86-64 code: which value is in which register or place, and when it is used.
 
 In a straight line it is known of every value when it is used next, and so the best that can be done with few registers
-is known too: when one is needed, the value that is used last goes to memory (Belady, IBM Systems Journal 5, 1966). It
-stands apart from `x86_backend.py`, which lays out functions and memory, because here single values are all there is.
+is known too: when one is needed, the value that is used last goes to memory (Belady, IBM Systems Journal 5, 1966).
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ def needs(program: Program, always: set[int]) -> dict[int, tuple[int, bool]]:
 
 
 class RegisterAllocator:
-    """One straight-line program on its way to machine code: which value is where, and when it is used next."""
+    """Which value of one straight-line program is where, and when it is used next; and the code that comes of it."""
 
     def __init__(
         self,
