@@ -270,13 +270,16 @@ class RegisterAllocator:
         elif following - i > FAR and self.home[v] is not None:
             self.leave(v)
 
+    def store_outputs(self, v: int, r: int) -> None:
+        for output in self.outputs[v]:
+            self.stored(output, r)
+
     def gives(self, v: int, r: int, i: int) -> None:
         """The instruction at i has left its result in a register."""
         self.register[v] = r
         self.occupant[r] = v
         if v in self.outputs:
-            for place in self.outputs[v]:
-                self.stored(place, r)
+            self.store_outputs(v, r)
         following = self.when[v]
         if following == NEVER:
             self.leave(v)
@@ -306,36 +309,26 @@ class RegisterAllocator:
                 next_a, next_b = following[i]
                 ra, rb = register[a], register[b]
                 if ra < 0:
-                    if rb >= 0 and operation in _COMMUTES:
+                    if operation in _COMMUTES and (rb >= 0 or next_b < next_a):  # what is used sooner stays loaded
                         a, b, ra, rb, next_a, next_b = b, a, rb, ra, next_b, next_a
-                    else:
-                        if operation in _COMMUTES and next_b < next_a:  # the one that is used sooner stays loaded
-                            a, b, next_a, next_b = b, a, next_b, next_a
-                        ra = self.load(a, rb)
-                        rb = register[b]
+                    ra = ra if ra >= 0 else self.load(a, rb)
+                    rb = register[b]
                 place = home[b] if rb < 0 else None
                 when[a] = next_a
-                if next_a == NEVER:
+                if next_a - i > FAR and (next_a == NEVER or home[a] is not None):
                     register[a] = -1
                     occupant[ra] = None
                     free.append(ra)
-                    if a in slot:
+                    if next_a == NEVER and a in slot:
                         free_slots.append(slot.pop(a))
-                elif next_a - i > FAR and home[a] is not None:
-                    register[a] = -1
-                    occupant[ra] = None
-                    free.append(ra)
-                if a != b:
-                    when[b] = next_b
-                    if next_b == NEVER and rb >= 0:
-                        register[b] = -1
-                        occupant[rb] = None
-                        free.append(rb)
-                if free:
-                    r = free.pop()
-                else:
+                when[b] = next_b
+                if next_b == NEVER and rb >= 0 and a != b:
+                    register[b] = -1
+                    occupant[rb] = None
+                    free.append(rb)
+                if not free:
                     self.evict((ra, rb))
-                    r = free.pop()
+                r = free.pop()
                 if place is None:
                     emit(rr[code | r << 10 | ra << 5 | rb])
                 else:
@@ -347,8 +340,7 @@ class RegisterAllocator:
                 v = first + i
                 next_v = when[v]
                 if v in outputs:
-                    for output in outputs[v]:
-                        self.stored(output, r)
+                    self.store_outputs(v, r)
                 if next_v == NEVER:
                     free.append(r)
                 else:
@@ -362,11 +354,9 @@ class RegisterAllocator:
 
     def _ends_of_inputs(self) -> None:
         """Outputs that are inputs or constants, and guards on such."""
-        for k, places in self.outputs.items():
+        for k in self.outputs:
             if k < self.program.inputs:
-                r = self.load(k)
-                for place in places:
-                    self.stored(place, r)
+                self.store_outputs(k, self.load(k))
                 self.leave(k)
         if -1 in self.guards:
             self.check(-1)
