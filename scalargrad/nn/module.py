@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib import import_module
 from operator import is_not
 from typing import Any, Self
 
+from ..engine.rendering import rendered
 from ..engine.table import LEAF
 from ..engine.trees import is_number, shown
 from ..engine.value import Value
@@ -146,11 +146,10 @@ class Module:
 
     def draw(self, **options: Any) -> Any:
         """Draw the network by layer, or one of its neurons unfolded: see `scalargrad.draw_network`."""
-        return import_module("scalargrad.drawing.network.reading").draw_network(self, **options)
+        return rendered("network", self, **options)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        shown: dict[str, str] = import_module("scalargrad.drawing.network.reading").display(self)
-        return shown
+        return rendered("network in a notebook", self)  # type: ignore[no-any-return]
 
     def own_state(self) -> dict[str, Any] | None:
         """What this module itself must save besides parameters, as plain data for JSON; None if nothing."""
