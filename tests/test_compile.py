@@ -38,8 +38,6 @@ from .rows import ROWS
 from .strategies import AWKWARD, AWKWARD_NUMBERS, KINKED, SMOOTH, any_float, programs
 from .strategies import Program as Drawn
 
-pytest.importorskip("llvmlite")
-
 
 def bits(x: float) -> bytes:
     """What two results must share: every bit, save those of a nan."""

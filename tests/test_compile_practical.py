@@ -325,11 +325,7 @@ def test_info_shows_times_sizes_hits_and_guards() -> None:
 # ---- where something is missing --------------------------------------------------------------------------------------
 
 WITHOUT = """
-import sys
-sys.modules["llvmlite"] = sys.modules["numpy"] = None
-from importlib import util
-real = util.find_spec
-util.find_spec = lambda name, package=None: None if name in ("llvmlite", "numpy") else real(name, package)
+from tests import without_extras
 import scalargrad as sg
 from scalargrad.data import xor
 from scalargrad.losses import hinge
