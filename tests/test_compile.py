@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import math
 import pickle
 import random
@@ -11,9 +12,12 @@ import shutil
 import struct
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
+from fractions import Fraction
+from functools import partial
 from math import inf, nan
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,6 +33,9 @@ from scalargrad.compiler import CompiledFunction, GuardLimitError, TraceError, c
 from scalargrad.compiler.backends import c as c_backend
 from scalargrad.compiler.backends import python as python_backend
 from scalargrad.compiler.backends.executable import features
+from scalargrad.compiler.frontend import specialization
+from scalargrad.compiler.ir.elementary import EVALUATE
+from scalargrad.compiler.ir.lowering import emit_short, lower
 from scalargrad.compiler.ir.program import Program, without_selections
 from scalargrad.compiler.ir.symbolic import body
 from scalargrad.engine.table import Primitive
@@ -498,6 +505,100 @@ def test_what_an_own_primitive_raises_comes_through(backend: Any) -> None:
 
 
 # ---- source, pickling, threads, processes ----------------------------------------------------------------------------
+
+
+def test_a_comparison_that_is_data_costs_one_instruction() -> None:
+    choice = compile(lambda x, y, a, b: sg.where((x > 0.0) & (y <= 1.0), a, b), backend="python")
+    assert [choice(x, y, 2.0, 3.0) for x, y in ((1.0, 1.0), (nan, 0.0), (1.0, nan), (-1.0, 0.0))] == [
+        2.0,
+        3.0,
+        3.0,
+        3.0,
+    ]
+    assert "v1 = a if ((0.0 < x) and (y <= 1.0)) else b" in choice.source
+    ((found,),) = choice.specializations.values()
+    assert lower(found.program).program.operations == ["lt", "le", "and", "select"]
+
+
+@pytest.mark.parametrize("comparison", ["lt", "le", "eq", "ne", "nle"])
+@pytest.mark.parametrize(("if_true", "if_false"), [(1.0, 0.0), (0.0, 1.0), (2.0, 2.0), (nan, 0.0), (-0.0, inf)])
+def test_comparing_a_selection_of_constants_again_gives_its_condition(
+    comparison: str, if_true: float, if_false: float
+) -> None:
+    for other in (0.0, 1.0, nan):
+        for swapped in (False, True):
+            short, plain = Program(2), Program(2)
+            for made, emit in ((short, partial(emit_short, short)), (plain, plain.emit)):
+                a, b, c = map(made.constant, (if_true, if_false, other))
+                chosen = emit("select", (emit("lt", (0, 1)), a, b))
+                truth = emit(comparison, (c, chosen) if swapped else (chosen, c))
+                made.outputs = [emit("select", (truth, made.constant(5.0), made.constant(6.0)))]
+            for xs in ((1.0, 2.0), (2.0, 1.0), (nan, 1.0)):
+                assert result_of(short, xs) == result_of(plain, xs)
+
+
+def result_of(program: Program, xs: Sequence[float]) -> Any:
+    """The one output of a program of elementary operations."""
+    values: list[Any] = list(xs)
+    for operation, operands in zip(program.operations, program.operands, strict=True):
+        values.append(EVALUATE[operation](*[values[k] if k >= 0 else program.constants[~k] for k in operands]))
+    return values[program.outputs[0]]
+
+
+@pytest.mark.parametrize("backend", ["python", "native"])
+def test_a_fault_in_making_code_is_not_taken_for_one_of_the_function(
+    backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: Any) -> Any:
+        raise TypeError("a fault of the compiler")
+
+    monkeypatch.setattr(specialization, "lower", broken)
+    monkeypatch.setattr(python_backend, "build", broken)
+    with pytest.raises(RuntimeError, match="steps: making code failed"):
+        compile(steps, backend=backend)(2.0)
+
+
+@pytest.mark.parametrize("backend", ["python", "native"])
+def test_repeated_calls_look_at_structure_and_branch_and_take_numbers_of_every_type(backend: Any) -> None:
+    outside = Value(1.0)
+
+    def f(x: Any, rest: Any, *, scale: Any = 1.0) -> Any:
+        y = sg.sin(x) * scale if x > 0.0 else x * outside
+        return {"y": y, "rest": [v * y for v in rest["v"]], "none": ()}
+
+    fast = compile(f, backend=backend)
+    calls: list[tuple[Any, Any, dict[str, Any]]] = [
+        (0.5, [1.0, 2.0], {}), (0.7, [1.0, 3.0], {}), (-0.5, [1.0, 2.0], {}), (2, [1, True], {}),
+        (0.5, [1.0] * 9, {}), (-0.5, [1.0] * 9, {"scale": 2.0}), (0.5, [Fraction(1, 4)] * 9, {"scale": 2}),
+        (0.5, [], {}),
+    ]  # fmt: skip
+    for _ in range(3):
+        for x, v, keywords in calls:
+            found = fast(x, {"v": v}, **keywords)
+            wanted = f(Value(x), {"v": [Value(float(e)) for e in v]}, **keywords)
+            assert tree_bits(found) == [bits(each.data) for each in flatten(wanted)[0]]
+            assert type(found["rest"]) is list
+        outside.data += 1.0
+    for wrong in ("0.5", None, [0.5], 1j):
+        with pytest.raises(TypeError):
+            fast(wrong, {"v": []})
+    assert isinstance(fast(Value(0.5), {"v": [2.0]})["y"], Value)
+    with pytest.raises(KeyError):
+        fast(0.5, {"w": []})
+
+
+@pytest.mark.parametrize("backend", ["python", "native"])
+def test_what_was_compiled_is_freed_with_the_function(backend: Any) -> None:
+    fast = compile(lambda x: sg.sin(x) * x, backend=backend)
+    assert fast(0.5) == fast(0.5)
+    ((found,),) = fast.specializations.values()
+    alive = weakref.ref(found)
+    gc.disable()
+    try:
+        del fast, found
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 def test_the_source_is_readable_and_debuggers_find_it() -> None:

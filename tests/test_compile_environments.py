@@ -338,6 +338,25 @@ def test_llvm_is_not_tried_where_the_system_comes_to_refuse_it(hardened: None) -
 
 
 @pytest.mark.skipif("avx" not in features(), reason="no x86-64 with AVX, or no Linux")
+def test_code_that_is_refused_for_its_size_goes_on_as_python_source() -> None:
+    code = """
+    import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+    short = sg.compile(lambda p: sg.sum([v * 1.5 for v in p]) * 2.0)
+    p = [0.1] * 60
+    assert short(p) == short.function(p) and "native" in short.info.traces[0].seconds
+    f, p = sg.compile(sg.value_and_grad(many)), [0.1 * k for k in range(300)]
+    for _ in range(3): assert f(p) == f.function(p)
+    assert "native" not in f.info.traces[0].seconds
+    b = f.buffered(p); b(); assert b.outputs[0] == f(p)[0]
+    samples = [[0.1 * k for k in range(j, j + 300)] for j in range(301)]
+    assert f.map(samples)[0] == [f(each)[0] for each in samples]
+    try: sg.compile(sg.grad(many), backend="native")(p)
+    except OSError as error: print(type(error).__name__)
+    """
+    assert run(FUNCTIONS, code).strip() == "CodeRefusedError"
+
+
+@pytest.mark.skipif("avx" not in features(), reason="no x86-64 with AVX, or no Linux")
 def test_machine_code_cannot_be_written_and_is_freed() -> None:
     from scalargrad.compiler.backends.executable import Executable
 

@@ -306,7 +306,7 @@ def build(
     text, writer = _written(program, name, functions)
     file = f"<scalargrad compiled {writer.name} {next(_numbers)}>"
     exec(compile(text, file, "exec"), writer.scope)
-    function: Callable[[Sequence[float]], list[float] | None] = writer.scope[writer.name]
+    function: Callable[[Sequence[float]], list[float] | None] = writer.scope.pop(writer.name)  # freed at once
     linecache.cache[file] = (len(text), None, text.splitlines(True), file)
     weakref.finalize(function, linecache.cache.pop, file, None)
     return function
