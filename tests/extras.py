@@ -14,7 +14,9 @@ try:
 except ImportError:
     np = None
 
+HAS_LLVM = native.available(batches=True)
 needs_numpy = pytest.mark.skipif(np is None, reason="needs numpy")
-needs_llvm = pytest.mark.skipif(not native.available(batches=True), reason="needs llvmlite")
-# Backends for `map`: machine code for batches needs LLVM, where the loop over samples is made.
-MAPPING = ["python", pytest.param("native", marks=needs_llvm)]
+needs_llvm = pytest.mark.skipif(not HAS_LLVM, reason="needs llvmlite")
+needs_native = pytest.mark.skipif(not native.available(), reason="needs x86-64 with AVX on Linux, or llvmlite")
+BACKENDS = ["python", pytest.param("native", marks=needs_native)]
+MAPPING = ["python", pytest.param("native", marks=needs_llvm)]  # machine code for batches: LLVM makes the loop

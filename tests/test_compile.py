@@ -41,6 +41,7 @@ from scalargrad.compiler.ir.symbolic import body
 from scalargrad.engine.table import Primitive
 from scalargrad.engine.trees import flatten
 
+from .extras import BACKENDS, HAS_LLVM, MAPPING, needs_llvm
 from .rows import ROWS
 from .strategies import AWKWARD, AWKWARD_NUMBERS, KINKED, SMOOTH, any_float, programs
 from .strategies import Program as Drawn
@@ -112,7 +113,7 @@ class Library:
 
 MAKERS = [
     pytest.param("x86", marks=pytest.mark.skipif("avx" not in features(), reason="no x86-64 with AVX, or no Linux")),
-    "llvm",
+    pytest.param("llvm", marks=needs_llvm),
 ]  # of machine code
 FUNCTIONS = ["library", "polynomial"]
 
@@ -154,7 +155,7 @@ def test_a_row_has_the_same_bits_everywhere(
             found = run(xs)
             assert found is not None
             assert bits(found[0]) == bits(y), (xs, y, found)
-    if not points or case.name == "gate" or (maker == "x86" and "avx512" not in features()):
+    if not points or case.name == "gate" or (maker == "x86" and "avx512" not in features()) or not HAS_LLVM:
         return  # the last: LLVM makes all code for batches there
     batch = compile(case.row, backend="native", functions=functions)  # type: ignore[arg-type]
     columns = [list(column) for column in zip(*[xs for xs, _ in points], strict=True)]
@@ -256,7 +257,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_pieces")
-@pytest.mark.parametrize("backend", ["python", "native"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_program_of_several_functions(backend: Any) -> None:
     f = sg.value_and_grad(long_chain, (0, 1))
     compiled = compile(f, backend=backend)
@@ -372,7 +373,7 @@ def steps(x: Any) -> Any:
     return x * n
 
 
-@pytest.mark.parametrize("backend", ["python", "native", "auto"])
+@pytest.mark.parametrize("backend", [*BACKENDS, "auto"])
 def test_every_way_to_branch_is_answered_from_its_own_trace(backend: Any) -> None:
     compiled = compile(steps, backend=backend)
     r = random.Random(0)
@@ -475,7 +476,7 @@ def cube(a: float) -> float:
     return a * a * a
 
 
-@pytest.mark.parametrize("backend", ["python", "native"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_own_primitives(backend: Any) -> None:
     f = sg.value_and_grad(lambda x: cube(x) * 2.0 + sg.sin(cube(x)))
     compiled = compile(f, backend=backend)
@@ -492,7 +493,7 @@ def picky(a: float) -> float:
     return a
 
 
-@pytest.mark.parametrize("backend", ["python", "native"])
+@pytest.mark.parametrize("backend", MAPPING)
 def test_what_an_own_primitive_raises_comes_through(backend: Any) -> None:
     compiled = compile(lambda x: picky(x) * 2.0, backend=backend)
     assert compiled(1.0) == 2.0
@@ -545,7 +546,7 @@ def result_of(program: Program, xs: Sequence[float]) -> Any:
     return values[program.outputs[0]]
 
 
-@pytest.mark.parametrize("backend", ["python", "native"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_fault_in_making_code_is_not_taken_for_one_of_the_function(
     backend: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -558,7 +559,7 @@ def test_a_fault_in_making_code_is_not_taken_for_one_of_the_function(
         compile(steps, backend=backend)(2.0)
 
 
-@pytest.mark.parametrize("backend", ["python", "native"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_repeated_calls_look_at_structure_and_branch_and_take_numbers_of_every_type(backend: Any) -> None:
     outside = Value(1.0)
 
@@ -587,7 +588,7 @@ def test_repeated_calls_look_at_structure_and_branch_and_take_numbers_of_every_t
         fast(0.5, {"w": []})
 
 
-@pytest.mark.parametrize("backend", ["python", "native"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_what_was_compiled_is_freed_with_the_function(backend: Any) -> None:
     fast = compile(lambda x: sg.sin(x) * x, backend=backend)
     assert fast(0.5) == fast(0.5)
@@ -653,7 +654,7 @@ def test_in_processes() -> None:
         assert pool.submit(pickle.loads(pickle.dumps(COMPILED)), p, 3.0).result() == COMPILED(p, 3.0)
 
 
-@pytest.mark.parametrize("backend", ["python", "native"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_threads_do_not_interfere(backend: Any) -> None:
     compiled = compile(sg.value_and_grad(steps), backend=backend)
     expected = {x: sg.value_and_grad(steps)(x) for x in (0.5, 1.5, 3.0, 7.0, 20.0)}

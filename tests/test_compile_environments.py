@@ -25,7 +25,7 @@ from scalargrad.compiler import CompiledFunction
 from scalargrad.compiler.backends import c_names
 from scalargrad.compiler.backends.executable import features
 
-from .extras import needs_numpy, np
+from .extras import needs_llvm, needs_numpy, np
 
 ROOT = Path(__file__).parent.parent
 
@@ -325,8 +325,8 @@ def test_machine_code_for_a_point_needs_no_memory_that_was_writable(limits: str,
     assert run(HARDENED, limits, FUNCTIONS, code).strip() == ("True" if works else "no machine code")
 
 
+@needs_llvm
 def test_llvm_is_not_tried_where_the_system_comes_to_refuse_it(hardened: None) -> None:
-    pytest.importorskip("llvmlite")
     code = """
     import os; os.environ["SCALARGRAD_NATIVE"] = "llvm"
     assert sg.compile(many, backend="native")([0.1] * 60) == expected
