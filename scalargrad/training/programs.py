@@ -82,7 +82,7 @@ class Programs:
         self.evaluate = self.predict if alike else as_evaluated
         self.check(weights, x)
         for function in (self.predict, self.penalty):
-            for variant in () if function is None else chain.from_iterable(function.variants.values()):
+            for variant in () if function is None else chain.from_iterable(function.specializations.values()):
                 objective.check(variant.captured)
 
     # ---- the functions of one sample ---------------------------------------------------------------------------------
