@@ -57,9 +57,9 @@ def _softsign_local(y: Any, a: Any) -> tuple[Any, ...]:
 
 
 def _log_softmax_local(y: Any, *xs: Any) -> tuple[Any, ...]:
-    """One less the share of the first, summed from the other shares, which does not cancel; less the share of another."""
-    others = table._softmax(xs)[1:]
-    return (table.sum(*others), *(-share for share in others))
+    """One less the share of the first, which does not cancel; less the share of another."""
+    shares = table._softmax(xs)
+    return (table._rest(0, xs, shares), *(-share for share in shares[1:]))
 
 
 # ---- families of rows: one for each value of their parameters --------------------------------------------------------

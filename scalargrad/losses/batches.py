@@ -160,7 +160,7 @@ def by_class(
             drawn.append(1.0 if weights is None else weights[k])
             if smoothing == 0.0:
                 loss = of_index(xs, k)
-                losses.append(loss if weights is None else table.mul(weights[k], loss))
+                losses.append(loss if weights is None else _times(weights[k], loss))
                 continue
             shares = [0.0] * count
             shares[k] = 1.0
@@ -171,6 +171,11 @@ def by_class(
         assert of_shares is not None
         losses.append(of_shares(xs, shares))
     return reduced(losses, reduction, None if weights is None else math.fsum(drawn))
+
+
+def _times(weight: float, loss: Any) -> Any:
+    """A weight of zero brings exactly nothing, of an infinite loss, too."""
+    return table.mul(weight, loss) if weight != 0.0 else table.where(0.0, loss, 0.0)
 
 
 def class_index(target: Any, name: str, n: int, count: int) -> int:
