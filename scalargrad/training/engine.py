@@ -15,7 +15,7 @@ from ..compiler import GuardLimitError, TraceError
 from ..compiler.backends import native as native_backend
 from ..engine import modes
 from ..engine.value import Value
-from ..optim.methods import Optimizer
+from ..optim.base import Optimizer
 from .objective import Objective
 from .programs import Programs, UntraceableError
 from .stepping import Clip, FlatStep, Step

@@ -16,7 +16,7 @@ from ..engine.table import as_float
 from ..engine.value import Value
 from ..nn import Module
 from ..nn.storage import Path
-from ..optim.methods import Optimizer
+from ..optim.base import Optimizer
 from ..schedules import Rate
 from .engine import Compile, Engine
 from .history import EarlyStopping, History

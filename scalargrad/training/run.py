@@ -15,7 +15,7 @@ from ..data.dataset import Dataset
 from ..engine.trees import shown
 from ..nn import Module
 from ..nn.storage import Path, count_at, dict_at, read_json, write_json
-from ..optim.methods import Optimizer
+from ..optim.base import Optimizer
 from .engine import Engine
 from .history import Best, EarlyStopping, History
 from .stepping import Clip

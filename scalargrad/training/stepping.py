@@ -17,7 +17,7 @@ from typing import Any
 from ..compiler import CompiledFunction, GuardLimitError, compile  # noqa: A004
 from ..engine.value import Value
 from ..optim.base import gradient
-from ..optim.methods import Optimizer
+from ..optim.base import Optimizer
 
 Clip = Callable[[list[Value]], Any]
 
