@@ -13,8 +13,10 @@ import json
 import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from math import isfinite
 from operator import index
+from types import MemberDescriptorType
 from typing import Any
 
 from .engine.trees import is_number, shown
@@ -183,14 +185,15 @@ def attributes(x: Any) -> dict[str, Any]:
     >>> slotted = Slotted(); slotted.a = 1; attributes(slotted)
     {'a': 1}
     """
-    found = dict(getattr(x, "__dict__", ()))
-    for each in type(x).__mro__:
-        slots = each.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            name = f"_{each.__name__.lstrip('_')}{name}" if name.startswith("__") and not name.endswith("__") else name
-            if name not in ("__dict__", "__weakref__") and hasattr(x, name):
-                found[name] = getattr(x, name)
-    return found
+    found: dict[str, Any] = getattr(x, "__dict__", {})
+    slots = _slots(type(x))
+    return {**found, **{name: getattr(x, name) for name in slots if hasattr(x, name)}} if slots else found
+
+
+@lru_cache(maxsize=1024)
+def _slots(kind: type) -> tuple[str, ...]:
+    members = (member for each in kind.__mro__ for member in vars(each).items())
+    return tuple(name for name, x in members if isinstance(x, MemberDescriptorType))
 
 
 # ---- arguments -------------------------------------------------------------------------------------------------------

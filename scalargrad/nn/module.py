@@ -1,20 +1,20 @@
 """`Module`: whatever has parameters; they are found in its attributes, named, replaced, saved and loaded.
 
-This stands apart from the layers because it knows nothing of them: a class of the user's is as much a module as theirs.
+A class of the user's is as much a module as the layers of this package, of which nothing is known here.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib import import_module
-from operator import is_not
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter, is_not
 from typing import Any, Self
 
+from ..engine.rendering import rendered
 from ..engine.table import LEAF
-from ..engine.trees import is_number, shown
+from ..engine.trees import shown
 from ..engine.value import Value
-from .storage import Path, read_json, write_json
+from ..state import Path, at, attributes, dict_at, list_at, number_at, read_state, within, write_state
 
 Number = Any  # a float or a `Value`
 
@@ -23,7 +23,8 @@ class Module:
     """What has parameters. A module of your own is a subclass that keeps them in attributes and defines `__call__`.
 
     Found as its parameters are the leaf `Value`s in its attributes, in lists, tuples and dicts there, and in modules
-    there; one that is reached twice counts once.
+    there; one that is reached twice counts once. In another collection (a set, a deque, an array) they raise
+    `TypeError`.
 
     >>> from scalargrad import Value
     >>> class Line(Module):
@@ -92,20 +93,34 @@ class Module:
         >>> MLP(1, [1], init="zeros").with_parameters([3.0, 0.5])([2.0])
         6.5
         """
-        given = list(parameters)
-        numbers: dict[Value, Number] = {}
+        own, given = self.parameters(), list(parameters)
+        if len(own) != len(given):
+            raise ValueError(f"{type(self).__name__}: has {len(own)} parameter(s), got {len(given)}")
+        return self.copied(_Swap(zip(own, given, strict=True)), {})
 
-        def number_for(x: Value) -> Number:
-            if x.operation is not LEAF:
-                return x
-            if x not in numbers:  # found in the order of `parameters()`
-                numbers[x] = given[len(numbers)] if len(numbers) < len(given) else x
-            return numbers[x]
-
-        copied: Self = _replaced(self, number_for, {})
-        if len(numbers) != len(given):
-            raise ValueError(f"{type(self).__name__}: has {len(numbers)} parameter(s), got {len(given)}")
+    def copied(self, numbers: Mapping[Value, Number], copies: dict[int, Any]) -> Self:
+        """As `with_parameters`, of numbers by parameter; `copies` comes to hold what each part became, by identity."""
+        copied: Self = _replaced(self, numbers.__getitem__, copies)
         return copied
+
+    def keep_changes(self, copies: Mapping[int, Any]) -> None:
+        """Take over what a call has changed in the attributes of copies: counters, running statistics.
+
+        `TypeError` for a `Value` that was computed from the parameters: what it depends on would be lost.
+        """
+        for place, module in self.named_modules():
+            mine = vars(module)
+            for name, x in vars(copies[id(module)]).items():
+                if x is mine.get(name, _NOTHING) or copies.get(id(mine.get(name)), mine) is x:
+                    continue
+                if isinstance(mine.get(name), Value) and mine[name].operation is LEAF:
+                    continue  # a parameter
+                if _holds_values(x):
+                    raise TypeError(
+                        f"{type(self).__name__}: {f'{place}.' if place else ''}{name} keeps a Value from one call to the "
+                        "next, whose derivatives would be lost; keep its number, .data, or .detach()"
+                    )
+                setattr(module, name, x)
 
     def functional(self) -> tuple[list[float], Callable[[Sequence[Number], Any], Any]]:
         """Return the parameters as a list of floats, and the module as a function `f(parameters, inputs)`.
@@ -127,7 +142,7 @@ class Module:
     def frozen(self) -> Self:
         """Return a copy in evaluation mode that computes with plain numbers: the same bits, no graph, and fast."""
         done: dict[int, Any] = {}
-        copied: Self = _replaced(self, lambda x: x.data, done)
+        copied: Self = _replaced(self, _DATA, done)
         for each in done.values():
             if isinstance(each, Module):
                 each.training = False
@@ -146,10 +161,10 @@ class Module:
 
     def draw(self, **options: Any) -> Any:
         """Draw the network by layer, or one of its neurons unfolded: see `scalargrad.draw_network`."""
-        return import_module("scalargrad.drawing.network.reading").draw_network(self, **options)
+        return rendered("network", self, **options)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        shown: dict[str, str] = import_module("scalargrad.drawing.network.reading").display(self)
+        shown: dict[str, str] = rendered("network display", self)
         return shown
 
     def own_state(self) -> dict[str, Any] | None:
@@ -182,14 +197,12 @@ class Module:
         ...
         ValueError: MLP: missing parameters['layers'][0]['neurons'][0]['weights']
         """
-        kind, own_states = type(self).__name__, self._own_states()
-        expected = {"parameters": _values(self, set()), "modules": dict.fromkeys(own_states)}
-        if not isinstance(state, Mapping):
-            raise ValueError(f"{kind}: expected a dict as state_dict() returns it, got {type(state).__name__}")
-        _same_keys(kind, "", expected, state)
+        own_states = self._own_states()
         numbers: list[float] = []  # in the order of the parameters, whatever the order of the state's keys is
-        _same_shape(kind, "parameters", expected["parameters"], state["parameters"], numbers)
-        _same_keys(kind, "modules", expected["modules"], state["modules"])
+        with within(type(self).__name__):
+            dict_at("", state, ("parameters", "modules"))
+            _same_shape("parameters", _values(self, set()), state["parameters"], numbers)
+            dict_at("modules", state["modules"], own_states)
         done: list[tuple[Module, dict[str, Any]]] = []
         try:
             for place, (module, before) in own_states.items():
@@ -205,9 +218,9 @@ class Module:
     def save(self, path: Path) -> None:
         """Write the state to a JSON file, every float with all its digits; after an error, the file is as before.
 
-        inf and nan are written as `Infinity` and `NaN`, which Python's `json` reads.
+        Such a file is data. To load it runs no code, as to load a pickle does: take those from nobody you do not trust.
         """
-        write_json(path, {"format": _FORMAT, "module": repr(self), **self.state_dict()})
+        write_state(path, _FORMAT, {"module": repr(self), **self.state_dict()})
 
     def load(self, path: Path) -> Self:
         """Take over the state from a file that `save` wrote, and return this module.
@@ -215,22 +228,29 @@ class Module:
         Raises `ValueError` for a file that is none of those, for one saved from a module that was not the same, as
         `repr` tells it, and where the state does not fit; then nothing is changed.
         """
-        saved = read_json(path, _FORMAT)
-        if saved.pop("module", None) != repr(self):
-            raise ValueError(
-                f"{os.fspath(path)}: saved from another module than {self!r}; "
-                "if that is meant, use load_state_dict() on the file's 'parameters' and 'modules'"
-            )
-        try:
+        saved = read_state(path, _FORMAT)
+        with within(os.fspath(path)):
+            if saved.pop("module", None) != repr(self):
+                raise ValueError(
+                    f"saved from another module than {self!r}; "
+                    "if that is meant, use load_state_dict() on the file's 'parameters' and 'modules'"
+                )
             self.load_state_dict(saved)
-        except ValueError as error:
-            raise ValueError(f"{os.fspath(path)}: {error}") from error
         return self
 
 
 _FORMAT = "scalargrad module 1"
 _HOLDERS = (Value, Module, list, tuple, dict)
+_PLAIN = (float, int, bool, str, bytes, range, type(None))
 _NOTHING = object()
+_DATA = attrgetter("data")
+
+
+class _Swap(dict[Any, Any]):
+    """What stands in a `Value`'s place: the `Value` itself, unless something is said."""
+
+    def __missing__(self, x: Any) -> Any:
+        return x
 
 
 def _walk(root: Module) -> list[tuple[str, Any]]:
@@ -242,22 +262,42 @@ def _walk(root: Module) -> list[tuple[str, Any]]:
         seen.add(id(holder))
         if isinstance(holder, Module):
             found.append((place, holder))
-            items = [(f"{place}.{name}" if place else name, x) for name, x in vars(holder).items()]
+            pattern, items = (f"{place}.{{}}" if place else "{}"), attributes(holder).items()
         elif isinstance(holder, dict):
-            items = [(f"{place}[{key!r}]", x) for key, x in holder.items()]
+            pattern, items = f"{place}[{{!r}}]", holder.items()
         else:
-            items = [(f"{place}[{k}]", x) for k, x in enumerate(holder)]
-        for item in items:
-            x = item[1]
+            pattern, items = f"{place}[{{}}]", enumerate(holder)
+        for key, x in items:
             if isinstance(x, Value):
                 if x.operation is LEAF and id(x) not in seen:
                     seen.add(id(x))
-                    found.append(item)
-            elif isinstance(x, _HOLDERS) and id(x) not in seen:
-                walk(*item)
+                    found.append((pattern.format(key), x))
+            elif isinstance(x, _HOLDERS):
+                if id(x) not in seen:
+                    walk(pattern.format(key), x)
+            elif type(x) not in _PLAIN and _hides_values(x):
+                raise TypeError(
+                    f"{type(root).__name__}: {pattern.format(key)} is a {type(x).__name__}, in which parameters are not "
+                    "looked for; keep them in a list, tuple or dict"
+                )
 
     walk("", root)
     return found
+
+
+def _hides_values(x: Any) -> bool:
+    """Whether a collection of another kind holds parameters or modules."""
+    if not isinstance(x, Collection) or getattr(getattr(x, "dtype", None), "kind", "O") != "O":
+        return False
+    return any(isinstance(each, Value | Module) for each in getattr(x, "flat", x))
+
+
+def _holds_values(x: Any) -> bool:
+    if isinstance(x, Value):
+        return not x.is_constant
+    if isinstance(x, list | tuple | dict):
+        return any(map(_holds_values, x.values() if isinstance(x, dict) else x))
+    return isinstance(x, Module) or _hides_values(x)
 
 
 def _values(x: Any, seen: set[int]) -> Any:
@@ -276,7 +316,7 @@ def _values(x: Any, seen: set[int]) -> Any:
             if any(i is not _NOTHING for i in items)
             else _NOTHING
         )
-    named = vars(x) if isinstance(x, Module) else {str(key): child for key, child in x.items()}
+    named = attributes(x) if isinstance(x, Module) else {str(key): child for key, child in x.items()}
     found = {name: each for name, child in named.items() if (each := _values(child, seen)) is not _NOTHING}
     return found if found or isinstance(x, Module) else _NOTHING
 
@@ -292,11 +332,14 @@ def _replaced(x: Any, swap: Callable[[Value], Any], done: dict[int, Any]) -> Any
     if isinstance(x, Module | dict):
         copied = object.__new__(type(x)) if isinstance(x, Module) else {}
         done[id(x)] = copied  # before what is in it, which may refer back
-        into, items = (vars(copied), vars(x)) if isinstance(x, Module) else (copied, x)
+        into, items = (vars(copied), attributes(x)) if isinstance(x, Module) else (copied, x)
         for key, child in items.items():
             if isinstance(child, _HOLDERS):
                 child = swap(child) if isinstance(child, Value) else _replaced(child, swap, done)
             into[key] = child
+        if items is not getattr(x, "__dict__", items):  # some of them are in `__slots__`
+            for key in items.keys() - vars(x).keys():
+                setattr(copied, key, into.pop(key))
         changed = isinstance(x, Module) or any(into[key] is not child for key, child in items.items())
     else:
         copied = done[id(x)] = []
@@ -312,38 +355,16 @@ def _replaced(x: Any, swap: Callable[[Value], Any], done: dict[int, Any]) -> Any
     return done[id(x)]
 
 
-def _place(inside: str, key: str) -> str:
-    return f"{inside}[{key!r:.80}]" if inside else f"{key!s:.80}"
-
-
-def _same_keys(kind: str, inside: str, expected: Mapping[str, Any], given: Any) -> None:
-    if not isinstance(given, Mapping):
-        raise ValueError(f"{kind}: expected a dict at {inside}, got {shown(given)}")
-    for key in expected:
-        if key not in given:
-            raise ValueError(f"{kind}: missing {_place(inside, key)}")
-    for key in given:
-        if key not in expected:
-            raise ValueError(f"{kind}: unknown {_place(inside, key)}")
-
-
-def _same_shape(kind: str, inside: str, expected: Any, given: Any, numbers: list[float]) -> None:
+def _same_shape(place: str, expected: Any, given: Any, numbers: list[float]) -> None:
     """Check a state against the present one, and collect its numbers in the order of the parameters."""
     if isinstance(expected, dict):
-        _same_keys(kind, inside, expected, given)
+        dict_at(place, given, expected)
         for key, part in expected.items():
-            _same_shape(kind, _place(inside, key), part, given[key], numbers)
+            _same_shape(at(place, key), part, given[key], numbers)
     elif isinstance(expected, list):
-        if not isinstance(given, list):
-            raise ValueError(f"{kind}: expected a list at {inside}, got {shown(given)}")
-        if len(given) != len(expected):
-            raise ValueError(f"{kind}: expected {len(expected)} item(s) at {inside}, got {len(given)}")
-        for k, (part, x) in enumerate(zip(expected, given, strict=True)):
-            _same_shape(kind, f"{inside}[{k}]", part, x, numbers)
-    elif expected is None:
-        if given is not None:
-            raise ValueError(f"{kind}: expected null at {inside}, got {shown(given)}")
-    elif is_number(given):
-        numbers.append(float(given))
-    else:
-        raise ValueError(f"{kind}: expected a number at {inside}, got {shown(given)}")
+        for k, (part, x) in enumerate(zip(expected, list_at(place, given, len(expected)), strict=True)):
+            _same_shape(at(place, k), part, x, numbers)
+    elif expected is not None:
+        numbers.append(number_at(place, given))
+    elif given is not None:
+        raise ValueError(f"expected null at {place}, got {shown(given)}")
