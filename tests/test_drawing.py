@@ -19,10 +19,10 @@ from scalargrad import Value, group
 from scalargrad.drawing import Drawing, draw
 from scalargrad.drawing.common import style
 from scalargrad.drawing.common.text import clean, number, shortened, signed, width
+from scalargrad.drawing.graph import layout_engines as engines
 from scalargrad.drawing.graph.layout import read_layout
 from scalargrad.drawing.graph.layout_engines import LayoutError, LayoutTimeoutError, NoEngineError
 from scalargrad.drawing.graph.selection import EVERYTHING
-from scalargrad.drawing.graph import layout_engines as engines
 from scalargrad.engine import table
 
 SVG = "{http://www.w3.org/2000/svg}"

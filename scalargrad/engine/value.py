@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from . import modes, table
 from .anomaly import check_value, gradient_check
 from .chain_rule import NoGradient, float_adjoints, graph_adjoints, order_of_pass, reduce, unseen_first
+from .rendering import rendered
 from .table import CONSTANT, LEAF, Primitive, as_float, exact
 
 _new = object.__new__
@@ -231,9 +232,12 @@ class Value:
             return tracer.detached(self)  # type: ignore[no-any-return]
         return constant(self._data)
 
-    if TYPE_CHECKING:  # attached by `scalargrad.drawing`, which stands on this file
+    def draw(self, **options: Any) -> Any:
+        """Draw how this value was computed and how its gradient comes back: see `scalargrad.draw`."""
+        return rendered("graph", self, **options)
 
-        def draw(self, **options: Any) -> Any: ...
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        return rendered("graph in a notebook", self)  # type: ignore[no-any-return]
 
     # ---- operators ---------------------------------------------------------------------------------------------------
     # Those of arithmetic and comparison are made below the class, from rows of the table.

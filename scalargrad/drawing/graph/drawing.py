@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from ...engine.rendering import register
 from ...engine.value import Value
 
 if TYPE_CHECKING:
@@ -292,5 +293,5 @@ def display(value: Value, include: Any = None, exclude: Any = None) -> dict[str,
     return {**shown, "text/plain": repr(value)} if "image/svg+xml" in shown else shown
 
 
-for _name, _method in (("draw", draw), ("_repr_mimebundle_", display)):
-    setattr(Value, _name, _method)
+register("graph", draw)
+register("graph in a notebook", display)
