@@ -164,7 +164,7 @@ class Module:
         return rendered("network", self, **options)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        shown: dict[str, str] = rendered("network display", self)
+        shown: dict[str, str] = rendered("network in a notebook", self)
         return shown
 
     def own_state(self) -> dict[str, Any] | None:
