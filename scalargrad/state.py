@@ -157,7 +157,8 @@ def list_at(place: str, x: Any, count: int | None = None, each: str = "") -> lis
 
 def numbers_at(place: str, x: Any, count: int | None = None, each: str = "") -> list[float]:
     """The list of numbers that stands at a place of a state; `ValueError` for anything else."""
-    return [number_at(at(place, k), n) for k, n in enumerate(list_at(place, x, count, each))]
+    found = [number_at(at(place, k), n) for k, n in enumerate(list_at(place, x))]
+    return list_at(place, found, count, each)
 
 
 def dict_at(place: str, x: Any, keys: Collection[str] | None = None) -> dict[str, Any]:
@@ -186,12 +187,13 @@ def attributes(x: Any) -> dict[str, Any]:
     {'a': 1}
     """
     found: dict[str, Any] = getattr(x, "__dict__", {})
-    slots = _slots(type(x))
+    slots = slots_of(type(x))  # type: ignore[arg-type]  # mypy: "type" is not Hashable
     return {**found, **{name: getattr(x, name) for name in slots if hasattr(x, name)}} if slots else found
 
 
 @lru_cache(maxsize=1024)
-def _slots(kind: type) -> tuple[str, ...]:
+def slots_of(kind: Any) -> tuple[str, ...]:
+    """The attributes for which instances of a class have slots."""
     members = (member for each in kind.__mro__ for member in vars(each).items())
     return tuple(name for name, x in members if isinstance(x, MemberDescriptorType))
 

@@ -8,6 +8,7 @@ graphviz before a picture is made.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from ..engine.rendering import register
 from .graph.drawing import Drawing, draw
 from .graph.naming import name_values
 
@@ -37,3 +38,11 @@ def __getattr__(name: str) -> Any:
     if name in _LATER:
         return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _network(name: str) -> Any:
+    return lambda model, **options: getattr(import_module(f"{__name__}.network.reading"), name)(model, **options)
+
+
+register("network", _network("draw_network"))
+register("network in a notebook", _network("display"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from operator import attrgetter, is_not
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from ..engine.rendering import rendered
 from ..engine.table import LEAF
 from ..engine.trees import shown
 from ..engine.value import Value
-from ..state import Path, at, attributes, dict_at, list_at, number_at, read_state, within, write_state
+from ..state import Path, at, attributes, dict_at, list_at, number_at, read_state, slots_of, within, write_state
 
 Number = Any  # a float or a `Value`
 
@@ -56,15 +57,15 @@ class Module:
         >>> [name for name, _ in MLP(1, [2]).named_parameters()][:2]
         ['layers[0].neurons[0].weights[0]', 'layers[0].neurons[0].bias']
         """
-        return ((place, x) for place, x in _walk(self) if isinstance(x, Value))
+        return iter([each for each in _walk(self) if isinstance(each[1], Value)])
 
     def parameters(self) -> list[Value]:
         """The parameters in order, as an optimizer takes them."""
-        return [x for _, x in self.named_parameters()]
+        return [x for _, x in _walk(self) if isinstance(x, Value)]
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """Go through this module, whose name is "", and all modules in it."""
-        return ((place, x) for place, x in _walk(self) if isinstance(x, Module))
+        return iter([each for each in _walk(self) if isinstance(each[1], Module)])
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -96,29 +97,28 @@ class Module:
         own, given = self.parameters(), list(parameters)
         if len(own) != len(given):
             raise ValueError(f"{type(self).__name__}: has {len(own)} parameter(s), got {len(given)}")
-        return self.copied(_Swap(zip(own, given, strict=True)), {})
+        return self.copied(Swap(zip(own, given, strict=True)), {})
 
     def copied(self, numbers: Mapping[Value, Number], copies: dict[int, Any]) -> Self:
         """As `with_parameters`, of numbers by parameter; `copies` comes to hold what each part became, by identity."""
         copied: Self = _replaced(self, numbers.__getitem__, copies)
         return copied
 
-    def keep_changes(self, copies: Mapping[int, Any]) -> None:
-        """Take over what a call has changed in the attributes of copies: counters, running statistics.
+    def keep_changes(self, modules: Iterable[tuple[str, Module]], copies: Mapping[int, Any]) -> None:
+        """Take over what a call has changed in the attributes of copies of these modules: counters, running statistics.
 
         `TypeError` for a `Value` that was computed from the parameters: what it depends on would be lost.
         """
-        for place, module in self.named_modules():
+        for place, module in modules:
             mine = vars(module)
             for name, x in vars(copies[id(module)]).items():
-                if x is mine.get(name, _NOTHING) or copies.get(id(mine.get(name)), mine) is x:
-                    continue
-                if isinstance(mine.get(name), Value) and mine[name].operation is LEAF:
-                    continue  # a parameter
+                own = mine.get(name, _NOTHING)
+                if x is own or copies.get(id(own), copies) is x or (type(own) is Value and own.operation is LEAF):
+                    continue  # not changed; a parameter's stand-in
                 if _holds_values(x):
                     raise TypeError(
-                        f"{type(self).__name__}: {f'{place}.' if place else ''}{name} keeps a Value from one call to the "
-                        "next, whose derivatives would be lost; keep its number, .data, or .detach()"
+                        f"{type(self).__name__}: {f'{place}.' if place else ''}{name} keeps a Value from one call to "
+                        "the next, whose derivatives would be lost; keep its number, .data, or .detach()"
                     )
                 setattr(module, name, x)
 
@@ -241,12 +241,11 @@ class Module:
 
 _FORMAT = "scalargrad module 1"
 _HOLDERS = (Value, Module, list, tuple, dict)
-_PLAIN = (float, int, bool, str, bytes, range, type(None))
 _NOTHING = object()
 _DATA = attrgetter("data")
 
 
-class _Swap(dict[Any, Any]):
+class Swap(dict[Any, Any]):
     """What stands in a `Value`'s place: the `Value` itself, unless something is said."""
 
     def __missing__(self, x: Any) -> Any:
@@ -257,37 +256,44 @@ def _walk(root: Module) -> list[tuple[str, Any]]:
     """The module itself, its parameters and modules, each once, with its place."""
     found: list[tuple[str, Any]] = []
     seen: set[int] = set()
-
-    def walk(place: str, holder: Any) -> None:
-        seen.add(id(holder))
-        if isinstance(holder, Module):
-            found.append((place, holder))
-            pattern, items = (f"{place}.{{}}" if place else "{}"), attributes(holder).items()
-        elif isinstance(holder, dict):
-            pattern, items = f"{place}[{{!r}}]", holder.items()
+    left: list[tuple[str, Any]] = [("", root)]
+    while left:
+        place, x = reached = left.pop()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
+        if isinstance(x, Value):
+            if x.operation is LEAF:
+                found.append(reached)
+            continue
+        if isinstance(x, Module):
+            found.append(reached)
+            before, after = f"{place}." if place else "", ""
+            items: Iterable[tuple[Any, Any]] = (attributes(x) if slots_of(type(x)) else vars(x)).items()
         else:
-            pattern, items = f"{place}[{{}}]", enumerate(holder)
-        for key, x in items:
-            if isinstance(x, Value):
-                if x.operation is LEAF and id(x) not in seen:
-                    seen.add(id(x))
-                    found.append((pattern.format(key), x))
-            elif isinstance(x, _HOLDERS):
-                if id(x) not in seen:
-                    walk(pattern.format(key), x)
-            elif type(x) not in _PLAIN and _hides_values(x):
+            before, after = f"{place}[", "]"
+            items = x.items() if isinstance(x, dict) else enumerate(x)
+        inner = []
+        for key, child in items:
+            if isinstance(child, _HOLDERS):
+                inner.append((f"{before}{key!r}{after}" if after else before + key, child))
+            elif _is_collection(type(child)) and _hides_values(child):
                 raise TypeError(
-                    f"{type(root).__name__}: {pattern.format(key)} is a {type(x).__name__}, in which parameters are not "
-                    "looked for; keep them in a list, tuple or dict"
+                    f"{type(root).__name__}: {before}{key}{after} is a {type(child).__name__}, in which parameters are "
+                    "not looked for; keep them in a list, tuple or dict"
                 )
-
-    walk("", root)
+        left += reversed(inner)
     return found
+
+
+@lru_cache(maxsize=1024)
+def _is_collection(kind: Any) -> bool:
+    return issubclass(kind, Collection) and kind not in (str, bytes, range)
 
 
 def _hides_values(x: Any) -> bool:
     """Whether a collection of another kind holds parameters or modules."""
-    if not isinstance(x, Collection) or getattr(getattr(x, "dtype", None), "kind", "O") != "O":
+    if getattr(getattr(x, "dtype", None), "kind", "O") != "O":
         return False
     return any(isinstance(each, Value | Module) for each in getattr(x, "flat", x))
 
@@ -297,7 +303,7 @@ def _holds_values(x: Any) -> bool:
         return not x.is_constant
     if isinstance(x, list | tuple | dict):
         return any(map(_holds_values, x.values() if isinstance(x, dict) else x))
-    return isinstance(x, Module) or _hides_values(x)
+    return isinstance(x, Module) or (_is_collection(type(x)) and _hides_values(x))
 
 
 def _values(x: Any, seen: set[int]) -> Any:
@@ -332,7 +338,9 @@ def _replaced(x: Any, swap: Callable[[Value], Any], done: dict[int, Any]) -> Any
     if isinstance(x, Module | dict):
         copied = object.__new__(type(x)) if isinstance(x, Module) else {}
         done[id(x)] = copied  # before what is in it, which may refer back
-        into, items = (vars(copied), attributes(x)) if isinstance(x, Module) else (copied, x)
+        into, items = (
+            (vars(copied), attributes(x) if slots_of(type(x)) else vars(x)) if isinstance(x, Module) else (copied, x)
+        )
         for key, child in items.items():
             if isinstance(child, _HOLDERS):
                 child = swap(child) if isinstance(child, Value) else _replaced(child, swap, done)

@@ -13,6 +13,7 @@ from math import inf, isfinite, nan
 from types import SimpleNamespace
 from typing import Any, ClassVar, TypedDict, Unpack
 
+from ..engine import modes
 from ..engine.table import as_float
 from ..engine.trees import shown
 from ..engine.value import Value
@@ -251,18 +252,20 @@ class Optimizer:
         of `backward()` is missing: `RuntimeError`. After an error nothing has changed. Where the second step meets
         gradients that were added to the first one's, it says once, by a warning, that `zero_grad()` is missing.
         """
+        if modes.active and (tracer := modes.tracer()) is not None:
+            tracer.refuse("an optimizer's step")
         moved = []
         for i, group in enumerate(self.groups):
             h = self._resolved(group)
-            start = self.start(h)
+            start, update = self.start(h), self._update(h)
             for k, w in enumerate(group["params"]):
-                if not w.has_gradient:
-                    continue
-                g = w.grad
+                g = w._grad
                 if type(g) is not float:
+                    if not w.has_gradient:
+                        continue
                     g = gradient(w)
                 t, s = self._state.get(w, (0, start))
-                data, s = self.update(w.data, g, t + 1, s, h) if isfinite(g) or self.on_nonfinite == "apply" else (g, s)
+                data, s = update(w._data, g, t + 1, s, h) if isfinite(g) or self.on_nonfinite == "apply" else (g, s)
                 if self.on_nonfinite != "apply" and not isfinite(data):
                     if self.on_nonfinite == "skip":
                         self.skipped += 1
@@ -279,11 +282,19 @@ class Optimizer:
                 stacklevel=2,
             )
         for w, data, known in moved:
-            w.data = data
+            if type(data) is float:
+                w._data = data
+            else:
+                w.data = data
             self._state[w] = known
             if self.steps < 2 and isinstance(w._grad, float):
                 w._grad = float(w._grad) if self.steps else _Used(w._grad)
         self.steps += 1
+
+    def _update(self, h: Any) -> Callable[..., tuple[float, State]]:
+        """What `update` comes to: the rule itself where nothing decays."""
+        plain = type(self).update.__func__ is Optimizer.update.__func__  # type: ignore[attr-defined]  # a class method
+        return self.rule if plain and getattr(h, "weight_decay", 0.0) == 0.0 else self.update
 
     def _not_finite(self, i: int, k: int, w: Value, g: float, data: float) -> NonFiniteGradientError:
         of = f"of {self._place(i, k)}{_quoted(w)}"
