@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from math import isfinite
@@ -187,15 +187,16 @@ def attributes(x: Any) -> dict[str, Any]:
     {'a': 1}
     """
     found: dict[str, Any] = getattr(x, "__dict__", {})
-    slots = slots_of(type(x))  # type: ignore[arg-type]  # mypy: "type" is not Hashable
+    slots = slots_of(type(x))
     return {**found, **{name: getattr(x, name) for name in slots if hasattr(x, name)}} if slots else found
 
 
-@lru_cache(maxsize=1024)
-def slots_of(kind: Any) -> tuple[str, ...]:
-    """The attributes for which instances of a class have slots."""
+def _slots_of(kind: type) -> tuple[str, ...]:
     members = (member for each in kind.__mro__ for member in vars(each).items())
     return tuple(name for name, x in members if isinstance(x, MemberDescriptorType))
+
+
+slots_of: Callable[[type], tuple[str, ...]] = lru_cache(maxsize=1024)(_slots_of)  # what instances have slots for
 
 
 # ---- arguments -------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """How a loss reads a batch: what is a list, which lengths agree, what is a probability or a class, what is averaged.
 
-This stands apart from `losses.py` because it knows no formula. It is strict, because a loss that is silently wrong
-still trains: nothing is broadcast, and every error names the loss, the numbers and the sample, counted from 0.
+No formula is here. It is strict, because a loss that is silently wrong still trains: nothing is broadcast, and every
+error names the loss, the numbers and the sample, counted from 0.
 """
 
 from __future__ import annotations

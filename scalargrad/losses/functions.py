@@ -4,8 +4,7 @@ Each takes the predictions and the targets of a batch, in this order, as lists o
 `Value` if any of them is one. `reduction` says what becomes of the samples' losses: their `"mean"`, their `"sum"`, or
 `"none"`, the list of them. The regression and binary losses also take lists of lists (several outputs a sample), and
 then average over all numbers. Conventions are PyTorch's; where they differ the docstring says so. The entropies fused
-with sigmoid and softmax stand in `loss_rows.py`, and how a batch is read and checked in `loss_batches.py`; this stands
-apart to read as a textbook.
+with sigmoid and softmax are in `rows.py`; how a batch is read and checked is in `batches.py`.
 
 All raise `ValueError` for lists of different length, an empty batch, an unknown reduction, and for targets and
 probabilities that cannot be such, naming the position; `TypeError` for what is no list of numbers.

@@ -1,6 +1,5 @@
 """Rows for the losses that would lose digits if they were composed: entropies fused with sigmoid and softmax.
 
-They stand apart from `losses.py`, which checks, averages and explains, as the table stands apart from `functions.py`.
 `softmax - onehot` and `sigmoid - target` cancel where a prediction is right; here every gradient is computed from the
 other classes' probabilities, so that it keeps its digits down to the smallest.
 """

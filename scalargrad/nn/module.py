@@ -286,9 +286,9 @@ def _walk(root: Module) -> list[tuple[str, Any]]:
     return found
 
 
-@lru_cache(maxsize=1024)
-def _is_collection(kind: Any) -> bool:
-    return issubclass(kind, Collection) and kind not in (str, bytes, range)
+_is_collection: Callable[[type], bool] = lru_cache(maxsize=1024)(
+    lambda kind: issubclass(kind, Collection) and kind not in (str, bytes, range)
+)
 
 
 def _hides_values(x: Any) -> bool:
@@ -338,15 +338,16 @@ def _replaced(x: Any, swap: Callable[[Value], Any], done: dict[int, Any]) -> Any
     if isinstance(x, Module | dict):
         copied = object.__new__(type(x)) if isinstance(x, Module) else {}
         done[id(x)] = copied  # before what is in it, which may refer back
-        into, items = (
-            (vars(copied), attributes(x) if slots_of(type(x)) else vars(x)) if isinstance(x, Module) else (copied, x)
-        )
+        into: dict[Any, Any] = copied
+        items: Mapping[Any, Any] = copied if isinstance(x, Module) else x
+        if isinstance(x, Module):
+            into, items = vars(copied), attributes(x) if slots_of(type(x)) else vars(x)
         for key, child in items.items():
             if isinstance(child, _HOLDERS):
                 child = swap(child) if isinstance(child, Value) else _replaced(child, swap, done)
             into[key] = child
-        if items is not getattr(x, "__dict__", items):  # some of them are in `__slots__`
-            for key in items.keys() - vars(x).keys():
+        for key in slots_of(type(x)):
+            if key in into:
                 setattr(copied, key, into.pop(key))
         changed = isinstance(x, Module) or any(into[key] is not child for key, child in items.items())
     else:

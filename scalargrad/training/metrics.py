@@ -1,6 +1,6 @@
 """Metrics: how good predictions are, for people to read. Unlike losses they need no derivative, and run on floats.
 
-This stands apart from `fit` because metrics are of use without it. All take the predictions and the targets, in this
+All take the predictions and the targets, in this
 order, as lists of one length, and raise `ValueError` where the lengths differ, where there are none, and for nan.
 `Value`s count as their numbers.
 """
