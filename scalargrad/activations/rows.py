@@ -55,6 +55,12 @@ def _softsign_local(y: Any, a: Any) -> tuple[Any, ...]:
     return (r * r,)
 
 
+def _psoftplus_by_beta(y: Any, a: Any, b: Any) -> Any:
+    """`(a σ(b a) - y)/b`; above 0 from the same at -a, where the two do not cancel: the derivative is even in a."""
+    above = -(a * psoftplus_slope(-a, b) + psoftplus(-a, b))
+    return table.div(table.where(table.step(a), above, a * psoftplus_slope(a, b) - y), b)
+
+
 def _log_softmax_local(y: Any, *xs: Any) -> tuple[Any, ...]:
     """One less the share of the first, which does not cancel; less the share of another."""
     shares = table._softmax(xs)
@@ -191,5 +197,5 @@ pelu_slope           = _inner("pelu_slope",          2, lambda x, s: 1.0 if x > 
 pelu                 = _inner("pelu",                2, lambda x, s: x if x > 0.0 else s * expm1(x), lambda y, a, b: (pelu_slope(a, b), table.where(table.step(a), 0.0, table.expm1(a))), ("{a}>0 ? 1 : {b}·exp {a}", "[{a}≤0]·expm1 {a}"), (TAIL, REAL), "elu", oracle="a if a > 0 else b*expm1(a)", hides_nan=True)
 psoftplus_curvature  = _inner("psoftplus_curvature", 2, lambda x, b: _softplus(x, b, 2), lambda y, a, b: (-b * table.tanh(0.5 * b * a) * y, table.div(y, b) - a * table.tanh(0.5 * b * a) * y), ("-{b}·{y}·tanh({b}·{a}/2)", "{y}/{b}-{a}·{y}·tanh({b}·{a}/2)"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "σ′", oracle="b/4*sech(b*a/2)**2")
 psoftplus_slope      = _inner("psoftplus_slope",     2, lambda x, b: _softplus(x, b, 1), lambda y, a, b: (psoftplus_curvature(a, b), a * table.div(psoftplus_curvature(a, b), b)), ("{b}·{y}·(1-{y})", "{a}·{y}·(1-{y})"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "σ", oracle="1/(1 + exp(-b*a))")
-psoftplus            = _inner("psoftplus",           2, lambda x, b: _softplus(x, b, 0), lambda y, a, b: (psoftplus_slope(a, b), table.div(a * psoftplus_slope(a, b) - y, b)), ("σ({b}·{a})", "({a}·σ({b}·{a})-{y})/{b}"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "softplus", oracle="log1p(exp(b*a))/b")
+psoftplus            = _inner("psoftplus",           2, lambda x, b: _softplus(x, b, 0), lambda y, a, b: (psoftplus_slope(a, b), _psoftplus_by_beta(y, a, b)), ("σ({b}·{a})", "({a}·σ({b}·{a})-{y})/{b}"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "softplus", oracle="log1p(exp(b*a))/b")
 # fmt: on

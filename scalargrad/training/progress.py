@@ -1,8 +1,8 @@
 """What training shows while it runs: a bar, one line that is rewritten, one line an epoch, or nothing.
 
-It goes to the standard output as it is when training starts. tqdm draws the bar where it is installed (`pip install tqdm`); without
-it one line is rewritten. Where the output is no terminal, one line is printed for every epoch. In a notebook, whose
-output is no terminal either but rewrites lines, it is as in a terminal.
+It goes to the standard output as it is when training starts. tqdm draws the bar where it is installed (`pip install
+tqdm`); without it one line is rewritten. Where the output is no terminal, one line is printed for every epoch. In a
+notebook, whose output is no terminal either but rewrites lines, it is as in a terminal.
 """
 
 from __future__ import annotations
