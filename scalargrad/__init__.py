@@ -11,19 +11,75 @@ record what is done to them, and under `grad`.
 (0.23105857863000487, 0.8553410237429735)
 >>> grad(lambda x: x * tanh(x))(0.5)
 0.8553410237429735
+
+Values and derivatives
+    Value                   a number that records what is done to it: data, grad, backward(), draw()
+    grad, value_and_grad    the derivative of a function by its arguments; its value, too
+    hessian, hvp            second derivatives; their product with a vector
+    jacobian, jvp, vjp      derivatives of several outputs; their products with a vector, from the right and the left
+    no_grad                 compute without recording
+    detect_anomaly          raise AnomalyError where a nan or an infinity first appears
+    primitive, Primitive    an operation of your own, by its value and its local gradients
+
+Functions (a star import leaves out what is named as a builtin: abs, max, min, pow, round, sum and compile)
+    exp, exp2, expm1, log, log2, log10, log1p, logsumexp    exponentials and logarithms
+    pow, sqrt, cbrt, hypot                                  powers and roots
+    sin, cos, tan, asin, acos, atan, atan2                  trigonometry
+    sinh, cosh, tanh, asinh, acosh, atanh                   hyperbolic functions
+    erf, erfc, sigmoid, softplus, relu                      integrals of the bell curve; units of networks
+    sum, mean, prod, dot                                    of a sequence, or of two
+    max, min, clamp, where, abs, sign, step                 selections
+    floor, ceil, round, mod, floordiv                       whole numbers and remainders
+
+Networks
+    scalargrad.nn           MLP, Layer, Neuron, Dropout, Module, initialisation, INITIALISATIONS
+    scalargrad.activations  identity, relu, leaky_relu, elu, selu, gelu, silu, sigmoid, hardsigmoid, tanh, hardtanh,
+                            softplus, softsign, softmax, log_softmax; activation finds one by its name
+    scalargrad.losses       mean_squared_error, mean_absolute_error, huber, hinge, cross_entropy,
+                            binary_cross_entropy, binary_cross_entropy_with_logits, categorical_cross_entropy,
+                            negative_log_likelihood, kl_divergence
+
+Training
+    scalargrad.training     fit, evaluate, accuracy, confusion_matrix, r2_score, EarlyStopping, History, Training
+    scalargrad.optim        SGD, Momentum, AdaGrad, AdaDelta, RMSProp, Adam, AdamW, AMSGrad, NAdam, RAdam, Optimizer,
+                            clip_grad_norm, clip_grad_value, NonFiniteGradientError
+    scalargrad.schedules    Constant, Step, MultiStep, Exponential, InverseTime, Polynomial, Linear, Cosine,
+                            CosineRestarts, OneCycle, ReduceOnPlateau; warmup, join, by_epoch, which make Joined and
+                            ByEpoch; Schedule, Rate
+    scalargrad.data         Dataset, Scaling, Labels; iris, digits, lynx_hare, xor, circle, gauss, moons, spiral,
+                            regression_plane, regression_gauss
+
+Drawing
+    draw, Drawing           the graph of a Value, as SVG, DOT, text, or a page that plays the backward pass
+    group, name_values      a box around what is computed in a block; labels from the names of variables
+    draw_network            a network by layer (NetworkDrawing)
+    draw_change             what a training step changed
+    scalargrad.drawing      these, and Playground, which plays the Recording of a training in a page
+    scalargrad.plots        plot_function, plot_fit, plot_history, plot_rates, plot_paths, plot_decision,
+                            plot_confusion, plot_gradients; their numbers alone: sample, trajectory, decision_grid,
+                            gradients_by_layer, which give Samples, Trajectory, Grid, LayerGradient
+
+Testing
+    scalargrad.testing      check_grads, check_primitive, which give a Report of Findings (Finding, Verdict, State) or
+                            raise GradientError, UndecidedError; for hypothesis: finite_floats, values, expressions,
+                            networks, datasets, which draw numbers, Value, Program, Network
+
+Compiling
+    compile                 machine code of a function, with the same bits; its `to_c` gives the C source
+    scalargrad.compiler     compile, CompiledFunction, Buffered, TraceError, GuardLimitError
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .drawing import Drawing, draw, name_values
+from . import drawing as _drawing  # noqa: F401  # registers what draws
 from .engine.anomaly import AnomalyError
 from .engine.modes import detect_anomaly, group, no_grad
 from .engine.table import Primitive, primitive
 from .engine.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .engine.value import Value
+from .functions import abs as abs
 from .functions import (
-    abs,
     acos,
     acosh,
     asin,
@@ -50,14 +106,10 @@ from .functions import (
     log2,
     log10,
     logsumexp,
-    max,
     mean,
-    min,
     mod,
-    pow,
     prod,
     relu,
-    round,
     sigmoid,
     sign,
     sin,
@@ -65,18 +117,25 @@ from .functions import (
     softplus,
     sqrt,
     step,
-    sum,
     tan,
     tanh,
     where,
 )
+from .functions import max as max
+from .functions import min as min
+from .functions import pow as pow
+from .functions import round as round
+from .functions import sum as sum
 from .version import VERSION
 
 if TYPE_CHECKING:
-    from .compiler import compile
-    from .drawing import draw_change, draw_network
+    from .compiler import compile as compile
+    from .drawing import Drawing, draw, draw_change, draw_network, name_values
 
-LATER = {"compile": "compiler", "draw_change": "drawing", "draw_network": "drawing"}
+LATER = {
+    "compile": "compiler",
+    **dict.fromkeys(("Drawing", "draw", "draw_change", "draw_network", "name_values"), "drawing"),
+}
 ROOMS = (
     "activations",
     "compiler",
@@ -90,6 +149,7 @@ ROOMS = (
     "testing",
     "training",
 )
+BUILTINS = ("abs", "compile", "max", "min", "pow", "round", "sum")  # a star import leaves these names to Python
 __version__ = VERSION
 
 
@@ -103,16 +163,16 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, *ROOMS]
+    return [*__all__, *BUILTINS, *ROOMS]
 
 
 # fmt: off
 __all__ = [  # noqa: RUF022  # by name alone, as a reader looks them up
-    "AnomalyError", "Drawing", "Primitive", "Value", "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2",
-    "atanh", "cbrt", "ceil", "clamp", "compile", "cos", "cosh", "detect_anomaly", "dot", "draw", "draw_change",
-    "draw_network", "erf", "erfc", "exp", "exp2", "expm1", "floor", "floordiv", "grad", "group", "hessian", "hvp",
-    "hypot", "jacobian", "jvp", "log", "log10", "log1p", "log2", "logsumexp", "max", "mean", "min", "mod",
-    "name_values", "no_grad", "pow", "primitive", "prod", "relu", "round", "sigmoid", "sign", "sin", "sinh",
-    "softplus", "sqrt", "step", "sum", "tan", "tanh", "value_and_grad", "vjp", "where",
+    "AnomalyError", "Drawing", "Primitive", "Value", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh",
+    "cbrt", "ceil", "clamp", "cos", "cosh", "detect_anomaly", "dot", "draw", "draw_change", "draw_network",
+    "erf", "erfc", "exp", "exp2", "expm1", "floor", "floordiv", "grad", "group", "hessian", "hvp", "hypot",
+    "jacobian", "jvp", "log", "log10", "log1p", "log2", "logsumexp", "mean", "mod", "name_values", "no_grad",
+    "primitive", "prod", "relu", "sigmoid", "sign", "sin", "sinh", "softplus", "sqrt", "step", "tan", "tanh",
+    "value_and_grad", "vjp", "where",
 ]
 # fmt: on

@@ -54,8 +54,8 @@ def said(output: str, what: str) -> set[str]:
 
 
 def test_chapters_are_numbered_and_short() -> None:
-    assert [int(name[:2]) for name in CHAPTERS] == list(range(1, len(CHAPTERS) + 1))
-    assert len(CHAPTERS) >= 7
+    assert [int(name[:2]) for name in CHAPTERS] == list(range(len(CHAPTERS)))
+    assert len(CHAPTERS) >= 11
     for name in CHAPTERS:
         text = (DEMOS / name).read_text(encoding="utf-8")
         assert len(text.splitlines()) <= 135, name
@@ -76,6 +76,17 @@ def test_a_chapter_runs_alone_and_writes_what_it_says(name: str, demos: Path) ->
     for picture in written:
         path = demos / "out" / picture
         assert BEGINNINGS[path.suffix] in path.read_bytes()[:200], picture
+
+
+def test_the_engine_of_chapter_0_is_short_and_gives_the_librarys_numbers(demos: Path) -> None:
+    done = run(demos, str(demos / "00_engine.py"))
+    lines = re.search(r"That is the engine: (\d+) lines", done.stdout)
+    assert lines, done.stderr
+    assert int(lines[1]) <= 60
+    code = (demos / "00_engine.py").read_text(encoding="utf-8")
+    (demos / "wrong.py").write_text(code.replace("-y / other.data", "y / other.data"), encoding="utf-8")
+    (demos.parent / "empty").rmdir()
+    assert "AssertionError" in run(demos, str(demos / "wrong.py")).stderr
 
 
 def test_a_chapter_tells_its_numbers_without_matplotlib(demos: Path) -> None:

@@ -23,8 +23,10 @@ import scalargrad as sg
 from scalargrad import Value, group
 from scalargrad.drawing import draw
 from scalargrad.drawing.common.text import number
-from scalargrad.drawing.graph.lines import card
+from scalargrad.drawing.graph.labels import node_label
 from scalargrad.drawing.page import data, html, story, to_html
+
+from .test_drawing import steps_of
 
 PAGE = Path(html.__file__).parent
 HOSTILE = [
@@ -133,21 +135,21 @@ def graphs(draw_from):
 @settings(max_examples=60)
 def test_the_backward_steps_are_the_pictures_own_and_end_at_the_engines_gradients(y):
     picture = draw(y).picture
-    told = story.tell(picture)
-    own = list(picture.steps())
-    assert [picture.edges[a.edge].id for a in told.backward] == [s.edge for s in own]
-    assert [(a.arrived, told.due[a.node]) for a in told.backward] == [(s.arrived, s.paths) for s in own]
+    told = story.story_of(picture)
+    own = list(steps_of(picture))
+    assert [picture.edges[a.edge].id for a in told.backward.steps] == [s.edge for s in own]
+    assert [(a.arrived, told.backward.due[a.node]) for a in told.backward.steps] == [(s.arrived, s.paths) for s in own]
     last = {}
-    for arrival, step in zip(told.backward, own, strict=True):
+    for arrival, step in zip(told.backward.steps, own, strict=True):
         assert arrival.running == pytest.approx(step.running, rel=1e-12, abs=1e-300)
         last[arrival.node] = arrival
     for node, arrival in last.items():
-        assert arrival.arrived == told.due[node]
+        assert arrival.arrived == told.backward.due[node]
         assert arrival.running == picture.nodes[node].gradient
     # Topological: nobody hands on before everything that it waits for has come.
-    complete = {i: max(k for k, a in enumerate(told.backward) if a.node == i) for i in last}
+    complete = {i: max(k for k, a in enumerate(told.backward.steps) if a.node == i) for i in last}
     position = {n.id: i for i, n in enumerate(picture.nodes)}
-    for k, arrival in enumerate(told.backward):
+    for k, arrival in enumerate(told.backward.steps):
         giver = position[picture.edges[arrival.edge].target]
         assert complete.get(giver, -1) < k
 
@@ -155,22 +157,22 @@ def test_the_backward_steps_are_the_pictures_own_and_end_at_the_engines_gradient
 @given(graphs())
 @settings(max_examples=40)
 def test_every_step_fits_the_one_layout(y):
-    told = story.tell(draw(y).picture)
+    told = story.story_of(draw(y).picture)
     roomy = story.roomy(told)
-    boxes = [card(n) for n in roomy.nodes]
+    boxes = [node_label(n) for n in roomy.nodes]
     for n, box in zip(told.picture.nodes, boxes, strict=True):
-        made = card(n)
+        made = node_label(n)
         assert made.height == box.height
         assert made.width <= box.width + 1e-9
-    for a in told.backward:
+    for a in told.backward.steps:
         if a.running is not None:
-            shown = card(told.picture.nodes[a.node]._replace(gradient=a.running))
+            shown = node_label(told.picture.nodes[a.node]._replace(gradient=a.running))
             assert shown.width <= boxes[a.node].width + 1e-9
 
 
 @given(st.floats())
 def test_a_number_is_told_short_and_in_full(x):
-    text = data.told(x)
+    text = data.short_and_full(x)
     short, _, full = text.rpartition("|")
     assert repr(float(full)) == repr(x)
     assert (short or full) == number(x)
@@ -190,10 +192,10 @@ def test_forward_steps_put_numbers_in_place_of_names():
 
 def test_folded_edges_have_steps_that_bring_what_they_stand_for():
     picture = draw(folded(), collapse=True).picture
-    told = story.tell(picture)
+    told = story.story_of(picture)
     (x0,) = [i for i, n in enumerate(picture.nodes) if n.name == "x0"]
     arrivals = [a for a in told.backward if a.node == x0]
-    assert sum(a.paths for a in arrivals) == told.due[x0] == len(picture.nodes[x0].paths) == 3
+    assert sum(a.paths for a in arrivals) == told.backward.due[x0] == len(picture.nodes[x0].paths) == 3
     assert arrivals[-1].running == picture.nodes[x0].gradient
     blocks = [a for a in told.backward if picture.nodes[a.node].kind == "block"]
     assert blocks
@@ -206,19 +208,19 @@ def test_folded_edges_have_steps_that_bring_what_they_stand_for():
 def test_what_comes_from_elsewhere_is_there_before():
     a, _, y = shared()
     y.backward()  # a's gradient is twice its paths' sum now
-    told = story.tell(draw(y).picture)
+    told = story.story_of(draw(y).picture)
     (node,) = [i for i, n in enumerate(told.picture.nodes) if n.name == "a"]
-    assert told.before[node].gradient == 12.0
+    assert told.backward.before[node].gradient == 12.0
     assert [x.running for x in told.backward if x.node == node][-1] == a.grad == 24.0
 
 
 def test_paths_from_outside_a_cut_picture_have_arrived():
     loss = fifteen()
     picture = draw(loss, depth=3).picture
-    told = story.tell(picture)
+    told = story.story_of(picture)
     (w1,) = [i for i, n in enumerate(picture.nodes) if n.name == "w1"]
-    assert (told.outside[w1], told.due[w1]) == (1, 3)
-    assert told.before[w1].origin == "from outside the picture"
+    assert (told.backward.outside[w1], told.backward.due[w1]) == (1, 3)
+    assert told.backward.before[w1].origin == "from outside the picture"
     assert [a.running for a in told.backward if a.node == w1][-1] == picture.nodes[w1].gradient
 
 
@@ -305,7 +307,7 @@ def test_a_large_picture_comes_packed_and_whole():
     picture, _, held = gzip.decompress(b64decode(packed)).decode().partition("\0")
     assert picture.count('class="node ') == len(drawing.picture.nodes)
     assert picture.count('class="edge ') == len(drawing.picture.edges)
-    assert json.loads(held) == json.loads(html.as_json(data.to_data(story.tell(drawing.picture))))
+    assert json.loads(held) == json.loads(html.as_json(data.to_data(story.story_of(drawing.picture))))
     assert html._packed("a", "b") == html._packed("a", "b")
 
 
@@ -651,7 +653,7 @@ def test_numbers_shown_are_the_engines(visit):
         _, values = rows(page, n.name)
         assert values[0] == number(n.value)
         assert values[-1] == number(n.gradient)
-    steps = list(drawing.picture.steps())
+    steps = list(steps_of(drawing.picture))
     table = page.locator("#backward-steps tbody tr").all()
     assert len(table) == len(steps)
     for tr, s in zip(table, steps, strict=True):

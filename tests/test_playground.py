@@ -21,7 +21,7 @@ import pytest
 from scalargrad import activations
 from scalargrad.data import Dataset, circle, iris, spiral, xor
 from scalargrad.drawing import Playground, Recording
-from scalargrad.drawing.common import html_parts as parts
+from scalargrad.drawing.common import assets as parts
 from scalargrad.drawing.playground import html
 from scalargrad.drawing.playground.recording import PARAMETERS
 from scalargrad.engine.table import as_float
@@ -303,7 +303,7 @@ def test_scripts_are_whole_and_only_their_spaces_are_taken_out():
         source = "\n".join(line for line in lines if not line.startswith(("//", "/*")))
         for text in texts.findall(source):
             assert text.count("${") == text.count("}"), f"{name}.js: {text}"
-        made = parts.part(html.__package__, f"{name}.js")
+        made = parts.asset(html.__package__, f"{name}.js")
         assert texts.findall(made) == texts.findall(source)
         assert re.sub(r"\s", "", made) == re.sub(r"\s", "", source)
 
@@ -367,7 +367,7 @@ def shown(x):
 def test_the_browser_computes_what_python_computes(browser):
     """The page's own script of formulas, alone, for every activation, on the bits that the page is given."""
     page = browser.new_page()
-    page.add_script_tag(content=parts.part(html.__package__, "numbers.js"))
+    page.add_script_tag(content=parts.asset(html.__package__, "numbers.js"))
     random = Random(2)
     for name, _, recording in with_all_activations():
         (told,) = data_of(Playground(recording).html())

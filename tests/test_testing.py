@@ -53,8 +53,6 @@ SMOOTH: list[tuple[Callable[..., Any], tuple[float, ...]]] = [
     (lambda x: sqrt(x * x + 1e-20), (1e-10,)),
     (lambda x: sg.log(x), (1.0,)),
     (lambda x: sg.cos(x), (0.0,)),
-    (lambda x: tanh(x), (50.0,)),
-    (lambda x: sg.sigmoid(x), (40.0,)),
     (lambda x: sg.floor(x), (2.5,)),
     (lambda x: x * sg.abs(x), (-1e-5,)),
     (lambda x, y: hypot(x, y), (1e-200, 1e200)),
@@ -76,6 +74,9 @@ NOISY: list[tuple[Callable[..., Any], float]] = [
     (lambda x: 1e14 + sin(x), 1.0),
     (lambda x: (1 - sg.cos(x)) / x**2, 1e-5),
     (lambda x: (1 - sg.cos(x)) / x**2, 1e-3),
+    (lambda x: tanh(x), 50.0),
+    (lambda x: sg.sigmoid(x), 40.0),
+    (lambda x: 1 + x * x, 1e-100),
 ]
 
 

@@ -72,12 +72,12 @@ def run(capsys: pytest.CaptureFixture[str]):
 def test_all_demos_are_chapters_with_title_and_sentence() -> None:
     chapters = find()
     assert [c.path for c in chapters] == sorted(DEMOS.glob("[0-9]*.py"))
-    assert [c.number for c in chapters] == list(range(1, len(chapters) + 1))
+    assert [c.number for c in chapters] == list(range(len(chapters)))
     for c in chapters:
         assert c.title
         assert c.about.endswith(".")
         assert len(c.about) > 20
-    assert (chapters[0].title, chapters[0].about) == ("the chain rule", "A network is functions inside functions.")
+    assert (chapters[1].title, chapters[1].about) == ("the chain rule", "A network is functions inside functions.")
 
 
 def test_a_wheel_has_every_file_of_the_demos() -> None:
@@ -139,7 +139,7 @@ def test_the_list_fits_the_terminal() -> None:
     for width in (60, 80, 100, 160):
         lines = listed(find(), width).splitlines()
         assert max(map(len, lines[:-2])) <= width
-        assert "  1  the chain rule" in lines[2]
+        assert "  1  the chain rule" in lines[3]
     assert "A network is functions inside functions." in listed(find(), 100)
     assert "functions inside" not in listed(find(), 30)
 

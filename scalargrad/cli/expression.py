@@ -1,11 +1,10 @@
 """A formula as text, such as `"sigmoid(w*x + b)"`, made into a function of its variables; no code is ever evaluated.
 
-This stands apart as the one place where text of unknown origin comes in. It is read in three steps, none of which can
-run anything. Tokens are checked one by one, with a clear error at the first that has no place in a formula. Python's
-own parser, `ast`, is then handed the skeleton alone, in which every number and name is blanked, to settle precedence.
-The tree becomes a flat list of operands and operations, which a stack machine runs. So the worst that a text can do is
-to be refused, at once and with its place.
-"""
+Text of unknown origin comes in here. It is read in three steps, none of which can run anything. Tokens are checked
+one by one, with a clear error at the first that has no place in a formula. Python's own parser, `ast`, is then handed
+the skeleton alone, in which every number and name is blanked, to settle precedence. The tree becomes a flat list of
+operands and operations, which a stack machine runs. So the worst that a text can do is to be refused, at once and
+with its place. """
 
 from __future__ import annotations
 

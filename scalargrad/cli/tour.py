@@ -8,8 +8,6 @@
 A chapter is a script that runs alone, so here each is a process of its own, whose text is passed on as it comes. In a
 checkout the chapters are those of `demos/`, and their pictures go to `demos/out/`. A wheel has a copy of them in the
 package (`pyproject.toml` says so), and the pictures go to `scalargrad-tour/` in the current directory.
-
-This stands apart from the command line, whose expressions have nothing to do with it.
 """
 
 from __future__ import annotations

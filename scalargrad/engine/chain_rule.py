@@ -1,16 +1,16 @@
-"""What is done to a whole graph: order it, propagate adjoints and tangents through it, pickle it.
+"""The chain rule, and the passes over a recorded graph that follow it: in which order, what an edge brings, and sums.
 
-This stands apart from `value.py` because it needs nothing of a node but its slots: `_a` and `_b` (the operands, see
-there), `operation` and `data`. Nothing here recurses, so that a chain of a million nodes is as good as one of ten.
+What an edge brings to its operand is stated twice, side by side: `edge_product` on floats, `contribution` as a graph.
+`float_adjoints` and `graph_adjoints` are reverse mode, `tangents` is forward mode. Nothing here recurses, so that a
+chain of a million nodes is as good as one of ten. Of a node it needs the slots alone: `_a` and `_b` (the operands, see
+`value.py`), `operation`, `_data` and `_grad`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
 from math import inf, isfinite
-from threading import local as thread_local
 from typing import Any
-from weakref import ref
 
 from . import table
 from .table import CONSTANT
@@ -52,7 +52,7 @@ def topological_order(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[
     The order is a depth-first one by operand order, so it depends on the graph alone, not on addresses or on which of
     two independent statements ran first; and so do the bits of every sum of gradients.
     """
-    return _order_unseen(roots, set(stop))
+    return order_unseen(roots, set(stop))
 
 
 def order_of_pass(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node]:
@@ -63,14 +63,14 @@ def order_of_pass(roots: Iterable[Node], stop: Iterable[Node] = ()) -> list[Node
     not decide in which order gradients are added up.
     """
     seen, behind = set(stop), list[Node]()
-    order = _order_unseen(roots, seen, behind)
-    return [*order, *_order_unseen(behind, seen)] if behind else order
+    order = order_unseen(roots, seen, behind)
+    return [*order, *order_unseen(behind, seen)] if behind else order
 
 
 def order_since(begun: NoGradient, roots: Iterable[Node], stop: Iterable[Node]) -> tuple[list[Node], list[Node]]:
     """As `order_of_pass`, of what was made since then and gets gradients; and what was made before and is reached."""
     old: list[Node] = []
-    return _order_unseen(roots, set(stop), [], begun, old), old
+    return order_unseen(roots, set(stop), [], begun, old), old
 
 
 def depending(order: Sequence[Node], inputs: Iterable[Node]) -> set[Node]:
@@ -82,7 +82,7 @@ def depending(order: Sequence[Node], inputs: Iterable[Node]) -> set[Node]:
     return found
 
 
-def _order_unseen(
+def order_unseen(
     roots: Iterable[Node],
     seen: set[Node],
     behind: list[Node] | None = None,
@@ -305,79 +305,3 @@ def tangents(order: Sequence[Node], seeds: dict[Node, Any], as_graph: bool) -> d
         if total is not None:
             tangent[node] = total
     return tangent
-
-
-# ---- copying and pickling --------------------------------------------------------------------------------------------
-# A pickler saves what an object refers to by recursion, which a deep graph would overflow. So a value is saved behind a
-# list of the nodes that it was computed from, operands first: by the time the pickler comes to a node, it knows its
-# operands. While it works through such a list, the nodes of the list are saved as they are; anywhere else a node brings
-# a list along, of the nodes that this pickler has not met yet. The pickler's memo keeps shared nodes shared.
-
-
-def unseen_first(node: Node, memo: dict[Any, Any]) -> list[Node]:
-    """The nodes that a deep copy with this memo has not met yet, operands first, up to the node itself."""
-    return _order_unseen((node,), memo.setdefault("scalargrad", set()))[::-1]
-
-
-class _Saved:
-    """The nodes that one pickler has saved. Only the pickler's memo holds it: it dies with the pickler."""
-
-    __slots__ = ("__weakref__", "foreign", "fresh", "listed", "nodes")
-
-    def __init__(self) -> None:
-        self.nodes: set[Node] = set()
-        self.listed: set[Node] = set()  # the nodes of the list that is being saved now
-        self.fresh = True
-        self.foreign = False
-
-    def __reduce__(self) -> Any:
-        """Called once by each pickler that meets it: the second one is another than the one it belongs to."""
-        self.foreign = not self.fresh
-        self.fresh = False
-        return bool, ()
-
-
-class _Before:
-    """What is saved ahead of a node: which nodes, is decided only when the pickler has met the `_Saved` given with
-    it."""
-
-    __slots__ = ("node", "saved")
-
-    def __init__(self, node: Node, saved: _Saved | None) -> None:
-        self.node, self.saved = node, saved
-
-    def __reduce__(self) -> Any:
-        saved = self.saved
-        if saved is None or saved.foreign:
-            saved = _Saved()
-            _thread.saved = ref(saved)
-        nodes = _order_unseen((self.node,), saved.nodes)[:0:-1]
-        saved.listed = set(nodes)
-        return list, ([saved, *nodes, _End(saved)],)
-
-
-class _End:
-    """The end of a list of nodes."""
-
-    __slots__ = ("saved",)
-
-    def __init__(self, saved: _Saved) -> None:
-        self.saved = saved
-
-    def __reduce__(self) -> Any:
-        self.saved.listed = set()
-        return bool, ()
-
-
-_thread = thread_local()
-
-
-def reduce(node: Node, restore: Callable[..., Node], state: tuple[Any, ...]) -> Any:
-    """What `__reduce_ex__` returns for a node whose own state is given."""
-    arguments = (node.operation, node._a, node._b, *state)
-    saved = _thread.saved() if hasattr(_thread, "saved") else None
-    if not node.parents:
-        return restore, (None, *arguments)
-    if saved is not None and node in saved.listed and not saved.foreign:
-        return restore, (saved, *arguments)  # which another pickler than its own takes notice of
-    return restore, ((saved, _Before(node, saved)), *arguments)

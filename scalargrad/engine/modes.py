@@ -17,6 +17,7 @@ from functools import wraps
 from threading import Lock
 from types import TracebackType
 from typing import Any, NamedTuple
+from weakref import ref
 
 active = 0
 _lock = Lock()
@@ -31,7 +32,7 @@ class Mode(NamedTuple):
     anomaly: bool = False
     group: str = ""
     tracer: Any = None  # what sees every node, comparison and truth value while a function is compiled
-    outer: Any = None  # the mode that this one was entered in, and the context that made this one of it
+    outer: Any = None  # the mode that this one was entered in, and a weak reference to what was entered then
     by: Any = None
 
 
@@ -39,9 +40,55 @@ _ordinary = Mode()
 _current: ContextVar[Mode] = ContextVar("scalargrad_mode", default=_ordinary)
 
 
+class _Entered:
+    """That a context has been entered. It holds as long as this lives, which only the context keeps alive.
+
+    So one whose `with` has ended without `__exit__`, by Ctrl-C in the midst of it or in another thread, ends as well.
+    """
+
+    counted = False
+
+    def __init__(self, context: _Context) -> None:
+        global active
+        self.context = context
+        with _lock:
+            active += 1
+            self.counted = True
+
+    def __del__(self) -> None:
+        global active
+        if self.counted:
+            with _lock:
+                active -= 1
+
+
 def current() -> Mode:
     """The mode of this thread and task."""
-    return _current.get()
+    mode = each = _current.get()
+    while each.by is not None:
+        if each.by() is None:
+            mode = _without(mode, None)[0]
+            _current.set(mode)
+            return mode
+        each = each.outer
+    return mode
+
+
+def _without(mode: Mode, ended: _Context | None) -> tuple[Mode, _Entered | None]:
+    """The mode without what was entered last of one context, wherever it is, and without all that has ended."""
+    kept: list[_Entered] = []
+    found: _Entered | None = None
+    while mode.by is not None:
+        entered = mode.by()
+        if entered is not None:
+            if found is None and entered.context is ended:
+                found = entered
+            else:
+                kept.append(entered)
+        mode = mode.outer
+    for entered in reversed(kept):
+        mode = entered.context.within(mode)._replace(outer=mode, by=ref(entered))
+    return mode, found
 
 
 class _Context(ABC, ContextDecorator):
@@ -52,28 +99,17 @@ class _Context(ABC, ContextDecorator):
         """The mode that this context makes of the one around it."""
 
     def __enter__(self) -> None:
-        global active
-        outer = _current.get()
-        _current.set(self.within(outer)._replace(outer=outer, by=self))
-        with _lock:
-            active += 1
+        outer = current()
+        entered = _Entered(self)
+        self.__dict__.setdefault("entered", []).append(entered)
+        _current.set(self.within(outer)._replace(outer=outer, by=ref(entered)))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """Take this context's change out of the mode, wherever it is: generators may end out of order, or elsewhere."""
-        global active
-        with _lock:
-            active -= 1
-        above: list[Mode] = []
-        mode = _current.get()
-        while mode.by is not self:
-            if mode.outer is None:
-                return  # entered in another thread or task, whose mode it was
-            above.append(mode)
-            mode = mode.outer
-        mode = mode.outer
-        for each in reversed(above):
-            mode = each.by.within(mode)._replace(outer=mode, by=each.by)
+        mode, found = _without(_current.get(), self)
         _current.set(mode)
+        if entered := self.__dict__.get("entered"):
+            entered.remove(found or entered[-1])  # the last, if it was entered in another thread or task
 
     def __call__(self, function: Any) -> Any:
         """Decorate a function, or a coroutine function, to run in this mode."""
@@ -155,7 +191,7 @@ class tracing(_Context):  # noqa: N801
 
 def tracer() -> Any:
     """The tracer of this thread and task, or None."""
-    return _current.get().tracer if active else None
+    return current().tracer if active else None
 
 
 class group(_Context):  # noqa: N801  # the three above are lower case, too

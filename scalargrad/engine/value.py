@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from . import modes, table
 from .anomaly import check_value, gradient_check
-from .chain_rule import NoGradient, float_adjoints, graph_adjoints, order_of_pass, reduce, unseen_first
+from .chain_rule import NoGradient, float_adjoints, graph_adjoints, order_of_pass
+from .pickling import reduce, unseen_first
 from .rendering import rendered
 from .table import CONSTANT, LEAF, Primitive, as_float, exact
 

@@ -1,13 +1,12 @@
 """The public functions: each row of the table under its name, documented, with types that follow its operands.
 
-Floats in, a float out; a `Value` among the operands, a `Value` out. What they compute stands in the table,
-`primitives.py`, whose rows would serve as functions too; this stands apart to say what each does, at its awkward points
-above all. Operands may be any real numbers (int, bool, Fraction, NumPy scalars). Arithmetic follows IEEE 754: nothing
-raises on inf or nan, and nan in gives nan out unless the function says otherwise.
+Floats in, a float out; a `Value` among the operands, a `Value` out. What they compute is `engine/table.py`'s; here is
+what each does, at its awkward points above all. Operands may be any real numbers (int, bool, Fraction, NumPy scalars).
+Arithmetic follows IEEE 754: nothing raises on inf or nan, and nan in gives nan out unless the function says otherwise.
 
-Functions of a whole sequence (`sum`, `dot`, ...) are in `sequences.py`, and handed on here. `abs`, `max`, `min`, `pow`,
-`round` and `sum` take what the builtins of these names take, as far as it concerns numbers, so that a star import does
-no harm. References to DLMF are to the NIST Digital Library of Mathematical Functions, https://dlmf.nist.gov.
+Functions of a whole sequence (`sum`, `dot`, ...) are in `reductions.py`. `abs`, `max`, `min`, `pow`, `round` and `sum`
+take numbers, not all that the builtins of these names do. References to DLMF are to the NIST Digital Library of
+Mathematical Functions, https://dlmf.nist.gov.
 """
 
 # max, min and sum are named as the builtins that they stand for

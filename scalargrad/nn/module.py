@@ -164,8 +164,7 @@ class Module:
         return rendered("network", self, **options)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        shown: dict[str, str] = rendered("network in a notebook", self)
-        return shown
+        return rendered("network in a notebook", self)  # type: ignore[no-any-return]
 
     def own_state(self) -> dict[str, Any] | None:
         """What this module itself must save besides parameters, as plain data for JSON; None if nothing."""

@@ -1,6 +1,6 @@
 """What plots show, as plain numbers: lists of floats, and nothing of any plotting library.
 
-Apart from what draws them, so that any library can draw them, and tests can read them.
+Any library can draw them, and tests can read them.
 """
 
 from __future__ import annotations

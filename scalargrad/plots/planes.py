@@ -1,6 +1,6 @@
 """Plots in which colour stands for height, drawn with matplotlib: contours, decisions, confusion matrices.
 
-Apart from `curves.py`, because there colour only tells one curve from another. Everything else is as there.
+Titles, themes and files are as in `curves.py`.
 """
 
 from __future__ import annotations

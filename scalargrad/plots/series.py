@@ -1,6 +1,6 @@
 """What every plot begins with: paper to draw on, things by name, and looks that tell one from the other.
 
-Apart from the plots, because matplotlib is asked for here, and told of clearly where it is missing.
+Matplotlib is asked for here; where it is missing, the error says how to install it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A test kit for derivatives: `check_grads`, and hypothesis strategies for numbers, functions, networks and data.
 
-It stands apart from the rest of scalargrad because it serves tests, of any project: function and claimed gradient may
-be anybody's, PyTorch's, JAX's or written by hand. A property-based test of a gradient is three lines:
+It serves tests of any project: function and claimed gradient may be anybody's, PyTorch's, JAX's or written by hand. A
+property-based test of a gradient is three lines:
 
 >>> from hypothesis import given, settings
 >>> from scalargrad import exp, log1p

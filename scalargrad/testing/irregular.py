@@ -1,7 +1,7 @@
 """Points where a function has no derivative to measure: what its values at all steps look like there.
 
-This stands apart from judging: each function looks for one kind of irregular point in the levels of a line, which come
-from coarse to fine, and says what it measured there, or that there is nothing of the kind. What tells them apart is how
+Each function looks for one kind of irregular point in the levels of a line, which come from coarse to fine, and says
+what it measured there, or that there is nothing of the kind. What tells them apart is how
 the difference between the two sides goes with the step: at a jump it stays, at a kink it shrinks as `h`, at a singular
 point as a broken power of `h`; where the function is smooth it vanishes faster, and noise is not steady.
 """
@@ -13,7 +13,7 @@ from itertools import pairwise
 from math import inf, isfinite, log2, ulp
 from typing import NamedTuple
 
-from .stencils import Level, Line
+from .stencils import Level, Restriction
 
 STEADY = 0.05  # how far, relatively, what stays the same from step to step may vary
 
@@ -56,7 +56,7 @@ def jump_at(levels: Sequence[Level]) -> float:
     return gaps[-1] if len(gaps) == 3 and max(gaps) - min(gaps) <= STEADY * gaps[0] else 0.0
 
 
-def jump_near(line: Line, output: int, levels: Sequence[Level], fine: Level) -> tuple[float, int]:
+def jump_near(line: Restriction, output: int, levels: Sequence[Level], fine: Level) -> tuple[float, int]:
     """The size of a jump near the point, outside of a level's stencil, and the exponent of the first step that sees it.
 
     Rounding can leave a function smooth between jumps, as the teeth of a saw: the slope of a tooth means nothing. Where
@@ -123,7 +123,7 @@ def growth_at(levels: Sequence[Level]) -> float:
     return 0.0
 
 
-def one_sided(line: Line, output: int, sign: int) -> OneSided | None:
+def one_sided(line: Restriction, output: int, sign: int) -> OneSided | None:
     """The derivative on the right (sign 1) or the left (-1), by the four-point stencil that fits best.
 
     None if that side is not finite.

@@ -1,6 +1,6 @@
 """`check_primitive`: an operation of one's own, checked on the domain it declares.
 
-It stands apart from `check_grads` because it chooses the points itself, as the tests of the table do for every row.
+It chooses the points itself, as the tests of the table do for every row.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The arguments of a function under test as one flat list of inputs, and its results as one of numbers.
-
-This stands apart because it is all that checking needs to know of trees, arrays and number types.
-"""
+"""The arguments of a function under test as one flat list of inputs, and its results as one of numbers."""
 
 from __future__ import annotations
 
@@ -10,24 +7,67 @@ from math import isfinite
 from typing import Any
 
 from ..engine.table import as_float
-from ..engine.trees import Structure, flatten, paths, unflatten
+from ..engine.trees import LEAF, Structure, flatten, paths, unflatten
 from ..engine.value import Value
 
 
-def numbers(tree: Any, what: str) -> list[Any]:
-    """The numbers of a tree as floats, or as complex where they are; arrays are taken apart."""
-    leaves, _ = flatten(tree, what)
-    found: list[Any] = []
-    for x in leaves:
-        if isinstance(x, float | complex) and type(x) in (float, complex):
-            found.append(x)
-        elif isinstance(x, Value):
-            found.append(x.data)
-        elif hasattr(x, "tolist"):
-            found += numbers(x.tolist(), what)
-        else:
-            found.append(as_float(x, what))
-    return found
+def numbers(tree: Any, what: str, like: Structure | None = None) -> list[Any]:
+    """The numbers of a tree as floats, or as complex where they are; arrays are taken apart.
+
+    The dicts of a tree `like` that of the arguments match by key, whatever the order of theirs; brackets around a
+    single thing may be there or not. Raises `ValueError` for other keys, and for a dict where there is none.
+
+    >>> numbers([{"b": 3, "a": [1, 2]}], "gradient", flatten({"a": [0, 0], "b": 0})[1])
+    [1.0, 2.0, 3.0]
+    """
+    if hasattr(tree, "tolist"):
+        tree = tree.tolist()
+    if not isinstance(tree, list | tuple | dict):
+        return [_number(tree, what)]
+    if like is None:
+        return [x for leaf in flatten(tree, what)[0] for x in numbers(leaf, what)]
+    at_leaf: Structure = (tuple, None, ())
+    kind, keys, children = at_leaf if like == LEAF else like
+    if isinstance(tree, dict) and kind is dict:
+        if set(tree) != set(keys):
+            raise ValueError(f"{what}: expected the keys {list(keys)}, got {list(tree)}")
+        matched = [(tree[key], child) for key, child in zip(keys, children, strict=True)]
+    elif isinstance(tree, list | tuple) and kind is not dict and len(tree) == len(children):
+        matched = list(zip(tree, children, strict=True))
+    elif kind is not dict and len(children) == 1:
+        matched = [(tree, children[0])]
+    elif isinstance(tree, dict):
+        raise ValueError(f"{what}: a dict with the keys {list(tree)} where the arguments have none")
+    else:  # flat, or an array, in the order of the arguments
+        matched = [(child, like if len(tree) == 1 else LEAF) for child in tree]
+    return [x for part, its in matched for x in numbers(part, what, its)]
+
+
+def _number(x: Any, what: str) -> Any:
+    if type(x) in (float, complex):
+        return x
+    return x.data if isinstance(x, Value) else as_float(x, what)
+
+
+def each_by(outer: Structure, inner: Structure) -> Structure:
+    """The structure of derivatives: at each number of one tree the numbers of another.
+
+    >>> each_by(flatten([1, 2])[1], flatten({"a": 1})[1])
+    (<class 'list'>, None, ((<class 'dict'>, ('a',), ('*',)), (<class 'dict'>, ('a',), ('*',))))
+    """
+    if outer == LEAF:
+        return inner
+    kind, keys, children = outer
+    return (kind, keys, tuple([each_by(child, inner) for child in children]))
+
+
+def _has_dict(structure: Structure) -> bool:
+    return structure != LEAF and (structure[0] is dict or any(map(_has_dict, structure[2])))
+
+
+def keyed(structure: Structure) -> Structure | None:
+    """The structure, if it has dicts, whose keys say what is what; else None, and the order alone counts."""
+    return structure if _has_dict(structure) else None
 
 
 class Point:
@@ -58,11 +98,16 @@ class Point:
         for place, x in zip(self.paths, self.inputs, strict=True):
             if not isfinite(x):
                 raise ValueError(f"{place}: {x!r}: derivatives are measured at finite numbers only")
+        self.structure: Structure = (tuple, None, tuple(self.structures))
+
+    def trees(self, inputs: Sequence[Any]) -> list[Any]:
+        """These numbers as the arguments to differentiate by, one tree each."""
+        supply = iter(inputs)
+        return [unflatten(structure, supply) for structure in self.structures]
 
     def arguments(self, inputs: Sequence[Any]) -> list[Any]:
         """The arguments with these numbers in them."""
-        supply = iter(inputs)
         given = list(self.args)
-        for k, structure in zip(self.argnums, self.structures, strict=True):
-            given[k] = unflatten(structure, supply)
+        for k, tree in zip(self.argnums, self.trees(inputs), strict=True):
+            given[k] = tree
         return given

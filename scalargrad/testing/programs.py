@@ -1,8 +1,8 @@
 """Random programs: functions of some numbers, made of statements, that print as the Python they are.
 
-This stands apart from the strategies because it needs no hypothesis: a `Program` is a function with its source text.
-What is drawn at random are statements, each an operation and its operands; operands are numbered, and any number stands
-for some operand, so that leaving out a statement, as shrinking does, leaves a program.
+A `Program` is a function with its source text, and needs no hypothesis. What is drawn at random are statements, each an
+operation and its operands; operands are numbered, and any number stands for some operand, so that leaving out a
+statement, as shrinking does, leaves a program.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ _NAMES = {name: getattr(functions, name) for name in functions.__all__}
 class Program:
     """A function of numbers or `Value`s, given by its source: a lambda in scalargrad's functions.
 
-    `repr` is that source, and runs as it stands after `from scalargrad import *`. `arity` is the number of arguments.
-    Its text is evaluated as Python: make no program of text from elsewhere.
+    `repr` is that source, and runs as it stands after `from scalargrad.functions import *`. `arity` is the number of
+    arguments. Its text is evaluated as Python: make no program of text from elsewhere.
 
     >>> f = Program("lambda x, y: (a := sin(x), a * y + a)[-1]")
     >>> f

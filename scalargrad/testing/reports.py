@@ -1,6 +1,6 @@
 """What `check_grads` reports: the states of a check, findings, their collection, and the two errors that carry it.
 
-This stands apart as the text that a user reads when a test fails.
+Their text is what a user reads when a test fails.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from math import inf, isnan, ulp
 class State(Enum):
     """The outcome of one check.
 
-    - `AGREES`: the claim is within the tolerance, and the tolerance is small.
+    - `AGREES`: the claim is within the tolerance, and the tolerance is small beside the derivative, or beside those at
+      distances up to a tenth of the point's own size; at zero, a claimed zero beside any. No other state is agreement.
     - `KINK`: the one-sided derivatives differ, and the claim is one of them or lies between them.
     - `JUMP`: the function jumps at the point, or too near to it to tell.
-    - `EDGE`: the function is not finite at the point or next to it.
+    - `EDGE`: the function is infinite at the point, or not finite next to it.
+    - `UNDEFINED`: the function is nan at the point, and so is the claim; any other claim is undecided there.
     - `SINGULAR`: the slope grows without bound as the step shrinks.
     - `UNSEEN`: nothing contradicts the claim, and nothing bears it out: were the input changed by as much as it is, the
       claimed change would be below the function's rounding, and none is seen.
@@ -29,6 +31,7 @@ class State(Enum):
     KINK = "kink"
     JUMP = "jump"
     EDGE = "edge of the domain"
+    UNDEFINED = "nan at the point"
     SINGULAR = "singular"
     UNSEEN = "below rounding"
     UNDECIDED = "not decided"
@@ -96,10 +99,15 @@ class Finding:
         """The difference in units in the last place of the measured derivative."""
         return abs(self.verdict.claimed - self.verdict.measured) / ulp(self.verdict.measured)
 
+    @property
+    def title(self) -> str:
+        """State, output, input and what was seen there, on one line."""
+        note = f" ({self.verdict.note})" if self.verdict.note else ""
+        return f"{self.state.value}: derivative of {self.output} by {self.input}{note}"
+
     def __str__(self) -> str:
         v = self.verdict
-        lines = [f"{v.state.value}: derivative of {self.output} by {self.input}" + (f" ({v.note})" if v.note else "")]
-        lines.append(f"  claimed    {v.claimed!r}")
+        lines = [self.title, f"  claimed    {v.claimed!r}"]
         if not isnan(v.measured):
             lines.append(f"  measured   {v.measured!r}, estimated error {v.estimate:.1e}, by {v.method}")
             lines.append(
@@ -136,6 +144,16 @@ class Report:
         return self.among(State.UNDECIDED)
 
     @property
+    def unconfirmed(self) -> tuple[Finding, ...]:
+        """What is neither wrong nor undecided and yet no agreement: nothing could be compared there."""
+        return tuple(each for each in self.findings if each.state not in (State.AGREES, *LOUD))
+
+    @property
+    def agrees(self) -> bool:
+        """True if every derivative was measured and agrees."""
+        return all(each.state is State.AGREES for each in self.findings)
+
+    @property
     def decided(self) -> bool:
         """True if nothing is left undecided."""
         return not self.undecided
@@ -150,8 +168,9 @@ class Report:
         counted = ", ".join(f"{state.value} {count}" for state, count in self.counts.items())
         plural = "s" if len(self.findings) != 1 else ""
         lines = [f"{self.name}: {len(self.findings)} derivative{plural} checked: {counted}"]
-        shown = sorted(self.among(*LOUD), key=lambda each: each.state is not State.WRONG)
-        lines += [str(each) for each in shown[:5]]
-        if len(shown) > 5:
-            lines.append(f"and {len(shown) - 5} more, in report.findings")
+        lines += [str(each) for each in (*self.wrong, *self.undecided)[:5]]
+        lines += [f"no agreement, nothing to compare: {each.title}" for each in self.unconfirmed[:5]]
+        more = max(len(self.among(*LOUD)) - 5, 0) + max(len(self.unconfirmed) - 5, 0)
+        if more:
+            lines.append(f"and {more} more, in report.findings")
         return "\n".join(lines)

@@ -1,7 +1,6 @@
 """Measured derivatives: a function's values at seven points of a line, at every step from coarse to fine.
 
-This stands apart because it knows nothing of claimed gradients: it only measures. At each step `h` the six-point
-central stencil gives a slope,
+Nothing here knows of claimed gradients. At each step `h` the six-point central stencil gives a slope,
 
     D6 = (45 (f1 - f-1) - 9 (f2 - f-2) + (f3 - f-3)) / 60 h,        off by h**6 f7 / 140
 
@@ -75,7 +74,7 @@ def measure(k: int, values: Sequence[float], misplaced: float = 0.0) -> Level:
     )
 
 
-class Line:
+class Restriction:
     """A function along the line `t -> x + t d` through a point, measured at any step; every value is computed once.
 
     `direction` gives the inputs that move, each by a power of two or its negative. `start` are the values at the point.
@@ -99,12 +98,9 @@ class Line:
         self._misplaced: dict[int, float] = {}
         self._levels: dict[tuple[int, int], Level | None] = {}
         self._claimed: dict[float, list[float]] = {}
-        self.at_zero = False
-        self.exponent = 0  # a direction of several inputs has their scales in it
-        if len(self.direction) == 1:
-            ((where, by),) = self.direction.items()
-            self.at_zero = self.point[where] == 0.0
-            self.exponent = FINEST + 50 if self.at_zero else frexp(self.point[where] / by)[1]
+        sizes = [frexp(self.point[where] / by)[1] for where, by in self.direction.items() if self.point[where] != 0.0]
+        self.at_zero = not sizes
+        self.exponent = max(sizes, default=FINEST + 50)
 
     def extent(self) -> float:
         """The size of what moves, in units of the direction."""

@@ -1,6 +1,6 @@
 """Hypothesis strategies: numbers, `Value`s, random functions, small networks and small data sets.
 
-This stands apart as the only file that needs hypothesis, and only when a strategy is made: it is imported there.
+Hypothesis is needed only when a strategy is made: it is imported there.
 """
 
 from __future__ import annotations

@@ -1,24 +1,25 @@
 """Verdicts: what measured values say about one claimed derivative, and what they cannot say.
 
-This stands apart because here alone it is decided what counts as wrong. A claim is wrong only if it lies outside
-what the estimated error of the measurement allows; where the function has no derivative to measure (a kink, a jump, the
-edge of its domain), that is said; and where the values are too coarse to tell, that is said, too.
+A claim is wrong only if it lies outside what the estimated error of the measurement allows, and agrees only if that
+error is small beside the derivative itself, or beside those at distances up to a tenth of the point's own size: `x*x`
+has large slopes near 1e-16, but none of them vouches for the sign of the one there. Where the function has no
+derivative to measure (a kink, a jump, the edge of its domain), and where the values are too coarse, that is said.
 """
 
 from __future__ import annotations
 
-from math import inf, isfinite, isinf, nan
+from math import inf, isfinite, isinf, isnan, nan, ulp
 
 from .irregular import growth_at, jump_at, jump_near, kink_at, one_sided
 from .reports import State, Verdict
-from .stencils import Level, Line
+from .stencils import Level, Restriction
 
 SAFETY = 4.0  # how many times its estimate an error may be
 RESOLUTION = 1e-3  # a tolerance above this part of the derivative, or of the slopes nearby, tells too little
 ROUNDING = 2.0**-18  # a step up to this part of the value may come of rounding, to single precision for one
 
 
-def judge(line: Line, output: int, claimed: float, rtol: float, allowance: float = 0.0) -> Verdict:
+def judge(line: Restriction, output: int, claimed: float, rtol: float, allowance: float = 0.0) -> Verdict:
     """Compare a claimed derivative along a line with the measured one.
 
     `rtol` is a relative difference that is always allowed; `allowance` an absolute one, for the claim's own rounding.
@@ -29,7 +30,7 @@ def judge(line: Line, output: int, claimed: float, rtol: float, allowance: float
 class _Case:
     """One claim, and the levels measured for it, from coarse to fine."""
 
-    def __init__(self, line: Line, output: int, claimed: float, rtol: float, allowance: float) -> None:
+    def __init__(self, line: Restriction, output: int, claimed: float, rtol: float, allowance: float) -> None:
         self.line, self.output = line, output
         self.claimed, self.rtol, self.allowance = claimed, rtol, allowance
         self.levels: list[Level] = []
@@ -40,17 +41,25 @@ class _Case:
         """Try a fitting step first, then every step, then steps near the best one, until one settles it."""
         value = self.line.start[self.output]
         if not isfinite(value):
-            return self.says(State.EDGE, None, f"the function is {value!r} at the point")
-        for k in self.line.first_steps():
+            if not isnan(value):
+                return self.says(State.EDGE, None, f"the function is {value!r} at the point")
+            state = State.UNDEFINED if isnan(self.claimed) else State.UNDECIDED
+            return self.says(state, None, "the function is nan at the point: any claim would do")
+        ladder = self.line.ladder()
+        first = self.line.first_steps()
+        for k in first:
             settled = self.measured_at(k)
             if settled:
                 return settled
-        if self.claimed == 0.0 and self.levels and not self.outside and not any(x.variation for x in self.levels):
-            return self.says(State.AGREES, self.levels[0], "the function is constant")
-        ladder = self.line.ladder()
+        if self.claimed == 0.0 and self.levels and not any(x.variation for x in self.levels):
+            for k in ladder:
+                if k > max(first):
+                    self.measured_at(k)
+            if not self.outside and not any(x.variation for x in self.levels):
+                return self.says(State.AGREES, self.levels[0], "the function is constant")
         for place, k in enumerate(ladder):
             # At zero nothing gives the function's scale, and the ladder is long: most need no more than its upper part.
-            if self.line.at_zero and k < -62 <= ladder[place - 1] and self.clear():
+            if self.line.at_zero and k < -62 <= ladder[place - 1] and self.claimed != 0.0 and self.clear():
                 break
             settled = self.measured_at(k)
             if settled:
@@ -77,7 +86,8 @@ class _Case:
         self._errors = {}
         if isinf(level.slope):
             return self.says(State.AGREES, level, "beyond the range of floats") if level.slope == self.claimed else None
-        sharp = SAFETY * level.error <= self.rtol * max(abs(level.slope), level.variation / level.h)
+        near = level.variation / level.h if self.vouches(level) else 0.0
+        sharp = SAFETY * level.error <= self.rtol * max(abs(level.slope), near)
         return self.says(State.AGREES, level) if sharp and self.admits(level.slope, level.error) else None
 
     def errors(self) -> dict[int, float]:
@@ -132,9 +142,17 @@ class _Case:
         """The largest slope between a level's points and the middle one, or those of steps up to 256 times as long."""
         return max(x.variation / x.h for x in self.levels if level.k <= x.k <= level.k + 8)
 
+    def vouches(self, level: Level) -> bool:
+        """Whether slopes at such steps say what is small at the point: those small beside the point itself.
+
+        At zero, which has no size, any step does for a claimed zero, and none for another claim.
+        """
+        return self.claimed == 0.0 if self.line.at_zero else level.k <= self.line.exponent - 5
+
     def resolved(self, level: Level) -> bool:
         """Whether the level is sharp enough to bear out a claim."""
-        scale = max(abs(level.slope), self.slopes_near(level))
+        near = [x.variation / x.h for x in self.levels if level.k <= x.k <= level.k + 8 and self.vouches(x)]
+        scale = max([abs(level.slope), *near])
         return SAFETY * self.error(level) <= RESOLUTION * scale and self.usable(level)
 
     def clear(self) -> bool:
@@ -168,10 +186,8 @@ class _Case:
         best = self.best()
         if best is None:
             return self.special() or self.says(State.UNDECIDED, None, self.doubt(None))
-        if best.variation == 0.0 == self.claimed:
-            sloped = [x for x in self.levels if abs(x.slope) > SAFETY * (self.error(x) + self.error(best))]
-            if sloped:
-                return self.constant_nearby(best)
+        if best.variation == 0.0 == self.claimed and any(x.variation for x in self.levels):
+            return self.constant_nearby(best)
         return self.compared(best)
 
     def compared(self, best: Level) -> Verdict:
@@ -192,7 +208,7 @@ class _Case:
         if not inside and self.usable(best):
             return self.outlying(best)
         reach = max(self.line.extent(), best.h)
-        invisible = abs(self.claimed) * reach <= best.grain and SAFETY * error * reach <= 1e3 * best.grain
+        invisible = abs(self.claimed) * reach <= best.grain and not any(x.variation for x in self.levels)
         return self.says(State.UNSEEN if inside and invisible else State.UNDECIDED, best, self.doubt(best))
 
     def outlying(self, best: Level) -> Verdict:
@@ -231,6 +247,8 @@ class _Case:
         level = best or self.levels[-1]
         noise = max((x.noise for x in self.levels if x.k <= level.k), default=0.0)
         size = max(map(abs, level.values))
+        if noise <= level.grain:
+            return "the slope at the point, if any, is lost in the rounding of the values"
         text = f"the function's values scatter by about {noise:.1e}"
         if 2**-26 * size < noise < 2**-18 * size:
             text += ", as in single precision: compute in float64"
@@ -259,7 +277,28 @@ class _Case:
         riser = min(abs(v - x.values[3]) for x in self.levels for v in x.values if v != x.values[3])
         doubtful = riser < ROUNDING * max(map(abs, sloped.values)) and self.usable(sloped)
         note = "constant at fine steps, not at coarse ones"
+        if not doubtful and self.flattened(flat):
+            return self.says(State.UNSEEN, flat, "rounded to a constant near the point")
         return self.says(State.UNDECIDED if doubtful else State.AGREES, flat, note)
+
+    def flattened(self, flat: Level) -> bool:
+        """Whether rounding alone makes the function constant at the point, as it does tanh at 20.
+
+        Then its values begin to differ by a few units in the last place; those of a function that is constant up to a
+        kink or a jump grow as soon as they differ.
+        """
+        value, found = flat.values[3], False
+        near = min(x.h for x in self.levels if x.variation > 0.0)
+        for sign in (-1.0, 1.0):
+            low, high = 0.0, 3.0 * sign * near
+            if self.line.at(high)[self.output] == value:
+                continue
+            for _ in range(60):
+                middle = 0.5 * (low + high)
+                low, high = (low, middle) if self.line.at(middle)[self.output] != value else (middle, high)
+            beyond = [self.line.at(high * (1.0 + part))[self.output] for part in (2.0**-10, 2.0**-8)]
+            found = found or max(abs(y - value) for y in beyond) <= 256.0 * ulp(value)
+        return found
 
     def edge(self) -> Verdict | None:
         if not self.outside or (self.levels and min(self.outside) > self.levels[-1].k + 12):

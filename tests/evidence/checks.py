@@ -163,7 +163,7 @@ def check_sums(dag: Dag, nodes: list[Value], chosen: list[int], figures: Figures
     received = arriving(dag, nodes, chosen)
     dead = set(range(len(nodes))) - set(chosen)
     for k in dead:
-        not figures.expect(nodes[k].has_gradient, "dead nodes are left alone", lambda k=k: k, dag)
+        figures.expect(not nodes[k].has_gradient, "dead nodes are left alone", lambda k=k: k, dag)
     for k in chosen:
         found, terms = nodes[k].grad, received[k]
         where = f"node {k}, {terms} gave {found!r}"

@@ -72,7 +72,8 @@ def eagerly(p: Program, space: dict[str, Any]) -> list[Answer]:
 def without_pythons_own(p: Program, eager: list[Answer]) -> tuple[Program, list[Answer]]:
     """Only the samples at which Python's own arithmetic, of numbers that are not differentiated by, does not raise."""
     own = ("ZeroDivisionError", "OverflowError", "InvalidOperation")  # the last is Decimal's, compared with nan
-    kept = [k for k, a in enumerate(eager) if a.raised not in own and "complex" not in a.says]
+    said = ("complex", "what `~` makes of a bool")
+    kept = [k for k, a in enumerate(eager) if a.raised not in own and not any(text in a.says for text in said)]
     if len(kept) == len(eager):
         return p, eager
     return p._replace(samples=tuple(p.samples[k] for k in kept)), [eager[k] for k in kept]
@@ -227,10 +228,11 @@ def again(fault: Fault, p: Program) -> Fault | None:
         p, eager = without_pythons_own(p, eagerly(p, space))
     except Exception:
         return None
-    found: Fault | None = None
     backend, _, what = fault.where.partition(", ")
     if backend == "eager":
-        k = next((k for k, a in enumerate(eager) if a.raised == fault.found.raised), None)
+        was = fault.found
+        alike = [k for k, a in enumerate(eager) if a.raised == was.raised and a.says[:20] == was.says[:20]]
+        k = next(iter(alike), None)
         return None if k is None else Fault("eager", p, k, Answer(), eager[k])
     if not eager or any(a.raised not in ("", "ValueError") for a in eager):
         return None

@@ -32,6 +32,7 @@ from .variants import variants
 
 ROOT = Path(__file__).parent.parent.parent
 LIMIT = 60  # seconds of computing that the tests of a mutant may take; most hang for ever or not at all
+LIMIT_COMPILER = 5  # times as much for modules of the compiler, whose tests make machine code
 MEMORY = 6 * 2**30
 SLOW = "million or memory or process or hash_seed or depth or numpy or light"  # which find little, and take long
 TESTS: dict[str, tuple[str, ...]] = {
@@ -153,8 +154,9 @@ def spawn(mutant: Mutant, check: Callable[[], int]) -> int:
         import resource
         import signal
 
-        signal.alarm(6 * LIMIT)  # for what waits instead
-        resource.setrlimit(resource.RLIMIT_CPU, (LIMIT, LIMIT))
+        limit = (LIMIT_COMPILER if mutant.module in OF_THE_COMPILER else 1) * LIMIT
+        signal.alarm(6 * limit)  # for what waits instead
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, limit))
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         silent = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):

@@ -26,6 +26,7 @@ from decimal import Decimal
 from fractions import Fraction
 from math import inf, nan
 from scalargrad import *
+from scalargrad.functions import *
 from scalargrad import activations, losses
 
 def leaves(tree):
@@ -399,7 +400,7 @@ KINDS = {  # how often, and how many statements at least and at most, by the hig
     "rows": (16, (1, 6), 3),
     "wild": (16, (1, 5), 3),
     "branches": (8, (2, 7), 3),
-    "edges": (10, (1, 3), 3),
+    "edges": (12, (1, 2), 3),
     "masks": (8, (3, 8), 2),
     "wide": (6, (12, 30), 1),
     "inner": (8, (1, 4), 2),
@@ -515,7 +516,10 @@ class _Drawer:
     def branch(self) -> None:
         conditions = (*COMPARISONS, *COMPARISONS, "0 < {0} < {1}", "{0} > 0.5 and {1} < 2", "{0}", "not {0} < 1")
         condition, chance = self.r.choice(conditions), self.r.random()
-        one, other, third = (f"    {{t}} = {self.expression()}\n" for _ in range(3))
+        arms = [self.expression() for _ in range(3)]
+        if self.kind == "edges" and self.r.random() < 0.5:  # beside an edge, what has none
+            arms[int(self.r.random() * 2)] = self.r.choice(("{0}", "2.0 * {0}", "{0} * 1.0", "{0} + {1}"))
+        one, other, third = (f"    {{t}} = {arm}\n" for arm in arms)
         if chance < 0.3:
             text = f"if {condition}:\n{one}elif {{2}} >= {{1}}:\n{third}else:\n{other}"
         elif chance < 0.5:
@@ -543,7 +547,7 @@ class _Drawer:
         elif kind == "branches" and chance < 0.6:
             self.branch() if chance < 0.4 else self.add(r.choice(LOOPS))
         elif kind == "edges":
-            self.branch() if chance < 0.4 else self.add(self.edge())
+            self.branch() if chance < 0.6 else self.add(self.edge())
         elif kind == "inner" and chance < 0.7:
             self.add(r.choice(INNER))
         elif kind == "own" and chance < 0.7:
@@ -698,13 +702,13 @@ def program(seed: int, number: int) -> Program:
     return Program(
         number, kind, tuple(d.preamble), tuple(d.parameters), tuple(d.statements), result, taking, order,
         tuple(samples), tuple(axes), tiles, 2 if r.random() < 0.1 or tiles > 2000 else 1,
-        r.choice(NAMES) if r.random() < 0.05 else "f",
+        r.choice((*NAMES, *re.findall(r"\b([a-z]\w*)\(", repr(d.statements)))) if r.random() < 0.1 else "f",
     )  # fmt: skip
 
 
 def _samples(d: _Drawer) -> list[tuple[Any, ...]]:
     r = d.r
-    count = r.choice(_SAMPLES)
+    count = r.choice(_SAMPLES[4:] if d.kind == "edges" else _SAMPLES)
     drawn: list[list[float]] = []
     leaves = sum(len(_PLACES[shape]) for shape in d.shapes)
     for _ in range(count):

@@ -1,16 +1,16 @@
-"""The rules of a picture's look: colours, widths and line styles, by sign and size of gradients.
-
-Apart from what draws them, so that DOT and SVG, the legend and the tests follow one table. Nothing is told by colour
-alone: signs are printed, and vanishing and exploding gradients have line styles of their own.
-"""
+"""What all drawings look like: fonts, colours of light and dark pages, the scale of |gradient|."""
 
 from __future__ import annotations
 
-from math import isfinite, log10, sqrt
-
-from ..graph.picture import Edge, Node, Picture
+from functools import cache
+from math import isfinite, log10
 
 VANISHING, EXPLODING = 1e-6, 1e3
+THEMES = ("auto", "light", "dark")
+MARGIN = 18.0
+FONTS = (
+    "Helvetica,Arial,'Liberation Sans','Noto Sans','Noto Sans CJK KR','Apple SD Gothic Neo','Malgun Gothic',sans-serif"
+)
 
 # (light, dark)
 COLOURS = {
@@ -39,6 +39,7 @@ def _mixed(a: str, b: str, t: float) -> str:
     return "#" + "".join(f"{round(x + (y - x) * t):02x}" for x, y in pairs)
 
 
+@cache
 def scale_colour(k: int, dark: bool) -> str:
     """The fill of a node whose |gradient| is about 10**k: neutral at 1, two hues towards vanishing and exploding."""
     end = _ENDS[k > 0][dark]
@@ -49,51 +50,6 @@ def magnitude(gradient: float) -> int:
     """The power of ten that colours a gradient: from -6, for less and for zero, to 3, for more."""
     size = abs(gradient)
     return SCALE[0] if size < VANISHING else min(round(log10(size)), SCALE[-1]) if isfinite(size) else SCALE[-1]
-
-
-def node_style(node: Node) -> str:
-    """The rule of a node's look: "none" before any pass, "bad" for inf and nan, "vanishing", "exploding", "usual"."""
-    known = [node.gradient] if node.gradient is not None else list(node.gradient_range or ())
-    numbers = [*known, *([node.value] if node.value is not None else [])]
-    if not all(map(isfinite, numbers)):
-        return "bad"
-    if not known:
-        return "none"
-    size = max(map(abs, known))
-    return "vanishing" if size < VANISHING else "exploding" if size > EXPLODING else "usual"
-
-
-def node_scale(node: Node) -> int | None:
-    """The power of ten that colours a node; None before any pass. A block takes its largest gradient's."""
-    known = node.gradient if node.gradient is not None else max(node.gradient_range or (), default=None)
-    return None if known is None or known != known else magnitude(known)
-
-
-def edge_style(edge: Edge) -> str:
-    """The rule of an edge's look: "constant", "none" before any pass, "bad", "zero", "pos", "neg", or "mixed"."""
-    if edge.to_constant:
-        return "constant"
-    brought = edge.contributions or (() if edge.contribution is None else (edge.contribution,))
-    if not brought:
-        return "none"
-    if not all(map(isfinite, brought)):
-        return "bad"
-    low, high = min(brought), max(brought)
-    if low == high == 0.0:
-        return "zero"
-    return "pos" if low >= 0.0 else "neg" if high <= 0.0 else "mixed"
-
-
-def edge_size(edge: Edge) -> float:
-    """|contribution|, which sets the edge's width; 0 where there is none."""
-    brought = edge.contributions or (() if edge.contribution is None else (edge.contribution,))
-    return max((abs(x) for x in brought if isfinite(x)), default=0.0)
-
-
-def edge_widths(picture: Picture) -> dict[str, float]:
-    """The width of each edge in points: by the square root of |contribution|, the largest in the picture widest."""
-    largest = picture.largest or 1.0
-    return {e.id: 1.0 if e.to_constant else round(1.0 + 3.0 * sqrt(edge_size(e) / largest), 2) for e in picture.edges}
 
 
 def sign_style(x: float) -> str:

@@ -1,32 +1,52 @@
 """What drawings have in common that need no layout engine: networks, and what changed in them.
 
-Apart from `drawing.py`, whose drawings are laid out by Graphviz, because these are laid out by arithmetic: they are the
-same on every machine, and cannot fail.
+They are laid out by arithmetic: the same on every machine, and nothing in it can fail.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from hashlib import blake2b
 from itertools import count
+from pathlib import Path
 from typing import Any
 
+from .style import THEMES
 from .text import xml
 
-_stills = count(1)
+_drawings = count(1)
 
 
-class Still:
+def new_prefix(letters: str, picture: Any) -> str:
+    """An id for a drawing, different for every drawing of a process, and for different pictures of different processes:
+    a page that gathers the outputs of both has no id twice."""
+    digest = blake2b(repr(picture).encode(errors="replace"), digest_size=4).hexdigest()
+    return f"{letters}{next(_drawings)}-{digest}"
+
+
+def file_for(path: Any, forms: Any) -> tuple[Path, Any]:
+    """The file that a drawing is saved to, and the form that its suffix names. `ValueError` for another suffix,
+    `FileNotFoundError` for a folder that is not there."""
+    file = Path(path)
+    form = forms.get(file.suffix.lower())
+    if form is None:
+        suffix = file.suffix or "no suffix"
+        raise ValueError(f"save: {suffix!r} in {str(file)!r} names no form; the suffixes are {', '.join(forms)}")
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"save: there is no folder {str(file.parent)!r} for {file.name!r}; make it first")
+    return file, form
+
+
+class SvgDrawing:
     """A picture made here from plain numbers: shown by itself in a notebook, saved by suffix, printed as text."""
 
     def __init__(self, picture: Any, theme: str = "auto") -> None:
-        from hashlib import blake2b
-
-        if theme not in ("auto", "light", "dark"):
+        if theme not in THEMES:
             raise ValueError(f"draw: theme={theme!r} is none of 'auto', 'light', 'dark'")
         self.picture = picture
         self.theme = theme
-        digest = blake2b(repr(picture).encode(errors="replace"), digest_size=4).hexdigest()
-        self.prefix = f"sn{next(_stills)}-{digest}"  # as for graphs: no id twice on a page
+        self.prefix = new_prefix("sn", picture)
 
     def svg(self) -> str:
         """The picture as SVG text."""
@@ -53,8 +73,6 @@ class Still:
 
     def json(self) -> str:
         """`to_dict()` as JSON, which may also stand inside a page's script."""
-        import json
-
         return json.dumps(self.to_dict(), allow_nan=False).replace("<", "\\u003c")
 
     def __str__(self) -> str:
@@ -64,27 +82,19 @@ class Still:
         """What a notebook shows."""
         return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
 
-    def save(self, path: Any) -> Still:
+    def save(self, path: Any) -> SvgDrawing:
         """Write the picture to a file, as .svg, .html, .json or .txt; return the drawing.
 
         Raises `ValueError` for another suffix, `FileNotFoundError` for a folder that is not there.
         """
-        from pathlib import Path
-
-        file = Path(path)
-        form = _FORMS.get(file.suffix.lower())
-        if form is None:
-            suffix = file.suffix or "no suffix"
-            raise ValueError(f"save: {suffix!r} in {str(file)!r} names no form; the suffixes are {', '.join(_FORMS)}")
-        if not file.parent.is_dir():
-            raise FileNotFoundError(f"save: there is no folder {str(file.parent)!r} for {file.name!r}; make it first")
+        file, form = file_for(path, _FORMS)
         file.write_bytes(form(self).encode())
         return self
 
 
-_FORMS: dict[str, Callable[[Still], str]] = {
-    ".svg": lambda still: still.svg(),
-    ".html": lambda still: still.html(),
-    ".json": lambda still: still.json(),
-    ".txt": lambda still: still.text() + "\n",
+_FORMS: dict[str, Callable[[SvgDrawing], str]] = {
+    ".svg": lambda drawing: drawing.svg(),
+    ".html": lambda drawing: drawing.html(),
+    ".json": lambda drawing: drawing.json(),
+    ".txt": lambda drawing: drawing.text() + "\n",
 }

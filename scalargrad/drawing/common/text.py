@@ -1,7 +1,7 @@
 """Numbers and names as a picture shows them: short, safe in XML, and measured.
 
-Apart from the rest, because labels are somebody else's text: whatever they hold (markup, newlines, right-to-left text,
-ten thousand characters) is made harmless here and nowhere else.
+Labels are somebody else's text: whatever they hold (markup, newlines, right-to-left text, ten thousand characters) is
+made harmless here and nowhere else.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from html import escape
 from math import isfinite
+from typing import Any
 from unicodedata import bidirectional, category, combining, east_asian_width
 
 # Advance widths of Helvetica, in thousandths of the font size, from space to tilde (Adobe Font Metrics); Arial,
-# Liberation Sans and Arimo have the same. Engines are told sizes computed from these, as their own estimates differ.
+# Liberation Sans and Arimo have the same. Engines get sizes computed from these, as their own estimates differ.
 _HELVETICA = (
     278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556, 556, 556, 556, 556,
     556, 556, 556, 278, 278, 584, 584, 584, 556, 1015, 667, 667, 722, 722, 667, 611, 778, 722, 278, 500, 667, 556, 833,
@@ -20,11 +21,17 @@ _HELVETICA = (
     556, 278, 556, 556, 222, 222, 500, 222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334,
     260, 334, 584,
 )  # fmt: skip
+_advance_of = dict(enumerate(_HELVETICA, 32)).__getitem__
 _RIGHT_TO_LEFT = frozenset(("R", "AL", "AN"))
 _ISOLATE, _END_ISOLATE = "\u2068", "\u2069"
-# theta1[2,1], x[3], θ[to,from]: an index behind a name is drawn below the line.
-_INDEX = re.compile(r"(?<=\w)\[(\w{1,6}(?:,\w{1,6}){0,2})\]")
+# theta1[2,1], x[3], θ[to,from], w_1, w1: an index behind a name is drawn below the line. A bare number is one behind a
+# single letter, since log2 is a function.
+_INDEX = re.compile(
+    r"((?<=\w)\[\w{1,6}(?:,\w{1,6}){0,2}\]|(?<=[^\W\d_])_[0-9]{1,3}(?![0-9A-Za-z_\[(])"
+    r"|(?<=(?<!\w)[^\W\d_])[0-9]{1,3}(?![0-9A-Za-z_.\[(]))"
+)
 INDEX_SIZE = 0.75  # of the font's
+xml = escape  # text, ready to stand between tags or in a quoted attribute
 
 
 class Changed(float):
@@ -136,42 +143,36 @@ def shortened(text: str, limit: int) -> str:
 
 def width(text: str, size: float, bold: bool = False) -> float:
     """The text's width in the picture's sans-serif font, a little generous where the font may differ."""
-    if "[" in text:
-        parts = _INDEX.split(text)
-        return sum(_plain_width(part, size * (INDEX_SIZE if k % 2 else 1.0), bold) for k, part in enumerate(parts))
-    return _plain_width(text, size, bold)
-
-
-def _plain_width(text: str, size: float, bold: bool) -> float:
-    total = 0
-    for c in text:
-        code = ord(c)
-        if 32 <= code < 127:
-            total += _HELVETICA[code - 32]
-        elif east_asian_width(c) in "WF":
-            total += 1000
-        elif not combining(c) and category(c) != "Cf":
-            total += 620
+    total = 0.0
+    for k, part in enumerate(_INDEX.split(text)):
+        if k % 2:
+            part = part.strip("[]_")  # what is drawn of it
+        if part.isascii() and part.isprintable():
+            advance = sum(map(_advance_of, part.encode()))
+        else:
+            advance = 0
+            for c in part:
+                if " " <= c <= "~":
+                    advance += _advance_of(ord(c))
+                elif east_asian_width(c) in "WF":
+                    advance += 1000
+                elif not combining(c) and category(c) != "Cf":
+                    advance += 620
+        total += advance * (INDEX_SIZE if k % 2 else 1.0)
     return total * size / 1000.0 * (1.12 if bold else 1.02)
-
-
-def xml(text: str) -> str:
-    """The text, ready to stand between tags or in a quoted attribute.
-
-    >>> xml('a < "b" & c')
-    'a &lt; &quot;b&quot; &amp; c'
-    """
-    return escape(text, quote=True)
 
 
 def marked(*runs: tuple[str, str], size: float) -> str:
     """Runs of (text, class) as the inside of an SVG text, indices below the line: θ1[2,1] as θ1 with a small 2,1.
 
-    The brackets stay, too small to be seen, so that the text is found, copied and read aloud as it was given.
+    Brackets and underscores stay, too small to be seen, so that the text is found, copied and read aloud as it was
+    given.
 
     >>> marked(("n[2] & b", ""), size=12.0)  # doctest: +NORMALIZE_WHITESPACE
     'n<tspan dy="3" font-size=".01">[</tspan><tspan font-size="9">2</tspan><tspan font-size=".01">]</tspan><tspan
     dy="-3" xml:space="preserve"> &amp; b</tspan>'
+    >>> marked(("w1", ""), size=12.0)
+    'w<tspan dy="3" font-size="9">1</tspan>'
     """
     out, back = [], ""
     drop = f"{size / 4.0:.2g}"
@@ -179,10 +180,32 @@ def marked(*runs: tuple[str, str], size: float) -> str:
         named = f' class="{kind}"' if kind else ""
         for k, part in enumerate(_INDEX.split(text)):
             if k % 2:
-                small = f'<tspan{named} font-size="{size * INDEX_SIZE:g}">{xml(part)}</tspan>'
-                out.append(f'<tspan dy="{drop}" font-size=".01">[</tspan>{small}<tspan font-size=".01">]</tspan>')
+                index = f'{named} font-size="{size * INDEX_SIZE:g}">{xml(part.strip("[]_"))}</tspan>'
+                if part[0] in "[_":
+                    index = f'<tspan dy="{drop}" font-size=".01">{part[0]}</tspan><tspan{index}'
+                else:
+                    index = f'<tspan dy="{drop}"{index}'
+                out.append(index + ('<tspan font-size=".01">]</tspan>' if part[0] == "[" else ""))
                 back = f' dy="-{drop}" xml:space="preserve"'
             elif part:
                 out.append(f"<tspan{named}{back}>{xml(part)}</tspan>" if named or back else xml(part))
                 back = ""
     return "".join(out)
+
+
+def tenths(x: float) -> str:
+    """A length, to a tenth of a point.
+
+    >>> tenths(12.0), tenths(3.14159)
+    ('12', '3.1')
+    """
+    return f"{round(x, 1):.9g}"
+
+
+def plain(x: Any) -> Any:
+    """Named tuples, tuples and numbers as dicts, lists and numbers; inf and nan as the strings that `float()` reads."""
+    if isinstance(x, float):
+        return x if isfinite(x) else str(x)
+    if hasattr(x, "_asdict"):
+        return {key: plain(value) for key, value in x._asdict().items()}
+    return [plain(each) for each in x] if isinstance(x, tuple) else x

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..common.style import COLOURS, SCALE, edge_style, edge_widths, node_scale, node_style, scale_colour
+from ..common.style import COLOURS, SCALE, scale_colour
 from ..common.text import clean, shortened, width, xml
-from .lines import HEADER, ROW, SMALL, Card, card, edge_lines, edge_sign, label_size
+from .labels import HEADER, ROW, SMALL, Labels, NodeLabel
 from .picture import Node, Picture
+from .styles import edge_widths
 from .tooltips import edge_tooltip, node_tooltip
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 FONT = "Helvetica"
 
 
-def to_dot(picture: Picture, prefix: str, dark: bool = False) -> str:
+def to_dot(picture: Picture, labels: Labels, prefix: str, dark: bool = False) -> str:
     """The whole picture as DOT, with HTML-like labels."""
     graph = _graph(picture)
     ink, muted = COLOURS["ink"][dark], COLOURS["muted"][dark]
@@ -38,7 +39,7 @@ def to_dot(picture: Picture, prefix: str, dark: bool = False) -> str:
         into.node(
             each.id,
             id=f"{prefix}-{each.id}",
-            label=_table(card(each, picture.is_compact), each, dark),
+            label=_table(labels.nodes[each.id], each.kind, dark),
             tooltip=_tooltip(node_tooltip(each)),
         )
 
@@ -55,11 +56,9 @@ def to_dot(picture: Picture, prefix: str, dark: bool = False) -> str:
 
     _nested(graph, picture, prefix, node, cluster)
     for edge in picture.edges:
-        style = edge_style(edge)
-        lines = edge_lines(edge, picture.labels)
+        lines, sign, _, _, style = labels.edges[edge.id]
         label = {}
         if lines:
-            sign = edge_sign(edge, picture.labels)
             runs = [_run(text, kind, dark) for text, kind in lines]
             runs[0] += _run(sign, style, dark, bold=True) if sign else ""
             rows = "".join(f"<TR><TD>{run}</TD></TR>" for run in runs)
@@ -77,14 +76,14 @@ def to_dot(picture: Picture, prefix: str, dark: bool = False) -> str:
     return str(graph.source)
 
 
-def to_boxes(picture: Picture) -> str:
+def to_boxes(picture: Picture, labels: Labels) -> str:
     """The picture's boxes and edges as DOT, every size fixed, no text at all."""
     graph = _graph(picture)
     graph.attr("node", shape="box", label="", fixedsize="true", margin="0")
     graph.attr("edge", arrowsize="0.7")
 
-    def node(into: Digraph, each: Node) -> None:
-        made = card(each, picture.is_compact)
+    def node(into: Any, each: Node) -> None:
+        made = labels.nodes[each.id]
         into.node(each.id, width=f"{made.width / 72.0:.4f}", height=f"{made.height / 72.0:.4f}")
 
     def cluster(path: str) -> dict[str, str]:
@@ -93,8 +92,8 @@ def to_boxes(picture: Picture) -> str:
 
     _nested(graph, picture, "", node, cluster)
     for edge in picture.edges:
-        lines = edge_lines(edge, picture.labels)
-        label = {"label": _box(*label_size(lines, edge_sign(edge, picture.labels)))} if lines else {}
+        made = labels.edges[edge.id]
+        label = {"label": _box(made.width, made.height)} if made.lines else {}
         graph.edge(edge.source, edge.target, id=edge.id, **label)
     return str(graph.source)
 
@@ -156,18 +155,12 @@ def _run(text: str, kind: str, dark: bool, bold: bool = False) -> str:
     return f'<FONT COLOR="{colour}">{inner}</FONT>'
 
 
-def fill(node: Node, dark: bool) -> str:
-    """A node's colour: by the size of its gradient."""
-    k = node_scale(node)
-    return COLOURS["plain"][dark] if k is None else scale_colour(k, dark)
-
-
-def _table(made: Card, node: Node, dark: bool) -> str:
-    if node.kind == "constant":
+def _table(made: NodeLabel, kind: str, dark: bool) -> str:
+    if kind == "constant":
         return f'<<FONT POINT-SIZE="{SMALL}" COLOR="{COLOURS["muted"][dark]}">{_text(made.name)}</FONT>>'
-    style = node_style(node)
-    border = "3" if style == "exploding" else "2" if node.kind == "parameter" else "1"
-    colour = COLOURS["bad" if style == "bad" else "leaf" if node.kind == "parameter" else "line"][dark]
+    style, fill = made.style, COLOURS["plain"][dark] if made.scale is None else scale_colour(made.scale, dark)
+    border = "3" if style == "exploding" else "2" if kind == "parameter" else "1"
+    colour = COLOURS["bad" if style == "bad" else "leaf" if kind == "parameter" else "line"][dark]
     outline = "ROUNDED,DASHED" if style == "vanishing" else "ROUNDED"
     header = f'<FONT POINT-SIZE="{HEADER}"><B>{_text(made.name)}</B>{_text(made.rest)}</FONT>'
     rows = [f'<TR><TD ALIGN="LEFT" COLSPAN="2">{header}</TD></TR>']
@@ -178,7 +171,7 @@ def _table(made: Card, node: Node, dark: bool) -> str:
         rows.append(f'<TR><TD ALIGN="LEFT">{key}</TD><TD ALIGN="RIGHT">{_run(row.text, row.kind, dark)}</TD></TR>')
     return (
         f'<<TABLE STYLE="{outline}" BORDER="{border}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3" COLOR="{colour}" '
-        f'BGCOLOR="{fill(node, dark)}">{"".join(rows)}</TABLE>>'
+        f'BGCOLOR="{fill}">{"".join(rows)}</TABLE>>'
     )
 
 

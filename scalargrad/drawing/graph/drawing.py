@@ -5,23 +5,30 @@ What is drawn is fixed when `draw` is called; the engine runs when an image is a
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import count
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-from ...engine.rendering import register
 from ...engine.value import Value
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from .layout import Layout
-    from .picture import Picture
+from ..common.style import THEMES
+from ..common.svg_drawing import file_for, new_prefix
+from ..page.html import show, to_html
+from .dot import to_dot
+from .frames import frames
+from .labels import labels_of
+from .layout import Layout, lay_out
+from .layout_engines import LayoutError, find, run
+from .picture import Picture
+from .reading import make_picture
+from .replay import to_dict
+from .selection import Graph, select
+from .svg import to_svg
+from .tree import to_text
 
 LABELS = ("local", "contribution", "full", "none")
 DIRECTIONS = ("LR", "RL", "TB", "BT")
-THEMES = ("auto", "light", "dark")
-_drawings = count(1)
 
 
 class Drawing:
@@ -33,15 +40,10 @@ class Drawing:
     def __init__(
         self, picture: Picture, theme: str = "auto", time_limit: float = 60.0, layout: Layout | None = None
     ) -> None:
-        from hashlib import blake2b
-
         self.picture = picture
         self.theme = theme
         self.time_limit = time_limit
-        # Different for every drawing of a process, and for different pictures of different processes: a page that
-        # gathers the outputs of both has no id twice.
-        digest = blake2b(repr(picture).encode(errors="replace"), digest_size=4).hexdigest()
-        self.prefix = f"sg{next(_drawings)}-{digest}"
+        self.prefix = new_prefix("sg", picture)
         self._layout = layout
         self._svg = ""
 
@@ -50,17 +52,11 @@ class Drawing:
     def svg(self) -> str:
         """The picture as SVG text. Raises `LayoutError` where no engine is found, or one fails or takes too long."""
         if not self._svg:
-            from .svg import to_svg
-
-            self._svg = to_svg(self.picture, self._laid_out(), self.prefix, self.theme)
+            labels = labels_of(self.picture)
+            if self._layout is None:
+                self._layout = lay_out(self.picture, labels, self.time_limit)
+            self._svg = to_svg(self.picture, labels, self._layout, self.prefix, self.theme)
         return self._svg
-
-    def _laid_out(self) -> Layout:
-        if self._layout is None:
-            from .layout import lay_out
-
-            self._layout = lay_out(self.picture, self.time_limit)
-        return self._layout
 
     def frames(self) -> list[Drawing]:
         """The backward pass as drawings for print: before it begins, and after each step; all with the same layout.
@@ -76,31 +72,24 @@ class Drawing:
         step 1 of 2: v₁ brings x 1 × 3 = +3, path 1 of 2, sum 3
         step 2 of 2: v₁ brings x 1 × 3 = +3, path 2 of 2, sum 6
         """
-        from .frames import frames
-
-        made = list(frames(self.picture))
-        return [Drawing(each, self.theme, self.time_limit, self._laid_out()) for each in made]
+        pictures = list(frames(self.picture))
+        self.svg()
+        return [Drawing(each, self.theme, self.time_limit, self._layout) for each in pictures]
 
     def html(self) -> str:
         """The step-through page: one file without network, which plays both passes over the picture.
 
         Raises as `svg()`.
         """
-        from ..page import to_html
-
         return to_html(self.picture, self.theme, self.time_limit)
 
     def show(self) -> Path:
         """Open the step-through page in the browser; return the temporary file that it is in. Raises as `svg()`."""
-        from ..page import show
-
-        return show(self)
+        return show(self.picture, self.theme, self.time_limit)
 
     def dot(self) -> str:
         """The picture in the DOT language, for any Graphviz; needs no engine."""
-        from .dot import to_dot
-
-        return to_dot(self.picture, self.prefix, self.theme == "dark")
+        return to_dot(self.picture, labels_of(self.picture), self.prefix, self.theme == "dark")
 
     @property
     def source(self) -> str:
@@ -112,18 +101,14 @@ class Drawing:
 
         Strings, lists, dicts, numbers, None and bools only; inf and nan are strings that `float()` reads.
         """
-        return self.picture.to_dict()
+        return to_dict(self.picture)
 
     def json(self) -> str:
         """`to_dict()` as JSON, which may also stand inside a page's script."""
-        import json
-
         return json.dumps(self.to_dict(), allow_nan=False).replace("<", "\\u003c")
 
     def text(self) -> str:
         """The picture as a tree of text, which `print` shows; needs no engine."""
-        from .tree import to_text
-
         return to_text(self.picture)
 
     def __str__(self) -> str:
@@ -134,8 +119,6 @@ class Drawing:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook shows: the picture, or the tree of text where no engine is found."""
-        from .layout_engines import LayoutError
-
         try:
             return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
         except LayoutError as error:
@@ -144,15 +127,11 @@ class Drawing:
     # ---- files -------------------------------------------------------------------------------------------------------
 
     def _image(self, suffix: str) -> bytes:
-        from .layout_engines import find, run
-
         engine = find(suffix)
         source = self.dot()
         if suffix == "png" and engine.ascii_only_png:
             wide = sorted({c for n in self.picture.nodes for c in n.name if ord(c) > 0x2FFF})
             if wide:
-                import warnings
-
                 letters = "".join(wide[:10])
                 warnings.warn(
                     f"the PNG of {engine.name} has no glyphs for {letters!r}: save .svg, or install Graphviz",
@@ -168,17 +147,7 @@ class Drawing:
         Raises `ValueError` for another suffix, `FileNotFoundError` for a folder that is not there, `LayoutError` as
         `svg()`.
         """
-        from pathlib import Path
-
-        file = Path(path)
-        form = FORMS.get(file.suffix.lower())
-        if form is None:
-            known = ", ".join(FORMS)
-            raise ValueError(
-                f"save: {file.suffix or 'no suffix'!r} in {str(file)!r} names no form; the suffixes are {known}"
-            )
-        if not file.parent.is_dir():
-            raise FileNotFoundError(f"save: there is no folder {str(file.parent)!r} for {file.name!r}; make it first")
+        file, form = file_for(path, FORMS)
         made = form(self)
         file.write_bytes(made if isinstance(made, bytes) else made.encode())
         return self
@@ -244,16 +213,32 @@ def draw(
     ├─ a = 2   ∂c/∂a = −3
     └─ b = −3   ∂c/∂b = 2
     """
-    from .reading import make_picture
-    from .selection import Graph, select
+    _check(labels, direction, theme, depth, hops, time_limit, path, title)
+    roots = [value] if isinstance(value, Value) else _values(value, "draw")
+    if not roots:
+        raise ValueError("draw: got no value at all")
+    if parameters is not None:
+        own = getattr(parameters, "parameters", None)
+        parameters = _values(own() if callable(own) else parameters, "draw: parameters")
+    graph = Graph(roots)
+    shown = select(graph, depth=depth, focus=focus, hops=hops, path=path, collapse=collapse, groups=groups, full=full)
+    picture = make_picture(graph, shown, labels=labels, direction=direction, title=title, parameters=parameters)
+    return Drawing(picture, theme, time_limit)
 
+
+def _check(
+    labels: Any, direction: Any, theme: Any, depth: Any, hops: Any, time_limit: float, path: Any, title: Any
+) -> None:
+    """See that options are in their ranges."""
     for name, given, known in (
         ("labels", labels, (None, *LABELS)),
         ("direction", direction, DIRECTIONS),
         ("theme", theme, THEMES),
     ):
         if given not in known:
-            raise ValueError(f"draw: {name}={given!r} is none of {', '.join(repr(k) for k in known if k is not None)}")
+            raise ValueError(
+                f"draw: {name}={given!r} is none of {', '.join([repr(k) for k in known if k is not None])}"
+            )
     for name, steps in (("depth", depth), ("hops", hops)):
         if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 0):
             raise ValueError(f"draw: {name} is a whole number from 0 on, got {steps!r}")
@@ -263,16 +248,6 @@ def draw(
         raise ValueError(f"draw: path takes two values, (from, to), got {path!r}")
     if not isinstance(title, str):
         raise TypeError(f"draw: title takes a str, got {type(title).__name__}")
-    roots = [value] if isinstance(value, Value) else _values(value, "draw")
-    if not roots:
-        raise ValueError("draw: got no value at all")
-    if parameters is not None:
-        own = getattr(parameters, "parameters", None)
-        parameters = _values(own() if callable(own) else parameters, "draw: parameters")
-    graph = Graph(roots)
-    parts = select(graph, depth=depth, focus=focus, hops=hops, path=path, collapse=collapse, groups=groups, full=full)
-    picture = make_picture(graph, parts, labels=labels, direction=direction, title=title, parameters=parameters)
-    return Drawing(picture, theme, time_limit)
 
 
 def _values(given: Any, what: str) -> list[Value]:
@@ -291,7 +266,3 @@ def display(value: Value, include: Any = None, exclude: Any = None) -> dict[str,
         return {"text/plain": repr(value)}
     shown = draw(value)._repr_mimebundle_()
     return {**shown, "text/plain": repr(value)} if "image/svg+xml" in shown else shown
-
-
-register("graph", draw)
-register("graph in a notebook", display)

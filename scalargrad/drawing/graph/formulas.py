@@ -1,6 +1,6 @@
 """Operations and their local gradients as one would write them: "a × b", "1−y²".
 
-Apart from `making.py`, because it reads rows of the table, not graphs.
+Read off the rows of operations, given the names of the operands.
 """
 
 from __future__ import annotations

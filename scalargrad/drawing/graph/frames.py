@@ -1,7 +1,6 @@
 """The backward pass as a row of pictures, one a step, for print and slides.
 
-Apart from `picture.py`, because a frame says what is known at one moment: it takes away from a picture what comes
-later.
+A frame says what is known at one moment: it takes away from a picture what comes later.
 """
 
 from __future__ import annotations
@@ -9,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..common.text import number
-from .lines import product
-from .picture import Node, Picture, Step
+from .labels import product
+from .picture import Node, Picture
+from .replay import Step, replay
 
 
 def frames(picture: Picture) -> Iterator[Picture]:
@@ -19,29 +19,27 @@ def frames(picture: Picture) -> Iterator[Picture]:
         raise ValueError("frames: there is no backward pass to show yet; call backward() before draw()")
     if any(n.kind == "block" for n in picture.nodes):
         raise ValueError("frames: values are folded into blocks; draw all of them (full=True), or less of the graph")
-    steps = list(picture.steps())
-    due = {s.source: s.paths for s in steps}
+    steps, _, due, _ = replay(picture)
     names = {n.id: n.name for n in picture.nodes}
     for k in range(len(steps) + 1):
-        done = {s.edge for s in steps[:k]}
-        latest = {s.source: s for s in steps[:k]}
-        now = steps[k - 1] if k else None
-        told = f"step {k} of {len(steps)}"
-        if now is not None:
-            brought = product(now.upstream, now.local, now.contribution)
-            told += f": {names[now.target]} brings {names[now.source]} {brought}"
-            if now.paths > 1:
-                told += f", path {now.arrived} of {now.paths}, sum {number(now.running)}"
-        else:
-            told += ": the gradient of the result by itself"
+        done = {picture.edges[s.edge].id for s in steps[:k]}
+        latest = {s.node: s for s in steps[:k]}
+        note, active = f"step {k} of {len(steps)}: the gradient of the result by itself", ""
+        if k:
+            now = steps[k - 1]
+            e = picture.edges[now.edge]
+            brought = product(e.upstream or 0.0, e.local or 0.0, e.contribution or 0.0)
+            note, active = f"step {k} of {len(steps)}: {names[e.target]} brings {names[e.source]} {brought}", e.id
+            if due[now.node] > 1:
+                note += f", path {now.arrived} of {due[now.node]}, sum {number(now.running or 0.0)}"
         yield picture._replace(
-            nodes=tuple(_at(n, latest.get(n.id), due.get(n.id, 0), done) for n in picture.nodes),
+            nodes=tuple(_at(n, latest.get(i), due.get(i, 0), done) for i, n in enumerate(picture.nodes)),
             edges=tuple(
                 e if e.id in done or e.contribution is None else e._replace(upstream=None, contribution=None)
                 for e in picture.edges
             ),
-            notes=(*picture.notes, told),
-            active=now.edge if now is not None else "",
+            notes=(*picture.notes, note),
+            active=active,
         )
 
 

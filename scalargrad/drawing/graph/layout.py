@@ -1,6 +1,6 @@
 """Where everything stands: what an engine makes of the picture's boxes, read and checked.
 
-Apart from `svg.py`, so that whatever is drawn on a layout, once or step by step, has the same places.
+Whatever is drawn on a layout, once or step by step, has the same places.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 from typing import Any, NamedTuple
 
 from .dot import to_boxes
+from .labels import Labels
 from .layout_engines import LayoutError, find, run
 from .picture import Picture
 
@@ -33,7 +34,7 @@ class Curve(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Where everything is, in points, y downwards."""
+    """Where everything is, in points, in whole tenths of them, y downwards."""
 
     width: float
     height: float
@@ -49,17 +50,19 @@ def read_layout(output: bytes, picture: Picture, engine: str) -> Layout:
 
     def point(text: str) -> Point:
         x, y = text.split(",")[-2:]
-        return float(x) - left, top - float(y)
+        return round(float(x) - left, 1), round(top - float(y), 1)
 
     nodes: dict[str, Box] = {}
     clusters: dict[str, tuple[float, float, float, float]] = {}
     for each in found.get("objects", ()):
         if "pos" in each:
             x, y = point(each["pos"])
-            nodes[each["name"]] = Box(x, y, 72.0 * float(each["width"]), 72.0 * float(each["height"]))
+            wide, high = round(72.0 * float(each["width"]), 1), round(72.0 * float(each["height"]), 1)
+            nodes[each["name"]] = Box(x, y, wide, high)
         elif each["name"].startswith("cluster_") and "bb" in each:
             x1, y1, x2, y2 = map(float, each["bb"].split(","))
-            clusters[each["name"][8:]] = x1 - left, top - y2, x2 - left, top - y1
+            x1, y1, x2, y2 = (round(x, 1) for x in (x1 - left, top - y2, x2 - left, top - y1))
+            clusters[each["name"][8:]] = x1, y1, x2, y2
     edges: dict[str, Curve] = {}
     for each in found.get("edges", ()):
         pieces = each.get("pos", "").split(";")[0].split()
@@ -76,10 +79,10 @@ def read_layout(output: bytes, picture: Picture, engine: str) -> Layout:
             f"{engine} lost {', '.join(lost[:5])}{more} while laying out {len(names)} nodes; "
             "try labels='none', or another engine by $SCALARGRAD_DOT"
         )
-    return Layout(right - left, top - bottom, nodes, edges, clusters)
+    return Layout(round(right - left, 1), round(top - bottom, 1), nodes, edges, clusters)
 
 
-def lay_out(picture: Picture, time_limit: float) -> Layout:
+def lay_out(picture: Picture, labels: Labels, time_limit: float) -> Layout:
     """Have the first engine that is found lay the picture out."""
     engine = find("json0")
-    return read_layout(run(engine, to_boxes(picture), "json0", time_limit), picture, engine.name)
+    return read_layout(run(engine, to_boxes(picture, labels), "json0", time_limit), picture, engine.name)

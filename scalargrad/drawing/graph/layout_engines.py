@@ -1,7 +1,4 @@
-"""Who lays a graph out: the engines, in the order in which they are tried, each called in a process of its own.
-
-Apart from what is drawn, because here are the only processes that this package starts.
-"""
+"""Layout engines, in the order in which they are tried, each called in a process of its own."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """`name_values`: names for drawings and messages, taken from the caller's variables because the caller hands them over.
 
-Apart from drawing, and without a look into anybody's frame: what is named, and how, stands in the call.
+Without a look into anybody's frame: what is named, and how, stands in the call.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a picture says, as plain data: nodes, edges, numbers, texts, and the steps of the backward pass.
+"""What a picture says, as plain data: nodes, edges, numbers, texts.
 
 Everything that can be seen is made from this: DOT, SVG, JSON and the text tree. It holds no `Value`, so it stays as it
 was while training goes on, and it knows nothing of places and colours.
@@ -6,10 +6,7 @@ was while training goes on, and it knows nothing of places and colours.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from math import isfinite
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 
 class Path(NamedTuple):
@@ -32,6 +29,7 @@ class Node(NamedTuple):
     label: str  # as given
     operation: str  # the primitive's name; "" for inputs, constants and blocks
     symbol: str
+    arity: int | None  # of the operation; None for any number of operands, and for what is none
     formula: str  # the operation on its operands' names: "a × b"
     value: float | None
     gradient: float | None  # None before any backward pass
@@ -64,20 +62,6 @@ class Edge(NamedTuple):
     contributions: tuple[float, float] | None = None  # smallest and largest, where edges are merged
 
 
-class Step(NamedTuple):
-    """One edge's turn in the backward pass."""
-
-    edge: str
-    source: str
-    target: str
-    upstream: float
-    local: float
-    contribution: float
-    running: float  # the sum at the receiving node so far
-    arrived: int  # how many of its paths have arrived, this one included
-    paths: int
-
-
 class Picture(NamedTuple):
     """Everything that a drawing shows."""
 
@@ -99,49 +83,3 @@ class Picture(NamedTuple):
     def has_gradients(self) -> bool:
         """Whether a backward pass has reached anything in the picture."""
         return any(n.gradient is not None or n.gradient_range is not None for n in self.nodes)
-
-    def steps(self) -> Iterator[Step]:
-        """The backward pass along the edges in the picture, from the root on: upstream x local, added up."""
-        incoming: dict[str, list[Edge]] = {}
-        paths: Counter[str] = Counter()
-        for e in self.edges:
-            if e.merged == 1 and e.contribution is not None and e.local is not None:
-                incoming.setdefault(e.target, []).append(e)
-                paths[e.source] += 1
-        running: dict[str, float] = {}
-        arrived: Counter[str] = Counter()
-        for node in reversed(self.nodes):
-            for e in incoming.get(node.id, ()):
-                assert e.upstream is not None
-                assert e.local is not None
-                assert e.contribution is not None
-                running[e.source] = running.get(e.source, 0.0) + e.contribution
-                arrived[e.source] += 1
-                yield Step(
-                    e.id, e.source, e.target, e.upstream, e.local, e.contribution,
-                    running[e.source], arrived[e.source], paths[e.source],
-                )  # fmt: skip
-
-    def to_dict(self) -> dict[str, Any]:
-        """The picture as dicts, lists, strings and numbers; inf and nan as the strings that `float()` reads."""
-        plain = {
-            key: value
-            for key, value in self._asdict().items()
-            if key not in ("nodes", "edges", "is_compact", "largest", "active")
-        }
-        return {
-            **plain,
-            "groups": list(self.groups),
-            "notes": list(self.notes),
-            "nodes": [_plain(node) for node in self.nodes],
-            "edges": [_plain(edge) for edge in self.edges],
-            "steps": [_plain(step) for step in self.steps()],
-        }
-
-
-def _plain(x: Any) -> Any:
-    if isinstance(x, float):
-        return x if isfinite(x) else str(x)
-    if hasattr(x, "_asdict"):
-        return {key: _plain(value) for key, value in x._asdict().items()}
-    return [_plain(each) for each in x] if isinstance(x, tuple) else x

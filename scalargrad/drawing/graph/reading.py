@@ -1,6 +1,6 @@
 """From a recorded graph to what a picture says: names, formulas, local gradients, contributions.
 
-Apart from `picture.py`, because this is where `Value`s are read; what is read off them is plain from there on.
+Here `Value`s are read; what is read off them is plain from here on.
 """
 
 from __future__ import annotations
@@ -11,34 +11,52 @@ from math import isfinite
 
 from ...engine.chain_rule import edge_product
 from ...engine.value import Value
-from ..common.style import edge_size
 from ..common.text import clean, number, shortened
 from .formulas import formula, notations
 from .picture import Edge, Node, Path, Picture
 from .selection import EVERYTHING, HIDDEN, UNLABELLED, Graph, Selection, outer_groups
+from .styles import edge_size
 
 NAME_LIMIT = 16  # columns of a name inside a formula
 LABEL_LIMIT = 32  # columns of a name where it stands alone
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
-class _Names:
-    """What values are called: their label, a constant's number, or v₁, v₂, ... in the order of computation."""
+class _Facts:
+    """What the values of a graph say of themselves, read once; by position."""
 
     def __init__(self, graph: Graph) -> None:
-        self.values = graph.values
+        values, operands = graph.values, graph.operands
+        self.data = [v.data for v in values]
+        self.labels = [v.label for v in values]
+        self.gradients = [gradient_of(v) for v in values]
+        self.kinds = [
+            "operation" if operands[i] else "constant" if v.is_constant else "input" for i, v in enumerate(values)
+        ]
+
+
+class _Names(dict[tuple[int, int], str]):
+    """What values are called, in at most so many columns: their label, a constant's number, or v₁, v₂, ... in the order
+    of computation."""
+
+    def __init__(self, facts: _Facts) -> None:
+        self.facts = facts
         self.counts: list[int] = []
         k = 0
-        for v in graph.values:
-            k += not v.label.strip() and not v.is_constant
+        for label, kind in zip(facts.labels, facts.kinds, strict=True):
+            k += not label.strip() and kind != "constant"
             self.counts.append(k)
 
-    def __call__(self, i: int, limit: int = NAME_LIMIT) -> str:
-        v = self.values[i]
-        label = v.label.strip()
-        if label:
-            return clean(shortened(label, limit))
-        return number(v.data) if v.is_constant else f"v{self.counts[i]}".translate(_SUBSCRIPTS)
+    def __missing__(self, key: tuple[int, int]) -> str:
+        i, limit = key
+        name = self.facts.labels[i].strip()
+        if not name:
+            is_constant = self.facts.kinds[i] == "constant"
+            name = number(self.facts.data[i]) if is_constant else f"v{self.counts[i]}".translate(_SUBSCRIPTS)
+        elif len(name) > limit or not name.isascii() or not name.isprintable():
+            name = clean(shortened(name, limit))
+        self[key] = name
+        return name
 
 
 def gradient_of(value: Value) -> float | None:
@@ -78,7 +96,8 @@ class _Maker:
         self.selection = selection
         self.direction = direction
         self.title = title
-        self.names = _Names(graph)
+        self.facts = _Facts(graph)
+        self.names = _Names(self.facts)
         self.parameters = None if parameters is None else set(parameters)
         self.drawn = [i for i, place in enumerate(selection.place) if place == i]
         count = len(self.drawn) + len(selection.blocks)
@@ -86,28 +105,27 @@ class _Maker:
         self.is_compact = count > UNLABELLED
         self.locals: dict[int, tuple[float, ...]] = {}
         self.roots = graph.roots
-        root = graph.values[self.roots[0]]
         # Where the last pass began, or before any, gradients are derivatives of the root by name.
-        begins = len(self.roots) == 1 and (
-            (root.has_gradient and gradient_of(root) == 1.0) or all(not v.has_gradient for v in graph.values)
-        )
-        self.of = self.names(self.roots[0], 10) if begins else ""
+        gradients = self.facts.gradients
+        begins = len(self.roots) == 1 and (gradients[self.roots[0]] == 1.0 or gradients.count(None) == len(gradients))
+        self.of = self.names[self.roots[0], 10] if begins else ""
 
     def picture(self) -> Picture:
         nodes = [self.node(i) for i in self.drawn]
         blocks = [self.block(k) for k in range(len(self.selection.blocks))]
-        order = {n.id: i for n, i in zip(nodes, self.drawn, strict=True)}
-        order |= {n.id: b.members[0] for n, b in zip(blocks, self.selection.blocks, strict=True)}
-        everything = sorted([*nodes, *blocks], key=lambda n: order[n.id])
-        edges = tuple(self.edges())
+        everything = nodes
+        if blocks:
+            order = {n.id: i for n, i in zip(nodes, self.drawn, strict=True)}
+            order |= {n.id: b.members[0] for n, b in zip(blocks, self.selection.blocks, strict=True)}
+            everything = sorted([*nodes, *blocks], key=lambda n: order[n.id])
+        edges = (*self.edges(), *self.merged_edges())
         notes = list(self.selection.notes)
-        stale = sum(n.is_stale for n in nodes)
-        if stale:
+        if stale := len([n for n in nodes if n.is_stale]):
             notes.append(f"⚠ {stale} stale: data was changed after recording; run the forward pass again")
-        groups = {each for n in everything for each in outer_groups(n.group)}
+        groups = {each for n in everything if n.group for each in outer_groups(n.group)}
         return Picture(
             title=self.title,
-            name=", ".join(self.names(i, LABEL_LIMIT) for i in self.roots[:4]),
+            name=", ".join([self.names[i, LABEL_LIMIT] for i in self.roots[:4]]),
             description=self.description(),
             nodes=tuple(everything),
             edges=edges,
@@ -117,82 +135,91 @@ class _Maker:
             labels=self.labels,
             direction=self.direction,
             is_compact=self.is_compact,
-            largest=max((edge_size(e) for e in edges), default=0.0),
+            largest=max(map(edge_size, edges), default=0.0),
         )
 
     # ---- nodes -------------------------------------------------------------------------------------------------------
 
     def node(self, i: int) -> Node:
-        v = self.graph.values[i]
-        operands = self.graph.operands[i]
-        place = self.selection.place
-        group = "" if self.selection.groups is None else self.selection.groups[i]
-        gradient = gradient_of(v)
+        v, operands, kind = self.graph.values[i], self.graph.operands[i], self.facts.kinds[i]
+        gradient, place = self.facts.gradients[i], self.selection.place
+        stale = self.is_stale(i) if operands else False
+        paths: tuple[Path, ...] = ()
         elsewhere = None
-        if v.is_constant:
-            kind = "constant"
-            paths: tuple[Path, ...] = ()
-        else:
-            leaf = "input" if self.parameters is not None and v not in self.parameters else "parameter"
-            kind = leaf if v.is_leaf else "operation"
+        if kind != "constant":
             paths = self.paths(i)
             elsewhere = self.elsewhere(i, gradient, paths)
+        if kind == "input" and (self.parameters is None or v in self.parameters):
+            kind = "parameter"
+        operation = v.operation
         return Node(
             id=f"n{i + 1}",
             kind=kind,
-            name=self.names(i, LABEL_LIMIT),
-            label=v.label,
-            operation=v.operation.name if operands else "",
-            symbol=clean(v.operation.symbol) if operands else "",
-            formula=formula(v.operation, [self.names(j) for j in operands]) if operands else "",
-            value=v.data,
+            name=self.names[i, LABEL_LIMIT],
+            label=self.facts.labels[i],
+            operation=operation.name if operands else "",
+            symbol=clean(operation.symbol) if operands else "",
+            arity=operation.arity if operands else None,
+            formula=formula(operation, self.names_of(operands)) if operands else "",
+            value=self.facts.data[i],
             gradient=gradient,
-            gradient_name=f"∂{self.of}/∂{self.names(i, 10)}" if self.of and elsewhere is None else "gradient",
+            gradient_name=f"∂{self.of}/∂{self.names[i, 10]}" if self.of and elsewhere is None else "gradient",
             paths=paths if len(paths) > 1 else (),
             elsewhere=elsewhere,
-            group=group,
-            undrawn=sum(place[j] == HIDDEN for j in operands),
+            group="" if self.selection.groups is None else self.selection.groups[i],
+            undrawn=len([j for j in operands if place[j] == HIDDEN]) if operands else 0,
             is_root=i in self.roots,
-            is_stale=self.is_stale(i),
+            is_stale=stale,
         )
+
+    def names_of(self, positions: Sequence[int]) -> list[str]:
+        return [self.names[i, NAME_LIMIT] for i in positions]
 
     def paths(self, i: int) -> tuple[Path, ...]:
         found = []
         for k, slot in self.graph.consumers[i]:
-            upstream = gradient_of(self.graph.values[k])
+            upstream = self.facts.gradients[k]
             if upstream is not None:
                 local = self.local(k)[slot]
                 brought = edge_product(self.graph.values[k].operation, slot, upstream, local)
                 place = self.selection.place[k]
                 block = clean(shortened(self.selection.blocks[-2 - place].name, NAME_LIMIT)) if place < -1 else ""
-                found.append(Path(f"e{k + 1}_{slot + 1}", self.names(k, 10), upstream, local, brought, block))
+                found.append(Path(f"e{k + 1}_{slot + 1}", self.names[k, 10], upstream, local, brought, block))
         return tuple(found)
 
     def elsewhere(self, i: int, gradient: float | None, paths: tuple[Path, ...]) -> float | None:
-        if gradient is None or i in self.roots or any(self.is_stale(k) for k, _ in self.graph.consumers[i]):
+        if gradient is None or i in self.roots:
             return None
-        total = sum((p.contribution for p in paths), 0.0)
+        total, scale = 0.0, abs(gradient)
+        for p in paths:
+            total += p.contribution
+            scale = max(scale, abs(p.contribution))
         rest = gradient - total
-        scale = max([abs(gradient), *(abs(p.contribution) for p in paths)])
-        return rest if isfinite(rest) and abs(rest) > 1e-12 * scale else None
+        if (
+            not isfinite(rest)
+            or abs(rest) <= 1e-12 * scale
+            or any(self.is_stale(k) for k, _ in self.graph.consumers[i])
+        ):
+            return None
+        return rest
 
     def local(self, i: int) -> tuple[float, ...]:
         if i not in self.locals:
-            self.locals[i] = tuple(float(getattr(d, "data", d)) for d in self.graph.values[i].local_gradients)
+            self.locals[i] = tuple([float(getattr(d, "data", d)) for d in self.graph.values[i].local_gradients])
         return self.locals[i]
 
     def is_stale(self, i: int) -> bool:
-        v = self.graph.values[i]
-        if not self.graph.operands[i]:
-            return False
-        now = v.operation.compute(*[p.data for p in v.parents])
-        return now != v.data and not (now != now and v.data != v.data)
+        operands = self.graph.operands[i]
+        now = self.graph.values[i].operation.compute(*[self.facts.data[j] for j in operands])
+        return now != self.facts.data[i] and not (now != now and self.facts.data[i] != self.facts.data[i])
 
     def block(self, k: int) -> Node:
         block = self.selection.blocks[k]
-        values = [self.graph.values[i] for i in block.members]
-        known = [abs(g) for v in values if (g := gradient_of(v)) is not None]
-        kinds = Counter("input" if v.is_leaf else clean(v.operation.name) for v in values)
+        known = [abs(g) for i in block.members if (g := self.facts.gradients[i]) is not None]
+        kinds = Counter(
+            clean(self.graph.values[i].operation.name) if self.facts.kinds[i] == "operation" else self.facts.kinds[i]
+            for i in block.members
+        )
         return Node(
             id=f"g{k + 1}",
             kind="block",
@@ -200,13 +227,14 @@ class _Maker:
             label=block.name,
             operation="",
             symbol="",
-            formula=f"{len(values):,} values",
+            arity=None,
+            formula=f"{len(block.members):,} values",
             value=None,
             gradient=None,
             gradient_name="|gradient|",
             group=block.name.rpartition("/")[0] if block.is_group else "",
             is_root=any(i in self.roots for i in block.members),
-            members=len(values),
+            members=len(block.members),
             gradient_range=_range(known) if known else None,
             operations=tuple(kinds.most_common()),
         )
@@ -218,27 +246,22 @@ class _Maker:
         return f"n{i + 1}" if place >= 0 else f"g{-1 - place}" if place < -1 else ""
 
     def edges(self) -> Iterator[Edge]:
-        place, values = self.selection.place, self.graph.values
-        merged: dict[tuple[str, str], list[tuple[int, int]]] = {}
-        for i, operands in enumerate(self.graph.operands):
-            if place[i] == HIDDEN:
-                continue
+        place, values, facts = self.selection.place, self.graph.values, self.facts
+        for i in self.drawn:
+            operands = self.graph.operands[i]
             texts: tuple[str, ...] = ()
             for slot, j in enumerate(operands):
-                if place[j] == HIDDEN or place[i] == place[j]:
-                    continue
-                if place[i] < 0 or place[j] < 0:
-                    merged.setdefault((self.place_id(j), self.place_id(i)), []).append((i, slot))
+                if place[j] < 0:
                     continue
                 if not texts:
-                    texts = notations(values[i].operation, self.names(i), [self.names(p) for p in operands])
-                upstream, local = gradient_of(values[i]), self.local(i)[slot]
-                to_constant = values[j].is_constant
+                    texts = notations(values[i].operation, self.names[i, NAME_LIMIT], self.names_of(operands))
+                upstream, local = facts.gradients[i], self.local(i)[slot]
+                to_constant = facts.kinds[j] == "constant"
                 known = upstream is not None and not to_constant
                 yield Edge(
                     id=f"e{i + 1}_{slot + 1}",
-                    source=self.place_id(j),
-                    target=self.place_id(i),
+                    source=f"n{j + 1}",
+                    target=f"n{i + 1}",
                     slot=slot,
                     notation=texts[slot] if slot < len(texts) else "",
                     local=local,
@@ -246,12 +269,23 @@ class _Maker:
                     contribution=edge_product(values[i].operation, slot, upstream or 0.0, local) if known else None,
                     to_constant=to_constant,
                 )
+
+    def merged_edges(self) -> Iterator[Edge]:
+        """One edge for all between a block and another node."""
+        if not self.selection.blocks:
+            return
+        place, facts = self.selection.place, self.facts
+        merged: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
+        for i, operands in enumerate(self.graph.operands):
+            for slot, j in enumerate(operands):
+                shown = HIDDEN not in (place[i], place[j]) and place[i] != place[j]
+                if shown and (place[i] < 0 or place[j] < 0):
+                    merged.setdefault((self.place_id(j), self.place_id(i)), []).append((i, slot, j))
         for (source, target), slots in merged.items():
             brought = [
-                edge_product(values[i].operation, slot, upstream, self.local(i)[slot])
-                for i, slot in slots
-                if (upstream := gradient_of(values[i])) is not None
-                and not values[self.graph.operands[i][slot]].is_constant
+                edge_product(self.graph.values[i].operation, slot, upstream, self.local(i)[slot])
+                for i, slot, j in slots
+                if (upstream := facts.gradients[i]) is not None and facts.kinds[j] != "constant"
             ]
             yield Edge(
                 id=f"m{source}_{target}",
@@ -262,7 +296,7 @@ class _Maker:
                 local=None,
                 upstream=None,
                 contribution=None,
-                to_constant=all(values[self.graph.operands[i][slot]].is_constant for i, slot in slots),
+                to_constant=all(facts.kinds[j] == "constant" for _, _, j in slots),
                 merged=len(slots),
                 contributions=_range(brought) if brought else None,
             )
@@ -270,20 +304,18 @@ class _Maker:
     # ---- in words ----------------------------------------------------------------------------------------------------
 
     def description(self) -> str:
-        values = self.graph.values
-        kinds = Counter("constant" if v.is_constant else "input" if v.is_leaf else "operation" for v in values)
-        counted = [
-            f"{n:,} {kind}{'s' * (n > 1)}" for kind, n in sorted(kinds.items(), key=lambda each: each[0] == "constant")
-        ]
-        roots = ", ".join(f"{self.names(i, LABEL_LIMIT)} = {number(values[i].data)}" for i in self.roots[:4])
+        facts, counted = self.facts, []
+        for kind in ("input", "operation", "constant"):
+            if n := facts.kinds.count(kind):
+                counted.append(f"{n:,} {kind}{'s' * (n > 1)}")
+        roots = ", ".join([f"{self.names[i, LABEL_LIMIT]} = {number(facts.data[i])}" for i in self.roots[:4]])
         text = f"Computation graph of {roots}, from {', '.join(counted)}."
-        inputs = [i for i, v in enumerate(values) if v.is_leaf]
-        known = [i for i in inputs if gradient_of(values[i]) is not None]
+        known = [i for i, kind in enumerate(facts.kinds) if kind == "input" and facts.gradients[i] is not None]
         if not known:
             return text + " No backward pass has reached its inputs yet."
-        told = ", ".join(f"{self.names(i, LABEL_LIMIT)}: {number(gradient_of(values[i]) or 0.0)}" for i in known[:12])
+        shown = ", ".join([f"{self.names[i, LABEL_LIMIT]}: {number(facts.gradients[i] or 0.0)}" for i in known[:12]])
         more = f", and {len(known) - 12:,} more" if len(known) > 12 else ""
-        return f"{text} Gradients{f' of {self.of}' if self.of else ''} by input: {told}{more}."
+        return f"{text} Gradients{f' of {self.of}' if self.of else ''} by input: {shown}{more}."
 
 
 def _range(numbers: Sequence[float]) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """The recorded graph by position, and which part of it a picture shows.
 
-Apart from `picture.py`, because what to show is decided on bare positions, without a text or a number: so a graph of a
-million values can be cut and folded before anything is made for the few that are drawn.
+What to show is decided on bare positions, without a text or a number: so a graph of a million values can be cut and
+folded before anything is made for the few that are drawn.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What a pointer that rests on a node or edge is told: every number in full.
-
-Apart from `card.py`, which shows the same in short.
-"""
+"""Tooltips: what a pointer that rests on a node or edge shows, every number in full."""
 
 from __future__ import annotations
 

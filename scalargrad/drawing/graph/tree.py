@@ -6,7 +6,7 @@ A value that is used several times is shown once; elsewhere a mark points to it.
 from __future__ import annotations
 
 from ..common.text import number
-from .lines import DASH
+from .labels import DASH
 from .picture import Node, Picture
 
 LINES, DEPTH = 200, 40

@@ -1,6 +1,6 @@
 """`draw_change`: the same graph, or the same network, before and after a training step, and what changed.
 
-Apart from what draws either, because a drawing holds plain numbers: two of them are compared number by number.
+A drawing holds plain numbers: two of them are compared number by number.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 from ..common.text import Changed, clean, number, signed
 from ..graph.drawing import Drawing
 from ..graph.picture import Picture
-from .picture import NetworkDrawing, Parameter, Stage, Unit
+from .drawing import NetworkDrawing
+from .picture import Parameter, Stage, Unit
 
 
 def draw_change(before: Any, after: Any, *, title: str = "", theme: str | None = None) -> Drawing | NetworkDrawing:
@@ -53,7 +54,7 @@ class ChangeDrawing(Drawing):
 
     def to_dict(self) -> dict[str, Any]:
         """As a drawing's; every node also has `before`, with the value and gradient that it had."""
-        made = self.picture.to_dict()
+        made = super().to_dict()
         for node, plain in zip(self.picture.nodes, made["nodes"], strict=True):
             plain["before"] = {key: _before(getattr(node, key)) for key in ("value", "gradient")}
             plain |= {key: _bare(plain[key]) for key in ("value", "gradient")}

@@ -1,7 +1,6 @@
 """A unit's output over the plane, a small picture inside an SVG: colour by sign, strength by size, hatched below 0.
 
-Apart from what draws networks, because this is pixels: a PNG, written by the standard library, with transparent colours
-that suit light and dark pages alike.
+A PNG, written by the standard library, with transparent colours that suit light and dark pages alike.
 """
 
 from __future__ import annotations

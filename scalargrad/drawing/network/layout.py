@@ -1,6 +1,6 @@
 """Where a network's units stand: a column for each layer, by arithmetic.
 
-Apart from what draws them, because room for names and numbers decides on places, and on what is shown at all.
+Room for names and numbers decides on places, and on what is shown at all.
 """
 
 from __future__ import annotations
@@ -8,8 +8,8 @@ from __future__ import annotations
 from math import inf, isfinite
 from typing import NamedTuple
 
+from ..common.style import MARGIN
 from ..common.text import clean, number, shortened, width
-from ..graph.svg import MARGIN
 from .picture import NetworkPicture, Parameter, Stage, arrow
 
 LINE = 13.5  # of text

@@ -1,6 +1,6 @@
 """One neuron of a network as the graph that it is: every product, their sum, the activation, and the chain rule.
 
-Apart from `network.py`, because this is a graph again: computed anew, on copies of the parameters, and drawn by `draw`.
+The neuron is computed anew, on copies of the parameters, and drawn by `draw`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ...engine.chain_rule import topological_order
 from ...engine.value import Value
 from ..common.text import number
 from ..graph.drawing import Drawing, draw
-from .reading import chain_of_layers, record
+from .layers import chain_of_layers, record
 
 EXPANDED = 8  # weights that are drawn as products of their own; more stay one dot product
 

@@ -1,21 +1,22 @@
 """`draw_network`: a multilayer perceptron by layers, its weights as lines: width by size, colour and dash by sign.
 
 What is shown is read off the model once, into plain numbers; so a drawing stays as it was while training goes on, and
-two of them can be compared. Nothing here imports `scalargrad.nn`: a layer is what has neurons, a neuron what has
-weights, so that networks of the user's own are drawn as well.
+two of them can be compared.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
-from itertools import pairwise
 from typing import Any
 
 from ...engine.value import Value
 from ..common.text import clean, shortened
 from ..graph.drawing import Drawing
-from .picture import NetworkDrawing, NetworkPicture, Parameter, Region, Stage, Unit
+from .drawing import NetworkDrawing
+from .heat import CELLS
+from .layers import activation_name, chain_of_layers, neurons_of, record, weights_of
+from .neuron import draw_neuron
+from .picture import NetworkPicture, Parameter, Region, Stage, Unit
 
 LIMIT = 16  # units of a layer that are drawn one by one
 
@@ -67,7 +68,7 @@ def draw_network(
       θ1[1,0] = 0
     """
     layers = chain_of_layers(model)
-    width = len(_weights(layers[0])[0])
+    width = len(weights_of(layers[0])[0])
     if not isinstance(title, str):
         raise TypeError(f"draw_network: title takes a str, got {type(title).__name__}")
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 2:
@@ -76,8 +77,6 @@ def draw_network(
         raise ValueError(f"draw_network: the network takes {width} input(s), got {len(inputs)}")
     first = _names("input_names", input_names, width, "x")
     if unfold is not None:
-        from .neuron import draw_neuron
-
         if inputs is None:
             raise ValueError("draw_network: unfold needs inputs, a sample, to compute the neuron on")
         if not isinstance(unfold, str):
@@ -86,7 +85,7 @@ def draw_network(
     if loss is not None or options:
         given = ", ".join([*(["loss"] if loss is not None else []), *options])
         raise TypeError(f"draw_network: {given}: for a neuron's graph; name the neuron by unfold=")
-    last = _names("output_names", output_names, len(_neurons(layers[-1])), "y")
+    last = _names("output_names", output_names, len(neurons_of(layers[-1])), "y")
     fields = _fields(model, layers, region) if region is not None else None
     outputs = None if inputs is None else record(model.frozen(), [_float(x) for x in inputs])
     stages = [Stage("inputs", "", "", _inputs(first, None if outputs is None else outputs[0], fields))]
@@ -100,7 +99,7 @@ def draw_network(
                 output=None if outputs is None else outputs[k][j],
                 field=fields[k][j] if fields is not None else (),
             )
-            for j, (neuron, weights) in enumerate(zip(_neurons(layer), _weights(layer), strict=True))
+            for j, (neuron, weights) in enumerate(zip(neurons_of(layer), weights_of(layer), strict=True))
         )
         stages.append(Stage(f"layer{k}", symbol, activation_name(layer.activation), units))
     picture = _picture(tuple(stages), title, limit, region)
@@ -143,41 +142,8 @@ def _picture(stages: tuple[Stage, ...], title: str, limit: int, region: Region |
     return NetworkPicture(title, heading, description, stages, limit, region)
 
 
-def chain_of_layers(model: Any) -> list[Any]:
-    """The model's layers in order; an error where they are not a chain."""
-    walk = getattr(model, "named_modules", None)
-    if callable(walk):
-        layers = [module for _, module in walk() if hasattr(module, "neurons")]
-        if not layers and hasattr(model, "weights") and hasattr(model, "bias"):
-            layers = [model]
-    else:
-        layers = []
-    if not layers:
-        raise TypeError(
-            f"draw_network: {type(model).__name__} has no layers; it takes an MLP, Layer or Neuron, or a Module with "
-            "Layers in it. The graph of any result is drawn by its draw()"
-        )
-    for k, (one, other) in enumerate(pairwise(layers), 1):
-        n, m = len(_neurons(one)), len(_weights(other)[0])
-        if n != m:
-            raise ValueError(
-                f"draw_network: layer {k} has {n} output(s) but layer {k + 1} takes {m}: only layers that follow on "
-                "each other can be drawn. The graph of any result is drawn by its draw()"
-            )
-    return layers
-
-
-def _neurons(layer: Any) -> Sequence[Any]:
-    neurons: Sequence[Any] = layer.neurons if hasattr(layer, "neurons") else [layer]
-    return neurons
-
-
-def _weights(layer: Any) -> list[Sequence[Any]]:
-    return [neuron.weights for neuron in _neurons(layer)]
-
-
 def _symbol(layer: Any, k: int) -> str:
-    label = getattr(_neurons(layer)[0].bias, "label", "")
+    label = getattr(neurons_of(layer)[0].bias, "label", "")
     symbol, bracket, _ = label.partition("[")
     return clean(shortened(symbol, 12)) if bracket and symbol else f"θ{k}"
 
@@ -205,55 +171,6 @@ def _names(option: str, given: Sequence[str] | None, n: int, symbol: str) -> lis
     return names
 
 
-def activation_name(activation: Any) -> str:
-    """An activation's name, with the parameters it was given.
-
-    >>> from scalargrad.activations import elu
-    >>> activation_name(partial(elu, alpha=0.5))
-    'elu(alpha=0.5)'
-    """
-    if isinstance(activation, partial):
-        given = [repr(x) for x in activation.args] + [f"{k}={x!r}" for k, x in activation.keywords.items()]
-        return f"{activation_name(activation.func)}({', '.join(given)})"
-    return str(getattr(activation, "__name__", None) or repr(activation))
-
-
-# ---- running it ------------------------------------------------------------------------------------------------------
-
-
-def record(model: Any, inputs: list[Any], outputs: list[Any] | None = None) -> list[list[Any]]:
-    """Call a copy of a model, and return what went into its first layer and what came out of each.
-
-    The model's own answer is appended to `outputs`.
-    """
-    layers = chain_of_layers(model)
-    seen: dict[int, list[Any]] = {}
-    entered: list[Any] = []
-
-    def recorded(k: int, forward: Callable[[Any], Any], xs: Any) -> Any:
-        given = list(xs)
-        if k == 0:
-            entered[:] = given[: len(_weights(layers[0])[0])]  # a neuron is handed a 1 for its bias, too
-        ys = forward(given)
-        seen[k] = list(ys) if isinstance(ys, list | tuple) else [ys]
-        return ys
-
-    originals = [layer.forward for layer in layers]
-    try:
-        for k, layer in enumerate(layers):
-            layer.forward = partial(recorded, k, originals[k])
-        answer = model(inputs)
-    finally:
-        for layer in layers:
-            del layer.forward
-    if outputs is not None:
-        outputs.append(answer)
-    if len(seen) < len(layers):
-        unused = ", ".join(str(k + 1) for k in range(len(layers)) if k not in seen)
-        raise ValueError(f"draw_network: the model does not call its layer {unused}")
-    return [entered, *(seen[k] for k in range(len(layers)))]
-
-
 def _inputs(names: list[str], given: list[float] | None, fields: list[list[Any]] | None) -> tuple[Unit, ...]:
     return tuple(
         Unit(name, output=None if given is None else given[i], field=fields[0][i] if fields is not None else ())
@@ -263,10 +180,8 @@ def _inputs(names: list[str], given: list[float] | None, fields: list[list[Any]]
 
 def _fields(model: Any, layers: list[Any], region: Region) -> list[list[Any]]:
     """Every unit's output over a region of the plane, as rows from the top."""
-    from .heat import CELLS
-
-    if len(_weights(layers[0])[0]) != 2:
-        raise ValueError(f"draw_network: region is for two inputs, the network takes {len(_weights(layers[0])[0])}")
+    if len(weights_of(layers[0])[0]) != 2:
+        raise ValueError(f"draw_network: region is for two inputs, the network takes {len(weights_of(layers[0])[0])}")
     try:
         (x1, x2), (y1, y2) = ((float(low), float(high)) for low, high in region)
     except (TypeError, ValueError):

@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import isfinite
 
-from ..common.style import COLOURS, sign_style
-from ..common.text import clean, marked, number, shortened, signed, width, xml
-from ..graph.svg import FONTS, MARGIN
+from ..common.style import COLOURS, FONTS, MARGIN, sign_style
+from ..common.text import clean, marked, number, shortened, signed, tenths, width, xml
 from .heat import heat_picture
 from .layout import SIZE, SMALL, TINY, Columns, Place, rounded, short
 from .picture import NetworkPicture, Parameter, Stage, Unit
@@ -21,15 +20,10 @@ THINNEST, WIDEST = 0.7, 6.0  # lines
 
 def to_svg(picture: NetworkPicture, prefix: str, theme: str) -> str:
     """Draw the picture."""
-    return _Drawer(picture, prefix, theme).svg()
+    return NetworkDrawer(picture, prefix, theme).svg()
 
 
-def _n(x: float) -> str:
-    text = f"{x:.1f}"
-    return text[:-2] if text.endswith(".0") else text
-
-
-class _Drawer:
+class NetworkDrawer:
     def __init__(self, picture: NetworkPicture, prefix: str, theme: str) -> None:
         self.picture, self.prefix, self.theme = picture, prefix, theme
         self.at = Columns(picture)
@@ -46,9 +40,9 @@ class _Drawer:
         legend, legend_width, legend_height = self.legend(max(self.at.right - MARGIN, 420.0))
         wide = max(self.at.right, MARGIN + legend_width, MARGIN + width(title, 17.0, bold=True)) + MARGIN
         high = self.at.top + self.at.height + 14.0 + legend_height + MARGIN
-        add(f'<rect class="page" x=".5" y=".5" width="{_n(wide - 1)}" height="{_n(high - 1)}" rx="10"/>')
+        add(f'<rect class="page" x=".5" y=".5" width="{tenths(wide - 1)}" height="{tenths(high - 1)}" rx="10"/>')
         if title:
-            add(f'<text class="t" x="{_n(MARGIN)}" y="{_n(MARGIN + 14)}">{xml(title)}</text>')
+            add(f'<text class="t" x="{tenths(MARGIN)}" y="{tenths(MARGIN + 14)}">{xml(title)}</text>')
         for k, stage in enumerate(picture.stages):
             self.stage_header(k, stage)
         for k in range(1, len(picture.stages)):
@@ -60,12 +54,12 @@ class _Drawer:
             if self.at.numbered[k - 1]:
                 self.numbers(k)
         y = self.at.top + self.at.height + 18.0
-        add(f'<g class="legend" transform="translate({_n(MARGIN)} {_n(y)})">{legend}</g>')
+        add(f'<g class="legend" transform="translate({tenths(MARGIN)} {tenths(y)})">{legend}</g>')
         body = "\n".join(self.out)
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" id="{prefix}" class="scalargrad" role="img" '
-            f'aria-labelledby="{prefix}-title {prefix}-desc" viewBox="0 0 {_n(wide)} {_n(high)}" '
-            f'width="{_n(wide)}" height="{_n(high)}" style="max-width:100%;height:auto">\n'
+            f'aria-labelledby="{prefix}-title {prefix}-desc" viewBox="0 0 {tenths(wide)} {tenths(high)}" '
+            f'width="{tenths(wide)}" height="{tenths(high)}" style="max-width:100%;height:auto">\n'
             f'<title id="{prefix}-title">{xml(picture.heading)}</title>\n'
             f'<desc id="{prefix}-desc">{xml(picture.description)}</desc>\n'
             f"<style>{self.style()}</style>\n{body}\n</svg>\n"
@@ -74,12 +68,12 @@ class _Drawer:
     def stage_header(self, k: int, stage: Stage) -> None:
         x, y = self.at.places[k][0].x, self.at.top - 22.0
         name, kind = self.at.header(stage)
-        self.out.append(f'<text class="h" x="{_n(x)}" y="{_n(y)}">{marked((name, ""), size=SIZE)}</text>')
-        self.out.append(f'<text class="k" x="{_n(x)}" y="{_n(y + 15)}">{xml(kind)}</text>')
+        self.out.append(f'<text class="h" x="{tenths(x)}" y="{tenths(y)}">{marked((name, ""), size=SIZE)}</text>')
+        self.out.append(f'<text class="k" x="{tenths(x)}" y="{tenths(y + 15)}">{xml(kind)}</text>')
         if k:
             middle = (x + self.at.places[k - 1][0].x) / 2.0
             symbol = marked((f"{stage.symbol}[to,from]", ""), size=SMALL)
-            self.out.append(f'<text class="k" x="{_n(middle)}" y="{_n(y + 15)}">{symbol}</text>')
+            self.out.append(f'<text class="k" x="{tenths(middle)}" y="{tenths(y + 15)}">{symbol}</text>')
 
     def ends(self, k: int) -> Iterator[tuple[Place, Place]]:
         for target in self.at.places[k]:
@@ -95,7 +89,8 @@ class _Drawer:
                 (target.x - self.at.wide[k] / 2.0, target.y),
             )
             bend = (x2 - x1) * 0.45
-            path = f"M{_n(x1)},{_n(y1)}C{_n(x1 + bend)},{_n(y1)} {_n(x2 - bend)},{_n(y2)} {_n(x2)},{_n(y2)}"
+            points = [(x1 + bend, y1), (x2 - bend, y2), (x2, y2)]
+            path = f"M{tenths(x1)},{tenths(y1)}C" + " ".join([f"{tenths(x)},{tenths(y)}" for x, y in points])
             if source.k is None or target.k is None:
                 drawn.append((-1.0, self.folded_line(k, source, target, path)))
                 continue
@@ -134,36 +129,37 @@ class _Drawer:
             p = self.picture.stages[k].units[target.k].weights[source.k]
             text, wide = short(p), width(short(p), SMALL) + 6.0
             self.out.append(  # on a patch of its own: a dash of the line before it would read as a minus sign
-                f'<rect class="patch" x="{_n(x - wide / 2.0)}" y="{_n(y - 6.5)}" width="{_n(wide)}" height="13"/>'
-                f'<text class="e {sign_style(p.shown)}" x="{_n(x)}" y="{_n(y + 4)}">{xml(text)}</text>'
+                f'<rect class="patch" x="{tenths(x - wide / 2.0)}" y="{tenths(y - 6.5)}" width="{tenths(wide)}" '
+                f'height="13"/>'
+                f'<text class="e {sign_style(p.shown)}" x="{tenths(x)}" y="{tenths(y + 4)}">{xml(text)}</text>'
             )
 
     def unit(self, k: int, stage: Stage, place: Place) -> None:
         add, wide, high = self.out.append, self.at.wide[k], self.at.high
         if place.k is None:
             count = len(self.at.hidden(k, None))
-            add(f'<g class="fold"><text class="h" x="{_n(place.x)}" y="{_n(place.y - 2)}">⋮</text>')
-            add(f'<text class="k" x="{_n(place.x)}" y="{_n(place.y + 12)}">{count:,} more</text></g>')
+            add(f'<g class="fold"><text class="h" x="{tenths(place.x)}" y="{tenths(place.y - 2)}">⋮</text>')
+            add(f'<text class="k" x="{tenths(place.x)}" y="{tenths(place.y + 12)}">{count:,} more</text></g>')
             return
         unit, name = stage.units[place.k], self.at.names[k][place.k]
         left, top = place.x - wide / 2.0, place.y - high / 2.0
         look = "" if unit.output is None or unit.field else f" {sign_style(unit.output)}"
         told = xml(unit_tooltip(stage, unit))
         add(f'<g id="{self.prefix}-u{k}-{place.k + 1}" class="unit{look}"><title>{told}</title>')
-        add(f'<rect x="{_n(left)}" y="{_n(top)}" width="{_n(wide)}" height="{_n(high)}" rx="8"/>')
+        add(f'<rect x="{tenths(left)}" y="{tenths(top)}" width="{tenths(wide)}" height="{tenths(high)}" rx="8"/>')
         if unit.field:
-            size = f'width="{_n(wide - 6)}" height="{_n(high - 6)}" preserveAspectRatio="none"'
-            add(f'<image x="{_n(left + 3)}" y="{_n(top + 3)}" {size} href="{heat_picture(unit.field)}"/>')
+            size = f'width="{tenths(wide - 6)}" height="{tenths(high - 6)}" preserveAspectRatio="none"'
+            add(f'<image x="{tenths(left + 3)}" y="{tenths(top + 3)}" {size} href="{heat_picture(unit.field)}"/>')
         else:
             inside = name if unit.output is None else rounded(unit.output)
             size_of = next((size for size in (SIZE, TINY) if width(inside, size) <= wide - 4.0), 8.0)
             small = "" if size_of == SIZE else f' style="font-size:{size_of:g}px"'
             text = marked((inside, ""), size=size_of)
-            add(f'<text class="n"{small} x="{_n(place.x)}" y="{_n(place.y + 4)}">{text}</text>')
+            add(f'<text class="n"{small} x="{tenths(place.x)}" y="{tenths(place.y + 4)}">{text}</text>')
         for at, side, x in ((0, "left", left - 8.0), (len(self.at.places) - 1, "right", left + wide + 8.0)):
             if self.at.has_outer_names and k == at:
                 text = marked((name, ""), size=SIZE)
-                add(f'<text class="{side}" x="{_n(x)}" y="{_n(place.y + 4)}">{text}</text>')
+                add(f'<text class="{side}" x="{tenths(x)}" y="{tenths(place.y + 4)}">{text}</text>')
         if unit.bias is not None:
             self.bias(f"{k}-{place.k + 1}", unit.bias, left, top + high)
         add("</g>")
@@ -174,11 +170,11 @@ class _Drawer:
         sign = {"pos": "+", "neg": "−", "zero": "0", "bad": "!"}[kind]
         self.out.append(
             f'<g id="{self.prefix}-b{key}" class="bias {kind}"><title>{xml(tooltip(p, "bias"))}</title>'
-            f'<rect x="{_n(x - 5)}" y="{_n(y - 7)}" width="12" height="12" rx="2.5"/>'
-            f'<text class="s" x="{_n(x + 1)}" y="{_n(y + 2.8)}">{sign}</text>'
+            f'<rect x="{tenths(x - 5)}" y="{tenths(y - 7)}" width="12" height="12" rx="2.5"/>'
+            f'<text class="s" x="{tenths(x + 1)}" y="{tenths(y + 2.8)}">{sign}</text>'
         )
         if self.at.has_bias_text:
-            self.out.append(f'<text class="b" x="{_n(x + 11)}" y="{_n(y + 12)}">b {xml(short(p))}</text>')
+            self.out.append(f'<text class="b" x="{tenths(x + 11)}" y="{tenths(y + 12)}">b {xml(short(p))}</text>')
         self.out.append("</g>")
 
     def legend(self, room: float) -> tuple[str, float, float]:
@@ -217,12 +213,12 @@ class _Drawer:
         for wide, each in items:
             if x and x + wide > room:
                 x, y = 0.0, y + 20.0
-            out.append(f'<g transform="translate({_n(x)} {_n(y)})">{each}</g>')
+            out.append(f'<g transform="translate({tenths(x)} {tenths(y)})">{each}</g>')
             x += wide + 18.0
             widest = max(widest, x - 18.0)
         y += 20.0
         for note in self.picture.notes:
-            out.append(f'<text class="q" x="0" y="{_n(y + 10)}">{marked((note, ""), size=SMALL)}</text>')
+            out.append(f'<text class="q" x="0" y="{tenths(y + 10)}">{marked((note, ""), size=SMALL)}</text>')
             widest, y = max(widest, width(note, SMALL)), y + 18.0
         return "".join(out), widest, y
 

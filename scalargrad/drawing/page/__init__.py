@@ -1,7 +1,7 @@
 """The step-through page: one HTML file without network, which plays both passes over the picture.
 
-Apart from the rest of the drawing, because it is an application of its own: its parts in HTML, CSS and JavaScript stand
-beside this file as they are, and here they are put together with one picture and its steps.
+`html.py` puts it together from one picture, its steps (`story.py`, `data.py`) and the files in HTML, CSS and JavaScript
+that stand beside the code.
 """
 
 from .html import show, to_html

@@ -1,7 +1,6 @@
 """The story as data for the page's script: columns of short texts and positions.
 
-Apart from `story.py`, because what the page is told is not how it is found out. Every number is a text, made by the
-same functions as those in the picture; the script reads it and computes nothing.
+Every number is a text, made by the same functions as those in the picture; the script reads it and computes nothing.
 """
 
 from __future__ import annotations
@@ -11,17 +10,17 @@ from typing import Any, NamedTuple
 
 from ..common.text import clean, number, shortened
 from ..graph.formulas import formula
-from ..graph.lines import DASH, card
+from ..graph.labels import DASH, node_label
 from ..graph.picture import Edge, Node, Picture
 from .story import Story
 
 SEARCHED = 300  # columns of a label that can be searched
 
 
-def told(x: float | None) -> str:
+def short_and_full(x: float | None) -> str:
     """A number as the page holds it: as shown and in full, once if both are the same.
 
-    >>> told(-1 / 3), told(0.5), told(None)
+    >>> short_and_full(-1 / 3), short_and_full(0.5), short_and_full(None)
     ('−0.3333|-0.3333333333333333', '0.5', '')
     """
     if x is None:
@@ -32,7 +31,7 @@ def told(x: float | None) -> str:
 
 def to_data(story: Story) -> dict[str, Any]:
     """The story as columns over nodes, edges and steps; what most of them lack is a dict by position."""
-    picture = story.picture
+    picture, backward = story.picture, story.backward
     position = {n.id: k for k, n in enumerate(picture.nodes)}
     of = _numerator(picture)
     worked = _worked(picture)
@@ -48,8 +47,8 @@ def to_data(story: Story) -> dict[str, Any]:
             "kind": "".join(n.kind[0] for n in nodes),  # input, parameter, operation, constant, block
             "formula": [n.formula for n in nodes],
             "worked": [worked.get(n.id, "") for n in nodes],
-            "value": [told(n.value) for n in nodes],
-            "gradient": [_spread(n.gradient_range) if n.kind == "block" else told(n.gradient) for n in nodes],
+            "value": [short_and_full(n.value) for n in nodes],
+            "gradient": [_spread(n.gradient_range) if n.kind == "block" else short_and_full(n.gradient) for n in nodes],
             "at": _sparse((k, at) for k, n in enumerate(nodes) if (at := _gradient_text(n, picture)) != 3),
             "short": _sparse(
                 (k, short)
@@ -61,35 +60,36 @@ def to_data(story: Story) -> dict[str, Any]:
                 for k, n in enumerate(nodes)
                 if (label := clean(shortened(n.label.strip(), SEARCHED))) not in ("", n.name)
             ),
-            "before": _sparse((k, [told(b.gradient), b.origin]) for k, b in story.before.items()),
-            "due": _sparse((k, due) for k, due in story.due.items() if due != 1),
-            "outside": _sparse(story.outside.items()),
+            "before": _sparse((k, [short_and_full(b.gradient), b.origin]) for k, b in backward.before.items()),
+            "due": _sparse((k, due) for k, due in backward.due.items() if due != 1),
+            "outside": _sparse(backward.outside.items()),
         },
         "edges": {
             "source": [position[e.source] for e in edges],
             "target": [position[e.target] for e in edges],
             "slot": [e.slot for e in edges],
             "notation": [e.notation for e in edges],
-            "local": [told(e.local) for e in edges],
+            "local": [short_and_full(e.local) for e in edges],
             "brought": [_brought(e, nodes[position[e.source]]) for e in edges],
             "upstream": _sparse(
-                (k, told(e.upstream))
+                (k, short_and_full(e.upstream))
                 for k, e in enumerate(edges)
-                if e.upstream is not None and told(e.upstream) != told(nodes[position[e.target]].gradient)
+                if e.upstream is not None
+                and short_and_full(e.upstream) != short_and_full(nodes[position[e.target]].gradient)
             ),
             "merged": _sparse((k, e.merged) for k, e in enumerate(edges) if e.local is None),
         },
         "forward": story.forward,
         "backward": {
-            "edge": [a.edge for a in story.backward],
-            "arrived": [a.arrived for a in story.backward],
+            "edge": [a.edge for a in backward.steps],
+            "arrived": [a.arrived for a in backward.steps],
             "running": [
-                "" if a.running is None or a.running == edges[a.edge].contribution else told(a.running)
-                for a in story.backward
+                "" if a.running is None or a.running == edges[a.edge].contribution else short_and_full(a.running)
+                for a in backward.steps
             ],
-            "row": [a.row for a in story.backward],
-            "paths": _sparse((k, a.paths) for k, a in enumerate(story.backward) if a.paths != 1),
-            "unknown": [k for k, a in enumerate(story.backward) if a.running is None],
+            "row": [a.row for a in backward.steps],
+            "paths": _sparse((k, a.paths) for k, a in enumerate(backward.steps) if a.paths != 1),
+            "unknown": [k for k, a in enumerate(backward.steps) if a.running is None],
         },
     }
 
@@ -104,14 +104,14 @@ def _spread(low_high: tuple[float, float] | None) -> str:
         return ""
     low, high = low_high
     if low == high:
-        return told(low)
+        return short_and_full(low)
     return f"{number(low)} … {number(high)}|{low!r} … {high!r}"
 
 
 def _brought(edge: Edge, source: Node) -> str:
     """What an edge brings; "=" where it is the whole gradient of the node that receives it."""
-    text = _spread(edge.contributions) if edge.contributions else told(edge.contribution)
-    return "=" if text and text == told(source.gradient) else text
+    text = _spread(edge.contributions) if edge.contributions else short_and_full(edge.contribution)
+    return "=" if text and text == short_and_full(source.gradient) else text
 
 
 def _numerator(picture: Picture) -> str:
@@ -124,9 +124,9 @@ def _numerator(picture: Picture) -> str:
 
 
 def _gradient_text(node: Node, picture: Picture) -> int:
-    """Which of the texts on a node's card, from 0 and without the header, is the gradient's number."""
+    """Which of the texts on a node's label, from 0 and without the header, is the gradient's number."""
     found = at = 0
-    for row in card(node, picture.is_compact).rows:
+    for row in node_label(node, picture.is_compact).rows:
         at += 1
         if row.text:
             is_gradient = row.key.removesuffix(" = sum") in (node.gradient_name, "gradient")
@@ -135,9 +135,12 @@ def _gradient_text(node: Node, picture: Picture) -> int:
     return found
 
 
-class _Symbol(NamedTuple):
+class _Operation(NamedTuple):
+    """What `formula` asks of an operation."""
+
     name: str
     symbol: str
+    arity: int | None
 
 
 def _worked(picture: Picture) -> dict[str, str]:
@@ -153,7 +156,7 @@ def _worked(picture: Picture) -> dict[str, str]:
             continue
         values = [nodes[e.source].value for e in sorted(each, key=lambda e: e.slot)]
         texts = [DASH if x is None else number(x) for x in values]
-        operation = _Symbol(node.operation, node.symbol)
+        operation = _Operation(node.operation, node.symbol, node.arity)
         bare = formula(operation, ["x"] * len(texts))
         if "(" not in bare:  # between signs, a negative number is bracketed
             alone = bare.startswith("x ")

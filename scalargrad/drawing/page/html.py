@@ -8,20 +8,16 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from gzip import compress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from ..common.html_parts import MEDIA, as_json, filled, part, policy, script, sheet
-from ..common.text import clean, shortened, xml
+from ..common.assets import MEDIA, as_json, asset, filled, opened, policy, script, sheet
+from ..common.text import clean, shortened, tenths, xml
+from ..graph.labels import labels_of
 from ..graph.layout import Layout, lay_out
 from ..graph.picture import Edge, Node, Picture
-from ..graph.svg import _Drawer, _n
+from ..graph.svg import GraphDrawer
 from .data import to_data
-from .story import roomy, tell
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from ..graph.drawing import Drawing
+from .story import roomy, story_of
 
 SCRIPTS = ("model", "scene", "camera", "panel", "table", "pointing", "main")  # in the order in which they run
 PACKED_ABOVE = 1_000_000  # letters of picture and data
@@ -36,12 +32,13 @@ def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0) -> 
 
     It is laid out once, with the widest texts that any step shows.
     """
-    story = tell(picture)
+    story = story_of(picture)
     shown = story.picture._replace(title="", notes=())
-    drawer = _PageDrawer(shown, lay_out(roomy(story)._replace(title="", notes=()), time_limit))
+    wide = roomy(story)._replace(title="", notes=())
+    drawer = _PageDrawer(shown, lay_out(wide, labels_of(wide), time_limit))
     svg, light, dark = drawer.parts()
     title = clean(shortened(picture.title, 200)) or f"{picture.name}, step by step"
-    style, code = _part("page.css"), _script()
+    style, code = asset(__package__, "page.css"), script(__package__, SCRIPTS)
     data, packed = as_json(to_data(story)), ""
     if len(svg) + len(data) > PACKED_ABOVE:
         packed, svg, data = _packed(svg, data), "", ""
@@ -61,27 +58,12 @@ def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0) -> 
         "script": code,
         "policy": policy([code], [style, light, dark]),
     }
-    return filled(_part("page.html"), values)
+    return filled(asset(__package__, "page.html"), values)
 
 
-def show(drawing: Drawing) -> Path:
-    """Write the drawing's page to a temporary file and open it in the browser; return the file, which stays."""
-    import webbrowser
-    from pathlib import Path
-    from tempfile import mkdtemp
-
-    file = Path(mkdtemp(prefix="scalargrad-")) / "graph.html"
-    file.write_text(to_html(drawing.picture, drawing.theme, drawing.time_limit), encoding="utf-8")
-    webbrowser.open(file.as_uri())
-    return file
-
-
-def _part(name: str) -> str:
-    return part(__package__, name)
-
-
-def _script() -> str:
-    return script(__package__, SCRIPTS)
+def show(picture: Picture, theme: str = "auto", time_limit: float = 60.0) -> Path:
+    """Write the page to a temporary file and open it in the browser; return the file, which stays."""
+    return opened(to_html(picture, theme, time_limit), "graph.html")
 
 
 def _packed(svg: str, data: str) -> str:
@@ -90,11 +72,11 @@ def _packed(svg: str, data: str) -> str:
     return f'<script id="packed" type="application/gzip">{b64encode(small).decode()}</script>'
 
 
-class _PageDrawer(_Drawer):
+class _PageDrawer(GraphDrawer):
     """The picture for the page, which has tooltips, a title and a legend of its own."""
 
     def __init__(self, picture: Picture, layout: Layout) -> None:
-        super().__init__(picture, layout, "sg", "light")
+        super().__init__(picture, labels_of(picture), layout, "sg", "light")
 
     def parts(self) -> tuple[str, str, str]:
         """The picture, and the sheets for a light and a dark page."""
@@ -128,7 +110,7 @@ class _PageDrawer(_Drawer):
         super().node(node)
         self.layout.nodes[node.id] = box
         drawn = _UNUSED.sub("", "".join(self.out[start:]))
-        place = f"{_n(box.x - box.width / 2.0)} {_n(box.y - box.height / 2.0)}"
+        place = f"{tenths(box.x - box.width / 2.0)} {tenths(box.y - box.height / 2.0)}"
         self.out[start:] = [drawn.replace("<g", f'<g transform="translate({place})"', 1)]
 
     def edge(self, edge: Edge) -> None:
@@ -145,9 +127,9 @@ def _relative(path: re.Match[str]) -> str:
     """
     (x, y), *points = [(float(x), float(y)) for x, y in re.findall(r"(-?[\d.]+),(-?[\d.]+)", path[0])]
     kind, size = ("c", 3) if "C" in path[0] else ("l", 1)
-    start, steps = f"M{_n(x)},{_n(y)}{kind}", []
+    start, steps = f"M{tenths(x)},{tenths(y)}{kind}", []
     for k, (px, py) in enumerate(points, 1):
-        steps.append(re.sub(r"\b0\.", ".", f"{_n(px - x)},{_n(py - y)}"))
+        steps.append(re.sub(r"\b0\.", ".", f"{tenths(px - x)},{tenths(py - y)}"))
         if k % size == 0:
             x, y = px, py
     return f' d="{start}{" ".join(steps)}{"z" if "Z" in path[0] else ""}"'

@@ -1,7 +1,7 @@
 """The playground: one HTML file without network, in which a recorded training plays, epoch by epoch.
 
-Apart from the rest of the drawing, because it is an application of its own. A `Recording` keeps the weights of every
-epoch; the page computes from them, in JavaScript, what every neuron makes of the plane.
+A `Recording` keeps the weights of every epoch (`recording.py`); the page (`html.py` and the scripts beside it) computes
+from them, in JavaScript, what every neuron makes of the plane.
 """
 
 from .html import Playground

@@ -8,16 +8,16 @@ from __future__ import annotations
 from array import array
 from base64 import b64encode
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from html import escape
+from pathlib import Path
+from sys import byteorder
+from typing import Any
 
 from ...data.dataset import Dataset
-from ..common.html_parts import MEDIA, as_json, filled, part, policy, script, sheet
+from ..common.assets import MEDIA, as_json, asset, filled, opened, policy, script, sheet
+from ..common.style import THEMES
 from ..common.text import clean, shortened, xml
-from ..graph.drawing import THEMES
 from .recording import Recording
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SCRIPTS = ("numbers", "paint", "network", "plane", "chart", "table", "main")  # in the order in which they run
 
@@ -61,7 +61,7 @@ class Playground:
 
     def html(self) -> str:
         """The page as text."""
-        style, code = part(__package__, "playground.css"), script(__package__, SCRIPTS)
+        style, code = asset(__package__, "playground.css"), script(__package__, SCRIPTS)
         light, dark = sheet(False), sheet(True)
         values = {
             "theme": self.theme,
@@ -75,15 +75,13 @@ class Playground:
             "script": code,
             "policy": policy([code], [style, light, dark]),
         }
-        return filled(part(__package__, "playground.html"), values)
+        return filled(asset(__package__, "playground.html"), values)
 
     def save(self, path: Any) -> Playground:
         """Write the page to a file, whose suffix is .html, and return the playground.
 
         Raises `ValueError` for another suffix, `FileNotFoundError` for a folder that is not there.
         """
-        from pathlib import Path
-
         file = Path(path)
         if file.suffix.lower() != ".html":
             raise ValueError(f"save: a playground is a page, with the suffix .html; got {str(file)!r}")
@@ -94,19 +92,10 @@ class Playground:
 
     def show(self) -> Path:
         """Write the page to a temporary file and open it in the browser; return the file, which stays."""
-        import webbrowser
-        from pathlib import Path
-        from tempfile import mkdtemp
-
-        file = Path(mkdtemp(prefix="scalargrad-")) / "playground.html"
-        self.save(file)
-        webbrowser.open(file.as_uri())
-        return file
+        return opened(self.html(), "playground.html")
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the page, in a frame of its own."""
-        from html import escape
-
         frame = 'style="width:100%;height:840px;border:0" title="Playground"'
         return f'<iframe {frame} srcdoc="{escape(self.html())}"></iframe>'
 
@@ -153,8 +142,6 @@ def _points(data: Dataset) -> str:
 
 def _bytes(numbers: Iterable[float]) -> str:
     """Doubles as text: their bytes, the lowest first, in base 64."""
-    from sys import byteorder
-
     packed = array("d", numbers)
     if byteorder == "big":
         packed.byteswap()

@@ -1,7 +1,7 @@
 """A training as it is kept for the playground: the weights and the losses of every epoch, as plain numbers.
 
-Apart from the page, because a recording is of use without it, and because here is told what the page can compute: a
-chain of layers, whose activations have a form in JavaScript.
+It is of use without the page, too. What the page can compute is a chain of layers whose activations have a form in
+JavaScript (`PARAMETERS`).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ...activations import functions as activations
 from ...data.dataset import Dataset
 from ...engine.table import as_float, dot
 from ...nn import Module
+from ..network.layers import activation_name, chain_of_layers
 from ..network.picture import Region
-from ..network.reading import activation_name, chain_of_layers
 
 Points = Dataset | tuple[Sequence[Any], Sequence[Any]]
 MOST_NEURONS, MOST_LAYERS = 16, 8

@@ -1,4 +1,4 @@
-"""What stands on each node and edge, line by line and measured.
+"""The labels of nodes and edges, line by line and measured.
 
 DOT and SVG both draw these lines, so that an engine lays out what is drawn later.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..common.style import edge_style, sign_style
+from ..common.style import sign_style
 from ..common.text import Changed, number, shortened, signed, width
-from .picture import Edge, Node, Path
+from .picture import Edge, Node, Path, Picture
+from .styles import edge_style, node_scale, node_style
 
 HEADER, ROW, SMALL = 13.5, 12.0, 11.0  # font sizes, in points
 HEADER_HEIGHT, ROW_HEIGHT, RULE, PADDING, GAP = 24.0, 17.0, 5.0, 10.0, 14.0
@@ -28,21 +29,52 @@ class Row(NamedTuple):
     rule: bool = False  # a thin line above
 
 
-class Card(NamedTuple):
-    """A node's lines and the least size that holds them."""
+class NodeLabel(NamedTuple):
+    """A node's lines and the least size that holds them, with the rule of its look."""
 
     name: str
     rest: str  # of the header, behind the name
     rows: tuple[Row, ...]
     width: float
     height: float
+    style: str = ""  # as `node_style` has it
+    scale: int | None = None  # as `node_scale` has it
 
 
-def card(node: Node, compact: bool = False) -> Card:
+class EdgeLabel(NamedTuple):
+    """The lines of an edge's label as (text, class), with the size that holds them and the rule of its look."""
+
+    lines: tuple[tuple[str, str], ...]
+    sign: str  # of the contribution, printed behind the first line where that does not state it
+    width: float
+    height: float
+    style: str  # as `edge_style` has it
+
+
+class Labels(NamedTuple):
+    """The labels of a picture by the ids of nodes and edges."""
+
+    nodes: dict[str, NodeLabel]
+    edges: dict[str, EdgeLabel]
+
+
+def labels_of(picture: Picture) -> Labels:
+    """The labels of everything in a picture."""
+    return Labels(
+        {n.id: node_label(n, picture.is_compact) for n in picture.nodes},
+        {e.id: edge_label(e, picture.labels) for e in picture.edges},
+    )
+
+
+def node_label(node: Node, compact: bool = False) -> NodeLabel:
     """What stands on a node."""
+    return _node_lines(node, compact)._replace(style=node_style(node), scale=node_scale(node))
+
+
+def _node_lines(node: Node, compact: bool) -> NodeLabel:
     if node.kind == "constant":
         text = f"{node.name} = {number(node.value or 0.0)}" if node.label.strip() else number(node.value or 0.0)
-        return Card(text, "", (), width(text, SMALL) + 10.0, 20.0)
+        return NodeLabel(text, "", (), round(width(text, SMALL) + 10.05, 1), 20.0)
     if node.kind == "block":
         operations = ", ".join(f"{count:,} {name}" for name, count in node.operations[:3])
         more = ", …" if len(node.operations) > 3 else ""
@@ -117,15 +149,13 @@ def product(upstream: float, local: float, brought: float) -> str:
     return f"{number(upstream)} × {number(local)} = {signed(brought)}"
 
 
-def _measured(name: str, rest: str, rows: list[Row]) -> Card:
-    widest = width(name, HEADER, bold=True) + width(rest, HEADER)
+def _measured(name: str, rest: str, rows: list[Row]) -> NodeLabel:
+    widest, height = width(name, HEADER, bold=True) + width(rest, HEADER), HEADER_HEIGHT + 5.0
     for row in rows:
         gap = GAP if row.key and row.text else 0.0
         widest = max(widest, width(row.key, ROW) + gap + width(row.text, ROW))
-    rules = sum(row.rule for row in rows)
-    return Card(
-        name, rest, tuple(rows), widest + 2.0 * PADDING, HEADER_HEIGHT + ROW_HEIGHT * len(rows) + RULE * rules + 5.0
-    )
+        height += ROW_HEIGHT + RULE * row.rule
+    return NodeLabel(name, rest, tuple(rows), round(widest + 2.0 * PADDING + 0.05, 1), height)
 
 
 # ---- edges -----------------------------------------------------------------------------------------------------------
@@ -133,21 +163,26 @@ def _measured(name: str, rest: str, rows: list[Row]) -> Card:
 SIGNS = {"pos": " (+)", "neg": " (−)", "zero": " (0)", "bad": " ⚠"}
 
 
-def edge_lines(edge: Edge, labels: str) -> list[tuple[str, str]]:
-    """The lines of an edge's label, as runs of (text, class)."""
-    if labels == "none" or edge.to_constant:
-        return []
+def edge_label(edge: Edge, labels: str) -> EdgeLabel:
+    """What stands on an edge; `labels` is the option of `draw`."""
     style = edge_style(edge)
+    if labels == "none" or edge.to_constant:
+        return EdgeLabel((), "", 0.0, 0.0, style)
+    sign = SIGNS.get(style, "") if labels == "local" or edge.local is None else ""
     if edge.local is None:
-        return [(f"{edge.merged:,} edge{'s' * (edge.merged > 1)}", "muted")]
-    if labels == "contribution":
-        return [(DASH, "muted") if edge.contribution is None else (signed(edge.contribution), style)]
-    lines = [(local_text(edge), "ink")]
-    if labels == "full":
-        known = edge.upstream is not None and edge.contribution is not None
-        text = product(edge.upstream or 0.0, edge.local, edge.contribution or 0.0) if known else DASH
-        lines.append((text, style if known else "muted"))
-    return lines
+        lines = [(f"{edge.merged:,} edge{'s' * (edge.merged > 1)}", "muted")]
+    elif labels == "contribution":
+        lines = [(DASH, "muted") if edge.contribution is None else (signed(edge.contribution), style)]
+    else:
+        lines = [(local_text(edge), "ink")]
+        if labels == "full":
+            known = edge.upstream is not None and edge.contribution is not None
+            text = product(edge.upstream or 0.0, edge.local, edge.contribution or 0.0) if known else DASH
+            lines.append((text, style if known else "muted"))
+    widest = width(lines[0][0] + sign, SMALL)
+    for text, _ in lines[1:]:
+        widest = max(widest, width(text, SMALL))
+    return EdgeLabel(tuple(lines), sign, widest + 8.0, 14.0 * len(lines) + 4.0, style)
 
 
 def local_text(edge: Edge, limit: int = 28) -> str:
@@ -155,16 +190,3 @@ def local_text(edge: Edge, limit: int = 28) -> str:
     local = number(edge.local or 0.0)
     same = not edge.notation or edge.notation == local
     return f"× {local}" if same else f"× {shortened(edge.notation, limit)} = {local}"
-
-
-def label_size(lines: list[tuple[str, str]], sign: str) -> tuple[float, float]:
-    """Width and height of an edge's label."""
-    if not lines:
-        return 0.0, 0.0
-    widest = max(width(text, SMALL) for text, _ in lines)
-    return max(widest, width(lines[0][0] + sign, SMALL)) + 8.0, 14.0 * len(lines) + 4.0
-
-
-def edge_sign(edge: Edge, labels: str) -> str:
-    """What prints the sign of a contribution behind a label that does not state it."""
-    return SIGNS.get(edge_style(edge), "") if labels == "local" or edge.local is None else ""

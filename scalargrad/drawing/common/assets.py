@@ -1,19 +1,21 @@
-"""What pages are put together from: HTML, CSS and JavaScript, which stand beside the code.
+"""What pages are put together from: HTML, CSS and JavaScript, in files beside the code.
 
-Apart from the pages (the step-through in `page/`, the playground in `playground/`), because both are made and kept safe
-in the same way: one file, no request to anywhere, and a content security policy that names the page's own script and
-styles by their hashes and allows nothing else.
+The step-through (`page/`) and the playground are made and kept safe in the same way: one file, no request to anywhere,
+and a content security policy that names the page's own script and styles by their hashes and allows nothing else.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import webbrowser
 from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from pathlib import Path
+from tempfile import mkdtemp
 
 from .style import COLOURS
 
@@ -26,8 +28,8 @@ _SPACES = re.compile(
 
 
 @cache
-def part(package: str, name: str) -> str:
-    """A part of a page without indents, comments and spaces around signs."""
+def asset(package: str, name: str) -> str:
+    """A file of a page without indents, comments and spaces around signs."""
     text = (files(package) / name).read_text(encoding="utf-8")
     lines = [re.sub(" // .*", "", line.strip()) for line in text.splitlines()]
     text = "\n".join(line for line in lines if line and not line.startswith(("//", "/*")))
@@ -39,7 +41,7 @@ def part(package: str, name: str) -> str:
 @cache
 def script(package: str, names: Iterable[str]) -> str:
     """The scripts of a page, which share one scope, in the order in which they run."""
-    parts = "\n".join(part(package, f"{name}.js") for name in names)
+    parts = "\n".join(asset(package, f"{name}.js") for name in names)
     return f'(async () => {{\n"use strict";\n{parts}\n}})();'
 
 
@@ -62,6 +64,14 @@ def as_json(data: object) -> str:
     """JSON that may stand inside a page's script: without a "<", and on one line for every reader."""
     text = json.dumps(data, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def opened(page: str, name: str) -> Path:
+    """Write a page to a temporary file of that name, open it in the browser, and return the file, which stays."""
+    file = Path(mkdtemp(prefix="scalargrad-")) / name
+    file.write_text(page, encoding="utf-8")
+    webbrowser.open(file.as_uri())
+    return file
 
 
 def sheet(dark: bool) -> str:

@@ -1,0 +1,61 @@
+"""`NetworkDrawing`: the picture of a network, shown, saved and printed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..common.svg_drawing import SvgDrawing
+from ..common.text import clean, number, plain, signed
+from .picture import NetworkPicture, Parameter
+from .svg import to_svg
+
+LISTED = 400  # parameters that the text lists one by one
+
+
+class NetworkDrawing(SvgDrawing):
+    """A network by layers, as `draw_network` makes it. It holds numbers and texts, not the model."""
+
+    picture: NetworkPicture
+
+    def svg(self) -> str:
+        """The picture as SVG text."""
+        return to_svg(self.picture, self.prefix, self.theme)
+
+    def text(self) -> str:
+        """The layers, and, if they are not too many, every parameter, line by line."""
+        picture = self.picture
+        lines = [picture.heading]
+        for stage in picture.stages:
+            ps = [p for unit in stage.units for p in (*unit.weights, unit.bias) if p is not None]
+            kinds = f": {len(stage.units):,} {stage.activation}" if stage.activation else f": {len(stage.units):,}"
+            spread = f", {len(ps):,} parameters from {_spread([p.value for p in ps])}" if ps else ""
+            lines.append(f"{stage.name}{kinds}{spread}")
+        listed = [p for p in picture.parameters() if not picture.compared or p.value != p.before]
+        if picture.compared:
+            listed.sort(key=lambda p: -abs(p.shown))
+        lines += [_line(p) for p in listed[:LISTED]]
+        if len(listed) > LISTED:
+            lines.append(f"… {len(listed) - LISTED:,} more")
+        return "\n".join([*lines, *picture.notes])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every number and text: layers, their units with weights and biases; inf and nan as strings."""
+        picture = self.picture
+        made: dict[str, Any] = plain(picture)
+        return {key: made[key] for key in ("title", "description", "compared", "region", "notes", "stages")}
+
+    def __repr__(self) -> str:
+        sizes = "-".join(str(len(stage.units)) for stage in self.picture.stages)
+        return f"<Drawing of a network {sizes}{': what changed' if self.picture.compared else ''}>"
+
+
+def _line(p: Parameter) -> str:
+    difference = "" if p.before is None else f"  {signed(p.shown)}"
+    gradient = "" if p.gradient is None else f"   gradient {number(p.gradient)}"
+    return f"  {clean(p.label)} = {p.text()}{difference}{gradient}"
+
+
+def _spread(numbers: Sequence[float]) -> str:
+    low, high = (nan[0], nan[0]) if (nan := [x for x in numbers if x != x]) else (min(numbers), max(numbers))
+    return f"{number(low)} to {number(high)}"

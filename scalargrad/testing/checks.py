@@ -1,0 +1,191 @@
+"""Checks: one claim each, against measured derivatives of one function, by every input and along directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from itertools import islice, pairwise
+from math import frexp, isfinite, isnan, ldexp
+from random import Random
+from typing import Any
+
+from ..engine.modes import no_grad
+from ..engine.trees import LEAF, Structure
+from ..engine.value import Value
+from .claims import Gradient, JacobianVector, Rows
+from .points import Point, keyed, numbers
+from .reports import Finding, State, Verdict
+from .stencils import Restriction
+from .verdicts import judge
+
+
+def flat(count: int) -> Structure:
+    """The structure of a list of so many numbers."""
+    return (list, None, (LEAF,) * count)
+
+
+class Function:
+    """What is measured: all outputs of a function, by name, from all inputs."""
+
+    def __init__(
+        self, f: Callable[..., Any], point: Point, labels: list[str], structure: Structure, own: bool, on_values: bool
+    ) -> None:
+        self.f, self.point, self.labels, self.structure = f, point, labels, structure
+        self.own = own
+        self.on_values = on_values  # whose arithmetic raises nowhere
+
+    def result(self, inputs: list[Any]) -> Any:
+        on_values = self.on_values and not any(isinstance(x, complex) for x in inputs)
+        with no_grad() if self.own else nullcontext():
+            return self.f(*self.point.arguments(list(map(Value, inputs)) if on_values else inputs))
+
+    def evaluate(self, inputs: list[Any]) -> list[Any]:
+        return numbers(self.result(inputs), "the function's result", keyed(self.structure))
+
+    def weighted(self, cotangents: Sequence[Sequence[float]]) -> Function:
+        """Sums of the outputs, with these weights."""
+
+        def sums(*arguments: Any) -> list[Any]:
+            found = numbers(self.f(*arguments), "the function's result", keyed(self.structure))
+            return [sum(w * y for w, y in zip(each, found, strict=True) if w != 0.0) for each in cotangents]
+
+        count = len(self.labels)
+        labels = [*self.labels, *[f"({each} * the outputs)" for each in cotangents[count:]]]
+        return Function(sums, self.point, labels, flat(len(labels)), self.own, self.on_values)
+
+
+def same(first: Sequence[Any], again: Sequence[Any], labels: Sequence[str]) -> None:
+    """Raise `ValueError` where a second call gives another number."""
+    for a, b, label in zip(first, again, labels, strict=True):
+        if a != b and not (a != a and b != b):
+            raise ValueError(
+                f"{label}: two calls at the same point gave {a!r} and {b!r}; a function that depends on more than its "
+                "arguments (a counter, random numbers, what an earlier call left) has no derivative to check"
+            )
+
+
+class Check:
+    """One claim: a function, the claimed derivatives of each of its outputs by each input, and what comes of them."""
+
+    call, rtol = "", 0.0
+
+    def __init__(self, function: Function, claim: Gradient) -> None:
+        self.function, self.claim, self.point, self.labels = function, claim, function.point, function.labels
+        self.start = function.evaluate(self.point.inputs)
+        if any(isinstance(y, complex) for y in self.start):
+            raise TypeError(f"{self.labels[0]}: expected real numbers, got complex ones")
+        self.claimed = self.rows(self.point.inputs)
+
+    def rows(self, inputs: list[float]) -> Rows:
+        return self.claim.rows(inputs, len(self.start))
+
+    def repeated(self) -> None:
+        """Evaluate function and claim at the point again, to see whether they depend on anything else."""
+        same(self.start, self.function.evaluate(self.point.inputs), self.labels)
+        for first, again, label in zip(self.claimed, self.rows(self.point.inputs), self.labels, strict=True):
+            same(first, again, [f"the claimed derivative of {label} by {path}" for path in self.point.paths])
+
+    def findings(self, only: str | None, coordinates: int, directions: int, random: Random) -> Iterator[Finding]:
+        n = len(self.point.inputs)
+        chosen = list(range(n)) if n <= coordinates else sorted(random.sample(range(n), coordinates))
+        if only is not None:
+            chosen = [self.point.paths.index(only)]
+        found: list[list[tuple[int, Verdict]]] = [[] for _ in self.start]
+        for where in chosen:
+            line = self.line({where: 1.0})
+            for output in range(len(self.start)):
+                found[output].append((where, self.judged(line, output)))
+        for output, verdicts in enumerate(found):
+            yield from self.by_input(output, verdicts)
+        if only is None:
+            for output, verdicts in enumerate(found):
+                yield from self.along_kinks(output, verdicts)
+            several = n > coordinates or isinstance(self.claim, JacobianVector)
+            yield from self.along_all(directions if several else 0, random)
+
+    def by_input(self, output: int, verdicts: list[tuple[int, Verdict]]) -> Iterator[Finding]:
+        rough = {verdict.state for _, verdict in verdicts} & {State.KINK, State.JUMP, State.SINGULAR, State.EDGE}
+        for where, verdict in verdicts:
+            if rough and isnan(verdict.claimed) and verdict.state is State.WRONG:
+                note = "nan is claimed, and by other inputs there is no derivative"
+                verdict = replace(verdict, state=State.EDGE, note=note)
+            yield self.finding(output, {where: 1.0}, verdict)
+
+    def along_kinks(self, output: int, verdicts: list[tuple[int, Verdict]]) -> Iterator[Finding]:
+        jumps = {where: abs(verdict.jump) for where, verdict in verdicts if verdict.state is State.KINK}
+        for direction in _smooth_directions(jumps):
+            verdict = self.judged(self.line(direction), output)
+            if verdict.state in (State.AGREES, State.WRONG):
+                yield self.finding(output, direction, verdict)
+
+    def along_all(self, directions: int, random: Random) -> Iterator[Finding]:
+        seen: set[tuple[int, tuple[int, ...]]] = set()
+        for _ in range(directions):
+            direction = {
+                k: random.choice((-1.0, 1.0)) * ldexp(1.0, frexp(x)[1] if x else 0)
+                for k, x in enumerate(self.point.inputs)
+            }
+            line = self.line(direction)
+            for output in range(len(self.start)):
+                verdict = self.judged(line, output)
+                part = direction
+                if verdict.state is State.WRONG:
+                    part, verdict = self.bisected(direction, output, verdict)
+                    if (output, tuple(part)) in seen:
+                        continue
+                    seen.add((output, tuple(part)))
+                yield self.finding(output, part, verdict)
+
+    def line(self, direction: dict[int, float]) -> Restriction:
+        def claims(inputs: list[float]) -> list[float]:
+            rows = self.rows(inputs)
+            return [Gradient.along(self.claim, rows, output, direction)[0] for output in range(len(rows))]
+
+        return Restriction(self.function.evaluate, self.point.inputs, direction, self.start, claims)
+
+    def judged(self, line: Restriction, output: int) -> Verdict:
+        """Judge the claimed derivative along a line: the claimed gradient times the direction."""
+        claimed, rounding = self.claim.along(self.claimed, output, line.direction)
+        return judge(line, output, claimed, self.rtol, rounding)
+
+    def bisected(self, direction: dict[int, float], output: int, verdict: Verdict) -> tuple[dict[int, float], Verdict]:
+        """The smallest part of a direction, by halving, along which the claim is still found to be wrong."""
+        while len(direction) > 1:
+            moves = list(direction.items())
+            for half in (moves[: len(moves) // 2], moves[len(moves) // 2 :]):
+                part = dict(half) if len(half) > 1 else {half[0][0]: 1.0}
+                found = self.judged(self.line(part), output)
+                if found.state is State.WRONG:
+                    direction, verdict = part, found
+                    break
+            else:
+                break
+        return direction, verdict
+
+    def finding(self, output: int, direction: dict[int, float], verdict: Verdict) -> Finding:
+        moves = list(direction.items())
+        if len(moves) == 1:
+            by = self.point.paths[moves[0][0]]
+            return Finding(self.claim.order, self.labels[output], by, verdict, f"{self.call}, only={by!r})")
+        terms = [f"{step:+.6g}*{self.point.paths[where]}" for where, step in moves[:4]]
+        by = f"moving along {' '.join(terms)}" + (f" and {len(moves) - 4} more" if len(moves) > 4 else "")
+        return Finding(self.claim.order, self.labels[output], by, verdict, f"{self.call})")
+
+
+def _smooth_directions(jumps: dict[int, float]) -> Iterator[dict[int, float]]:
+    """Directions along a kink, where the function is smooth: pairs of inputs, and all, that change its sides equally.
+
+    Each input alone crosses the kink at `max(x, x)`; the two together keep on it, and show
+    a tie that was shared wrongly.
+    """
+    moves = [(where, 1.0 / jump) for where, jump in jumps.items() if jump > 0.0 and isfinite(1.0 / jump)]
+    if len(moves) < 2:
+        return
+    largest = max(by for _, by in moves)
+    moves = [(where, by / largest) for where, by in moves]
+    if len(moves) > 2:
+        yield dict(moves)
+    for first, second in islice(pairwise(moves), 20):
+        yield dict((first, second))
+        yield dict((first, (second[0], -second[1])))

@@ -1,0 +1,68 @@
+"""What `help(scalargrad)` lists, and what a star import takes from Python: nothing."""
+
+from __future__ import annotations
+
+import builtins
+import pydoc
+import re
+
+import pytest
+
+import scalargrad
+
+PAGE = scalargrad.__doc__ or ""
+LISTED = PAGE[PAGE.index("Values and derivatives\n") :]
+SECTIONS = re.split(r"\n\n", LISTED)
+
+
+def test_help_begins_with_the_names_by_purpose() -> None:
+    text = pydoc.render_doc(scalargrad, renderer=pydoc.plaintext)
+    assert [section.partition("\n")[0].partition(" (")[0].partition(",")[0] for section in SECTIONS] == [
+        "Values and derivatives",
+        "Functions",
+        "Networks",
+        "Training",
+        "Drawing",
+        "Testing",
+        "Compiling",
+    ]
+    assert text.index("Compiling") < text.index("PACKAGE CONTENTS")
+
+
+@pytest.mark.parametrize("name", sorted({*scalargrad.__all__, *scalargrad.BUILTINS}))
+def test_every_public_name_is_listed(name: str) -> None:
+    where = re.sub(r"^    scalargrad\..*(\n {8}.*)*", "", LISTED, flags=re.MULTILINE)
+    assert re.search(rf"\b{name}\b", where), f"{name}: not in the docstring of scalargrad/__init__.py"
+
+
+@pytest.mark.parametrize("room", scalargrad.ROOMS)
+def test_every_room_is_listed_with_its_names_and_no_others(room: str) -> None:
+    entry = re.search(rf"^    scalargrad\.{room} +(.*(\n {{8}}.*)*)", LISTED, flags=re.MULTILINE)
+    assert entry, f"{room}: not in the docstring of scalargrad/__init__.py"
+    public = set(getattr(scalargrad, room).__all__)
+    words = set(re.findall(r"\w+", entry[1]))
+    missing = public - words - {name for name in scalargrad.__all__ if room == "drawing"}
+    assert missing - {"NetworkDrawing"} == set(), f"{room}: in its __all__, not in the docstring of scalargrad"
+    named = {word for word in words if re.search(r"[A-Z_]", word)}  # the others may be plain words
+    assert {name for name in named if not hasattr(getattr(scalargrad, room), name)} <= {"Value", "Findings"}
+
+
+def test_a_star_import_takes_no_name_from_python() -> None:
+    names: dict[str, object] = {}
+    exec("from scalargrad import *", names)
+    assert not {name for name in names if hasattr(builtins, name)} - {"__doc__", "__name__"}
+    exec(
+        "found = (max([3, -4], key=abs), [*range(max(3, 2))], [0] * abs(-2), pow(2, 3, 5), sum([10**20, 1]),"
+        " min([], default=0), round(2.5), eval(compile('1 + 1', '', 'eval')))",
+        names,
+    )
+    assert names["found"] == (-4, [0, 1, 2], [0, 0], 3, 10**20 + 1, 0, 2, 2)
+
+
+def test_builtins_names_stay_attributes() -> None:
+    assert {name for name in dir(scalargrad) if hasattr(builtins, name)} == set(scalargrad.BUILTINS)
+    x = scalargrad.Value(2.0)
+    y = scalargrad.max(x, 2.0)
+    y.backward()
+    assert x.grad == 0.5
+    assert scalargrad.compile is scalargrad.compiler.compile
