@@ -59,15 +59,15 @@ def reduced(losses: list[Any], reduction: str, total_weight: Any = None) -> Any:
     return table.mean(*losses) if total_weight is None else table.div(table.sum(*losses), total_weight)
 
 
-Place = tuple[int, int | None]  # a sample, and which of its numbers where it has several
+Position = tuple[int, int | None]  # a sample, and which of its numbers where it has several
 
 
-def place(at: Place) -> str:
+def position_text(at: Position) -> str:
     return f"sample {at[0]}" if at[1] is None else f"sample {at[0]}, output {at[1]}"
 
 
 def elementwise(
-    name: str, one: Callable[[Any, Any, Place], Any], predictions: Any, targets: Any, reduction: str
+    name: str, one: Callable[[Any, Any, Position], Any], predictions: Any, targets: Any, reduction: str
 ) -> Any:
     """The loss of each prediction and target, numbers or lists of numbers, reduced over all of them."""
     losses: list[Any] = []
@@ -93,9 +93,9 @@ def elementwise(
     return shaped if reduction == "none" else reduced(losses, reduction)
 
 
-def probability(t: Any, name: str, at: Place) -> Any:
+def probability(t: Any, name: str, at: Position) -> Any:
     if not 0.0 <= t <= 1.0:
-        raise ValueError(f"{name}: targets must be in [0, 1], got {plain(t)!r} at {place(at)}")
+        raise ValueError(f"{name}: targets must be in [0, 1], got {plain(t)!r} at {position_text(at)}")
     return t
 
 

@@ -20,13 +20,13 @@ from ..engine import table
 from ..engine.table import as_float
 from . import rows
 from .batches import (
-    Place,
+    Position,
     batch,
     by_class,
     distribution,
     elementwise,
     numbers,
-    place,
+    position_text,
     plain,
     probability,
     reduced,
@@ -111,9 +111,9 @@ def hinge(predictions: Numbers, targets: Numbers, *, reduction: str = "mean") ->
     0.25
     """
 
-    def one(p: Any, t: Any, at: Place) -> Any:
+    def one(p: Any, t: Any, at: Position) -> Any:
         if t != 1.0 and t != -1.0:
-            raise ValueError(f"hinge: targets must be -1 or 1, got {plain(t)!r} at {place(at)}")
+            raise ValueError(f"hinge: targets must be -1 or 1, got {plain(t)!r} at {position_text(at)}")
         return table.relu(1.0 - table.mul(t, p))
 
     return elementwise("hinge", one, predictions, targets, reduction)
@@ -131,10 +131,10 @@ def binary_cross_entropy(predictions: Numbers, targets: Numbers, *, reduction: s
     (0.10536051565782628, -1.1111111111111112)
     """
 
-    def one(p: Any, t: Any, at: Place) -> Any:
+    def one(p: Any, t: Any, at: Position) -> Any:
         if p < 0.0 or p > 1.0:
             raise ValueError(
-                f"binary_cross_entropy: predictions must be in [0, 1], got {plain(p)!r} at {place(at)}; "
+                f"binary_cross_entropy: predictions must be in [0, 1], got {plain(p)!r} at {position_text(at)}; "
                 "for logits use binary_cross_entropy_with_logits"
             )
         return rows.binary_cross_entropy(p, probability(t, "binary_cross_entropy", at))

@@ -345,17 +345,16 @@ def _replaced(x: Any, swap: Callable[[Value], Any], done: dict[int, Any]) -> Any
             if isinstance(child, _HOLDERS):
                 child = swap(child) if isinstance(child, Value) else _replaced(child, swap, done)
             into[key] = child
-        for key in slots_of(type(x)):
+        for key in slots_of(type(x)) if isinstance(x, Module) else ():
             if key in into:
                 setattr(copied, key, into.pop(key))
         changed = isinstance(x, Module) or any(into[key] is not child for key, child in items.items())
     else:
         copied = done[id(x)] = []
-        copied += [
-            child if not isinstance(child, _HOLDERS) else
-            swap(child) if isinstance(child, Value) else _replaced(child, swap, done)
-            for child in x
-        ]  # fmt: skip
+        for child in x:
+            if isinstance(child, _HOLDERS):
+                child = swap(child) if isinstance(child, Value) else _replaced(child, swap, done)
+            copied.append(child)
         changed = any(map(is_not, copied, x))
         if type(x) is not list:
             copied = type(x)(*copied) if hasattr(x, "_fields") else type(x)(copied)

@@ -196,7 +196,7 @@ class Optimizer:
                 if not isinstance(value, Sequence) or len(value) != len(like):
                     raise ValueError(f"{what}: expected {len(like)} numbers, got {shown(value)}")
                 value = tuple(_in_range(what, x, below) for x in value)
-            elif not (name == "lr" and callable(value)):
+            elif not (type(value) is float and 0.0 <= value < below) and not (name == "lr" and callable(value)):
                 value = _in_range(what, value, below)
             checked[name] = value
         return checked

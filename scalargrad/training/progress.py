@@ -38,7 +38,7 @@ class Silent:
         """Training has ended, in whatever way."""
 
 
-class Lines(Silent):
+class EpochLines(Silent):
     """One line for every epoch."""
 
     def start(self, epochs: int, batches: int, done: int) -> None:
@@ -55,7 +55,7 @@ class Lines(Silent):
         self.began = now
 
 
-class Line(Lines):
+class RewrittenLine(EpochLines):
     """One line that is rewritten."""
 
     def start(self, epochs: int, batches: int, done: int) -> None:
@@ -130,9 +130,9 @@ def reporter(progress: bool) -> Silent:
         return Silent()
     notebook = type(sys.stdout).__module__.startswith("ipykernel")
     if not notebook and not sys.stdout.isatty():
-        return Lines()
+        return EpochLines()
     tqdm = _tqdm(notebook)
-    return Line() if tqdm is None else Bar(tqdm)
+    return RewrittenLine() if tqdm is None else Bar(tqdm)
 
 
 def _tqdm(notebook: bool) -> Any:
