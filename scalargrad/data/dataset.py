@@ -314,7 +314,7 @@ def _plane_set(points: list[tuple[float, float, float]], random: Random, labels:
 def circle(samples: int = 500, noise: float = 0.0, seed: int = 0, labels: Labels = (-1.0, 1.0)) -> Dataset:
     """Make Playground's circle: a disc of radius 2.5, positive, in a ring from 3.5 to 5, negative.
 
-    A point's class is told after moving it by up to `5 noise` each way; the point itself stays, so that noise mixes the
+    A point's class is that after moving it by up to `5 noise` each way; the point itself stays, so that noise mixes the
     classes. `labels` are the targets of the negative and the positive class: `(0, 1)` for a sigmoid's output.
 
     >>> circle(4, seed=1).targets, circle(4, seed=1, labels=(0, 1)).targets
@@ -335,7 +335,7 @@ def circle(samples: int = 500, noise: float = 0.0, seed: int = 0, labels: Labels
 def xor(samples: int = 500, noise: float = 0.0, seed: int = 0, labels: Labels = (-1.0, 1.0)) -> Dataset:
     """Make Playground's exclusive or: positive where `x y >= 0`, in a square with a gap of 0.6 along the axes.
 
-    A point's class is told after moving it by up to `5 noise` each way. `labels`: see `circle`.
+    A point's class is that after moving it by up to `5 noise` each way. `labels`: see `circle`.
 
     >>> all((x * y >= 0.0) == (t == 1.0) for (x, y), t in xor())
     True
@@ -470,7 +470,7 @@ def _shipped(name: str) -> list[list[str]]:
 def iris() -> Dataset:
     """Read Fisher's irises: 150 flowers of three species; length and width of sepals and petals in centimetres.
 
-    The targets are 0, 1, 2 for setosa, versicolor, virginica. The first class can be told from the others by one
+    The targets are 0, 1, 2 for setosa, versicolor, virginica. The first class can be divided from the others by one
     straight cut, the other two overlap.
 
     Source: R. A. Fisher, "The use of multiple measurements in taxonomic problems", Annals of Eugenics 7 (1936); UCI

@@ -41,7 +41,7 @@ class UntraceableError(TraceError):
 
 
 def _of_user(f: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that runs what users wrote. Its errors are told from those of the compiler, which are not hidden."""
+    """A function that runs what users wrote, whose errors are no errors of the compiler, which are not hidden."""
 
     @wraps(f)
     def run(*arguments: Any) -> Any:
