@@ -109,7 +109,10 @@ def test_a_lambda_and_its_derivative_travel_as_their_programs_alone() -> None:
 
 # ---- processes -------------------------------------------------------------------------------------------------------
 
+forks = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python's warning of threads beside a fork
 
+
+@forks
 @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
 def test_in_worker_processes_traces_are_used_and_made(method: str) -> None:
     if method not in get_all_start_methods():
@@ -121,6 +124,7 @@ def test_in_worker_processes_traces_are_used_and_made(method: str) -> None:
         assert pool.submit(called, f, 20.0).result() == (f(20.0), 0, 1)
 
 
+@forks
 @needs_llvm
 def test_machine_code_in_a_process_that_was_forked_from_one_that_has_some() -> None:
     if "fork" not in get_all_start_methods():
@@ -138,6 +142,7 @@ def test_in_joblibs_workers() -> None:
     f(3.0)
     found = joblib.Parallel(n_jobs=2, backend="loky")(joblib.delayed(called)(f, x) for x in (3.0, 20.0))
     assert [each for each, _, _ in found] == [f(3.0), f(20.0)]
+    joblib.externals.loky.get_reusable_executor().shutdown()  # its pipes would be open until some other test
     found = joblib.Parallel(n_jobs=2, backend="threading")(joblib.delayed(f)(x) for x in (3.0, 20.0, 0.5))
     assert found == [f(3.0), f(20.0), f(0.5)]
 
