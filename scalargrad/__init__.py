@@ -4,13 +4,13 @@ The same code, seen, checked and run fast: a function written once on plain numb
 record what is done to them, and under `grad`.
 
 >>> from scalargrad import Value, grad, tanh
->>> x = Value(0.5, label="x")
+>>> x = Value(1.0, label="x")
 >>> y = x * tanh(x)
 >>> y.backward()
 >>> y.data, x.grad
-(0.23105857863000487, 0.8553410237429735)
->>> grad(lambda x: x * tanh(x))(0.5)
-0.8553410237429735
+(0.7615941559557649, 1.1815684975697909)
+>>> grad(lambda x: x * tanh(x))(1.0)
+1.1815684975697909
 
 Values and derivatives
     Value                   a number that records what is done to it: data, grad, backward(), draw()
@@ -159,7 +159,11 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.{name}")
     if name in LATER:
         return getattr(import_module(f"{__name__}.{LATER[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    hint = ""
+    if not name.startswith("_"):
+        homes = ("activations", "losses", "nn", "optim", "schedules", "data", "training")
+        hint = "".join(f"; scalargrad.{x} has it" for x in homes if name in import_module(f"{__name__}.{x}").__all__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

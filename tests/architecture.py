@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "scalargrad"
@@ -29,6 +30,14 @@ FLOORS = (
     ("", "__main__"),  # the package's own __init__
 )
 FLOOR = {room: k for k, rooms in enumerate(FLOORS) for room in rooms}
+
+
+parsed = cache(ast.parse)
+
+
+@cache
+def walked(tree: ast.Module) -> list[ast.AST]:
+    return list(ast.walk(tree))
 
 
 def sources(package: Path = PACKAGE) -> dict[str, str]:
@@ -61,27 +70,27 @@ def _targets(module: str, node: ast.ImportFrom | ast.Import, files: Mapping[str,
         yield rest
 
 
+@cache
 def _for_types(tree: ast.Module) -> set[ast.AST]:
     """What stands under `if TYPE_CHECKING:`, which nothing runs."""
     return {
         each
-        for node in ast.walk(tree)
+        for node in walked(tree)
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         for each in ast.walk(node)
     }
 
 
+@cache
 def _in_functions(tree: ast.Module) -> set[ast.AST]:
-    functions = [
-        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-    ]
+    functions = [node for node in walked(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
     return {each for function in functions for each in ast.walk(function)}
 
 
 def _imported(tree: ast.Module, module: str, files: Mapping[str, str]) -> dict[str, str]:
     """The names that a file has from other modules of the package, and from which."""
     found = {}
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if isinstance(node, ast.ImportFrom):
             for alias, target in zip(node.names, _targets(module, node, files), strict=False):
                 found[alias.asname or alias.name] = target
@@ -96,11 +105,11 @@ def edges(files: Mapping[str, str]) -> dict[str, set[str]]:
     """For every file the files that it imports when it runs."""
     found: dict[str, set[str]] = {}
     for module, source in files.items():
-        tree = ast.parse(source)
+        tree = parsed(source)
         skipped = _for_types(tree)
         found[module] = {
             target
-            for node in ast.walk(tree)
+            for node in walked(tree)
             if isinstance(node, ast.Import | ast.ImportFrom) and node not in skipped
             for target in _targets(module, node, files)
             if target != module
@@ -138,19 +147,19 @@ def cycles(graph: Mapping[str, set[str]]) -> list[list[str]]:
 
 def back_doors(module: str, source: str, files: Mapping[str, str]) -> Iterator[str]:
     """Imports inside functions, by a string, and attributes that are set on what another room defines."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     inside, names = _in_functions(tree), _imported(tree, module, files)
     is_package = module == "" or any(other.startswith(f"{module}.") for other in files)
-    for node in ast.walk(tree):
+    for node in walked(tree):
         if isinstance(node, ast.Import | ast.ImportFrom) and node in inside:
             for target in _targets(module, node, files):
                 yield f"line {node.lineno}: an import of {target or 'the package'} inside a function"
         elif isinstance(node, ast.Call):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called not in ("import_module", "__import__", "setattr"):
+                continue
             text = ast.unparse(node.args[0]) if node.args else ""
-            if (called in ("import_module", "__import__") and "scalargrad" in text) or (
-                called in ("import_module", "__import__") and "__name__" in text and not is_package
-            ):
+            if called != "setattr" and ("scalargrad" in text or ("__name__" in text and not is_package)):
                 yield f"line {node.lineno}: an import by a string"
             elif (
                 called == "setattr" and isinstance(node.args[0], ast.Name) and _foreign(node.args[0].id, module, names)

@@ -1,7 +1,11 @@
-"""Hypothesis profiles: the same examples each time in CI, new ones for people. And a browser for the pages' tests."""
+"""Hypothesis profiles: the same examples each time in CI, new ones for people; which tests are quick; fixtures."""
 
 import os
 import shutil
+import signal
+from collections import Counter
+from math import ceil
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -13,6 +17,58 @@ os.environ.setdefault("SCALARGRAD_CHECK", "1")  # all machine code is proven bef
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("dev", deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+# ---- which tests are quick -------------------------------------------------------------------------------------------
+# slow.txt has the functions whose tests take more than LIMIT seconds together: the seconds, how many tests, and the
+# function. All others are quick; of these, as many tests, evenly spread, as fit into LIMIT. A new test is quick until
+# the list is written again, which `SCALARGRAD_RECORD=1 python -m pytest` does.
+
+LIMIT = 0.4
+LIST = Path(__file__).with_name("slow.txt")
+recording = "SCALARGRAD_RECORD" in os.environ and "PYTEST_XDIST_WORKER" not in os.environ
+spent, tests = Counter(), Counter()
+
+
+def function_of(nodeid):
+    return nodeid.partition("[")[0]
+
+
+def slow():
+    rows = (line.split() for line in LIST.read_text(encoding="utf-8").splitlines())
+    return {name: (float(seconds), int(count)) for seconds, count, name in rows}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    known, seen = slow(), Counter()
+    for item in items:
+        name = function_of(item.nodeid)
+        seconds, count = known.get(name, (0.0, 1))
+        if seconds / count <= LIMIT and seen[name] % max(ceil(seconds / LIMIT), 1) == 0:
+            item.add_marker(pytest.mark.quick)
+        seen[name] += 1
+
+
+def pytest_runtest_logreport(report):
+    spent[function_of(report.nodeid)] += report.duration
+    tests[function_of(report.nodeid)] += report.when == "call"
+
+
+def pytest_sessionfinish():
+    if recording:
+        rows = [f"{seconds:.1f} {max(tests[name], 1)} {name}" for name, seconds in spent.items() if seconds > LIMIT]
+        LIST.write_text("\n".join(sorted(rows, key=lambda row: row.split()[2])) + "\n", encoding="utf-8")
+
+
+# ---- fixtures --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as a terminal has it, in processes that a test starts, too: jobs in the background ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def chromium():

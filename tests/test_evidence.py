@@ -1,5 +1,4 @@
-"""The short form of `python -m tests.evidence`: 12,000 graphs, special inputs, laws, mutants; and the oracles
-tested."""
+"""A part of `python -m tests.evidence`: 2,000 graphs, special inputs, laws, mutants; and the oracles tested."""
 
 from __future__ import annotations
 
@@ -25,7 +24,7 @@ from .evidence.laws import LAWS, losses_at_ties, parity, permuted, same_bits_in_
 from .rows import TABLE
 from .strategies import exact_adjoints
 
-GRAPHS = 12_000
+GRAPHS = 2_000
 
 
 def told(figures: Figures) -> str:
@@ -35,7 +34,7 @@ def told(figures: Figures) -> str:
 # ---- the evidence ----------------------------------------------------------------------------------------------------
 
 
-def test_ten_thousand_graphs_obey_exact_arithmetic_and_every_law() -> None:
+def test_graphs_obey_exact_arithmetic_and_every_law() -> None:
     figures = run.run(replace(run.SHORT, graphs=GRAPHS, programs=0, everywhere=0, derived=0), seed=0)
     assert figures.failed == 0, told(figures)
     assert figures.graphs > GRAPHS
@@ -45,16 +44,16 @@ def test_ten_thousand_graphs_obey_exact_arithmetic_and_every_law() -> None:
 
 
 def test_every_mutant_of_a_row_is_killed() -> None:
-    """Two thirds of them; `python -m tests.evidence --mutation` plants all."""
+    """A third of them; `python -m tests.evidence --mutation` plants all."""
     r = random.Random(0)
     mutation.control(r.sample(mutation.ROWS, 40))
     killed = 0
     for mutant in mutation.mutants(every=False):
-        if r.random() < 1 / 3:
+        if r.random() < 2 / 3:
             continue
         assert mutation.found_by(mutant) or mutation.reason(mutant), f"{mutant.row.name}, {mutant.what}: not found"
         killed += 1
-    assert killed > 500
+    assert killed > 250
 
 
 def test_every_mutant_of_the_accumulation_is_killed() -> None:

@@ -68,6 +68,21 @@ def test_files_that_it_links_exist() -> None:
         assert (ROOT / target).exists(), target
 
 
+def test_files_that_the_guide_for_contributors_names_exist() -> None:
+    """A file without a folder stands beside one that was named before it."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w./]+(?:\.(?:py|txt|md)|/))`", text)
+    assert len(named) > 25
+    folder = ROOT
+    for name in named:
+        if (ROOT / name).exists():
+            folder = (ROOT / name).parent
+        else:
+            assert (folder / name).exists() or (ROOT / "scalargrad" / name).exists(), name
+    for module in re.findall(r"python -m (tests[\w.]*)", text):
+        assert importlib.util.find_spec(module) is not None
+
+
 def shown(svg: str) -> list[str]:
     """The texts of a picture, in whatever order its layout has put them."""
     return sorted(re.findall(r"<text[^>]*>([^<]*)", svg))

@@ -548,6 +548,11 @@ def softmax_share(*xs: float) -> float:
     return softmax(*xs)[0]
 
 
+def others(k: int, xs: tuple[float, ...]) -> float:
+    """The sum of all but the k-th."""
+    return total(*xs[:k], *xs[k + 1 :])
+
+
 # ---- powers ----------------------------------------------------------------------------------------------------------
 
 

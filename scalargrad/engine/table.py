@@ -311,16 +311,59 @@ def _prod_local(y: Any, *xs: Any) -> tuple[Any, ...]:
 
 
 def _softmax(xs: Sequence[Any]) -> tuple[Any, ...]:
-    """Every operand's share of the softmax: floats at once, `Value`s as one node each."""
+    """Every operand's share of the softmax: floats at once, `Value`s as one node each, to the same bits."""
     if all(type(x) is float for x in xs):
         return ieee.softmax(*xs)
-    return tuple(softmax_share(x, *xs[:k], *xs[k + 1 :]) for k, x in enumerate(xs))
+    return tuple(share_of_softmax(k)(*xs) for k in range(len(xs)))
 
 
-def _softmax_share_local(y: Any, *xs: Any) -> tuple[Any, ...]:
-    """`y (1 - y)` and `-y yj`; `1 - y` is summed from the other shares, which does not cancel."""
-    others = _softmax(xs)[1:]
-    return (y * sum(*others), *(-y * share for share in others))
+def _rest(k: int, xs: Sequence[Any], shares: tuple[Any, ...]) -> Any:
+    """One less the k-th share of the softmax of `xs`, on floats or `Value`s, to the same bits."""
+    return ieee.others(k, shares) if type(shares[k]) is float else rest_of_softmax(k)(*xs)
+
+
+def _share_local(k: int, y: Any, xs: Sequence[Any]) -> tuple[Any, ...]:
+    """`y (1 - y)` by the k-th operand, where `1 - y` does not cancel; `-y yj` by the others."""
+    shares = _softmax(xs)
+    rest = _rest(k, xs, shares)
+    return tuple(y * rest if j == k else -y * share for j, share in enumerate(shares))
+
+
+@family()
+def share_of_softmax(k: int) -> Primitive:
+    """The k-th operand's share of the softmax of all, from 0; of the first it is `softmax_share`."""
+    if k == 0:
+        return softmax_share
+    return Primitive(
+        f"softmax_share[{k}]",
+        None,
+        lambda *xs: ieee.softmax(*xs)[k],
+        lambda y, *xs: _share_local(k, y, xs),
+        lambda y, xs: tuple(f"{y}·(1-{y})" if j == k else f"-{y}·σ({x})" for j, x in enumerate(xs)),
+        (MODERATE,),
+        "softmax",
+        oracle=f"exp(xs[{k}])/fsum(map(exp, xs))",
+    )
+
+
+@family()
+def rest_of_softmax(k: int) -> Primitive:
+    """One less the k-th share: the sum of the others, so that its own derivatives do not cancel either."""
+
+    def local(y: Any, *xs: Any) -> tuple[Any, ...]:
+        shares = _softmax(xs)
+        return tuple(-y * share if j == k else shares[k] * share for j, share in enumerate(shares))
+
+    return Primitive(
+        f"softmax_rest[{k}]",
+        None,
+        lambda *xs: ieee.others(k, ieee.softmax(*xs)),
+        local,
+        lambda y, xs: tuple(f"-{y}·(1-{y})" if j == k else f"(1-{y})·σ({x})" for j, x in enumerate(xs)),
+        (MODERATE,),
+        "1−softmax",
+        oracle=f"fsum(map(exp, xs[:{k}] + xs[{k + 1}:]))/fsum(map(exp, xs))",
+    )
 
 
 def _tie_local(y: Any, *xs: Any) -> tuple[Any, ...]:
@@ -506,7 +549,7 @@ mean           = _row("mean",             None, ieee.mean,        lambda y, *xs:
 dot            = _row("dot",              None, ieee.dot,         lambda y, *xs: xs[len(xs) // 2:] + xs[:len(xs) // 2], _dot_notation, (REAL, REAL), "·", oracle="fdot(xs[:len(xs)//2], xs[len(xs)//2:])")
 prod           = _row("prod",             None, ieee.prod,        _prod_local,                                       lambda y, xs: tuple("·".join([*xs[:k], *xs[k + 1:]]) or "1" for k in range(len(xs))), (REAL,), "Π", oracle="fprod(xs)")
 logsumexp      = _row("logsumexp",        None, ieee.logsumexp,   lambda y, *xs: _softmax(xs),                       lambda y, xs: tuple(f"exp({x}-{y})" for x in xs), (MODERATE,), oracle="log(fsum(map(exp, xs)))")
-softmax_share  = _row("softmax_share",    None, ieee.softmax_share, _softmax_share_local,                            lambda y, xs: (f"{y}·(1-{y})", *(f"-{y}·softmax({x})" for x in xs[1:])), (MODERATE,), "softmax", oracle="exp(xs[0])/fsum(map(exp, xs))", public="softmax")
+softmax_share  = _row("softmax_share",    None, ieee.softmax_share, lambda y, *xs: _share_local(0, y, xs),               lambda y, xs: (f"{y}·(1-{y})", *(f"-{y}·softmax({x})" for x in xs[1:])), (MODERATE,), "softmax", oracle="exp(xs[0])/fsum(map(exp, xs))", public="softmax")
 
 # Comparisons, as numbers: what they are while a function is compiled.
 lt             = _inner("lt",             2,    lambda a, b: 1.0 if a < b else 0.0, None, (), (REAL, REAL), "<", oracle="a < b", hides_nan=True)

@@ -1,6 +1,5 @@
 """Rows for the losses that would lose digits if they were composed: entropies fused with sigmoid and softmax.
 
-They stand apart from `losses.py`, which checks, averages and explains, as the table stands apart from `functions.py`.
 `softmax - onehot` and `sigmoid - target` cancel where a prediction is right; here every gradient is computed from the
 other classes' probabilities, so that it keeps its digits down to the smallest.
 """
@@ -133,8 +132,8 @@ def _soft_local(y: Any, *operands: Any) -> tuple[Any, ...]:
     """By `zj`: `pj` (sum of other targets) `- tj` (sum of other p), which is `pj - tj` where the targets sum to 1."""
     zs, ts = _split(operands)
     ps = table._softmax(zs)
-    sums = zip(ps, ts, _sums_of_others(ps), _sums_of_others(ts), strict=True)
-    by_z = [p * other_ts - t * other_ps for p, t, other_ps, other_ts in sums]
+    terms = zip(ps, ts, _sums_of_others(ts), strict=True)
+    by_z = [p * other_ts - t * table._rest(k, zs, ps) for k, (p, t, other_ts) in enumerate(terms)]
     if all(type(z) is float for z in zs):
         return (*by_z, *(0.0 - y for y in log_softmax(zs)))
     return (*by_z, *(surprise(z, *zs[:k], *zs[k + 1 :]) for k, z in enumerate(zs)))
@@ -164,7 +163,13 @@ def _relative_entropy(*operands: float) -> float:
 def _relative_entropy_local(y: Any, *operands: Any) -> tuple[Any, ...]:
     qs, ts = _split(operands)
     pairs = list(zip(qs, ts, strict=True))
-    return (*(-table.div(t, q) for q, t in pairs), *(1.0 + table.log(table.div(t, q)) for q, t in pairs))
+    nothing = [table.is_zero(t) for t in ts]
+    by_q = [table.where(zero, 0.0, -table.div(t, q)) for zero, (q, t) in zip(nothing, pairs, strict=True)]
+    by_t = [
+        table.where(table.mul(zero, table.is_zero(q)), 0.0, 1.0 + table.log(table.div(t, q)))
+        for zero, (q, t) in zip(nothing, pairs, strict=True)
+    ]
+    return (*by_q, *by_t)
 
 
 def _relative_entropy_notation(y: str, operands: Any) -> tuple[str, ...]:

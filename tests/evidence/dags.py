@@ -168,7 +168,9 @@ class Dag(NamedTuple):
 
         n = len(self.inputs)
         lines = [
-            "from scalargrad import Value, activation_rows, loss_rows",
+            "from scalargrad import Value",
+            "from scalargrad.activations import rows as activation_rows",
+            "from scalargrad.losses import rows as loss_rows",
             "from scalargrad.engine.table import *",
             "",
         ]

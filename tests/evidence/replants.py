@@ -30,8 +30,8 @@ REPLANTS = (
         "compiler.registers",
         (
             (
-                "        self.saved: dict[int, Place] = {}",
-                "        self.saved: dict[int, Place] = code.__dict__.setdefault('saved_by_all', {})",
+                "        self.saved: dict[int, MemoryOperand] = {}",
+                "        self.saved: dict[int, MemoryOperand] = code.__dict__.setdefault('saved_by_all', {})",
             ),
         ),
     ),
@@ -50,7 +50,7 @@ REPLANTS = (
         "compiler.batch",
         (
             (
-                "any(v.fast() is not None for v in f.variants[batch.structure])",
+                "any(v.fast() is not None for v in f.specializations[batch.structure])",
                 "any(v.fast() is not None for v in every_variant)",
             ),
         ),

@@ -2,8 +2,8 @@
 
 A pickle of a compiled function keeps its programs; the Python function is needed where another branch is to be traced.
 Python itself pickles functions by name alone, and so neither one whose name now stands for the compiled function (with
-`@compile`), nor a derivative (`value_and_grad(f)`), which is a closure. This stands apart because both are found again
-without anything of compiling.
+`@compile`), nor a derivative (`value_and_grad(f)`), which is a closure. Both are kept by what they can be found again
+by.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Tracing: run a function once on numbers that record, and flatten what they recorded into a program.
 
-It stands apart from the engine, which records anyway, because a graph holds for one point and a program for all: here
-every decision that the function takes by looking at a number is noted (a guard), or refused (a leak), and the products
-of the chain rule are written so that they are right whatever the numbers are.
+A graph holds for one point, a program for all: every decision that the function takes by looking at a number is noted
+(a guard), or refused (a leak), and the products of the chain rule are written so that they are right whatever the
+numbers are.
 """
 
 from __future__ import annotations
@@ -229,19 +229,8 @@ def _flattened(
     outputs: list[Any],
     output_structure: Structure,
 ) -> tuple[Program, Structure, list[Value]]:
-    needed: set[Value] = {x for x in outputs if isinstance(x, Value)}
     guards = [g for g in tracer.guards if not (g[1].operation is CONSTANT and g[2].operation is CONSTANT)]
-    for g in guards:
-        needed.update((g[1], g[2]))
-    for node in reversed(tracer.nodes):
-        if node in needed:
-            a, b = node._a, node._b
-            if a is not None:
-                needed.add(a)
-                if b is not None:
-                    needed.add(b)
-            elif b is not None:
-                needed.update(b)
+    needed = _needed(tracer, [*outputs, *(x for g in guards for x in g[1:3])])
     known = set(tracer.nodes)
     captured = [x for x in needed if x.operation is not CONSTANT and x not in known and _from_outside(x, begun)]
     captured.sort(key=lambda node: node.label)
@@ -278,6 +267,21 @@ def _flattened(
             seen.setdefault((comparison, i, j), Guard(comparison, i, j, outcome, line))
     program.guards = list(seen.values())
     return program.without_dead(), output_structure, captured
+
+
+def _needed(tracer: Tracer, ends: Iterable[Any]) -> set[Value]:
+    """The `Value`s that those depend on, and they themselves."""
+    needed = {x for x in ends if isinstance(x, Value)}
+    for node in reversed(tracer.nodes):
+        if node in needed:
+            a, b = node._a, node._b
+            if a is not None:
+                needed.add(a)
+                if b is not None:
+                    needed.add(b)
+            elif b is not None:
+                needed.update(b)
+    return needed
 
 
 def _from_outside(node: Value, begun: NoGradient) -> bool:

@@ -1,9 +1,8 @@
 """A straight-line program: inputs, constants, instructions in order, outputs, and the guards under which it holds.
 
-What a trace becomes and what every backend reads. It stands apart from both: it knows neither graphs nor machines, and
-is all that a pickle of a compiled function keeps. Operands are numbers: `0, 1, ...` are the inputs and then the
-instructions, `-1, -2, ...` the constants. An operation is a row of the table, or, after `lowering.py`, the name of an
-elementary operation.
+What a trace becomes and what every backend reads, and all that a pickle of a compiled function keeps. Operands are
+numbers: `0, 1, ...` are the inputs and then the instructions, `-1, -2, ...` the constants. An operation is a row of the
+table, or, after `lowering.py`, the name of an elementary operation.
 """
 
 from __future__ import annotations
