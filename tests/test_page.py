@@ -477,7 +477,11 @@ def test_every_control_moves_as_it_says(visit):
     assert page.locator("#back").get_attribute("aria-disabled") == "true"
     page.locator("#position").fill("15")
     assert text(page, "#where") == "Backward pass, 5 of 17"
-    assert page.locator("#position").get_attribute("aria-valuetext").startswith("Backward pass, 5 of 17: Gradient flows from e")
+    assert (
+        page.locator("#position")
+        .get_attribute("aria-valuetext")
+        .startswith("Backward pass, 5 of 17: Gradient flows from e")
+    )
     row = page.locator('#backward-steps tr[aria-current="step"]')
     assert row.get_attribute("data-p") == "15"
     page.locator('#backward-steps tr[data-p="20"] td').nth(2).click()
