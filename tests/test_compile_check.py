@@ -27,6 +27,7 @@ from scalargrad.compiler.ir.lowering import Lowered
 from scalargrad.compiler.ir.program import Guard, Program
 from scalargrad.engine import table
 
+from .extras import HAS_LLVM
 from .test_compile import bits
 
 pytestmark = pytest.mark.skipif("avx" not in features(), reason="no x86-64 with AVX, or no Linux")
@@ -616,7 +617,7 @@ def masked_units_that_differ(seeds: Sequence[int]) -> list[int]:
                 wrong.append(seed)
         samples = [[[float(k % 3 > 0), float(k % 2)], w, x[::-1]] for k in range(9)]
         columns = [list(column) for column in zip(*samples, strict=True)]
-        if not equal(sg.compile(f, backend="native").map(*columns), [f(*each) for each in samples]):
+        if HAS_LLVM and not equal(sg.compile(f, backend="native").map(*columns), [f(*each) for each in samples]):
             wrong.append(seed)
     return wrong
 
@@ -667,7 +668,7 @@ def test_a_call_in_an_arm_leaves_the_values_around_it_alone(name: str, monkeypat
     compiled = sg.compile(f, backend="native")
     expected = [f(*each) for each in zip(*columns, strict=True)]
     assert [compiled(*each) for each in zip(*columns, strict=True)] == expected
-    assert compiled.map(*columns) == expected
+    assert not HAS_LLVM or compiled.map(*columns) == expected
 
 
 @pytest.mark.parametrize("name", [name for name in IN_ARMS if name != "nested selections"])  # whose calls are in line
@@ -679,7 +680,7 @@ def test_it_does_not_where_saved_registers_are_shared_and_that_is_found(
     f, columns = in_an_arm(name)
     with pytest.raises(AllocationError, match=r"nothing known|is not known|must be"):
         sg.compile(f, backend="native")(*[column[0] for column in columns])
-    if "avx512" in features():
+    if "avx512" in features() and HAS_LLVM:
         with pytest.raises(AllocationError):
             sg.compile(f, backend="native").map(*columns)
 
@@ -727,7 +728,7 @@ def test_a_users_operation_may_call_the_program_that_calls_it(monkeypatch: pytes
     expected = [f(x) for x in (5.0, 3.0)]
     known[0] = sg.compile(f, backend="native")
     assert [known[0](x) for x in (5.0, 3.0)] == expected
-    assert known[0].map([5.0, 3.0]) == expected
+    assert not HAS_LLVM or known[0].map([5.0, 3.0]) == expected
 
 
 def test_the_library_that_random_programs_call_is_there() -> None:

@@ -118,7 +118,7 @@ def body_of(row: Primitive, count: int, functions: Functions) -> Program | None:
             emit_short(made, operation, operands) if polynomial is None else inline(made, polynomial, operands)
         )
     made.outputs = [get(k) for k in found.outputs]
-    return made
+    return made.without_dead()
 
 
 @lru_cache(maxsize=32)

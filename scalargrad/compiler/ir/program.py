@@ -177,7 +177,7 @@ _KEEPS_SIGN = {
 @lru_cache(maxsize=1024)
 def _effect_of_sign(row: Primitive, slot: int) -> str:
     """ "none", "sign" or "more": what the sign of an operand that is zero can change."""
-    if row in _LOSES_SIGN:
+    if row in _LOSES_SIGN and not (row is table.share_of_tie and slot == 2):  # whose last operand divides
         return "none"
     if row in _KEEPS_SIGN or (row is table.div and slot == 0):
         return "sign"
