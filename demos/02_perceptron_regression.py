@@ -18,8 +18,8 @@ begin(__doc__)
 # ---- the task --------------------------------------------------------------------------------------------------------
 
 tell(
-    """Four samples with two inputs each. The targets were made by t = 2 x1 - x2 + 0.5, which the perceptron is not
-    told:"""
+    """Four samples with two inputs each. The targets were made by t = 2 x1 - x2 + 0.5, which the perceptron does
+    not know:"""
 )
 show("y = w1 x1 + w2 x2 + b          L = mean of (y - t)² over the samples")
 inputs = [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [2.0, 1.0]]
@@ -52,7 +52,7 @@ assert [w1.grad, w2.grad, b.grad] == list(by_hand.values())
 tell(
     """At w1 = w2 = b = 1 the loss is {2.25}. By hand the partial derivatives are {1}, {2.25} and {2}; the engine finds
     {1}, {2.25} and {2}, the same bits. Downhill from here, then, all three must fall, w2 the most. (w1 will turn round
-    later: a gradient tells the way down from where it was taken, not the way to the bottom.)""",
+    later: a gradient shows the way down from where it was taken, not the way to the bottom.)""",
     [loss.data, *by_hand.values(), w1.grad, w2.grad, b.grad],
 )
 x1, x2, t = (Value(x, label=name) for x, name in zip([2.0, 1.0, 3.5], ["x1", "x2", "t"], strict=True))

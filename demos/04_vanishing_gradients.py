@@ -37,7 +37,7 @@ picture(y.draw(direction="BT", title="Ten sigmoids: the gradient fades on its wa
 
 tell(
     """Now two networks of ten hidden layers with eight neurons each. The weights come from one seed, as He et al.
-    advise for ReLU: they are the same in both. The task is to tell which points lie inside a circle."""
+    advise for ReLU: they are the same in both. The task is to classify points: inside a circle, or outside."""
 )
 data = circle(40, labels=(0.0, 1.0))
 
@@ -62,7 +62,7 @@ tell(
     not 0, they are {0.14} of them.""",
     [found[0].rms / found[-1].rms for found in layers.values()],
 )
-plot("04_gradients_by_layer.png", plot_gradients, layers, title="Gradients by layer, before training")
+plot("04_gradients_by_layer.png", plot_gradients, layers, measure="rms", title="Gradients by layer, before training")
 
 # ---- what follows ----------------------------------------------------------------------------------------------------
 
@@ -74,8 +74,8 @@ for model in models.values():
     history = fit(model, data, binary_cross_entropy_with_logits, optimizer, 20, batch_size=10, progress=False)
     found += [history["loss"][-1], max(abs(w.data - b) for w, b in zip(first, before, strict=True))]
 tell(
-    """Train both for 20 epochs. With sigmoid the loss stays at {0.695}, where who answers "one half" to everything has
-    log 2 = {0.693}. No weight of the first layer has moved by more than {5.3e-07}. With ReLU the loss falls to {0.31},
+    """Train both for 20 epochs. With sigmoid the loss stays at {0.695}, where a network that answers "one half" to
+    everything has log 2 = {0.693}. No weight of the first layer has moved by more than {5.3e-07}. With ReLU the loss falls to {0.31},
     and weights of the first layer have moved by up to {0.11}.""",
     [found[0], log(2.0), *found[1:]],
 )

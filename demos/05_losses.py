@@ -38,8 +38,8 @@ tell(
     cross-entropy, is minus the logarithm of what the truth was given: -log p for class 1, -log (1 - p) for class 0."""
 )
 tell(
-    """Who gives 0.9 to what is true pays -log 0.9 = {0.105}; who gives it 0.5 pays {0.693}; who gives it
-    0.1 pays {2.303}, and at 0.001 it is {6.908}.""",
+    """A prediction that gives 0.9 to the true class costs -log 0.9 = {0.105}; one that gives it 0.5 costs {0.693}; one
+    that gives it 0.1 costs {2.303}, and at 0.001 it is {6.908}.""",
     [-log(0.9), *(binary_cross_entropy([p], [1]) for p in (0.5, 0.1, 0.001))],
 )
 z = Value(2.0)
@@ -104,8 +104,8 @@ tell(
     [squared.data, a.grad, entropy.data, b.grad, round(b.grad / a.grad)],
 )
 losses = {
-    "squared error of sigmoid(x)": lambda x: (sigmoid(x) - 1.0) ** 2,
-    "cross-entropy of sigmoid(x)": lambda x: binary_cross_entropy_with_logits([x], [1.0]),
+    "squared error of sigmoid(z)": lambda z: (sigmoid(z) - 1.0) ** 2,
+    "cross-entropy of sigmoid(z)": lambda z: binary_cross_entropy_with_logits([z], [1.0]),
 }
 plot(
     "05_losses.png",
@@ -113,5 +113,6 @@ plot(
     losses,
     -8.0,
     4.0,
-    title="Loss over the network's output x, where 1 is true",
+    x="z",
+    title="Loss over the network's output z, where 1 is true",
 )

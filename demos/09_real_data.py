@@ -1,6 +1,6 @@
 """Chapter 9: real data.
 
-Three kinds of iris, told apart by four lengths of their flowers. Then handwritten digits: a network trained on images
+Three kinds of iris, classified by four lengths of their flowers. Then handwritten digits: a network trained on images
 that people wrote, tested on others, and written out as C for a device that has no Python.
 """
 
@@ -56,9 +56,9 @@ for seed in (0, 1, 2):
         table(flowers.class_names, counts)
 tell(
     """{150} flowers of {3} kinds. A network 4-8-3, scores into softmax and cross-entropy, learns from {105} of them. Of
-    the {45} others it tells {44} right (a row is what a flower is, a column what it was told to be). Split otherwise,
-    the same training tells {45} or {43} right: which flowers are held back decides as much as the network does. One
-    number is not a result.""",
+    the {45} others it classifies {44} correctly (a row is the true kind, a column the predicted one). Split otherwise,
+    the same training gets {45} or {43} of them right: which flowers are held back decides as much as the network does.
+    One number is not a result.""",
     [len(flowers), len(flowers.class_names), len(training), len(test), *rights],
 )
 
@@ -76,9 +76,9 @@ model, history = train([16, 10], training, test, 0.01, 12, seed=1)
 counts = matrix(model, test)
 table([str(k) for k in range(10)], counts)
 right = sum(counts[k][k] for k in range(10))
-tell("After twelve epochs at least {95} % of them are told right.", [min(100 * right // len(test), 95)])
+tell("After twelve epochs at least {95} % of them are classified correctly.", [min(100 * right // len(test), 95)])
 print(f"Here: {right} of {len(test)}, after {sum(history.seconds):.2f} s of training.\n")
-plot("09_digits.png", plot_confusion, counts, title="Digits: what they are, and what they are told to be")
+plot("09_digits.png", plot_confusion, counts, title="Digits: true class and predicted class")
 plot("09_history.png", plot_history, history, log=True, title="Digits: cross-entropy by epoch")
 
 # ---- the same bits ---------------------------------------------------------------------------------------------------

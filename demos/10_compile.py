@@ -1,7 +1,7 @@
 """Chapter 10: derivatives without a network.
 
 A tax, hares and lynxes, the price of an option: functions of a few numbers, written as anybody would write them. Their
-derivatives tell what a small change does, and `compile` makes them fast.
+derivatives say what a small change does, and `compile` makes them fast.
 """
 
 from math import pi

@@ -159,7 +159,11 @@ def __getattr__(name: str) -> Any:
         return import_module(f"{__name__}.{name}")
     if name in LATER:
         return getattr(import_module(f"{__name__}.{LATER[name]}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    hint = ""
+    if not name.startswith("_"):
+        homes = ("activations", "losses", "nn", "optim", "schedules", "data", "training")
+        hint = "".join(f"; scalargrad.{x} has it" for x in homes if name in import_module(f"{__name__}.{x}").__all__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")
 
 
 def __dir__() -> list[str]:

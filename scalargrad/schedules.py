@@ -1,11 +1,11 @@
 """Learning-rate schedules: callables from the number of a step or epoch, counted from 0, to a rate.
 
 A schedule is a small immutable object that knows nothing of optimizers: `schedule(t)` depends on `t` alone, so no order
-of calls can shift it, and a plot of it needs no training. That is why it stands apart. Give one to an optimizer as its
-`lr`, and `t` is the number of steps made; `by_epoch` stretches one that counts epochs. Any function of `t` will do,
-too.
+of calls can shift it, and a plot of it needs no training. Give one to an optimizer as its `lr`, and `t` is the number
+of steps made; `by_epoch` stretches one that counts epochs. Any function of `t` will do, too.
 
-`ReduceOnPlateau` is the exception: its rate follows from metrics, so it keeps state, which it saves and loads.
+`ReduceOnPlateau` is the exception: its rate follows from metrics, so it keeps state, which it saves and loads. Wherever
+one is inside another schedule or a function, `parts_with` finds it.
 
 >>> schedule = warmup(Cosine(0.1, steps=90), steps=10)
 >>> schedule(0), schedule(5), schedule(10), schedule(55), schedule(100)
@@ -17,13 +17,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from math import cos, inf, isfinite, isinf, isnan, pi
+from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
 from .engine import ieee
 from .engine.table import as_float
-from .engine.trees import shown
+from .state import attributes, count_at, dict_at, number_at, whole, within
 
 # fmt: off
 __all__ = [
@@ -52,10 +54,10 @@ def _check(schedule: object, **ranges: tuple[float, float]) -> None:
         object.__setattr__(schedule, name, value)
 
 
-def _count(kind: str, name: str, value: Any, least: int = 1) -> int:
-    if not isinstance(value, int) or value < least:
-        raise ValueError(f"{kind}: {name} must be a whole number of at least {least}, got {shown(value)}")
-    return value
+def _count(schedule: object, *names: str) -> None:
+    """Make the fields that are named integers, and see that each is at least 1."""
+    for name in names:
+        object.__setattr__(schedule, name, whole(f"{type(schedule).__name__}: {name}", getattr(schedule, name)))
 
 
 class Schedule:
@@ -63,6 +65,8 @@ class Schedule:
 
     def __call__(self, t: float) -> float:
         """Return the rate of step (or epoch) `t`, counted from 0; `ValueError` for one that is negative, inf or nan."""
+        if type(t) not in (int, float):
+            t = int(t) if hasattr(t, "__index__") else as_float(t, type(self).__name__)
         if not 0 <= t < inf:
             raise ValueError(f"{type(self).__name__}: steps count from 0, got {t!r}")
         return self._rate(t)
@@ -102,7 +106,7 @@ class Step(Schedule):
 
     def __post_init__(self) -> None:
         _check(self, rate=(0.0, inf), factor=(0.0, inf))
-        _count("Step", "every", self.every)
+        _count(self, "every")
 
     def _rate(self, t: float) -> float:
         return self.rate * ieee.pow(self.factor, t // self.every)
@@ -131,9 +135,9 @@ class MultiStep(Schedule):
 
 
 def _in_order(kind: str, name: str, steps: Iterable[int]) -> tuple[int, ...]:
-    found = tuple(steps)
+    found = tuple(whole(f"{kind}: {name}", step, least=0) for step in steps)
     for a, b in pairwise((0, *found)):
-        if _count(kind, name, b, least=0) < a:
+        if b < a:
             raise ValueError(f"{kind}: {name} must be in order, got {b} behind {a}")
     return found
 
@@ -193,7 +197,7 @@ class Polynomial(Schedule):
 
     def __post_init__(self) -> None:
         _check(self, rate=(0.0, inf), power=(0.0, inf), final=(0.0, inf))
-        _count("Polynomial", "steps", self.steps)
+        _count(self, "steps")
 
     def _rate(self, t: float) -> float:
         if t >= self.steps:
@@ -215,7 +219,7 @@ class Linear(Schedule):
 
     def __post_init__(self) -> None:
         _check(self, start=(0.0, inf), end=(0.0, inf))
-        _count("Linear", "steps", self.steps)
+        _count(self, "steps")
 
     def _rate(self, t: float) -> float:
         return self.end if t >= self.steps else self.start + (self.end - self.start) * (t / self.steps)
@@ -242,7 +246,7 @@ class Cosine(Schedule):
 
     def __post_init__(self) -> None:
         _check(self, rate=(0.0, inf), final=(0.0, inf))
-        _count("Cosine", "steps", self.steps)
+        _count(self, "steps")
 
     def _rate(self, t: float) -> float:
         return self.final if t >= self.steps else _cosine(self.rate, self.final, t / self.steps)
@@ -267,8 +271,8 @@ class CosineRestarts(Schedule):
 
     def __post_init__(self) -> None:
         _check(self, rate=(0.0, inf), final=(0.0, inf))
-        _count("CosineRestarts", "steps", self.steps)
-        _count("CosineRestarts", "growth", self.growth)
+        _count(self, "steps")
+        _count(self, "growth")
 
     def _rate(self, t: float) -> float:
         length = self.steps
@@ -306,7 +310,7 @@ class OneCycle(Schedule):
 
     def __post_init__(self) -> None:
         _check(self, peak=(0.0, inf), rise=(0.0, 1.0), divisor=(1.0, inf), final_divisor=(1.0, inf))
-        _count("OneCycle", "steps", self.steps)
+        _count(self, "steps")
         if self.shape not in ("cosine", "linear"):
             raise ValueError(f'OneCycle: shape must be "cosine" or "linear", got {self.shape!r}')
         ends = [0.0, *(end for end, _ in self._phases())]
@@ -396,7 +400,7 @@ def by_epoch(schedule: Rate, steps_per_epoch: int) -> ByEpoch:
     >>> schedule(99), schedule(100)
     (1.0, 0.5)
     """
-    return ByEpoch(schedule, _count("by_epoch", "steps_per_epoch", steps_per_epoch))
+    return ByEpoch(schedule, whole("by_epoch: steps_per_epoch", steps_per_epoch))
 
 
 # ---- by a metric -----------------------------------------------------------------------------------------------------
@@ -441,8 +445,8 @@ class ReduceOnPlateau:
             raise ValueError(f'ReduceOnPlateau: mode must be "min" or "max", got {mode!r}')
         if threshold_mode not in ("rel", "abs"):
             raise ValueError(f'ReduceOnPlateau: threshold_mode must be "rel" or "abs", got {threshold_mode!r}')
-        self.patience = _count("ReduceOnPlateau", "patience", patience, least=0)
-        self.cooldown = _count("ReduceOnPlateau", "cooldown", cooldown, least=0)
+        self.patience = whole("ReduceOnPlateau: patience", patience, least=0)
+        self.cooldown = whole("ReduceOnPlateau: cooldown", cooldown, least=0)
         self.mode, self.threshold_mode = mode, threshold_mode
         self.best = self._worst()
         self.bad_epochs = self.cooling = 0
@@ -487,19 +491,64 @@ class ReduceOnPlateau:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict()` returned; `ValueError` where it is not that, and nothing is changed."""
-        names = self.state_dict()
-        if not isinstance(state, Mapping):
-            raise ValueError(f"ReduceOnPlateau: expected a dict of {', '.join(names)}, got {type(state).__name__}")
-        if set(state) != set(names):
-            got = ", ".join(f"{name!r:.80}" for name in state)
-            raise ValueError(f"ReduceOnPlateau: expected a state of {', '.join(names)}, got {got}")
-        try:
-            rate = as_float(state["rate"], "ReduceOnPlateau, rate")
-            best = self._worst() if state["best"] is None else as_float(state["best"], "ReduceOnPlateau, best")
-        except (OverflowError, TypeError) as error:
-            raise ValueError(str(error)) from None
-        if not (isfinite(rate) and rate >= 0.0) or isnan(best):
-            raise ValueError(f"ReduceOnPlateau: a rate of {rate!r} with a best metric of {best!r} cannot be")
-        bad_epochs = _count("ReduceOnPlateau", "bad_epochs", state["bad_epochs"], least=0)
-        cooling = _count("ReduceOnPlateau", "cooling", state["cooling"], least=0)
-        self.rate, self.best, self.bad_epochs, self.cooling = rate, best, bad_epochs, cooling
+        with within("ReduceOnPlateau"):
+            given = dict_at("", state, self.state_dict())
+            rate = number_at("rate", given["rate"])
+            best = self._worst() if given["best"] is None else number_at("best", given["best"])
+            if not (isfinite(rate) and rate >= 0.0) or isnan(best):
+                raise ValueError(f"a rate of {rate!r} with a best metric of {best!r} cannot be")
+            counts = [count_at(name, given[name]) for name in ("bad_epochs", "cooling")]
+        self.rate, self.best = rate, best
+        self.bad_epochs, self.cooling = counts
+
+
+# ---- what is inside a schedule ---------------------------------------------------------------------------------------
+
+
+def parts_with(name: str, rate: Any) -> list[Any]:
+    """A rate itself, or whatever inside it has a method of that name, each once, as far as Python can see into it.
+
+    Looked into are schedules and other callables (their attributes, what a function closes over, its defaults, the
+    globals it names) and lists, tuples and dicts there. What has the method answers for all that is inside it.
+
+    >>> plateau = ReduceOnPlateau(0.1)
+    >>> parts_with("observe", warmup(lambda t: 0.5 * plateau(t), 10)) == [plateau]
+    True
+    """
+    found: list[Any] = []
+    seen: set[int] = set()
+    left = [rate]
+    while left:
+        x = left.pop()
+        if id(x) in seen or isinstance(x, type):
+            continue
+        seen.add(id(x))
+        if callable(x) and hasattr(x, name) and not hasattr(x, "parameters"):  # no network
+            found.append(x)
+        else:
+            left += reversed(_inside(x))
+    return found
+
+
+_EMPTY = CellType()  # what a function closes over before it has a value
+
+
+def _inside(x: Any) -> list[Any]:
+    if isinstance(x, list | tuple):
+        return list(x)
+    if isinstance(x, dict):
+        return list(x.values())
+    if isinstance(x, partial):
+        return [x.func, *x.args, *x.keywords.values()]
+    if isinstance(x, MethodType):
+        return [x.__self__, x.__func__]
+    if isinstance(x, FunctionType):
+        cells = [cell.cell_contents for cell in x.__closure__ or () if cell != _EMPTY]
+        named = [x.__globals__[name] for name in _names(x.__code__) if name in x.__globals__]
+        return [*cells, *(x.__defaults__ or ()), *(x.__kwdefaults__ or {}).values(), *named]
+    return list(attributes(x).values()) if callable(x) else []
+
+
+def _names(code: CodeType) -> list[str]:
+    inner = [name for each in code.co_consts if isinstance(each, CodeType) for name in _names(each)]
+    return [*code.co_names, *inner]

@@ -14,6 +14,10 @@ from typing import Any
 
 import scalargrad
 from scalargrad import Value, draw
+from scalargrad.losses import mean_squared_error
+from scalargrad.nn import MLP
+from scalargrad.optim import SGD
+from scalargrad.training import fit
 
 PACKAGE = str(Path(scalargrad.__file__).parent)
 
@@ -43,7 +47,14 @@ def drawn() -> Callable[[], Any]:
     return lambda: draw(c).svg()
 
 
-FLOWS = {"draw().svg(), 3 nodes": drawn}
+def fitted() -> Callable[[], Any]:
+    """`fit` of one batch of two samples, on `Value`s: two inputs, two hidden neurons, one output."""
+    model, data = MLP(2, [2, 1], "tanh"), ([[0.5, 1.0], [1.0, 0.0]], [1.0, 0.0])
+    optimizer = SGD(model.parameters(), lr=0.1)
+    return lambda: fit(model, data, mean_squared_error, optimizer, 1, progress=False, compile=False)
+
+
+FLOWS = {"draw().svg(), 3 nodes": drawn, "fit, one batch": fitted}
 
 if __name__ == "__main__":
     for name, make in FLOWS.items():

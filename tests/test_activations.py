@@ -17,9 +17,11 @@ from mpmath import mpf
 
 from scalargrad import activations as sg
 from scalargrad.activations.rows import log_softmax_share
+from scalargrad.engine import table
 from scalargrad.engine.table import Primitive
 from scalargrad.engine.transforms import grad, jacobian
 from scalargrad.engine.value import Value
+from scalargrad.testing import check_grads
 
 scores = st.lists(st.floats(-50.0, 50.0), min_size=1, max_size=5)
 
@@ -451,7 +453,7 @@ def grad_rows(row: Primitive) -> list[str]:
 
 def test_log_softmax_share_pickles_and_draws() -> None:
     assert pickle.loads(pickle.dumps(log_softmax_share)) is log_softmax_share
-    assert log_softmax_share.local_notation("y", ["a", "b"]) == ("1-exp y", "-σ(b)")
+    assert log_softmax_share.local_notation("y", ["a", "b"]) == ("1-exp y", "-softmax(b)")
 
 
 def test_bad_parameters() -> None:
@@ -471,3 +473,18 @@ def test_bad_parameters() -> None:
         sg.gelu(1.0, approximate="fast")
     with pytest.raises(TypeError, match="elu: alpha: expected a real number, got str"):
         sg.elu(1.0, alpha="1")
+
+
+@given(st.lists(st.floats(-30.0, 30.0), min_size=1, max_size=6), st.integers(0, 5))
+def test_shares_have_the_same_bits_on_floats_and_values(xs: list[float], k: int) -> None:
+    k %= len(xs)
+    first = [xs[k], *xs[:k], *xs[k + 1 :]]
+    for row in (table.softmax_share, table.share_of_softmax(k), table.rest_of_softmax(k), table.logsumexp):
+        for operands in (xs, first):
+            y = row(*operands)
+            values = row.local_gradients(Value(y), list(map(Value, operands)))
+            assert [x.data if isinstance(x, Value) else x for x in values] == [*row.local_gradients(y, operands)]
+    assert table.rest_of_softmax(k)(*xs) == pytest.approx(1.0 - sg.softmax(xs)[k], abs=1e-15)
+    assert table.share_of_softmax(k)(*xs) == pytest.approx(sg.softmax(xs)[k], rel=1e-15)
+    check_grads(lambda zs: table.rest_of_softmax(k)(*zs), (xs,), order=2, undecided="report")
+    assert pickle.loads(pickle.dumps(table.share_of_softmax(k))) is table.share_of_softmax(k)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import math
 import pickle
 import random
@@ -11,9 +12,12 @@ import shutil
 import struct
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import suppress
+from fractions import Fraction
+from functools import partial
 from math import inf, nan
 from multiprocessing import get_context
 from pathlib import Path
@@ -29,16 +33,18 @@ from scalargrad.compiler import CompiledFunction, GuardLimitError, TraceError, c
 from scalargrad.compiler.backends import c as c_backend
 from scalargrad.compiler.backends import python as python_backend
 from scalargrad.compiler.backends.executable import features
+from scalargrad.compiler.frontend import specialization
+from scalargrad.compiler.ir.elementary import EVALUATE
+from scalargrad.compiler.ir.lowering import emit_short, lower
 from scalargrad.compiler.ir.program import Program, without_selections
 from scalargrad.compiler.ir.symbolic import body
 from scalargrad.engine.table import Primitive
 from scalargrad.engine.trees import flatten
 
+from .extras import BACKENDS, HAS_LLVM, MAPPING, needs_llvm
 from .rows import ROWS
 from .strategies import AWKWARD, AWKWARD_NUMBERS, KINKED, SMOOTH, any_float, programs
 from .strategies import Program as Drawn
-
-pytest.importorskip("llvmlite")
 
 
 def bits(x: float) -> bytes:
@@ -107,7 +113,7 @@ class Library:
 
 MAKERS = [
     pytest.param("x86", marks=pytest.mark.skipif("avx" not in features(), reason="no x86-64 with AVX, or no Linux")),
-    "llvm",
+    pytest.param("llvm", marks=needs_llvm),
 ]  # of machine code
 FUNCTIONS = ["library", "polynomial"]
 
@@ -135,7 +141,7 @@ def expected_of(case: Case, functions: Any) -> Iterator[tuple[list[float], float
 def test_a_row_has_the_same_bits_everywhere(
     case: Case, maker: str, functions: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from scalargrad.compiler.frontend.compiled_trace import Native
+    from scalargrad.compiler.frontend.specialization import Native
 
     monkeypatch.setenv("SCALARGRAD_NATIVE", maker)
     program = case.program()
@@ -149,7 +155,7 @@ def test_a_row_has_the_same_bits_everywhere(
             found = run(xs)
             assert found is not None
             assert bits(found[0]) == bits(y), (xs, y, found)
-    if not points or case.name == "gate" or (maker == "x86" and "avx512" not in features()):
+    if not points or case.name == "gate" or (maker == "x86" and "avx512" not in features()) or not HAS_LLVM:
         return  # the last: LLVM makes all code for batches there
     batch = compile(case.row, backend="native", functions=functions)  # type: ignore[arg-type]
     columns = [list(column) for column in zip(*[xs for xs, _ in points], strict=True)]
@@ -227,11 +233,11 @@ def test_a_branch_not_taken_contributes_nothing_at_any_order() -> None:
 def test_products_without_selections_are_used_only_where_nan_would_show() -> None:
     shown = compile(sg.grad(lambda x: sg.relu(x) * 2.0), backend="python")
     shown(1.0)
-    ((variant,),) = shown.variants.values()
+    ((variant,),) = shown.specializations.values()
     assert without_selections(variant.program) is not None
     hidden = compile(lambda x: sg.where(sg.grad(lambda t: sg.relu(t) * x)(x), 1.0, 2.0), backend="python")
     hidden(1.0)
-    ((variant,),) = hidden.variants.values()
+    ((variant,),) = hidden.specializations.values()
     assert without_selections(variant.program) is None
     for f in (lambda x: 0.0 * sg.sqrt(x), lambda x: sg.sqrt(sg.relu(x)), lambda x: sg.where(x, sg.log(x), 1.0)):
         compiled = compile(sg.value_and_grad(f), backend="python")
@@ -251,7 +257,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("small_pieces")
-@pytest.mark.parametrize("backend", ["python", "native"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_a_program_of_several_functions(backend: Any) -> None:
     f = sg.value_and_grad(long_chain, (0, 1))
     compiled = compile(f, backend=backend)
@@ -287,7 +293,7 @@ def test_repeated_and_dead_instructions_go_and_constants_fold() -> None:
 
     compiled = compile(f)
     compiled(1.0)
-    ((variant,),) = compiled.variants.values()
+    ((variant,),) = compiled.specializations.values()
     assert [row.name for row in variant.program.operations] == ["sin", "mul", "mul", "add"]
     assert 2.0 in variant.program.constants
 
@@ -367,7 +373,7 @@ def steps(x: Any) -> Any:
     return x * n
 
 
-@pytest.mark.parametrize("backend", ["python", "native", "auto"])
+@pytest.mark.parametrize("backend", [*BACKENDS, "auto"])
 def test_every_way_to_branch_is_answered_from_its_own_trace(backend: Any) -> None:
     compiled = compile(steps, backend=backend)
     r = random.Random(0)
@@ -470,7 +476,7 @@ def cube(a: float) -> float:
     return a * a * a
 
 
-@pytest.mark.parametrize("backend", ["python", "native"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_own_primitives(backend: Any) -> None:
     f = sg.value_and_grad(lambda x: cube(x) * 2.0 + sg.sin(cube(x)))
     compiled = compile(f, backend=backend)
@@ -487,7 +493,7 @@ def picky(a: float) -> float:
     return a
 
 
-@pytest.mark.parametrize("backend", ["python", "native"])
+@pytest.mark.parametrize("backend", MAPPING)
 def test_what_an_own_primitive_raises_comes_through(backend: Any) -> None:
     compiled = compile(lambda x: picky(x) * 2.0, backend=backend)
     assert compiled(1.0) == 2.0
@@ -500,6 +506,100 @@ def test_what_an_own_primitive_raises_comes_through(backend: Any) -> None:
 
 
 # ---- source, pickling, threads, processes ----------------------------------------------------------------------------
+
+
+def test_a_comparison_that_is_data_costs_one_instruction() -> None:
+    choice = compile(lambda x, y, a, b: sg.where((x > 0.0) & (y <= 1.0), a, b), backend="python")
+    assert [choice(x, y, 2.0, 3.0) for x, y in ((1.0, 1.0), (nan, 0.0), (1.0, nan), (-1.0, 0.0))] == [
+        2.0,
+        3.0,
+        3.0,
+        3.0,
+    ]
+    assert "v1 = a if ((0.0 < x) and (y <= 1.0)) else b" in choice.source
+    ((found,),) = choice.specializations.values()
+    assert lower(found.program).program.operations == ["lt", "le", "and", "select"]
+
+
+@pytest.mark.parametrize("comparison", ["lt", "le", "eq", "ne", "nle"])
+@pytest.mark.parametrize(("if_true", "if_false"), [(1.0, 0.0), (0.0, 1.0), (2.0, 2.0), (nan, 0.0), (-0.0, inf)])
+def test_comparing_a_selection_of_constants_again_gives_its_condition(
+    comparison: str, if_true: float, if_false: float
+) -> None:
+    for other in (0.0, 1.0, nan):
+        for swapped in (False, True):
+            short, plain = Program(2), Program(2)
+            for made, emit in ((short, partial(emit_short, short)), (plain, plain.emit)):
+                a, b, c = map(made.constant, (if_true, if_false, other))
+                chosen = emit("select", (emit("lt", (0, 1)), a, b))
+                truth = emit(comparison, (c, chosen) if swapped else (chosen, c))
+                made.outputs = [emit("select", (truth, made.constant(5.0), made.constant(6.0)))]
+            for xs in ((1.0, 2.0), (2.0, 1.0), (nan, 1.0)):
+                assert result_of(short, xs) == result_of(plain, xs)
+
+
+def result_of(program: Program, xs: Sequence[float]) -> Any:
+    """The one output of a program of elementary operations."""
+    values: list[Any] = list(xs)
+    for operation, operands in zip(program.operations, program.operands, strict=True):
+        values.append(EVALUATE[operation](*[values[k] if k >= 0 else program.constants[~k] for k in operands]))
+    return values[program.outputs[0]]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_fault_in_making_code_is_not_taken_for_one_of_the_function(
+    backend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: Any) -> Any:
+        raise TypeError("a fault of the compiler")
+
+    monkeypatch.setattr(specialization, "lower", broken)
+    monkeypatch.setattr(python_backend, "build", broken)
+    with pytest.raises(RuntimeError, match="steps: making code failed"):
+        compile(steps, backend=backend)(2.0)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_repeated_calls_look_at_structure_and_branch_and_take_numbers_of_every_type(backend: Any) -> None:
+    outside = Value(1.0)
+
+    def f(x: Any, rest: Any, *, scale: Any = 1.0) -> Any:
+        y = sg.sin(x) * scale if x > 0.0 else x * outside
+        return {"y": y, "rest": [v * y for v in rest["v"]], "none": ()}
+
+    fast = compile(f, backend=backend)
+    calls: list[tuple[Any, Any, dict[str, Any]]] = [
+        (0.5, [1.0, 2.0], {}), (0.7, [1.0, 3.0], {}), (-0.5, [1.0, 2.0], {}), (2, [1, True], {}),
+        (0.5, [1.0] * 9, {}), (-0.5, [1.0] * 9, {"scale": 2.0}), (0.5, [Fraction(1, 4)] * 9, {"scale": 2}),
+        (0.5, [], {}),
+    ]  # fmt: skip
+    for _ in range(3):
+        for x, v, keywords in calls:
+            found = fast(x, {"v": v}, **keywords)
+            wanted = f(Value(x), {"v": [Value(float(e)) for e in v]}, **keywords)
+            assert tree_bits(found) == [bits(each.data) for each in flatten(wanted)[0]]
+            assert type(found["rest"]) is list
+        outside.data += 1.0
+    for wrong in ("0.5", None, [0.5], 1j):
+        with pytest.raises(TypeError):
+            fast(wrong, {"v": []})
+    assert isinstance(fast(Value(0.5), {"v": [2.0]})["y"], Value)
+    with pytest.raises(KeyError):
+        fast(0.5, {"w": []})
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_what_was_compiled_is_freed_with_the_function(backend: Any) -> None:
+    fast = compile(lambda x: sg.sin(x) * x, backend=backend)
+    assert fast(0.5) == fast(0.5)
+    ((found,),) = fast.specializations.values()
+    alive = weakref.ref(found)
+    gc.disable()
+    try:
+        del fast, found
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 def test_the_source_is_readable_and_debuggers_find_it() -> None:
@@ -554,7 +654,7 @@ def test_in_processes() -> None:
         assert pool.submit(pickle.loads(pickle.dumps(COMPILED)), p, 3.0).result() == COMPILED(p, 3.0)
 
 
-@pytest.mark.parametrize("backend", ["python", "native"])
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_threads_do_not_interfere(backend: Any) -> None:
     compiled = compile(sg.value_and_grad(steps), backend=backend)
     expected = {x: sg.value_and_grad(steps)(x) for x in (0.5, 1.5, 3.0, 7.0, 20.0)}

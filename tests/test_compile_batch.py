@@ -10,7 +10,6 @@ from itertools import pairwise
 from math import inf, nan
 from typing import Any
 
-import numpy as np
 import pytest
 
 import scalargrad as sg
@@ -19,9 +18,8 @@ from scalargrad.compiler import compile
 from scalargrad.compiler.batching.batch import chunks
 from scalargrad.engine.trees import flatten
 
+from .extras import MAPPING, needs_llvm, needs_numpy, np
 from .test_compile import AWKWARD_NUMBERS, bits, tree_bits
-
-pytest.importorskip("llvmlite")
 
 BACKENDS = ["python", "native"]
 
@@ -38,6 +36,7 @@ def columns_bits(tree: Any) -> list[list[bytes]]:
     return [[bits(float(y)) for y in column] for column in tree]
 
 
+@needs_llvm
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 300, 1030, 2600])
 @pytest.mark.parametrize("f", [branching, lambda x, a: (sg.tanh(x * a), sg.erfc(x))], ids=["branching", "straight"])
 def test_every_sample_and_every_sum_is_the_same_on_every_backend_and_any_number_of_threads(f: Any, count: int) -> None:
@@ -62,6 +61,7 @@ def test_every_sample_and_every_sum_is_the_same_on_every_backend_and_any_number_
         assert total == pytest.approx(exact, rel=1e-13, abs=1e-13)
 
 
+@needs_llvm
 def test_a_sum_does_not_depend_on_which_traces_there_were_before() -> None:
     r = random.Random(0)
     xs = [r.uniform(-1.0, 1.0) for _ in range(500)]
@@ -74,7 +74,7 @@ def test_a_sum_does_not_depend_on_which_traces_there_were_before() -> None:
     assert sums[0] == sums[1] == sums[2]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", MAPPING)
 def test_zero_times_infinity_in_one_sample_contributes_nothing(backend: Any) -> None:
     f = sg.value_and_grad(lambda w, x: w * sg.where(x, sg.sqrt(x * w), 3.0) + sg.relu(sg.log(x + 1.0)))
     xs = [4.0, 0.0, 1.0, 0.0, 2.0, 0.5, 3.0, 9.0, -1.0, 0.25]
@@ -92,6 +92,8 @@ def network(p: Any, x: Any, y: Any) -> Any:
     return sg.relu(1.0 - y * sg.dot(p["v"], hidden))
 
 
+@needs_llvm
+@needs_numpy
 def test_layouts_of_the_same_numbers_give_the_same_bits() -> None:
     r = np.random.default_rng(0)
     x, y = r.normal(size=(37, 3)), r.choice([-1.0, 1.0], 37)
@@ -115,6 +117,8 @@ def test_layouts_of_the_same_numbers_give_the_same_bits() -> None:
     assert arrays["w"].shape == (4, 3)
 
 
+@needs_llvm
+@needs_numpy
 def test_results_come_in_the_kind_of_the_arguments() -> None:
     f = compile(lambda x: {"y": x * x, "z": [x]}, backend="native")
     assert f.map([1.0, 2.0]) == {"y": [1.0, 4.0], "z": [[1.0, 2.0]]}
@@ -126,6 +130,7 @@ def test_results_come_in_the_kind_of_the_arguments() -> None:
     assert g.map([{"a": 1.0, "b": [3.0]}, {"a": 2.0, "b": [4.0]}]) == [3.0, 8.0]
 
 
+@needs_numpy
 def test_an_array_is_not_copied() -> None:
     from scalargrad.compiler.batching.batch import Batch
 
@@ -135,6 +140,7 @@ def test_an_array_is_not_copied() -> None:
     assert list(batch.strides) == [24] * 3
 
 
+@needs_llvm
 def test_values_from_outside_are_read_at_every_call() -> None:
     w = Value(2.0)
     for backend in BACKENDS:
@@ -145,6 +151,7 @@ def test_values_from_outside_are_read_at_every_call() -> None:
         assert f.map([1.0, 2.0]) == [3.0, 6.0]
 
 
+@needs_llvm
 def test_a_program_of_several_functions_over_a_batch() -> None:
     from .test_compile import long_chain
 
@@ -164,21 +171,26 @@ def test_the_chunks_of_a_batch_depend_on_its_size_alone_and_stay_few() -> None:
         assert all(start % 8 == 0 for start, _ in bounds)
 
 
+ARRAYS = () if np is None else (
+    ((np.zeros(0), np.zeros(0)), {}, ValueError, "empty batch"),
+    ((np.zeros(3), np.zeros(3)), {"in_axes": (0, 1)}, ValueError, "not an axis"),
+    ((np.zeros(2, np.longdouble), [1.0, 2.0]), {}, TypeError, "without loss"),
+    ((np.zeros(2, complex), [1.0, 2.0]), {}, TypeError, "without loss"),
+    ((np.array([2**60 + 1, 1]), [1.0, 2.0]), {}, ValueError, "no float equals"),
+)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "message"),
     [
+        *ARRAYS,
         (([1.0, 2.0], [1.0]), {}, ValueError, "batch lengths differ: .*2.*1"),
         (([], []), {}, ValueError, "empty batch"),
-        ((np.zeros(0), np.zeros(0)), {}, ValueError, "empty batch"),
         ((1.0, 2.0), {"in_axes": None}, ValueError, "no argument is mapped"),
         ((1.0, [2.0]), {}, TypeError, "argument 0: expected a batch.*in_axes=None"),
         (([1.0], [1.0]), {"in_axes": (0,)}, ValueError, "1 entries for 2"),
         (([1.0], [1.0]), {"in_axes": (0, "x")}, TypeError, "an axis or None"),
-        ((np.zeros(3), np.zeros(3)), {"in_axes": (0, 1)}, ValueError, "not an axis"),
         (([1.0], [1.0]), {"in_axes": (0, 1)}, ValueError, "needs a NumPy array"),
-        ((np.zeros(2, np.longdouble), [1.0, 2.0]), {}, TypeError, "without loss"),
-        ((np.zeros(2, complex), [1.0, 2.0]), {}, TypeError, "without loss"),
-        ((np.array([2**60 + 1, 1]), [1.0, 2.0]), {}, ValueError, "no float equals"),
         ((array("q", [2**60 + 1, 1]), [1.0, 2.0]), {}, ValueError, "no float equals"),
         (([1.0, "2"], [1.0, 2.0]), {}, TypeError, r"argument 0\[1\]: expected a real number, got str"),
         (([[1.0], [1.0, 2.0]], [1.0, 2.0]), {}, ValueError, "sample 1 has another structure"),
@@ -186,7 +198,7 @@ def test_the_chunks_of_a_batch_depend_on_its_size_alone_and_stay_few() -> None:
         (([1.0], [1.0]), {"threads": 0}, ValueError, "threads"),
     ],
 )
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", MAPPING)
 def test_wrong_batches_are_errors(backend: Any, arguments: Any, options: Any, error: Any, message: str) -> None:
     def f(x: Any, y: Any) -> Any:
         return (flatten(x)[0][0]) * y

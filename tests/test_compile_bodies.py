@@ -6,7 +6,8 @@ import itertools
 import math
 import random
 from collections.abc import Iterator, Sequence
-from math import inf, nan
+from contextlib import suppress
+from math import inf, isnan, nan
 from types import FunctionType
 from typing import Any
 
@@ -14,7 +15,8 @@ import pytest
 
 from scalargrad.activations import values as activation_kernels
 from scalargrad.activations.rows import log_softmax_share
-from scalargrad.compiler.ir import elementary, symbolic
+from scalargrad.compiler.backends.python import value_of
+from scalargrad.compiler.ir import elementary, program, symbolic
 from scalargrad.compiler.ir.elementary import EVALUATE
 from scalargrad.compiler.ir.lowering import body_of
 from scalargrad.compiler.ir.program import Program
@@ -139,3 +141,20 @@ def test_a_body_is_made_of_the_globals_of_the_moment(monkeypatch: pytest.MonkeyP
     changed = body(activation_kernels.gelu, 1)
     assert changed is not None
     assert run(changed, [0.25]) == activation_kernels.gelu(0.25) == 0.125 * (1.0 + math.erf(0.25))
+
+
+@pytest.mark.parametrize("functions", ["library", "polynomial"])
+def test_what_programs_without_selections_take_for_granted_of_rows(functions: Any) -> None:
+    """Nan shows unless the row says that it hides it; and the sign of a zero changes no more than is said."""
+    numbers = [0.0, -0.0, 1.0, -1.0, inf, -inf, 2.0, 5e-324]
+    for row in [row for row in ROWS if not row.own]:
+        for n in [row.arity] if row.arity else [2, 4]:
+            value = value_of(row, n, functions)
+            for slot, others in itertools.product(range(n), itertools.product(numbers, repeat=n - 1)):
+                effect = program._effect_of_sign(row, slot)
+                with suppress(ZeroDivisionError):
+                    of_nan, plus, minus = [value(*others[:slot], x, *others[slot:]) for x in (nan, 0.0, -0.0)]
+                    assert row.hides_nan or isnan(of_nan), (row, slot, others)
+                    same = bits(plus) == bits(minus) or (isnan(plus) and isnan(minus))
+                    allowed = effect == "more" or (effect == "sign" and plus == minus == 0.0)
+                    assert same or allowed, (row, slot, others)

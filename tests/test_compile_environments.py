@@ -17,7 +17,6 @@ from array import array
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 import scalargrad as sg
@@ -25,6 +24,8 @@ from scalargrad.activations import gelu
 from scalargrad.compiler import CompiledFunction
 from scalargrad.compiler.backends import c_names
 from scalargrad.compiler.backends.executable import features
+
+from .extras import needs_llvm, needs_numpy, np
 
 ROOT = Path(__file__).parent.parent
 
@@ -79,14 +80,14 @@ def test_an_integer_that_no_float_equals_is_refused_by_calls_lists_and_arrays_al
     with pytest.raises(ValueError, match=f"^x: no float equals the integer {wrong}; "):
         f(wrong)
     for batch in (
-        [1.0, wrong], [1, wrong], array("q", [1, wrong]), array("Q", [1, wrong]),
-        np.array([1, wrong]), np.array([1, wrong], dtype="u8"), np.array([0, 1, 0, wrong])[1::2],
-    ):  # fmt: skip
+        [1.0, wrong],
+        [1, wrong],
+        array("q", [1, wrong]),
+        array("Q", [1, wrong]),
+    ):
         with pytest.raises(ValueError, match=rf"^argument 0\[1\]: no float equals the integer {wrong}; "):
             f.map(batch)
     g = sg.compile(lambda v: v[0] * v[1])
-    with pytest.raises(ValueError, match=rf"^argument 0\[1, 0\]: no float equals the integer {-wrong}; "):
-        g.map(np.array([[1, 2], [-wrong, 4]]))
     with pytest.raises(ValueError, match=rf"^argument 0\[1\]: no float equals the integer {wrong}; "):
         g.map([[1.0, 2.0], [wrong, 4.0]])
 
@@ -97,8 +98,20 @@ def test_integers_that_floats_equal_are_taken_however_large() -> None:
     expected = [0.5 * x for x in exact]
     for _ in range(2):
         assert list(map(f, exact)) == expected
-    for batch in (exact, array("q", exact), np.array(exact)):
+    for batch in (exact, array("q", exact)):
         assert list(f.map(batch)) == expected
+
+
+@needs_numpy
+def test_integers_in_numpy_arrays_are_taken_and_refused_alike() -> None:
+    f, g = sg.compile(lambda x: 0.5 * x), sg.compile(lambda v: v[0] * v[1])
+    wrong = 2**53 + 1
+    for batch in (np.array([1, wrong]), np.array([1, wrong], dtype="u8"), np.array([0, 1, 0, wrong])[1::2]):
+        with pytest.raises(ValueError, match=rf"^argument 0\[1\]: no float equals the integer {wrong}; "):
+            f.map(batch)
+    with pytest.raises(ValueError, match=rf"^argument 0\[1, 0\]: no float equals the integer {-wrong}; "):
+        g.map(np.array([[1, 2], [-wrong, 4]]))
+    assert list(f.map(np.array([2**60, -(2**61)]))) == [2.0**59, -(2.0**60)]
     assert list(f.map(np.array([2**63], dtype="u8"))) == [2.0**62]
 
 
@@ -312,8 +325,8 @@ def test_machine_code_for_a_point_needs_no_memory_that_was_writable(limits: str,
     assert run(HARDENED, limits, FUNCTIONS, code).strip() == ("True" if works else "no machine code")
 
 
+@needs_llvm
 def test_llvm_is_not_tried_where_the_system_comes_to_refuse_it(hardened: None) -> None:
-    pytest.importorskip("llvmlite")
     code = """
     import os; os.environ["SCALARGRAD_NATIVE"] = "llvm"
     assert sg.compile(many, backend="native")([0.1] * 60) == expected
@@ -322,6 +335,25 @@ def test_llvm_is_not_tried_where_the_system_comes_to_refuse_it(hardened: None) -
     except ImportError as error: print("this system refuses it" in str(error))
     """
     assert run(FUNCTIONS, code).strip() == "True"
+
+
+@pytest.mark.skipif("avx" not in features(), reason="no x86-64 with AVX, or no Linux")
+def test_code_that_is_refused_for_its_size_goes_on_as_python_source() -> None:
+    code = """
+    import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+    short = sg.compile(lambda p: sg.sum([v * 1.5 for v in p]) * 2.0)
+    p = [0.1] * 60
+    assert short(p) == short.function(p) and "native" in short.info.traces[0].seconds
+    f, p = sg.compile(sg.value_and_grad(many)), [0.1 * k for k in range(300)]
+    for _ in range(3): assert f(p) == f.function(p)
+    assert "native" not in f.info.traces[0].seconds
+    b = f.buffered(p); b(); assert b.outputs[0] == f(p)[0]
+    samples = [[0.1 * k for k in range(j, j + 300)] for j in range(301)]
+    assert f.map(samples)[0] == [f(each)[0] for each in samples]
+    try: sg.compile(sg.grad(many), backend="native")(p)
+    except OSError as error: print(type(error).__name__)
+    """
+    assert run(FUNCTIONS, code).strip() == "CodeRefusedError"
 
 
 @pytest.mark.skipif("avx" not in features(), reason="no x86-64 with AVX, or no Linux")

@@ -15,6 +15,7 @@ from scalargrad.compiler import compile
 from scalargrad.compiler.ir import polynomials
 
 from .accuracy import POLYNOMIALS, measure_polynomial
+from .extras import needs_llvm
 from .test_compile import bits
 
 LIBRARY = {name: getattr(sg, name) for name in polynomials.POLYNOMIALS}
@@ -95,6 +96,7 @@ def test_parts_of_constants_add_up() -> None:
     assert all(int(x.hex()[4:17], 16) % 2**18 == 0 for x in polynomials.HALF_PI[:2])
 
 
+@needs_llvm
 def test_the_option_is_checked_and_reaches_every_backend() -> None:
     with pytest.raises(ValueError, match="functions"):
         compile(abs, functions="fast")  # type: ignore[call-overload]

@@ -22,6 +22,8 @@ from scalargrad import compile
 from scalargrad.compiler import CompiledFunction, GuardLimitError
 from scalargrad.drawing import Drawing
 
+from .extras import BACKENDS, MAPPING, needs_llvm, needs_native
+
 
 def halving(x: Any) -> Any:
     """As many ways as x has halvings to 1, each with another result."""
@@ -50,11 +52,9 @@ def called(f: CompiledFunction, x: float) -> Any:
 # ---- the library's losses --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("backend", ["python", "native"])
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", ["cross_entropy", "categorical_cross_entropy", "kl_divergence"])
 def test_losses_of_several_classes_have_the_bits_of_the_eager_ones(name: str, backend: Any) -> None:
-    if backend == "native":
-        pytest.importorskip("llvmlite")
     loss, random = getattr(sg.losses, name), Random(3)
 
     def shares() -> list[float]:
@@ -84,13 +84,13 @@ def test_a_pickle_brings_the_function_along_whose_name_is_taken_or_that_is_a_der
     assert again.info.misses == len(again.info.traces) - before  # the other branches were traced there
 
 
+@needs_llvm
 def test_a_pickle_keeps_the_program_and_no_machine_code() -> None:
-    pytest.importorskip("llvmlite")
     f = compile(sg.grad(halving), backend="native")
     f(3.0)
     f.map([3.0] * 8)
     again = pickle.loads(pickle.dumps(f))
-    (variant,) = [v for known in again.variants.values() for v in known]
+    (variant,) = [v for known in again.specializations.values() for v in known]
     assert (variant.runners, variant.batches) == ({}, {})
     assert again.source == f.source
     assert again(3.0) == f(3.0)
@@ -125,8 +125,8 @@ def test_in_worker_processes_traces_are_used_and_made(method: str) -> None:
 
 
 @forks
+@needs_llvm
 def test_machine_code_in_a_process_that_was_forked_from_one_that_has_some() -> None:
-    pytest.importorskip("llvmlite")
     if "fork" not in get_all_start_methods():
         pytest.skip("no fork on this system")
     f = compile(sg.grad(halving), backend="native")
@@ -186,10 +186,8 @@ def hammer(functions: list[Callable[[], Any]], threads: int = 8) -> list[Any]:
     return [found[i] for i in range(len(functions))]
 
 
-@pytest.mark.parametrize("backend", ["python", "native", "auto"])
+@pytest.mark.parametrize("backend", [*MAPPING, "auto"])
 def test_many_threads_on_one_function_with_different_branches(backend: Any) -> None:
-    if backend == "native":
-        pytest.importorskip("llvmlite")
     points = [0.7 * 1.9**k for k in range(12)] * 40
     eager = [sg.value_and_grad(halving)(x) for x in points]
     f = compile(sg.value_and_grad(halving), backend=backend, max_traces=12)
@@ -219,8 +217,8 @@ def test_threads_that_come_to_one_branch_together_trace_it_once() -> None:
         f(-1.0)
 
 
+@needs_native
 def test_threads_that_build_different_machine_code_do_not_interfere() -> None:
-    pytest.importorskip("llvmlite")
     rows = [sg.sigmoid, sg.softplus, sg.erfc, sg.asinh, sg.round, sg.cbrt, sg.log1p, sg.atanh]
 
     def fresh(k: int) -> CompiledFunction:
@@ -242,7 +240,7 @@ def fresh_symbols() -> str:
     return """
 import sys, threading
 sys.setswitchinterval(1e-6)
-from scalargrad import primitives as table
+from scalargrad.engine import table
 from scalargrad.compiler.ir.symbolic import body
 rows = [table.sigmoid, table.softplus, table.erfc, table.asinh, table.round, table.mod, table.log1p, table.pow] * 4
 alone = len(sys.argv) > 1
@@ -330,11 +328,7 @@ def test_info_shows_times_sizes_hits_and_guards() -> None:
 # ---- where something is missing --------------------------------------------------------------------------------------
 
 WITHOUT = """
-import sys
-sys.modules["llvmlite"] = sys.modules["numpy"] = None
-from importlib import util
-real = util.find_spec
-util.find_spec = lambda name, package=None: None if name in ("llvmlite", "numpy") else real(name, package)
+from tests import without_extras
 import scalargrad as sg
 from scalargrad.data import xor
 from scalargrad.losses import hinge

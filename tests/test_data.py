@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalargrad import data
-from scalargrad.data import Dataset, digits, iris, lynx_hare
+from scalargrad.data import Dataset, circle, digits, iris, lynx_hare
 
 PLAYGROUND = json.loads(Path(__file__).with_name("reference").joinpath("playground.json").read_text())
 PLANE_SETS = [data.circle, data.xor, data.gauss, data.spiral, data.moons]
@@ -282,3 +282,16 @@ def test_shuffling_is_uniform():
     for seed in range(3000):
         counts["".join(map(str, samples(3).shuffled(seed).targets))] += 1
     assert all(400 < count < 600 for count in counts.values())  # 500, five standard deviations
+
+
+def test_integers_of_numpy_are_sizes_seeds_and_classes():
+    np = pytest.importorskip("numpy")
+    n = np.int64(3)
+    data = Dataset(np.arange(6.0).reshape(6, 1), np.array([0, 1, 2, 0, 1, 2]))
+    plain = Dataset([[float(k)] for k in range(6)], [0, 1, 2, 0, 1, 2])
+    assert data.one_hot().targets == plain.one_hot().targets
+    assert data.split(0.5, seed=n, stratify=True)[0].inputs == plain.split(0.5, seed=3, stratify=True)[0].inputs
+    assert [x for x, _ in data.batches(n, seed=n)] == [x for x, _ in plain.batches(3, seed=3)]
+    assert circle(np.int64(10), seed=n).inputs == circle(10, seed=3).inputs
+    with pytest.raises(ValueError, match="batches: the size must be a whole number of at least 1, got True"):
+        data.batches(True)

@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scalargrad import Value, group
+from scalargrad.activations import log_softmax, softmax
 from scalargrad.drawing import Drawing, draw
 from scalargrad.drawing.common import style
-from scalargrad.drawing.common.text import clean, number, shortened, signed, width
+from scalargrad.drawing.common.text import clean, marked, number, shortened, signed, width
 from scalargrad.drawing.graph import layout_engines as engines
 from scalargrad.drawing.graph import styles
 from scalargrad.drawing.graph.labels import labels_of, node_label
@@ -29,6 +30,7 @@ from scalargrad.drawing.graph.layout_engines import LayoutError, LayoutTimeoutEr
 from scalargrad.drawing.graph.replay import to_dict
 from scalargrad.drawing.graph.selection import EVERYTHING
 from scalargrad.engine import table
+from scalargrad.losses import cross_entropy
 
 SVG = "{http://www.w3.org/2000/svg}"
 INSTALLED = list(engines.engines("json0"))
@@ -231,6 +233,30 @@ def test_gradients_that_are_graphs_show_their_numbers():
     y.backward(create_graph=True)
     assert node(draw(y).picture, "x").gradient == 12.0
     assert draw(x.grad).svg()
+
+
+def test_derivatives_of_powers_and_softmax_read_as_one_would_write_them():
+    x = Value(2.0, label="x")
+    named(x**3, "y").backward(create_graph=True)
+    picture = draw(x.grad).picture
+    assert node(picture, "v₁").formula == "3·x²"
+    assert [e.notation for e in picture.edges] == ["6·x"]
+    zs = [Value(z, label=f"z{k}") for k, z in enumerate((1.0, 2.0, 3.0), 1)]
+    for loss in (softmax(zs)[0], log_softmax(zs)[0], cross_entropy([zs], [0])):
+        text = "".join(e.notation for e in draw(loss).picture.edges)
+        assert "softmax(z₂)" in text or "softmax(z2)" in text
+        assert "σ" not in text
+
+
+def test_numbers_behind_a_letter_are_drawn_below_the_line():
+    for text in ("w1", "w_1", "x_in_2"):
+        assert 'font-size="9"' in marked((text, ""), size=12.0)
+        assert (
+            "".join(ET.fromstring(f"<t>{marked((text, ''), size=12.0)}</t>".replace("xml:space", "space")).itertext())
+            == text
+        )
+    for text in ("log2(x)", "1.2e6", "atan2", "layer1", "b2c"):
+        assert marked((text, ""), size=12.0) == text
 
 
 def test_several_roots():

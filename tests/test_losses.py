@@ -6,6 +6,7 @@ import math
 import pickle
 import random
 from collections.abc import Callable
+from functools import partial
 from math import inf, nan
 from typing import Any
 
@@ -17,7 +18,9 @@ from mpmath import mpf
 
 from scalargrad import losses as sg
 from scalargrad.activations import log_softmax, sigmoid, softmax
-from scalargrad.engine.transforms import grad, hessian
+from scalargrad.activations.rows import log_softmax_share
+from scalargrad.compiler import compile  # noqa: A004
+from scalargrad.engine.transforms import grad, hessian, value_and_grad
 from scalargrad.engine.value import Value
 from scalargrad.losses import rows
 
@@ -594,3 +597,28 @@ def test_relative_entropy_of_the_smallest_target_raises_nothing() -> None:
     from scalargrad.losses import rows as loss_rows
 
     assert loss_rows.relative_entropy(0.0, 0.0, 5e-324, 1.0) == math.inf
+
+
+# ---- terms of weight zero --------------------------------------------------------------------------------------------
+
+
+def test_a_term_of_weight_zero_brings_exactly_nothing() -> None:
+    perfect = value_and_grad(lambda z: sg.kl_divergence([softmax(z)], [[1.0, 0.0]]))
+    assert perfect([0.0, -800.0]) == (0.0, [0.0, 0.0])
+    assert compile(perfect)([0.0, -800.0]) == (0.0, [0.0, 0.0])
+    assert hessian(lambda z: sg.kl_divergence([softmax(z)], [[1.0, 0.0]]))([0.0, -800.0]) == [[0.0, 0.0]] * 2
+    assert rows.relative_entropy.local_gradients(0.0, (0.0, 1.0, 0.0, 1.0)) == (0.0, -1.0, 0.0, 1.0)
+    weighed = partial(sg.cross_entropy, class_weights=[0.0, 1.0])
+    surprised = [[-math.inf, 0.0], [0.0, 0.0]]
+    assert weighed(surprised, [0, 1]) == math.log(2.0)
+    assert value_and_grad(lambda z: weighed(z, [0, 1]))(surprised)[1] == [[0.0, 0.0], [0.5, -0.5]]
+
+
+@pytest.mark.parametrize("row", [rows.surprise, log_softmax_share])
+def test_second_derivatives_of_shares_do_not_cancel(row: Any) -> None:
+    second = hessian(lambda xs: row(*xs))([-340.0, 339.6, 159.4, 0.03])
+    p = softmax([-340.0, 339.6, 159.4, 0.03])
+    sign = -1.0 if row is rows.surprise else 1.0
+    for j in range(1, 4):
+        assert second[0][j] == second[j][0] == sign * p[0] * p[j]
+    assert hessian(lambda xs: row(*xs))([-700.0, 339.6, 159.4, 0.03])[0] == [0.0] * 4  # about 1e-450 and smaller

@@ -4,21 +4,24 @@ import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
 import webbrowser
 from pathlib import Path
+from time import process_time, sleep
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scalargrad import grad, hessian
+from scalargrad import Value, draw, grad, hessian
 from scalargrad.cli.expression import FUNCTIONS, parse
 from scalargrad.cli.main import Answer, lined_up, main
 from scalargrad.drawing.common.style import COLOURS
 from scalargrad.drawing.graph.drawing import FORMS
+from scalargrad.drawing.graph.layout_engines import LayoutError
 
 NEURON = ["sigmoid(w1*x1 + w2*x2 + b)", "w1=0.5", "x1=1", "w2=-1", "x2=2", "b=0.25"]
 
@@ -470,7 +473,7 @@ def test_a_terminal_without_unicode() -> None:
     assert "backward: upstream * local = contribution" in out
     assert "dy/dvariable" in out
     assert "y -> v1" in out
-    assert r"d2y/d\u03b8^2" in out
+    assert "d2y/dtheta^2" in out
     wrong = process("값^2", PYTHONIOENCODING="ascii")
     assert (wrong.returncode, wrong.stdout) == (2, b"")
     assert wrong.stderr.decode("ascii").endswith("  ??^2\n    ^\n")
@@ -554,3 +557,98 @@ def test_graphviz_is_imported_for_a_picture_only() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("\n[]\n")
+
+
+# ---- limits, and what is said of them --------------------------------------------------------------------------------
+
+
+def many(function: str, count: int) -> list[str]:
+    return [f"{function}({','.join(f'x{k}' for k in range(count))})", *(f"x{k}=1.5" for k in range(count))]
+
+
+def test_a_long_answer_is_lined_up_in_linear_time(capsys: pytest.CaptureFixture[str]) -> None:
+    begun = process_time()
+    assert main([*many("prod", 300), "--hessian"]) == 0
+    assert process_time() - begun < 15.0  # it was 90 s when each line looked for the widest
+    assert len(capsys.readouterr().out.splitlines()) > 300 * 301 / 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            ["--hessian"],
+            "--hessian: 10,000 variables have 100,000,000 second derivatives; it takes 500 variables at most",
+        ),
+        (["--steps"], "--steps: 30,000 steps are too many to be read; it prints 20,000 at most"),
+    ],
+)
+def test_limits_say_so(options: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    count = 10_000 if "--hessian" in options else 30_000
+    terms = ",".join(f"x{k}" for k in range(count)) if "--hessian" in options else ",".join(["x0"] * count)
+    given = [f"x{k}=1" for k in range(count)] if "--hessian" in options else ["x0=1"]
+    assert main([f"sum({terms})", *given, *options]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_what_has_no_value_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["2*log(x - 1) + y", "x=0", "y=1"]) == 0
+    assert "    since log(-1.0) is not a number (nan)\n" in capsys.readouterr().out
+    assert main(["where(x > 0, log(x), x)", "x=-1"]) == 0
+    assert "not a number" not in capsys.readouterr().out
+
+
+def test_digits_and_the_option_that_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["x/3", "x=1", "--digits", "3", "--steps", "--hessian"]) == 0
+    assert "0.333\n" in (out := capsys.readouterr().out)
+    assert "0.3333" not in out
+    assert main(["x/3", "x=1", "--digits", "0"]) == 2
+    assert "a whole number from 1 to 17" in capsys.readouterr().err
+    assert main(["x/3", "x=1", "--step"]) == 2
+    assert "did you mean --steps?" in capsys.readouterr().err
+
+
+def test_letters_typed_in_the_c_locale_are_letters() -> None:
+    done = process("θ*2", "θ=3", LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert done.returncode == 0
+    assert done.stdout.startswith("y = θ*2\n  = 6.0\n".encode())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_layout_engine_ends_with_the_command_line(tmp_path: Path) -> None:
+    engine, own = tmp_path / "dot", tmp_path / "pid"
+    engine.write_text(f"#!/bin/sh\nsleep 300 &\necho $! > {own}.new && mv {own}.new {own}\nwait\n")
+    engine.chmod(0o755)
+    command = [sys.executable, "-m", "scalargrad", "x*x", "x=1", "-o", str(tmp_path / "a.svg")]
+    child = subprocess.Popen(command, env={**os.environ, "SCALARGRAD_DOT": str(engine)}, stdout=subprocess.DEVNULL)
+    while not own.exists():
+        sleep(0.05)
+    child.terminate()
+    assert child.wait(30) == 128 + signal.SIGTERM
+    stat = Path("/proc", own.read_text().strip(), "stat")
+    for _ in range(100):  # until whoever takes care of orphans has taken note
+        if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        sleep(0.05)
+    raise AssertionError("the engine goes on alone")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="scripts as programs")
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("echo garbage", "wrote 'garbage↵', which is no layout"),
+        ('echo \'{"objects": [{"pos": 3}]}\'', "which is no layout"),
+        ("yes", "wrote more than 1,048,576 bytes, and was stopped: is it Graphviz's dot?"),
+        ("yes >&2", "failed with exit code"),
+    ],
+)
+def test_an_engine_that_is_none(body: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = tmp_path / "dot"
+    engine.write_text(f"#!/bin/sh\n{body}\n")
+    engine.chmod(0o755)
+    monkeypatch.setenv("SCALARGRAD_DOT", str(engine))
+    monkeypatch.setattr("scalargrad.drawing.graph.layout_engines.MOST_WRITTEN", 1 << 20)
+    x = Value(2.0, label="x")
+    with pytest.raises(LayoutError, match=re.escape(said)):
+        draw(x * x).svg()

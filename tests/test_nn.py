@@ -2,9 +2,14 @@
 
 import json
 import math
+import os
 import random
-from collections import namedtuple
+import stat
+import sys
+from collections import UserList, deque, namedtuple
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -156,9 +161,9 @@ def test_inputs_of_any_kind() -> None:
         (lambda: MLP(2, [3])([1.0]), ValueError, "Layer: expected 2 input(s), got 1"),
         (lambda: MLP(2, [3])(1.0), TypeError, "Layer: expected a list of 2 number(s), got one float"),
         (lambda: Neuron(1)(["x"]), TypeError, "Neuron: expected a real number, got str"),
-        (lambda: MLP(2, []), ValueError, "expected a list of sizes"),
-        (lambda: MLP(2, 3), ValueError, "expected a list of sizes"),
-        (lambda: MLP(2, [3, 0]), ValueError, "outputs must be a whole number of at least 1, got 0"),
+        (lambda: MLP(2, []), ValueError, "then a list of sizes"),
+        (lambda: MLP(2, 3), ValueError, "then a list of sizes"),
+        (lambda: MLP(2, [3, 0]), ValueError, "sizes must be a whole number of at least 1, got 0"),
         (lambda: MLP(2.0, [3]), ValueError, "inputs must be a whole number of at least 1, got 2.0"),
         (lambda: MLP(2, [3, 1], ["relu", "tanh"]), ValueError, "2 activation(s) for 1 hidden layer(s)"),
         (lambda: MLP(2, [3], output="rely"), ValueError, "unknown name 'rely'"),
@@ -550,3 +555,146 @@ def test_a_deep_state_is_told_without_recursion() -> None:
         model.load_state_dict(state)
     while deep:  # taken apart by hand: freeing it would recurse
         deep = deep.pop()  # type: ignore[assignment]
+
+
+# ---- what outsiders met ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "text"),
+    [
+        (lambda: MLP([2, 3, 1]), ValueError, "such as MLP(2, [3, 1]), got MLP([2, 3, 1])"),
+        (lambda: MLP(2, [3, 1])(1, 2), TypeError, "MLP: expected one list of numbers, got 2 arguments; put"),
+        (lambda: Layer(2, 1)(1, 2), TypeError, "Layer: expected one list of numbers, got 2 arguments"),
+        (lambda: Neuron(2)(1, 2, 3), TypeError, "Neuron: expected one list of numbers, got 3 arguments"),
+        (lambda: MLP(2, [1])([[1.0, 2.0]] * 5), TypeError, "one sample, got 5 lists; for several samples call it on"),
+        (lambda: MLP(2, [1])([[1.0, 2.0]] * 2), TypeError, "[model(x) for x in samples]"),
+    ],
+)  # fmt: skip
+def test_what_is_given_in_another_form_is_told_the_way_out(call: Any, error: Any, text: str) -> None:
+    with pytest.raises(error) as caught:
+        call()
+    assert text in str(caught.value)
+
+
+def test_arrays_and_integers_of_numpy() -> None:
+    np = pytest.importorskip("numpy")
+    model = MLP(np.int64(2), np.array([3, 1]), seed=np.int64(5))
+    assert repr(model) == repr(MLP(2, [3, 1]))
+    assert model.state_dict() == MLP(2, [3, 1], seed=5).state_dict()
+    assert model(np.ones(2)).data == model([1.0, 1.0]).data
+    with pytest.raises(TypeError, match="one sample, got 5 ndarrays"):
+        model(np.ones((5, 2)))
+
+
+class Holder(Module):
+    def __init__(self, held: Any) -> None:
+        self.held = held
+
+    def __call__(self, x: Any) -> Any:
+        return x
+
+
+def collections_of_parameters() -> list[Any]:
+    found: list[Any] = [deque([Value(1.0)]), {Value(1.0)}, frozenset([MLP(1, [1])]), UserList([Value(1.0)])]
+    if numpy := sys.modules.get("numpy"):
+        found.append(numpy.array([Value(1.0)], dtype=object))
+    return found
+
+
+def test_parameters_that_are_not_looked_for_are_refused_by_name() -> None:
+    pytest.importorskip("numpy")
+    for held in collections_of_parameters():
+        with pytest.raises(
+            TypeError, match=rf"Holder: held is a {type(held).__name__}, in which parameters are not looked"
+        ):
+            Holder(held).parameters()
+        with pytest.raises(TypeError, match=r"Holder: held\['x'\]\[0\] is a"):
+            Holder({"x": [held]}).parameters()
+    for held in ({1.0}, deque([2]), "text", b"bytes", range(3), sys.modules["numpy"].ones(3)):
+        assert Holder(held).parameters() == []
+
+
+class Slotted(Module):
+    __slots__ = ("_hidden", "inner", "w")
+
+    def __init__(self) -> None:
+        self.w, self.inner, self.bias = Value(2.0), [Value(3.0)], Value(4.0)
+
+    def __call__(self, x: Any) -> Any:
+        return self.w * x + self.inner[0] + self.bias
+
+
+def test_parameters_in_slots_are_found(tmp_path: Any) -> None:
+    model = Slotted()
+    assert [name for name, _ in model.named_parameters()] == ["bias", "inner[0]", "w"]
+    assert model.with_parameters([1.0, 10.0, 100.0])(2.0) == 211.0
+    assert model.predict(1.0) == 9.0
+    assert model.w.data == 2.0
+    model.save(tmp_path / "slots.json")
+    other = Slotted()
+    other.w.data = 0.0
+    assert other.load(tmp_path / "slots.json").w.data == 2.0
+
+
+# ---- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_files_hold_what_json_has_and_no_more(tmp_path: Any) -> None:
+    file = tmp_path / "odd.json"
+    numbers = [math.nan, math.inf, -math.inf, 5e-324, -0.0, 1.7976931348623157e308]
+    model = Holder(list(map(Value, numbers)))
+    model.save(file)
+    strict = json.loads(file.read_text(), parse_constant=lambda text: pytest.fail(text))
+    assert strict["parameters"]["held"][:3] == [{"float": "nan"}, {"float": "inf"}, {"float": "-inf"}]
+    other = Holder([Value(0.0) for _ in numbers]).load(file)
+    assert list(map(repr, numbers)) == [repr(p.data) for p in other.held]
+    head = '{"format":"scalargrad module 1","module":"Holder(1 parameters)","modules":{},"parameters":{"held":[%s]}%s}'
+    for number, more, text in [
+        ("NaN", "", "NaN is no number in JSON"),
+        ("-Infinity", "", "-Infinity is no number in JSON"),
+        ("1e400", "", "1e400 is beyond the range of floats"),
+        ("1", ',"modules":{}', "the key 'modules' stands twice"),
+    ]:
+        file.write_text(head % (number, more))
+        with pytest.raises(ValueError, match=rf"odd\.json: not a JSON file: {text}"):
+            Holder([Value(0.0)]).load(file)
+    file.write_text(head % ("1", ""))
+    assert Holder([Value(0.0)]).load(file).held[0].data == 1.0
+
+
+def test_several_threads_may_save_to_one_path(tmp_path: Any) -> None:
+    file = tmp_path / "model.json"
+    models = [MLP(1, [3, 1], seed=k) for k in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            list(pool.map(lambda model: model.save(file), models))
+    assert MLP(1, [3, 1]).load(file).state_dict() in [model.state_dict() for model in models]
+    assert [each.name for each in tmp_path.iterdir()] == ["model.json"]
+
+
+def test_no_temporary_file_stays_where_writing_fails(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, model = tmp_path / "model.json", MLP(1, [1])
+    model.save(file)
+    before = file.read_bytes()
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    for name in ("fsync", "replace"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                model.save(file)
+        assert [each.name for each in tmp_path.iterdir()] == ["model.json"]
+        assert file.read_bytes() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "O_DIRECTORY"), reason="directories cannot be opened here")
+def test_the_directory_is_on_the_disk_after_the_new_name_is(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (done.append("directory" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file"), fsync(fd)))  # fmt: skip  # noqa: E501
+    monkeypatch.setattr(os, "replace", lambda a, b: (done.append("rename"), replace(a, b)))
+    MLP(1, [1]).save(tmp_path / "model.json")
+    assert done == ["file", "rename", "directory"]

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import ClassVar
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from scalargrad import Value, optim, schedules
+from scalargrad.nn import MLP
 from scalargrad.optim import (
     SGD,
     AdaDelta,
@@ -606,35 +608,44 @@ def spoilt(change):
     ("spoil", "message"),
     [
         (lambda s: {**s, "optimizer": "SGD"}, "this is the state of 'SGD'"),
-        (lambda s: {**s, "steps": -1}, "steps: must be a whole number"),
-        (lambda s: {**s, "steps": True}, "steps: must be a whole number"),
-        (lambda s: {k: v for k, v in s.items() if k != "skipped"}, "the state should have optimizer, steps, skipped"),
-        (lambda s: {**s, "groups": []}, "2 groups, but 0 in the state"),
-        (lambda s: {**s, "groups": 3}, "2 groups, but int in the state"),
-        (lambda s: [], "expected a dict, got list"),
-        (spoilt(lambda s: s["groups"][1]["params"].pop()), "group 1: 2 parameters, but 1 in the state"),
-        (spoilt(lambda s: s["groups"][0].pop("eps")), "group 0: the state should have"),
+        (lambda s: {**s, "steps": -1}, "expected a whole number from 0 to .* at steps"),
+        (lambda s: {**s, "steps": True}, "expected a whole number from 0 to .* at steps"),
+        (lambda s: {k: v for k, v in s.items() if k != "skipped"}, "missing skipped"),
+        (lambda s: {**s, "groups": []}, r"expected 2 item\(s\) at groups, got 0"),
+        (lambda s: {**s, "groups": 3}, "expected a list at groups, got 3"),
+        (lambda s: [], "Adam: expected a dict, got a list"),
+        (spoilt(lambda s: s["groups"][1]["params"].pop()), r"expected 2 item\(s\) at groups\[1\]\['params'\], got 1"),
+        (spoilt(lambda s: s["groups"][0].pop("eps")), r"missing groups\[0\]\['eps'\]"),
         (spoilt(lambda s: s["groups"][0].update(eps=-1.0)), "eps: must lie in"),
-        (spoilt(lambda s: s["groups"][0].update(lr={"schedule": None})), "group 0: its lr is 0.1 but"),
+        (spoilt(lambda s: s["groups"][0].update(lr={"schedule": None})), "here it is 0.1; give what it had then"),
         (
             spoilt(lambda s: s["groups"][1]["params"][1].update(m="x")),
-            "parameter 1 of group 1, m: expected a real number",
+            r"expected a number at groups\[1\]\['params'\]\[1\]\['m'\], got 'x'",
         ),
         (
             spoilt(lambda s: s["groups"][1]["params"][1].pop("m")),
-            "parameter 1 of group 1: the state should have label, t",
+            r"missing groups\[1\]\['params'\]\[1\]\['m'\]",
         ),
-        (spoilt(lambda s: s["groups"][1]["params"][1].update(t=1.5)), "parameter 1 of group 1, t: must be a whole"),
-        (spoilt(lambda s: s["groups"][1]["params"][1].update(label="z")), "its label is 'c' but 'z' in the state"),
+        (
+            spoilt(lambda s: s["groups"][1]["params"][1].update(t=1.5)),
+            r"expected a whole .* at groups\[1\]\['params'\]\[1\]\['t'\]",
+        ),
+        (
+            spoilt(lambda s: s["groups"][1]["params"][1].update(label="z")),
+            r"the label at groups\[1\]\['params'\]\[1\] is 'z', here it is 'c'",
+        ),
         (
             spoilt(lambda s: s["groups"][1]["params"][1].update(label=["c"])),
-            "its label in the state is no text but list",
+            r"expected text at groups\[1\]\['params'\]\[1\]\['label'\]",
         ),
-        (spoilt(lambda s: s["groups"][1]["params"][1].update(m=10**400)), "parameter 1 of group 1, m: int too large"),
+        (
+            spoilt(lambda s: s["groups"][1]["params"][1].update(m=10**400)),
+            r"groups\[1\]\['params'\]\[1\]\['m'\], got an integer beyond",
+        ),
         (spoilt(lambda s: s["groups"][0].update(eps=10**400)), "Adam, eps: int too large"),
         (spoilt(lambda s: s["groups"][0].update(betas=[0.9, 10**400])), "Adam, betas: int too large"),
         (spoilt(lambda s: s["groups"][0].update(betas={})), "betas: expected 2 numbers, got a dict of 0 item"),
-        (lambda s: {**s, "steps": 10**5000}, "steps: must be a whole number from 0 to .* got an integer beyond"),
+        (lambda s: {**s, "steps": 10**5000}, "whole number from 0 to .* at steps, got an integer beyond"),
         (lambda s: {**s, "optimizer": [[]]}, "this is the state of a list of 1 item"),
     ],
 )
@@ -677,12 +688,18 @@ def test_schedules_are_loaded_together_or_not_at_all():
     optimizer = SGD([{"params": [w], "lr": plateau} for w, plateau in zip(params, plateaus, strict=True)])
     before = optimizer.state_dict()
     for junk, message in [
-        (3, "expected a dict of rate, best, bad_epochs, cooling, got int"),
-        (["rate", "best", "bad_epochs", "cooling"], "got list"),
-        ({"rate": 0.1, "best": 1.0, "bad_epochs": 0}, "expected a state of rate, best, bad_epochs, cooling"),
-        ({"rate": 10**400, "best": 1.0, "bad_epochs": 0, "cooling": 0}, "ReduceOnPlateau, rate: int too large"),
-        ({"rate": 0.1, "best": "x", "bad_epochs": 0, "cooling": 0}, "ReduceOnPlateau, best: expected a real number"),
-        ({"rate": 0.1, "best": 1.0, "bad_epochs": [[]], "cooling": 0}, "bad_epochs must be a whole number"),
+        (3, "ReduceOnPlateau: expected a dict, got 3"),
+        (["rate", "best", "bad_epochs", "cooling"], "got a list of 4"),
+        ({"rate": 0.1, "best": 1.0, "bad_epochs": 0}, "ReduceOnPlateau: missing cooling"),
+        (
+            {"rate": 10**400, "best": 1.0, "bad_epochs": 0, "cooling": 0},
+            "ReduceOnPlateau: expected a number at rate, got an integer beyond",
+        ),
+        ({"rate": 0.1, "best": "x", "bad_epochs": 0, "cooling": 0}, "ReduceOnPlateau: expected a number at best"),
+        (
+            {"rate": 0.1, "best": 1.0, "bad_epochs": [[]], "cooling": 0},
+            "expected a whole number from 0 to .* at bad_epochs",
+        ),
     ]:
         state = copy.deepcopy(before)
         state["groups"][0]["lr"]["schedule"]["rate"] = 0.125
@@ -899,7 +916,7 @@ def test_a_state_whose_schedule_is_missing_is_refused_by_its_place() -> None:
     optimizer = optim.SGD([w], lr=lambda t: 0.1)
     state = optimizer.state_dict()
     state["groups"][0]["lr"] = {}
-    with pytest.raises(ValueError, match="SGD, group 0, lr"):
+    with pytest.raises(ValueError, match=r"SGD: missing groups\[0\]\['lr'\]\['schedule'\]"):
         optimizer.load_state_dict(state)
 
 
@@ -1076,3 +1093,114 @@ def test_states_of_many_parameters_are_loaded():
     optimizer.step()
     other.load_state_dict(optimizer.state_dict())
     assert other.state_dict() == optimizer.state_dict()
+
+
+# ---- what outsiders met ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["raise", "skip", "apply"])
+def test_a_finite_gradient_whose_step_is_not_finite_changes_nothing(policy):
+    w = Value(1.0, label="w")
+    optimizer = optim.RMSProp([w], centered=True, on_nonfinite=policy)
+    before = optimizer.state_dict()
+    w.grad = 1e160
+    if policy == "raise":
+        message = (
+            r"^RMSProp: the step of parameter 0 \('w'\), whose gradient is 1e\+160, leads to nan at step 0; nothing"
+        )
+        with pytest.raises(NonFiniteGradientError, match=message):
+            optimizer.step()
+    else:
+        optimizer.step()
+    assert math.isnan(w.data) if policy == "apply" else w.data == 1.0
+    if policy != "apply":
+        assert optimizer.state_dict() == {**before, "skipped": int(policy == "skip")}
+
+
+def wrapped(plateau):
+    """A schedule with state inside whatever may hold one."""
+
+    class Own:
+        __slots__ = ("inner",)
+
+        def __call__(self, t):
+            return self.inner(t)
+
+    own = Own()
+    own.inner = plateau
+    return {
+        "warmup": schedules.warmup(plateau, 2),
+        "join": schedules.join([0.1, plateau], [1]),
+        "by_epoch": schedules.by_epoch(plateau, 3),
+        "lambda": lambda t: 0.5 * plateau(t),
+        "default": lambda t, inner=plateau: inner(t),
+        "partial": partial(lambda inner, t: inner["x"](t), {"x": plateau}),
+        "method": schedules.warmup(plateau, 1).__call__,
+        "slots": own,
+        "nested": schedules.warmup(lambda t: schedules.by_epoch(plateau, 2)(t), 3),
+    }
+
+
+@pytest.mark.parametrize("name", wrapped(schedules.ReduceOnPlateau(0.1)))
+def test_the_state_of_a_schedule_inside_another_is_saved(name):
+    plateaus = [schedules.ReduceOnPlateau(0.1, factor=0.5, patience=0) for _ in range(2)]
+    first, second = (SGD([Value(1.0)], lr=wrapped(plateau)[name]) for plateau in plateaus)
+    plateaus[0].observe(1.0)
+    plateaus[0].observe(1.0)
+    second.load_state_dict(json.loads(json.dumps(first.state_dict())))
+    assert plateaus[1].rate == 0.05
+    assert second.groups[0]["lr"](10) == first.groups[0]["lr"](10) in (0.05, 0.025)
+    assert schedules.parts_with("observe", second.groups[0]["lr"]) == [plateaus[1]]
+    plain = SGD([Value(1.0)], lr=schedules.warmup(0.1, 3))
+    with pytest.raises(ValueError, match="does not belong"):
+        plain.load_state_dict(first.state_dict())
+
+
+def test_a_network_in_a_schedule_is_no_schedule():
+    model = MLP(1, [1])
+    assert SGD([Value(1.0)], lr=lambda t: 0.1 * len(model.parameters())).state_dict()["groups"][0]["lr"] == {
+        "schedule": None
+    }
+
+
+def test_what_is_given_instead_of_parameters_is_told_the_way_out():
+    model = MLP(1, [1])
+    with pytest.raises(TypeError, match=r"SGD: expected a list of parameters, got MLP; give its parameters\(\)"):
+        SGD(model)
+    with pytest.raises(TypeError, match="SGD: expected a list of parameters, got method; call it"):
+        SGD(model.parameters)
+
+
+def test_a_loop_without_zero_grad_is_told_so_once():
+    w = Value(1.0)
+    optimizer = SGD([w], lr=0.01)
+    (w * w).backward()
+    optimizer.step()
+    (w * w).backward()
+    with pytest.warns(UserWarning, match=r"SGD: the gradients of this step were added to .* call zero_grad\(\)"):
+        optimizer.step()
+    for _ in range(3):  # warnings are errors here
+        (w * w).backward()
+        optimizer.step()
+    assert type(w.grad) is float
+
+
+@pytest.mark.parametrize("forget", ["optimizer", "value", "none", "number"])
+def test_a_loop_that_zeroes_gradients_in_whatever_way_is_told_nothing(forget):
+    w = Value(1.0)
+    optimizer = SGD([w], lr=0.01)
+    for _ in range(3):
+        (w * w).backward()
+        (w * w).backward()  # accumulated on purpose
+        optimizer.step()
+        assert pickle.loads(pickle.dumps(w)).grad == w.grad
+        if forget == "optimizer":
+            optimizer.zero_grad()
+        elif forget == "value":
+            w.zero_grad()
+        else:
+            w.grad = None if forget == "none" else 0.0
+    for _ in range(3):  # the same gradient again and again
+        w.grad = 1.0
+        optimizer.step()
+        optimizer.step()

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 import scalargrad as sg
 from scalargrad import Value, group
 from scalargrad.drawing import draw
+from scalargrad.drawing.common.assets import asset, script
 from scalargrad.drawing.common.text import number
 from scalargrad.drawing.graph.labels import node_label
 from scalargrad.drawing.page import data, html, story, to_html
@@ -194,10 +195,10 @@ def test_folded_edges_have_steps_that_bring_what_they_stand_for():
     picture = draw(folded(), collapse=True).picture
     told = story.story_of(picture)
     (x0,) = [i for i, n in enumerate(picture.nodes) if n.name == "x0"]
-    arrivals = [a for a in told.backward if a.node == x0]
+    arrivals = [a for a in told.backward.steps if a.node == x0]
     assert sum(a.paths for a in arrivals) == told.backward.due[x0] == len(picture.nodes[x0].paths) == 3
     assert arrivals[-1].running == picture.nodes[x0].gradient
-    blocks = [a for a in told.backward if picture.nodes[a.node].kind == "block"]
+    blocks = [a for a in told.backward.steps if picture.nodes[a.node].kind == "block"]
     assert blocks
     assert all(a.running is None for a in blocks)
     told = data_of(to_html(picture))
@@ -211,7 +212,7 @@ def test_what_comes_from_elsewhere_is_there_before():
     told = story.story_of(draw(y).picture)
     (node,) = [i for i, n in enumerate(told.picture.nodes) if n.name == "a"]
     assert told.backward.before[node].gradient == 12.0
-    assert [x.running for x in told.backward if x.node == node][-1] == a.grad == 24.0
+    assert [x.running for x in told.backward.steps if x.node == node][-1] == a.grad == 24.0
 
 
 def test_paths_from_outside_a_cut_picture_have_arrived():
@@ -221,7 +222,7 @@ def test_paths_from_outside_a_cut_picture_have_arrived():
     (w1,) = [i for i, n in enumerate(picture.nodes) if n.name == "w1"]
     assert (told.backward.outside[w1], told.backward.due[w1]) == (1, 3)
     assert told.backward.before[w1].origin == "from outside the picture"
-    assert [a.running for a in told.backward if a.node == w1][-1] == picture.nodes[w1].gradient
+    assert [a.running for a in told.backward.steps if a.node == w1][-1] == picture.nodes[w1].gradient
 
 
 @pytest.mark.parametrize("x", [inf, -inf, nan, 1e300, 0.0, -0.0])
@@ -358,15 +359,15 @@ def test_scripts_are_whole_and_only_their_spaces_are_taken_out():
         # A template inside a template would be taken for two, and the spaces between them taken out.
         for text in texts.findall(source):
             assert text.count("${") == text.count("}"), f"{name}.js: {text}"
-        made = html._part(f"{name}.js")
+        made = asset(html.__package__, f"{name}.js")
         assert texts.findall(made) == texts.findall(source)
         assert re.sub(r"\s", "", made) == re.sub(r"\s", "", source)
-    assert "</script" not in html._script()
+    assert "</script" not in script(html.__package__, html.SCRIPTS)
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_scripts_are_javascript(tmp_path):
-    (tmp_path / "page.js").write_text(html._script(), encoding="utf-8")
+    (tmp_path / "page.js").write_text(script(html.__package__, html.SCRIPTS), encoding="utf-8")
     subprocess.run(["node", "--check", str(tmp_path / "page.js")], check=True)
 
 
@@ -414,7 +415,7 @@ def at(page):
 
 def rows(page, name):
     """What stands on the card of a node: its numbers by their keys."""
-    node = page.locator("#picture .node").filter(has=page.locator("text.h .b", has_text=re.compile(f"^{name}$")))
+    node = page.locator("#picture .node").filter(has=page.locator("text.h", has_text=re.compile(f"^{name}(?= |$)")))
     keys = [k.strip() for k in node.locator("text.k").all_text_contents()]
     values = node.locator("text.v").all_text_contents()
     return keys, values
@@ -437,7 +438,7 @@ def test_each_backward_step_shows_its_product_sum_and_waiting(visit):
     assert page.locator("#equation .role").all_inner_texts() == ["upstream", "local = b", "contribution"]
     assert rows(page, "a")[1] == ["3", "1 × 6 = +6", "—", "—", "6"]
     assert "1 of 3 paths arrived" in rows(page, "a")[0]
-    assert text(page, "#paths") == "1 of 3 paths arrived: a waits for b."
+    assert text(page, "#paths") == "1 of 3 paths arrived; waiting for b."
     assert page.locator("#picture .edge.now").count() == 1
     press(page, "ArrowRight ArrowRight")
     assert " ".join(text(page, "#sum").split()) == "∂y ∂a = 6 + 3 + ?, so far 9"
@@ -476,7 +477,11 @@ def test_every_control_moves_as_it_says(visit):
     assert page.locator("#back").get_attribute("aria-disabled") == "true"
     page.locator("#position").fill("15")
     assert text(page, "#where") == "Backward pass, 5 of 17"
-    assert page.locator("#position").get_attribute("aria-valuetext").startswith("Backward pass, 5 of 17: e hands")
+    assert (
+        page.locator("#position")
+        .get_attribute("aria-valuetext")
+        .startswith("Backward pass, 5 of 17: Gradient flows from e")
+    )
     row = page.locator('#backward-steps tr[aria-current="step"]')
     assert row.get_attribute("data-p") == "15"
     page.locator('#backward-steps tr[data-p="20"] td').nth(2).click()
@@ -562,7 +567,7 @@ def test_an_edge_tells_its_product_by_pointer_and_by_keyboard(visit):
     page.mouse.move(5, 5)
     assert page.locator("#tip").is_hidden()
     page.mouse.click(*middle)
-    assert text(page, "#what") == "h hands its gradient back to z"
+    assert text(page, "#what") == "Gradient flows from h back to z"
     # By keyboard: Tab reaches the edge whose turn it is, and the arrows go on from there.
     page.locator("#ask").focus()
     press(page, "Tab")
@@ -691,8 +696,8 @@ def test_what_is_said_aloud(visit):
     press(page, "ArrowRight")
     until(page, lambda: "1 of 4" in text(page, "#live"))
     assert text(page, "#live") == (
-        "Backward pass, 1 of 4. y hands its gradient back to a: upstream 1 × local b = 6 = 6. "
-        "Sum at a: 6. 1 of 3 paths arrived: a waits for b."
+        "Backward pass, 1 of 4. Gradient flows from y back to a: upstream 1 × local b = 6 = 6. "
+        "Sum at a: 6. 1 of 3 paths arrived; waiting for b."
     )
     assert page.locator("#live").get_attribute("aria-live") == "polite"
 
@@ -787,7 +792,7 @@ def test_a_folded_picture_in_a_browser(visit):
         press(page, "ArrowRight")
         said.append(text(page, "#what"))
     assert any("folded into one node" in each for each in said)
-    assert "layer1 hands its gradient back to x0" in said
+    assert "Gradient flows from layer1 back to x0" in said
     assert rows(page, "x0")[1][-1] == number(draw(folded()).picture.nodes[0].gradient)
 
 

@@ -231,3 +231,21 @@ def test_every_public_schedule_is_tested():
         if inspect.isclass(each) and issubclass(each, s.Schedule) and each is not s.Schedule
     }
     assert public == {type(schedule).__name__ for schedule in ALL}
+
+
+def test_integers_of_numpy_are_counts():
+    np = pytest.importorskip("numpy")
+    n = np.int64(10)
+    assert s.Cosine(0.1, n) == s.Cosine(0.1, 10)
+    assert type(s.Cosine(0.1, n).steps) is int
+    assert s.warmup(0.1, n) == s.warmup(0.1, 10)
+    assert s.join([0.1, 0.2], [n]) == s.join([0.1, 0.2], [10])
+    assert s.MultiStep(0.1, np.array([3, 5])) == s.MultiStep(0.1, [3, 5])
+    assert s.by_epoch(s.Constant(0.1), n) == s.by_epoch(s.Constant(0.1), 10)
+    assert s.ReduceOnPlateau(0.1, patience=n, cooldown=np.uint8(1)).patience == 10
+    for schedule in ALL:
+        assert schedule(n) == schedule(10)
+        assert type(schedule(n)) is float
+    for wrong in (True, np.float64(10), 10.0, "10"):
+        with pytest.raises(ValueError, match="Cosine: steps must be a whole number of at least 1, got"):
+            s.Cosine(0.1, wrong)

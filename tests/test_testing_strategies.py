@@ -2,10 +2,12 @@
 
 import copy
 import math
+import os
 import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from scalargrad.testing import (
     expressions,
     finite_floats,
     networks,
+    plugin,
     values,
 )
 from scalargrad.testing.programs import ROUGH, SMOOTH
@@ -239,3 +242,46 @@ def test_importing_the_kit_is_light() -> None:
     code = "import sys, scalargrad.testing; print({'hypothesis', 'numpy', 'pytest', 'mpmath'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+# ---- the pytest plugin -----------------------------------------------------------------------------------------------
+
+TESTS = """
+import math
+from scalargrad.testing import check_grads
+
+def test_sin():
+    for x in (0.5, 1.5):
+        check_grads(math.sin, (x,), gradient=math.cos)
+
+def test_noise():
+    check_grads(lambda x: math.sin(x), (1e17,), gradient=math.cos, undecided="report")
+"""
+
+
+def test_the_plugin_reports_every_check_and_imports_nothing_before(tmp_path: Path) -> None:
+    source = Path(plugin.__file__)
+    imported = [line for line in source.read_text().splitlines() if line.startswith(("import ", "from "))]
+    assert imported == ["from __future__ import annotations", "from typing import Any"]
+    (tmp_path / "pytest_scalargrad.py").write_text(source.read_text())  # under the name that it is installed by
+    (tmp_path / "test_gradients.py").write_text(TESTS)
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "pytest_scalargrad",
+        "-p",
+        "no:cacheprovider",
+        "--gradient-report",
+    ]
+    paths = os.pathsep.join([str(tmp_path), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": paths, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    table = [line.split() for line in done.stdout.splitlines() if "::" in line]
+    assert [row[:3] for row in table] == [["f", "1", "1"], ["sin", "1", "2"]], done.stdout + done.stderr
+    assert [row[5:] for row in table] == [
+        ["0", "0", "1", "0", "test_gradients.py::test_noise"],
+        ["2", "0", "0", "0", "test_gradients.py::test_sin"],
+    ]

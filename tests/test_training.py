@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from scalargrad import Value
+from scalargrad.compiler import compile  # noqa: A004
+from scalargrad.compiler.batching import batch
 from scalargrad.data import Dataset, circle, iris, xor
-from scalargrad.losses import cross_entropy, hinge, mean_squared_error
+from scalargrad.losses import cross_entropy, hinge, mean_squared_error, summation
 from scalargrad.nn import MLP, Module
 from scalargrad.optim import SGD, Adam, NonFiniteGradientError, clip_grad_norm
-from scalargrad.schedules import Exponential, ReduceOnPlateau
+from scalargrad.schedules import Exponential, ReduceOnPlateau, by_epoch, join, warmup
 from scalargrad.training import (
     EarlyStopping,
     History,
@@ -30,6 +32,8 @@ from scalargrad.training import (
     progress,
     r2_score,
 )
+
+from . import flows
 
 LINE = ([[float(x)] for x in range(8)], [2.0 * x - 1.0 for x in range(8)])
 
@@ -181,7 +185,7 @@ def test_dropout_is_on_in_training_off_in_validation_and_as_before_afterwards() 
 def test_a_gradient_that_is_not_finite_is_told_with_its_epoch_and_batch() -> None:
     with pytest.raises(NonFiniteGradientError, match="gradient") as caught:
         line(optimizer=lambda ps: SGD(ps, lr=1e150), epochs=9)
-    assert caught.value.__notes__ == ["in epoch 2, batch 2 of 2"]
+    assert caught.value.__notes__ == ["in epoch 2, batch 1 of 2"]
 
 
 @pytest.mark.parametrize(
@@ -390,7 +394,7 @@ def test_checkpoints_come_every_so_often_and_at_the_end(tmp_path: Path) -> None:
             "expected 4 item(s) at history['columns']['loss'], one an epoch, got 3",
         ),
         (lambda s: s["best"]["weights"].pop(), "expected 2 item(s) at best['weights'], one a parameter, got 1"),
-        (lambda s: s.pop("best"), "not a whole checkpoint"),
+        (lambda s: s.pop("best"), "missing best"),
         (lambda s: s["optimizer"].update(optimizer="Adam"), "SGD: this is the state of 'Adam'"),
         (lambda s: s["model"].update(parameters={}), "MLP: missing parameters['layers']"),
         (lambda s: s.update(format="other"), "expected a file of format"),
@@ -408,8 +412,8 @@ def test_checkpoints_come_every_so_often_and_at_the_end(tmp_path: Path) -> None:
         (lambda s: s["history"].update(best_epoch=4), "from 0 to 3 at history['best_epoch'], got 4"),
         (lambda s: s["history"].update(stopped=0), "expected text at history['stopped'], got 0"),
         (lambda s: s["history"]["seconds"].pop(), "at history['seconds'], one an epoch, got 3"),
-        (lambda s: s["optimizer"]["groups"][0].update(lr=10**400), "SGD, lr: int too large for a float"),
-        (lambda s: s["optimizer"]["groups"][0]["params"][1].update(v=10**400), "parameter 1, v: int too"),
+        (lambda s: s["optimizer"]["groups"][0].update(lr=10**400), "lr: int too large for a float"),
+        (lambda s: s["optimizer"]["groups"][0]["params"][1].update(v=10**400), "['params'][1]['v'], got an integer"),
     ],
 )
 def test_a_checkpoint_of_another_training_is_told_and_nothing_is_changed(tmp_path: Path, change, text) -> None:  # type: ignore[no-untyped-def]
@@ -593,7 +597,7 @@ def test_a_notebook_is_as_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", stream)
     asked = []
     monkeypatch.setattr(progress, "_tqdm", lambda notebook: asked.append(notebook))
-    assert isinstance(progress.reporter(True), progress.Line)
+    assert isinstance(progress.reporter(True), progress.RewrittenLine)
     assert asked == [True]
 
 
@@ -668,3 +672,124 @@ def test_what_is_no_class_is_told(predictions: list[object], targets: list[objec
 def test_r2_is_not_defined_for_equal_targets() -> None:
     with pytest.raises(ValueError, match="all targets are equal"):
         r2_score([1.0, 2.0], [0.1, 0.1])
+
+
+# ---- what outsiders met ----------------------------------------------------------------------------------------------
+
+
+def constant(predictions: list[float], targets: list[float]) -> float:
+    return 1.0
+
+
+def plateaus(plateau: ReduceOnPlateau) -> dict[str, dict[str, object]]:
+    """A schedule that looks at a metric, inside others, as `fit` and as optimizers take it."""
+    return {
+        "warmup, epochs": {"schedule": warmup(plateau, 1, start=0.01)},
+        "lambda, epochs": {"schedule": lambda epoch: 1.0 * plateau(epoch)},
+        "alone, epochs": {"schedule": plateau},
+        "join, steps": {"schedule": join([0.01, plateau], [1]), "schedule_by": "step"},
+        "by_epoch, optimizer": {"optimizer": lambda ps: SGD(ps, lr=by_epoch(plateau, 2))},
+    }
+
+
+@pytest.mark.parametrize("name", plateaus(ReduceOnPlateau(0.01)))
+def test_a_plateau_inside_another_schedule_observes_and_is_resumed(name: str, tmp_path: Path) -> None:
+    def run(epochs: int, resume: bool, file: str) -> tuple[list[float], History, ReduceOnPlateau]:
+        plateau = ReduceOnPlateau(0.01, factor=0.5, patience=0)
+        model, history = line(
+            metrics={"m": constant}, early_stopping=EarlyStopping(99, monitor="m", restore_best=False),
+            checkpoint=tmp_path / file, resume=resume, epochs=epochs, **plateaus(plateau)[name],
+        )  # fmt: skip
+        return weights(model), history, plateau
+
+    whole, history, plateau = run(6, False, "whole.json")
+    assert plateau.rate == 0.01 * 0.5**5
+    assert history["rate"][-1] == 0.01 * 0.5**4
+    run(3, False, "part.json")
+    again, resumed, plateau = run(6, True, "part.json")
+    assert (again, resumed, plateau.rate) == (whole, history, 0.01 * 0.5**5)
+
+
+class Counting(Module):
+    """A model that keeps statistics of what it has seen, as batch normalisation does."""
+
+    def __init__(self, keep: str = "number") -> None:
+        self.inner = MLP(1, [1], init="zeros")
+        self.calls, self.mean, self.keep, self.seen = 0, 0.0, keep, [0]
+
+    def __call__(self, x: list[float]) -> Value:
+        y = self.inner(x)
+        self.calls += 1
+        self.seen[0] += 1
+        self.inner.mark = self.calls
+        if self.keep == "number":
+            self.mean = 0.5 * self.mean + 0.5 * x[0]
+        else:
+            self.mean = y.detach() if self.keep == "constant" else y
+        return y  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("compile", ["auto", False])
+@pytest.mark.parametrize("keep", ["number", "constant"])
+def test_what_a_module_changes_in_itself_is_kept(compile, keep) -> None:  # type: ignore[no-untyped-def] # noqa: A002
+    model, by_hand = Counting(keep), Counting(keep)
+    fit(model, LINE, mean_squared_error, SGD(model.parameters(), lr=0.01), 3, 4, progress=False, compile=compile)
+    for epoch in range(3):
+        for inputs, _ in Dataset(*LINE).batches(4, seed=epoch):
+            for x in inputs:
+                by_hand(x)
+    assert (model.calls, model.seen, model.inner.mark) == (24, [24], 24)
+    if keep == "number":
+        assert model.mean == by_hand.mean
+
+
+def test_a_module_that_keeps_what_depends_on_its_parameters_is_refused() -> None:
+    model = Counting("value")
+    with pytest.raises(TypeError, match=r"Counting: mean keeps a Value from one call to the next.*\.detach\(\)"):
+        fit(model, LINE, mean_squared_error, SGD(model.parameters(), lr=0.01), 1, progress=False, compile=False)
+
+
+def test_integers_of_numpy_are_counts_and_seeds() -> None:
+    np = pytest.importorskip("numpy")
+    plain, _ = line(epochs=2, batch_size=3, seed=4, early_stopping=EarlyStopping(2))
+    n, history = line(
+        epochs=np.int64(2), batch_size=np.int64(3), seed=np.int64(4), early_stopping=EarlyStopping(np.int8(2))
+    )
+    assert (weights(n), len(history)) == (weights(plain), 2)
+
+
+WITHOUT_COMPILER = """
+import sys
+from scalargrad.losses import mean_squared_error
+from scalargrad.nn import MLP
+from scalargrad.optim import Adam
+from scalargrad.training import fit
+for compile in (False, "auto"):
+    model = MLP(2, [2, 1])
+    data = ([[0.5, 1.0], [1.0, 0.0], [0.0, 0.0]], [1.0, 0.0, 0.5])
+    history = fit(model, data, mean_squared_error, Adam(model.parameters()), 4, 1, progress=False, compile=compile,
+                  validation=data)
+    print(history.compiled)
+print([name for name in sys.modules if name.startswith("scalargrad.compiler")])
+"""
+
+
+def test_an_eager_training_imports_no_compiler() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_COMPILER], capture_output=True, text=True, check=True)
+    assert done.stdout == "no: compile=False\nno: it would not have paid\n[]\n"
+
+
+def test_a_fit_of_one_batch_takes_few_calls() -> None:
+    calls = flows.counted(flows.fitted())
+    assert sum(calls.values()) <= 400
+    assert not any("compiler" in file for file in calls)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 7, 8, 9, 1023, 1024, 1030, 70_000])
+def test_samples_are_added_in_the_compilers_order(count: int) -> None:
+    assert summation.chunks(count) == batch.chunks(count)
+    assert summation.LANES == batch.LANES
+    if count <= 1030:
+        numbers = [[math.sin(k) * 10.0 ** (k % 7)] for k in range(count)]
+        (total,) = compile(lambda x: [x], backend="python").map([x for (x,) in numbers], reduce="sum")
+        assert summation.added(iter(numbers), count, 1) == [total]

@@ -20,12 +20,12 @@ from scalargrad.compiler.ir.program import bits
 from scalargrad.engine import table
 from scalargrad.engine.anomaly import AnomalyError
 from scalargrad.nn import MLP, Module
-from scalargrad.optim import SGD, Adam, NonFiniteGradientError, Optimizer, clip_grad_norm
+from scalargrad.optim import SGD, Adam, NonFiniteGradientError, Optimizer, RMSProp, clip_grad_norm
 from scalargrad.schedules import Cosine, Exponential, ReduceOnPlateau
-from scalargrad.training import History, Training, engine, fit
+from scalargrad.training import History, Training, fit, trainer
+from scalargrad.training.compiled import CompiledObjective, CompiledStep
 from scalargrad.training.objective import Objective
-from scalargrad.training.programs import Programs
-from scalargrad.training.stepping import FlatStep, Step
+from scalargrad.training.step import OptimizerStep
 
 BACKENDS = ["python", "native"]
 ADAM = partial(Adam, lr=0.05)
@@ -86,7 +86,7 @@ def refused(text: str, error: type[Exception], **arguments: Any) -> None:
     """Where a program cannot repeat it, "auto" does as without compiling and says why, and True raises."""
     eager, _ = trained(False, **arguments)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "MARGIN", 0.0)
+        patch.setattr(trainer, "MARGIN", 0.0)
         found, history = trained("auto", **arguments)
     assert found == eager
     assert history.compiled.startswith("no: ")
@@ -145,7 +145,7 @@ def test_extreme_predictions_give_the_same_bits(reach: float) -> None:
         model = MLP(3, [outputs])
         weights = [reach * R.choice([-1.0, 1.0]) for _ in model.parameters()]
         objective = Objective(model, model.parameters(), loss, None)
-        programs = Programs(objective, "python", weights, INPUTS[0])
+        programs = CompiledObjective(objective, "python", weights, INPUTS[0])
         eager, compiled = objective(weights, INPUTS, targets), programs(weights, INPUTS, targets)
         assert bits(eager[0]) == bits(compiled[0]) or eager[0] != eager[0] != compiled[0]
         for a, b in zip(eager[1], compiled[1], strict=True):
@@ -334,7 +334,7 @@ def test_random_numbers_that_were_drawn_before_the_users_code_raised_are_put_bac
     for compile in (False, "auto"):  # noqa: A001
         random.seed(5)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(engine, "MARGIN", 0.0)
+            patch.setattr(trainer, "MARGIN", 0.0)
             trained(compile, make=lambda: Picky(ERRORS[KeyError], noise=True))
         found.append(random.random())
     assert found[0] == found[1]
@@ -352,7 +352,7 @@ def test_ctrl_c_while_a_model_is_traced_ends_the_training(monkeypatch: pytest.Mo
         if not isinstance(x, float):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(engine, "MARGIN", 0.0)
+    monkeypatch.setattr(trainer, "MARGIN", 0.0)
     assert trained("auto", make=lambda: Picky(stop))[1].interrupted
 
 
@@ -363,7 +363,7 @@ def test_a_fault_of_the_compiler_itself_is_not_hidden(monkeypatch: pytest.Monkey
     def fault(*arguments: Any) -> None:
         raise KeyError("a fault")
 
-    monkeypatch.setattr(engine, "MARGIN", 0.0)
+    monkeypatch.setattr(trainer, "MARGIN", 0.0)
     monkeypatch.setattr(python_backend, "build", fault)
     monkeypatch.setattr(lowering, "lower", fault)
     with pytest.raises(KeyError, match="a fault"):
@@ -375,7 +375,7 @@ def test_everybodys_random_numbers_are_not_frozen_and_not_spent() -> None:
     for compile in (False, "auto"):  # noqa: A001
         random.seed(3)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(engine, "MARGIN", 0.0)
+            patch.setattr(trainer, "MARGIN", 0.0)
             found.append(trained(compile, make=Global))
     assert found[0][0] == found[1][0]
     assert "draws random numbers" in found[1][1].compiled
@@ -392,7 +392,7 @@ def test_numpys_random_numbers_are_not_frozen_and_not_spent() -> None:
     for compile in (False, "auto"):  # noqa: A001
         numpy.random.seed(3)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(engine, "MARGIN", 0.0)
+            patch.setattr(trainer, "MARGIN", 0.0)
             found.append(trained(compile, make=Noisy))
     assert found[0][0] == found[1][0]
     assert "draws random numbers" in found[1][1].compiled
@@ -536,6 +536,15 @@ def test_a_gradient_that_is_not_finite_is_left_out_or_applied(what: str) -> None
     agree(loss=exploding, optimizer=partial(Adam, lr=0.01, on_nonfinite=what))
 
 
+def steep(predictions: list[Any], targets: list[float]) -> Any:
+    return sum(p * (1e160 if t > 1.0 else 1.0) for p, t in zip(predictions, targets, strict=True))
+
+
+@pytest.mark.parametrize("what", ["skip", "apply"])
+def test_a_step_that_is_not_finite_is_left_out_or_applied(what: str) -> None:
+    agree(loss=steep, optimizer=partial(RMSProp, lr=0.01, centered=True, on_nonfinite=what))
+
+
 def test_a_gradient_that_is_not_finite_changes_nothing_and_is_told() -> None:
     found = []
     for compile in (False, True):  # noqa: A001
@@ -610,10 +619,10 @@ def test_a_model_that_takes_parameters_past_its_attributes_is_told_when_compiled
 
 
 def test_it_is_compiled_where_it_pays(backend: str) -> None:
-    assert engine.choose(1e-4, 20) == ""
-    assert engine.choose(1e-4, 5_000) == "python"
-    assert engine.choose(1e-4, 1_000_000) == backend
-    assert engine.choose(6e-4, 4_250) == backend  # three epochs of the digits
+    assert trainer.choose(1e-4, 20) == ""
+    assert trainer.choose(1e-4, 5_000) == "python"
+    assert trainer.choose(1e-4, 1_000_000) == backend
+    assert trainer.choose(6e-4, 4_250) == backend  # three epochs of the digits
     _, history = trained("auto", epochs=1)
     assert history.compiled == "no: it would not have paid"
 
@@ -626,9 +635,9 @@ def test_what_is_no_way_of_compiling_is_told(given: Any) -> None:
 
 def test_the_flat_step_is_taken_with_machine_code_alone(backend: str) -> None:
     model = MLP(3, [1])
-    own = engine.Engine(
+    own = trainer.Trainer(
         Objective(model, model.parameters(), losses.mean_squared_error, None), SGD(model.parameters()),
         model.parameters(), True,
     )  # fmt: skip
     own.batch(INPUTS, NUMBERS, None, 22)
-    assert type(own.step) is (FlatStep if backend == "native" else Step)
+    assert type(own.step) is (CompiledStep if backend == "native" else OptimizerStep)

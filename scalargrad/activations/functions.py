@@ -1,8 +1,7 @@
 """Activation functions: what makes a network more than one linear map, each with where it belongs.
 
 Floats in, a float out; a `Value` in, a `Value` out, as one node, with exact derivatives of any order (`softmax` and
-`log_softmax` take and return lists). Their values and slopes stand in the table and in `activation_rows.py`; this
-stands apart from `functions.py` because these are named, chosen and parametrised as parts of a network.
+`log_softmax` take and return lists). Their values and derivatives are rows of the engine's table and of `rows.py`.
 
 Parameters (`slope`, `alpha`, `beta`) are plain numbers, and part of the operation; where the text says so they may also
 be `Value`s, which are then learnt.

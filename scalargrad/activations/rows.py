@@ -1,8 +1,7 @@
 """Rows for the activations that the table does not have: each is one node, whose slope is one node, and so on.
 
-They stand apart from `activations.py`, which says what each is for, and from `primitives.py`, because nothing but a
-network needs them. Their arithmetic is in `activation_kernels.py`. Those with parameters are families, one row for each
-value of the parameters, which their local gradients close over.
+What each is for is said in `functions.py`; their arithmetic on floats is in `values.py`. Those with parameters are
+families, one row for each value of the parameters, which their local gradients close over.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import Any
 from ..engine import ieee, table
 from ..engine.ieee import exp, expm1, log1p, quotient, two_product
 from ..engine.table import REAL, Interval, Primitive, family, row
-from . import values as kernels
+from . import values
 from .values import CUBIC, SQRT_HALF, TWO_K
 
 TAIL = Interval(-700.0, 700.0)
@@ -57,9 +56,9 @@ def _softsign_local(y: Any, a: Any) -> tuple[Any, ...]:
 
 
 def _log_softmax_local(y: Any, *xs: Any) -> tuple[Any, ...]:
-    """One less the share of the first, summed from the other shares, which does not cancel; less the share of another."""
-    others = table._softmax(xs)[1:]
-    return (table.sum(*others), *(-share for share in others))
+    """One less the share of the first, which does not cancel; less the share of another."""
+    shares = table._softmax(xs)
+    return (table._rest(0, xs, shares), *(-share for share in shares[1:]))
 
 
 # ---- families of rows: one for each value of their parameters --------------------------------------------------------
@@ -107,7 +106,7 @@ def elu(alpha: float, scale: float, order: int) -> Primitive:
         compute = lambda x: scale * x if x > 0.0 else alpha * expm1(x)  # noqa: E731
     else:
         above = scale if order == 1 else 0.0
-        compute = lambda x: above if x > 0.0 else kernels.times_exp(alpha, x)  # noqa: E731
+        compute = lambda x: above if x > 0.0 else values.times_exp(alpha, x)  # noqa: E731
     symbol = "elu" if scale == 1.0 else "selu"
     return _made(
         "elu", (alpha, scale, order), compute, lambda y, a: (elu(alpha, scale, order + 1)(a),),
@@ -126,11 +125,11 @@ def _softplus(x: float, beta: float, order: int) -> float:
         return ieee.relu(x) + ieee.div(log1p(e), beta)
     if order == 0:
         if p < -40.0:
-            return kernels.times_exp(quotient(1.0, -low, beta), p)
+            return values.times_exp(quotient(1.0, -low, beta), p)
         return ieee.relu(x) + quotient(log1p(e), -low * e / (1.0 + e), beta)
     if order == 1:
-        return 1.0 / (1.0 + (e - e * low)) if p >= 0.0 else kernels.times_exp((1.0 - low) / (1.0 + e - e * low), p)
-    return kernels.times_exp(beta * (1.0 - low) / ((1.0 + e) * (1.0 + e)), -fabs(p))
+        return 1.0 / (1.0 + (e - e * low)) if p >= 0.0 else values.times_exp((1.0 - low) / (1.0 + e - e * low), p)
+    return values.times_exp(beta * (1.0 - low) / ((1.0 + e) * (1.0 + e)), -fabs(p))
 
 
 def _sigmoid_entropy(x: float) -> float:
@@ -178,24 +177,24 @@ def between(low: float, high: float, height: float) -> Primitive:
 # fmt: off
 # ruff: noqa: E501  # aligned by hand, as in the table
 
-silu_curvature       = _inner("silu_curvature",       1,    kernels.silu_curvature,       _silu_third,                              ("silu‴({a})",), (TAIL,), "silu″", oracle="sech(a/2)**2/4*(2 - a*tanh(a/2))")
-silu_slope           = _inner("silu_slope",           1,    kernels.silu_slope,           lambda y, a: (silu_curvature(a),),        ("σ′({a})·(2-{a}·tanh({a}/2))",), (TAIL,), "silu′", oracle="1/(1 + exp(-a)) + a*sech(a/2)**2/4")
-silu                 = _row("silu",                   1,    kernels.silu,                 lambda y, a: (silu_slope(a),),            ("σ({a})·(1+{a}·(1-σ({a})))",), (TAIL,), oracle="a/(1 + exp(-a))")
-gelu_curvature       = _inner("gelu_curvature",       1,    kernels.gelu_curvature,       _gelu_third,                              ("gelu‴({a})",), (Interval(-38.0, 38.0),), "gelu″", oracle="npdf(a)*(2 - a*a)")
-gelu_slope           = _inner("gelu_slope",           1,    kernels.gelu_slope,           lambda y, a: (gelu_curvature(a),),        ("φ({a})·(2-{a}²)",), (Interval(-38.0, 38.0),), "gelu′", oracle="erfc(-a/sqrt(2))/2 + a*npdf(a)")
-gelu                 = _row("gelu",                   1,    kernels.gelu,                 lambda y, a: (gelu_slope(a),),            ("Φ({a})+{a}·φ({a})",), (Interval(-38.0, 1e300),), oracle="a*erfc(-a/sqrt(2))/2")
-gelu_tanh_curvature  = _inner("gelu_tanh_curvature",  1,    kernels.gelu_tanh_curvature,  _gelu_tanh_third,                         ("gelu‴({a})",), (Interval(-20.0, 20.0),), "gelu″", oracle=f"diff({GELU_TANH}, a, 2)")
-gelu_tanh_slope      = _inner("gelu_tanh_slope",      1,    kernels.gelu_tanh_slope,      lambda y, a: (gelu_tanh_curvature(a),),   ("gelu″({a})",), (Interval(-20.0, 20.0),), "gelu′", oracle=f"diff({GELU_TANH}, a)")
-gelu_tanh            = _inner("gelu_tanh",            1,    kernels.gelu_tanh,            lambda y, a: (gelu_tanh_slope(a),),       ("gelu′({a})",), (Interval(-20.0, 1e300),), "gelu", oracle=f"({GELU_TANH})(a)")
-softsign             = _row("softsign",               1,    kernels.softsign,             _softsign_local,                          ("1/(1+|{a}|)²",), oracle="a/(1 + abs(a))")
-hardsigmoid          = _row("hardsigmoid",            1,    kernels.hardsigmoid,          lambda y, a: (between(-3.0, 3.0, 1 / 6)(a),), ("[-3<{a}<3]/6",), oracle="min(max((a + 3)/6, 0), 1)")
-log_softmax_share    = _row("log_softmax_share",      None, kernels.log_softmax_share,    _log_softmax_local,                       lambda y, xs: (f"1-exp {y}", *(f"-σ({x})" for x in xs[1:])), (TAIL,), "log softmax", public="log_softmax", oracle="-log(fsum(exp(x - xs[0]) for x in xs))")
+silu_curvature       = _inner("silu_curvature",       1,    values.silu_curvature,       _silu_third,                              ("silu‴({a})",), (TAIL,), "silu″", oracle="sech(a/2)**2/4*(2 - a*tanh(a/2))")
+silu_slope           = _inner("silu_slope",           1,    values.silu_slope,           lambda y, a: (silu_curvature(a),),        ("σ′({a})·(2-{a}·tanh({a}/2))",), (TAIL,), "silu′", oracle="1/(1 + exp(-a)) + a*sech(a/2)**2/4")
+silu                 = _row("silu",                   1,    values.silu,                 lambda y, a: (silu_slope(a),),            ("σ({a})·(1+{a}·(1-σ({a})))",), (TAIL,), oracle="a/(1 + exp(-a))")
+gelu_curvature       = _inner("gelu_curvature",       1,    values.gelu_curvature,       _gelu_third,                              ("gelu‴({a})",), (Interval(-38.0, 38.0),), "gelu″", oracle="npdf(a)*(2 - a*a)")
+gelu_slope           = _inner("gelu_slope",           1,    values.gelu_slope,           lambda y, a: (gelu_curvature(a),),        ("φ({a})·(2-{a}²)",), (Interval(-38.0, 38.0),), "gelu′", oracle="erfc(-a/sqrt(2))/2 + a*npdf(a)")
+gelu                 = _row("gelu",                   1,    values.gelu,                 lambda y, a: (gelu_slope(a),),            ("Φ({a})+{a}·φ({a})",), (Interval(-38.0, 1e300),), oracle="a*erfc(-a/sqrt(2))/2")
+gelu_tanh_curvature  = _inner("gelu_tanh_curvature",  1,    values.gelu_tanh_curvature,  _gelu_tanh_third,                         ("gelu‴({a})",), (Interval(-20.0, 20.0),), "gelu″", oracle=f"diff({GELU_TANH}, a, 2)")
+gelu_tanh_slope      = _inner("gelu_tanh_slope",      1,    values.gelu_tanh_slope,      lambda y, a: (gelu_tanh_curvature(a),),   ("gelu″({a})",), (Interval(-20.0, 20.0),), "gelu′", oracle=f"diff({GELU_TANH}, a)")
+gelu_tanh            = _inner("gelu_tanh",            1,    values.gelu_tanh,            lambda y, a: (gelu_tanh_slope(a),),       ("gelu′({a})",), (Interval(-20.0, 1e300),), "gelu", oracle=f"({GELU_TANH})(a)")
+softsign             = _row("softsign",               1,    values.softsign,             _softsign_local,                          ("1/(1+|{a}|)²",), oracle="a/(1 + abs(a))")
+hardsigmoid          = _row("hardsigmoid",            1,    values.hardsigmoid,          lambda y, a: (between(-3.0, 3.0, 1 / 6)(a),), ("[-3<{a}<3]/6",), oracle="min(max((a + 3)/6, 0), 1)")
+log_softmax_share    = _row("log_softmax_share",      None, values.log_softmax_share,    _log_softmax_local,                       lambda y, xs: (f"1-exp {y}", *(f"-softmax({x})" for x in xs[1:])), (TAIL,), "log softmax", public="log_softmax", oracle="-log(fsum(exp(x - xs[0]) for x in xs))")
 
 # The same with their parameter as an operand, where that is a `Value`: learnt, or an argument of a compiled function.
 prelu_slope          = _inner("prelu_slope",         2, lambda x, s: 1.0 if x > 0.0 else s if x <= 0.0 else nan, lambda y, a, b: (0.0, table.le(a, 0.0)), ("0", "[{a}≤0]"), (REAL, REAL), "leaky relu′", oracle="1 if a > 0 else b", hides_nan=True)
 prelu                = _inner("prelu",               2, lambda x, s: x if x > 0.0 else s * x, lambda y, a, b: (prelu_slope(a, b), table.where(table.step(a), 0.0, a)), ("{a}>0 ? 1 : {b}", "[{a}≤0]·{a}"), (REAL, REAL), "leaky relu", oracle="a if a > 0 else b*a", hides_nan=True)
-pelu_curvature       = _inner("pelu_curvature",      2, lambda x, s: 0.0 if x > 0.0 else kernels.times_exp(s, x), lambda y, a, b: (y, table.where(table.step(a), 0.0, table.exp(a))), ("{y}", "[{a}≤0]·exp {a}"), (TAIL, REAL), "elu″", oracle="0 if a > 0 else b*exp(a)", hides_nan=True)
-pelu_slope           = _inner("pelu_slope",          2, lambda x, s: 1.0 if x > 0.0 else kernels.times_exp(s, x), lambda y, a, b: (pelu_curvature(a, b), table.where(table.step(a), 0.0, table.exp(a))), ("[{a}≤0]·{y}", "[{a}≤0]·exp {a}"), (TAIL, REAL), "elu′", oracle="1 if a > 0 else b*exp(a)", hides_nan=True)
+pelu_curvature       = _inner("pelu_curvature",      2, lambda x, s: 0.0 if x > 0.0 else values.times_exp(s, x), lambda y, a, b: (y, table.where(table.step(a), 0.0, table.exp(a))), ("{y}", "[{a}≤0]·exp {a}"), (TAIL, REAL), "elu″", oracle="0 if a > 0 else b*exp(a)", hides_nan=True)
+pelu_slope           = _inner("pelu_slope",          2, lambda x, s: 1.0 if x > 0.0 else values.times_exp(s, x), lambda y, a, b: (pelu_curvature(a, b), table.where(table.step(a), 0.0, table.exp(a))), ("[{a}≤0]·{y}", "[{a}≤0]·exp {a}"), (TAIL, REAL), "elu′", oracle="1 if a > 0 else b*exp(a)", hides_nan=True)
 pelu                 = _inner("pelu",                2, lambda x, s: x if x > 0.0 else s * expm1(x), lambda y, a, b: (pelu_slope(a, b), table.where(table.step(a), 0.0, table.expm1(a))), ("{a}>0 ? 1 : {b}·exp {a}", "[{a}≤0]·expm1 {a}"), (TAIL, REAL), "elu", oracle="a if a > 0 else b*expm1(a)", hides_nan=True)
 sigmoid_entropy      = _inner("sigmoid_entropy",     1, _sigmoid_entropy, lambda y, a: (-a * table.sigmoid_slope(a),), ("-{a}·σ′({a})",), (TAIL,), "H", oracle="log1p(exp(-abs(a))) + abs(a)/(1 + exp(abs(a)))")
 psoftplus_curvature  = _inner("psoftplus_curvature", 2, lambda x, b: _softplus(x, b, 2), lambda y, a, b: (-b * table.tanh(0.5 * b * a) * y, table.div(y, b) - a * table.tanh(0.5 * b * a) * y), ("-{b}·{y}·tanh({b}·{a}/2)", "{y}/{b}-{a}·{y}·tanh({b}·{a}/2)"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "σ′", oracle="b/4*sech(b*a/2)**2")

@@ -1,10 +1,11 @@
 """A formula as text, such as `"sigmoid(w*x + b)"`, made into a function of its variables; no code is ever evaluated.
 
-Text of unknown origin comes in here. It is read in three steps, none of which can run anything. Tokens are checked
-one by one, with a clear error at the first that has no place in a formula. Python's own parser, `ast`, is then handed
-the skeleton alone, in which every number and name is blanked, to settle precedence. The tree becomes a flat list of
-operands and operations, which a stack machine runs. So the worst that a text can do is to be refused, at once and
-with its place. """
+Text of unknown origin comes in here. It is read in three steps, none of which can run anything. Tokens are checked one
+by one, with a clear error at the first that has no place in a formula. Python's own parser, `ast`, is then handed the
+skeleton alone, in which every number and name is blanked, to settle precedence. The tree becomes a flat list of
+operands and operations, which a stack machine runs. So the worst that a text can do is to be refused, at once and with
+its place.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +14,9 @@ import math
 import operator
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
-from functools import partial
+from functools import cache, partial
 from keyword import iskeyword
 from typing import Any
 
@@ -121,9 +122,10 @@ def display_width(text: str) -> int:
     >>> display_width("θ*x"), display_width("가중치")
     (3, 6)
     """
-    return sum(map(_character_width, text))
+    return len(text) if text.isascii() and text.isprintable() else sum(map(_character_width, text))
 
 
+@cache
 def _character_width(c: str) -> int:
     if unicodedata.category(c) in ("Mn", "Me", "Cf") or "\u1160" <= c <= "\u11ff":  # or it joins a Korean block
         return 0
@@ -287,11 +289,13 @@ class _Reader:
 
 # ---- from the tree to a program --------------------------------------------------------------------------------------
 
-Step = float | str | tuple[Callable[..., Any], int]  # push a number, push a variable, or call on the last so many
+Instruction = (
+    float | str | tuple[Callable[..., Any], int]
+)  # push a number, push a variable, or call on the last so many
 
 
 class _Compiler:
-    """Turns the tree of a checked skeleton into steps, operands before operations, without recursion."""
+    """Turns the tree of a checked skeleton into instructions, operands before operations, without recursion."""
 
     def __init__(self, reader: _Reader) -> None:
         self.reader = reader
@@ -305,9 +309,9 @@ class _Compiler:
         """The columns of a node, from and to; the skeleton that was parsed begins with a bracket of ours."""
         return node.col_offset - 1, (node.end_col_offset or 1) - 1
 
-    def steps(self, root: ast.expr) -> list[Step]:
-        made: list[Step] = []
-        pending: list[ast.expr | Step] = [root]
+    def instructions(self, root: ast.expr) -> list[Instruction]:
+        made: list[Instruction] = []
+        pending: list[ast.expr | Instruction] = [root]
         while pending:
             node = pending.pop()
             if not isinstance(node, ast.expr):
@@ -414,10 +418,10 @@ class Expression:
     (19.0, 12.0)
     """
 
-    __slots__ = ("_steps", "text", "variables")
+    __slots__ = ("_instructions", "text", "variables")
 
-    def __init__(self, text: str, variables: tuple[str, ...], steps: tuple[Step, ...]) -> None:
-        self.text, self.variables, self._steps = text, variables, steps
+    def __init__(self, text: str, variables: tuple[str, ...], instructions: tuple[Instruction, ...]) -> None:
+        self.text, self.variables, self._instructions = text, variables, instructions
 
     def __repr__(self) -> str:
         return f"parse({self.text!r})"
@@ -425,15 +429,35 @@ class Expression:
     def __call__(self, *given: Any, **named: Any) -> Any:
         values = self._bound(given, named)
         stack: list[Any] = []
-        for step in self._steps:
-            if isinstance(step, tuple):
-                operation, count = step
+        for _ in self._run(values, stack):
+            pass
+        return stack.pop()
+
+    def _run(self, values: Mapping[str, Any], stack: list[Any]) -> Iterator[tuple[Callable[..., Any], list[Any]]]:
+        """Run the instructions on a stack; after each operation, yield it and its operands."""
+        for instruction in self._instructions:
+            if isinstance(instruction, tuple):
+                operation, count = instruction
                 operands = stack[-count:]
                 del stack[-count:]
                 stack.append(operation(*operands))
+                yield operation, operands
             else:
-                stack.append(values[step] if isinstance(step, str) else step)
-        return stack.pop()
+                stack.append(values[instruction] if isinstance(instruction, str) else instruction)
+
+    def undefined(self, point: Mapping[str, float]) -> str:
+        """The first operation that has no value at its operands, such as "log(-1.0)"; "" if each has one.
+
+        >>> parse("1 + sqrt(x)").undefined({"x": -2.0})
+        'sqrt(-2.0)'
+        """
+        stack: list[Any] = []
+        for operation, operands in self._run(point, stack):
+            if math.isnan(stack[-1]) and not any(map(math.isnan, operands)):
+                name = getattr(operation, "name", None) or getattr(operation, "__name__", "where")
+                shown = [*map(repr, operands)] if len(operands) <= 4 else [*map(repr, operands[:3]), "..."]
+                return f"{name}({', '.join(shown)})"
+        return ""
 
     def _bound(self, given: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
         """Every variable's value: a float, or what records operations."""
@@ -484,5 +508,5 @@ def parse(text: str) -> Expression:
     except (SyntaxError, MemoryError, RecursionError) as error:  # the caller has left no stack to parse on
         raise ExpressionError(f"Python's parser gave up: {error}", text, 0, len(text)) from None
     compiler = _Compiler(reader)
-    steps = compiler.steps(root)
-    return Expression(text, tuple(compiler.variables), tuple(steps))
+    instructions = compiler.instructions(root)
+    return Expression(text, tuple(compiler.variables), tuple(instructions))

@@ -5,9 +5,9 @@
 `scalargrad tour` lists and runs the chapters of `demos/` (see `tour.py`), unless a variable of that name is given a
 value: `scalargrad tour tour=3` is an expression.
 
-This stands apart as the place that knows what is printed and how it is lined up, and the exit codes; what to do where a
-terminal has no `∂` is told by `terminal.py`, and what an expression may hold by `expression.py`. The picture is
-`drawing`'s, which is imported only where one is asked for.
+What is printed, how it is lined up, and the exit codes stand here; what to do where a terminal has no `∂` in
+`terminal.py`, and what an expression may hold in `expression.py`. Pictures, and the replay that `--steps` prints, are
+those of `scalargrad.drawing`.
 """
 
 from __future__ import annotations
@@ -16,23 +16,29 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
+import tempfile
 import textwrap
+import threading
 import unicodedata
 import warnings
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from itertools import count
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any, NamedTuple
 
+from ..drawing.graph.drawing import FORMS, draw
+from ..drawing.graph.replay import replay
 from ..engine import table
-from ..engine.chain_rule import edge_product, topological_order
+from ..engine.chain_rule import topological_order
 from ..engine.transforms import hessian
 from ..engine.value import Value, constant
+from ..version import VERSION
+from . import tour
 from .expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, display_width, parse
-from .terminal import Parser, UsageError, failed, show, shown, tell
+from .terminal import Parser, UsageError, failed, given_text, show, shown, write
 
 EXAMPLES = """\
 examples:
@@ -47,10 +53,12 @@ OPERATORS = "operators: + - * / // % ** with Python's precedence; < <= > >= == !
 OUTPUT_HELP = "draw the graph into a file, in the form that its suffix names, such as .svg; can be given again"
 OPEN_HELP = "show the picture in the browser: the first file of -o that one can show, or a temporary one"
 IN_A_BROWSER = (".html", ".svg", ".png", ".pdf")
+MOST_SECOND = 500  # variables of a Hessian
+MOST_STEPS = 20_000  # operands of all operations, for --steps
 
 
-class Step(NamedTuple):
-    """An edge of the backward pass: what a node brings to one of its operands."""
+class Contribution(NamedTuple):
+    """What a node brings to one of its operands in the backward pass."""
 
     node: str
     operand: str
@@ -66,8 +74,10 @@ class Step(NamedTuple):
 class Answer:
     """An expression, evaluated and differentiated at a point."""
 
-    def __init__(self, expression: Expression, point: dict[str, float], wrt: Sequence[str]) -> None:
-        self.expression, self.point, self.wrt = expression, point, wrt
+    def __init__(
+        self, expression: Expression, point: dict[str, float], wrt: Sequence[str], digits: int | None = None
+    ) -> None:
+        self.expression, self.point, self.wrt, self.digits = expression, point, wrt, digits
         self.inputs = {name: Value(point[name]) if name in wrt else constant(point[name]) for name in point}
         for name, node in self.inputs.items():
             node.label = name
@@ -78,6 +88,10 @@ class Answer:
         self.name = next(name for name in ("y", "f", "z", *map("y{}".format, range(len(point)))) if name not in point)
         if not self.y.label:
             self.y.label = self.name
+
+    def number(self, x: float) -> str:
+        """A number as it is printed: in full, or in so many significant digits."""
+        return repr(x) if self.digits is None else f"{x:.{self.digits}g}"
 
     @property
     def gradient(self) -> dict[str, float]:
@@ -105,32 +119,38 @@ class Answer:
         nodes = reversed(topological_order((self.y,)))
         return [(shown_name(node), as_text(node), node.data) for node in nodes if node.parents]
 
-    def backward(self) -> list[Step]:
+    def backward(self) -> list[Contribution]:
         """Every edge over which the derivative comes down, in the engine's order, with its sums."""
-        order = topological_order((self.y,))
+        values = topological_order((self.y,))[::-1]  # as a picture of everything has its nodes
         varies: set[Value] = set()
-        for node in reversed(order):
+        for node in values:
             if node.is_leaf or any(p in varies for p in node.parents):
                 varies.add(node)
-        paths = Counter(p for node in order for p in node.parents)
-        arrived: Counter[Value] = Counter()
-        total = dict.fromkeys(order, 0.0)
-        total[self.y] = 1.0
-        steps: list[Step] = []
-        for node in order:
-            names = [shown_name(p) for p in node.parents]
-            notation = node.operation.local_notation(shown_name(node), names)
-            edges = zip(node.parents, node.local_gradients, notation, strict=True)
-            for slot, (p, local, text) in enumerate(edges):
-                if p not in varies:
-                    continue
-                upstream = total[node]
-                contribution = edge_product(node.operation, slot, upstream, local)
-                total[p] += contribution
-                arrived[p] += 1
-                edge = (shown_name(node), shown_name(p), upstream, local, text, contribution)
-                steps.append(Step(*edge, total[p], arrived[p], paths[p]))
-        return steps
+        picture = draw(self.y, labels="none", full=True).picture
+        by_id = {n.id: v for n, v in zip(picture.nodes, values, strict=True)}
+        passed = replay(picture)
+        found: list[Contribution] = []
+        notation: tuple[str, ...] = ()
+        before = None
+        for step in passed.steps:
+            edge, operand = picture.edges[step.edge], values[step.node]
+            node = by_id[edge.target]
+            if operand not in varies:
+                continue
+            if node is not before:
+                names = [shown_name(p) for p in node.parents]
+                notation, before = node.operation.local_notation(shown_name(node), names), node
+            assert edge.upstream is not None
+            assert edge.local is not None
+            assert edge.contribution is not None
+            assert step.running is not None
+            found.append(
+                Contribution(
+                    shown_name(node), shown_name(operand), edge.upstream, edge.local, notation[edge.slot],
+                    edge.contribution, step.running, step.arrived, passed.due[step.node],
+                )
+            )  # fmt: skip
+        return found
 
 
 def shown_name(node: Value) -> str:
@@ -164,7 +184,8 @@ def lined_up(rows: Iterable[Sequence[str]], columns: str, header: Sequence[str] 
         column = [row[k] for row in cells]
         if kind == ".":
             heads = [len(text) - len(text.lstrip("-0123456789infa")) for text in column]
-            column = [" " * (max(heads) - head) + text for head, text in zip(heads, column, strict=True)]
+            most = max(heads, default=0)
+            column = [" " * (most - head) + text for head, text in zip(heads, column, strict=True)]
         column = top[k : k + 1] + column
         width = max(map(display_width, column), default=0)
         for i, text in enumerate(column):
@@ -175,15 +196,17 @@ def lined_up(rows: Iterable[Sequence[str]], columns: str, header: Sequence[str] 
 def report(answer: Answer, steps: bool, second: bool) -> list[str]:
     """What is printed, as lines."""
     y = answer.name
-    lines = [f"{y} = {' '.join(answer.expression.text.split())}", f"{' ' * len(y)} = {answer.y.data!r}"]
+    lines = [f"{y} = {' '.join(answer.expression.text.split())}", f"{' ' * len(y)} = {answer.number(answer.y.data)}"]
+    if isnan(answer.y.data) and (undefined := answer.expression.undefined(answer.point)):
+        lines.append(f"{' ' * len(y)}   since {undefined} is not a number (nan)")
     if steps and answer.y.parents:
-        nodes = [(name, "=", text, "=", repr(x)) for name, text, x in answer.forward()]
+        nodes = [(name, "=", text, "=", answer.number(x)) for name, text, x in answer.forward()]
         lines += ["", "forward:", *lined_up(nodes, "llll.")]
     if steps and answer.wrt:
         lines += ["", "backward: upstream × local = contribution", *backward_lines(answer)]
     if not answer.wrt:
         return [*lines, "", "no variables to differentiate by"]
-    rows = [(name, repr(answer.point[name]), repr(d)) for name, d in answer.gradient.items()]
+    rows = [(name, answer.number(answer.point[name]), answer.number(d)) for name, d in answer.gradient.items()]
     lines += ["", *lined_up(rows, "l..", ("variable", "value", f"∂{y}/∂variable"))]
     if second:
         lines += ["", "second derivatives:", *hessian_lines(answer)]
@@ -196,10 +219,10 @@ def backward_lines(answer: Answer) -> list[str]:
         edge = f"{step.node} → {step.operand}"
         notation = step.notation if display_width(step.notation) <= 24 else "..."
         rule = f"∂{step.node}/∂{step.operand} = {notation}"
-        notes = [f"path {step.path} of {step.paths}, sum {step.total!r}"] if step.paths > 1 else []
+        notes = [f"path {step.path} of {step.paths}, sum {answer.number(step.total)}"] if step.paths > 1 else []
         if step.contribution == 0.0 and not isfinite(step.upstream * step.local):
             notes.append("zero propagates nothing")
-        numbers = (repr(step.upstream), "×", repr(step.local), "=", repr(step.contribution))
+        numbers = (answer.number(step.upstream), "×", answer.number(step.local), "=", answer.number(step.contribution))
         rows.append((edge, rule, *numbers, "; ".join(notes)))
     return lined_up(rows, "ll.l.l.l") if rows else [f"  nothing comes down: {answer.name} is no operation's result"]
 
@@ -207,15 +230,17 @@ def backward_lines(answer: Answer) -> list[str]:
 def hessian_lines(answer: Answer) -> list[str]:
     """A matrix if it fits the terminal, and a list of its upper half if not."""
     second = answer.hessian()
-    rows = [(name, *map(repr, row)) for name, row in zip(answer.wrt, second, strict=True)]
-    matrix = lined_up(rows, "l" + "." * len(answer.wrt), ("", *answer.wrt))
-    if len(rows) > 1 and max(map(display_width, matrix)) <= shutil.get_terminal_size((100, 24)).columns:
-        return matrix
+    columns = shutil.get_terminal_size((100, 24)).columns
+    if 1 < len(answer.wrt) < columns / 3:
+        rows = [(name, *map(answer.number, row)) for name, row in zip(answer.wrt, second, strict=True)]
+        matrix = lined_up(rows, "l" + "." * len(answer.wrt), ("", *answer.wrt))
+        if max(map(display_width, matrix)) <= columns:
+            return matrix
     pairs = []
     for i, a in enumerate(answer.wrt):
         for j, b in enumerate(answer.wrt[i:], i):
             below = f"∂{a}∂{b}" if a != b else f"∂{a}²"
-            pairs.append((f"∂²{answer.name}/{below}", repr(second[i][j])))
+            pairs.append((f"∂²{answer.name}/{below}", answer.number(second[i][j])))
     return lined_up(pairs, "l.")
 
 
@@ -269,9 +294,21 @@ def command_line() -> Parser:
     add("--title", type=unshielded, help="the picture's title; without it, the expression")
     add("--labels", choices=("local", "contribution", "full", "none"), help="what the picture's edges say")
     add("--theme", choices=("auto", "light", "dark"), help="the picture's colours; auto, as the page is, if not given")
+    add(
+        "--digits",
+        metavar="N",
+        type=digits,
+        help="print so many significant digits; all if not given",
+    )
     add("--json", action="store_true", help='print JSON for another program; inf and nan become "inf" and "nan"')
-    add("--version", action="version", version=f"scalargrad {vars(sys.modules['scalargrad'])['__version__']}")
+    add("--version", action="version", version=f"scalargrad {VERSION}")
     return parser
+
+
+def digits(given: str) -> int:
+    if not given.isdecimal() or not 1 <= int(given) <= 17:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to 17, got {given!r}")
+    return int(given)
 
 
 def shielded(arguments: Sequence[str]) -> list[str]:
@@ -348,9 +385,19 @@ def chosen(names: Sequence[str] | None, expression: Expression) -> tuple[str, ..
 # ---- running ---------------------------------------------------------------------------------------------------------
 
 
-def check_suffixes(files: Sequence[str]) -> None:
-    from ..drawing.graph.drawing import FORMS
+def check_size(answer: Answer, options: argparse.Namespace) -> None:
+    """Refuse what would be computed for minutes, or printed for nobody to read."""
+    if options.hessian and len(answer.wrt) > MOST_SECOND:
+        raise UsageError(
+            f"--hessian: {len(answer.wrt):,} variables have {len(answer.wrt) ** 2:,} second derivatives; it takes "
+            f"{MOST_SECOND} variables at most: name some by --wrt"
+        )
+    edges = sum(len(node.parents) for node in topological_order((answer.y,))) if options.steps else 0
+    if edges > MOST_STEPS:
+        raise UsageError(f"--steps: {edges:,} steps are too many to be read; it prints {MOST_STEPS:,} at most")
 
+
+def check_suffixes(files: Sequence[str]) -> None:
     for file in files:
         suffix = os.path.splitext(file)[1]
         if suffix.lower() not in FORMS:
@@ -360,8 +407,6 @@ def check_suffixes(files: Sequence[str]) -> None:
 
 def save(answer: Answer, options: argparse.Namespace) -> int:
     """Draw into every file that is asked for; returns the exit code."""
-    from ..drawing import draw
-
     title = " ".join(answer.expression.text.split()) if options.title is None else options.title
     picture = draw(answer.y, labels=options.labels, title=title, theme=options.theme or "auto")
     files, shown_file, code = list(options.output), "", 0
@@ -371,9 +416,9 @@ def save(answer: Answer, options: argparse.Namespace) -> int:
             shown_file = temporary()
             files.append(shown_file)
     if not options.json:
-        tell("", sys.stdout)
+        write("", sys.stdout)
     for file in files:
-        with warnings.catch_warnings(record=True) as told:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             try:
                 picture.save(file)
@@ -384,37 +429,43 @@ def save(answer: Answer, options: argparse.Namespace) -> int:
                 if file not in options.output:
                     os.remove(file)
             else:
-                tell(f"wrote {file}", sys.stderr if options.json else sys.stdout)
-        for warning in told:
-            tell(f"scalargrad: warning: {warning.message}", sys.stderr)
+                write(f"wrote {file}", sys.stderr if options.json else sys.stdout)
+        for warning in caught:
+            write(f"scalargrad: warning: {warning.message}", sys.stderr)
     return show(shown_file) or code if shown_file else code
 
 
 def temporary() -> str:
     """A new file for a picture, which stays, as the browser reads it when this has ended."""
-    import tempfile
-
-    from ..drawing.graph.drawing import FORMS
-
     suffix = next(each for each in IN_A_BROWSER if each in FORMS)
     handle, path = tempfile.mkstemp(suffix, "scalargrad-")
     os.close(handle)
     return path
 
 
+def stop_on_terminate() -> None:
+    """End on SIGTERM as on an error, so that whatever this has started, such as a layout engine, is ended as well."""
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGTERM", "SIGHUP"):
+            if (number := getattr(signal, name, None)) and signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, lambda number, _: sys.exit(128 + number))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 2 where the input is wrong, 1 where a file cannot be written."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = list(map(given_text, sys.argv[1:] if arguments is None else arguments))
+    stop_on_terminate()
     if given[:1] == ["tour"] and not any(as_name(each.partition("=")[0]) == "tour" and "=" in each for each in given):
-        from . import tour
-
         return tour.main(given[1:])
     try:
         options = command_line().parse_intermixed_args(shielded(given))
         if options.expression is None:
             raise UsageError(f"no expression is given\n\n{EXAMPLES}\n\ntry 'scalargrad --help' for more")
         expression = parse(options.expression)
-        answer = Answer(expression, point_of(expression, options.values), chosen(options.wrt, expression))
+        answer = Answer(
+            expression, point_of(expression, options.values), chosen(options.wrt, expression), options.digits
+        )
+        check_size(answer, options)
         if options.output:
             check_suffixes(options.output)
         elif not options.open and any(each is not None for each in (options.title, options.labels, options.theme)):
@@ -430,7 +481,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         text = "\n".join(report(answer, options.steps, options.hessian))
     try:
-        tell(text, sys.stdout)
+        write(text, sys.stdout)
     except OSError as error:
         return failed(f"the answer could not be printed: {error}", 1)
     return save(answer, options) if options.output or options.open else 0

@@ -12,6 +12,7 @@ package (`pyproject.toml` says so), and the pictures go to `scalargrad-tour/` in
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -24,11 +25,11 @@ from shutil import get_terminal_size
 from threading import Thread
 from typing import NamedTuple, TextIO
 
-from .terminal import Parser, UsageError, failed, show, shown, tell
+from .terminal import Parser, UsageError, failed, show, shown, write
 
 HERE = Path(__file__).resolve().parent.parent
 FOLDERS = (HERE / "_tour", HERE.parent / "demos")  # in a wheel, in a checkout
-OUT = "SCALARGRAD_TOUR"  # the variable that tells a chapter where its pictures go
+OUT = "SCALARGRAD_TOUR"  # the variable that says to a chapter where its pictures go
 IMAGES, PAGES = (".svg", ".png"), (".html",)
 INTERVAL = 0.2  # seconds between two looks at the clock
 
@@ -57,8 +58,6 @@ def find(folders: Iterable[Path] = FOLDERS) -> list[Chapter]:
 
 def _read(path: Path) -> Chapter:
     """A chapter's title and its first sentence, from its docstring; the script is not run."""
-    import ast
-
     text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     first, _, rest = text.partition("\n\n")
     sentence = " ".join(rest.split()).partition(". ")[0].rstrip(".")
@@ -168,7 +167,7 @@ def run(chapter: Chapter, out: Path, progress: Progress) -> tuple[int, str, list
             if line is None:
                 break
             progress.clear()
-            tell(line, sys.stdout)
+            write(line, sys.stdout)
             if line.startswith("picture: "):
                 pictures.append(Path(line.removeprefix("picture: ")))
         code = child.wait()
@@ -236,7 +235,7 @@ def main(arguments: Sequence[str]) -> int:
     except UsageError as error:
         return failed(str(error), 2)
     if not asked:
-        tell(listed(chapters, get_terminal_size((100, 24)).columns), sys.stdout)
+        write(listed(chapters, get_terminal_size((100, 24)).columns), sys.stdout)
         return 0
     usual = chapters[0].path.parent / "out" if chapters[0].path.parent == FOLDERS[1] else Path("scalargrad-tour")
     out = Path(options.output).absolute() if options.output else usual.absolute()
@@ -253,16 +252,16 @@ def main(arguments: Sequence[str]) -> int:
         except KeyboardInterrupt:
             return failed(f"{which}: interrupted", 130)
         if errors:
-            tell(errors.rstrip(), sys.stderr)
+            write(errors.rstrip(), sys.stderr)
         if code:
-            return failed(f"{which} stopped with an error, told above ({chapter.path})", 1)
+            return failed(f"{which} stopped with an error, printed above ({chapter.path})", 1)
         drawn.append((chapter, pictures))
         seconds, count = time.monotonic() - progress.began, len(pictures)
         done = f"[{k}/{len(asked)}] {which}: {seconds:.1f} s, {count} picture{'s' * (count != 1)} in {out}"
-        tell(done, sys.stderr)
+        write(done, sys.stderr)
     if not options.open:
         return 0
     shown_files = [path for _, pictures in drawn for path in pictures]
     if not shown_files:
-        return failed("nothing was drawn: what the chapters left out is told above", 1)
+        return failed("nothing was drawn: what the chapters left out is said above", 1)
     return show(str(shown_files[0] if len(shown_files) == 1 else gallery(drawn, out)))

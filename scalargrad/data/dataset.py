@@ -1,7 +1,6 @@
 """Data to learn from: points of the plane by formula, three small real sets, and what is done to data before training.
 
-A `Dataset` is plain lists of numbers, because that is what the engine computes with. This stands apart from the engine
-and from the networks: it imports neither, and serves any of them.
+A `Dataset` is plain lists of numbers, because that is what the engine computes with.
 
 The sets of the plane are TensorFlow Playground's (https://github.com/tensorflow/playground, `src/dataset.ts`): for the
 same stream of random numbers they give the same points in the same order. A `noise` of 0 to 0.5 is what its slider
@@ -10,14 +9,18 @@ offers as 0 to 50. All randomness comes from a generator of its own, `random.Ran
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from itertools import chain
 from math import cos, floor, fsum, isfinite, log, pi, sin, sqrt
+from numbers import Real
 from random import Random
 from typing import Any
 
 from ..engine.table import as_float
+from ..state import seed_of, whole
 
 # fmt: off
 __all__ = [
@@ -39,9 +42,7 @@ def _shuffle(items: list[Any], random: Random) -> None:
 
 
 def _random(seed: int) -> Random:
-    if not isinstance(seed, int):
-        raise TypeError(f"seed: expected an int, so that the result can be had again, got {type(seed).__name__}")
-    return Random(seed)
+    return Random(seed_of("seed", seed, "an int, so that the result can be had again"))
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ class Dataset:
     def _classes(self, caller: str) -> tuple[Any, ...]:
         if self.classes:
             return self.classes
-        if all(isinstance(t, (int, float)) and t % 1 == 0 for t in self.targets):
+        if all(isinstance(t, Real) and t % 1 == 0 for t in self.targets):
             return tuple(sorted(set(self.targets)))
         raise ValueError(f"{caller}: the targets are not classes; give Dataset(..., classes=...) if they are")
 
@@ -262,8 +263,7 @@ class Dataset:
         [[1, 4], [9]]
         """
         n = len(self)
-        if not isinstance(size, int) or size < 1:
-            raise ValueError(f"batches: the size must be a whole number of at least 1, got {size!r}")
+        size = whole("batches: the size", size)
         if drop_last and size > n:
             raise ValueError(f"batches: drop_last with batches of {size} leaves nothing of {n} sample(s)")
         order = list(range(n)) if seed is None else self._order(seed)
@@ -291,8 +291,7 @@ def _normal(random: Random, mean: float, variance: float) -> float:
 
 
 def _generator(name: str, samples: int, noise: float, seed: int) -> Random:
-    if not isinstance(samples, int) or samples < 2:
-        raise ValueError(f"{name}: the number of samples must be a whole number of at least 2, got {samples!r}")
+    whole(f"{name}: the number of samples", samples, least=2)
     if not (noise >= 0.0 and isfinite(noise)):
         raise ValueError(f"{name}: the noise must be a finite number of at least 0, got {noise!r}")
     return _random(seed)
@@ -315,7 +314,7 @@ def _plane_set(points: list[tuple[float, float, float]], random: Random, labels:
 def circle(samples: int = 500, noise: float = 0.0, seed: int = 0, labels: Labels = (-1.0, 1.0)) -> Dataset:
     """Make Playground's circle: a disc of radius 2.5, positive, in a ring from 3.5 to 5, negative.
 
-    A point's class is told after moving it by up to `5 noise` each way; the point itself stays, so that noise mixes the
+    A point's class is that after moving it by up to `5 noise` each way; the point itself stays, so that noise mixes the
     classes. `labels` are the targets of the negative and the positive class: `(0, 1)` for a sigmoid's output.
 
     >>> circle(4, seed=1).targets, circle(4, seed=1, labels=(0, 1)).targets
@@ -336,7 +335,7 @@ def circle(samples: int = 500, noise: float = 0.0, seed: int = 0, labels: Labels
 def xor(samples: int = 500, noise: float = 0.0, seed: int = 0, labels: Labels = (-1.0, 1.0)) -> Dataset:
     """Make Playground's exclusive or: positive where `x y >= 0`, in a square with a gap of 0.6 along the axes.
 
-    A point's class is told after moving it by up to `5 noise` each way. `labels`: see `circle`.
+    A point's class is that after moving it by up to `5 noise` each way. `labels`: see `circle`.
 
     >>> all((x * y >= 0.0) == (t == 1.0) for (x, y), t in xor())
     True
@@ -462,12 +461,8 @@ def regression_gauss(samples: int = 1200, noise: float = 0.0, seed: int = 0) -> 
 
 
 def _shipped(name: str) -> list[list[str]]:
-    from importlib.resources import files
-
     content = (files("scalargrad.data") / "files" / name).read_bytes()
     if name.endswith(".gz"):
-        import gzip
-
         content = gzip.decompress(content)
     return [line.split(",") for line in content.decode("ascii").splitlines()]
 
@@ -475,7 +470,7 @@ def _shipped(name: str) -> list[list[str]]:
 def iris() -> Dataset:
     """Read Fisher's irises: 150 flowers of three species; length and width of sepals and petals in centimetres.
 
-    The targets are 0, 1, 2 for setosa, versicolor, virginica. The first class can be told from the others by one
+    The targets are 0, 1, 2 for setosa, versicolor, virginica. The first class can be divided from the others by one
     straight cut, the other two overlap.
 
     Source: R. A. Fisher, "The use of multiple measurements in taxonomic problems", Annals of Eugenics 7 (1936); UCI

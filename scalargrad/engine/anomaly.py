@@ -35,10 +35,13 @@ def check_value(node: Any, operands: tuple[Any, ...]) -> None:
 def gradient_check(seeds: Iterable[Any]) -> Callable[[Any, float], None]:
     """Make the check of one backward pass, to be called with each node and its upstream gradient, in order.
 
-    It raises if the node is stale, if it brings a non-finite contribution from a finite upstream gradient and finite
-    operands, or if contributions that were all finite add up to something that is not.
+    It raises if the node is stale; if it brings a non-finite contribution from a finite upstream gradient and finite
+    operands; if contributions that were all finite add up to something that is not; and if an upstream gradient that
+    was computed as zero, and is not zero because nothing was selected, meets an infinite local gradient: the
+    contribution is taken to be zero, and the limit may be anything.
     """
     finite = all(isfinite(getattr(seed, "_data", seed)) for seed in seeds)
+    computed: set[Any] = set()  # nodes that something was brought to, if only a zero
 
     def check(node: Any, upstream: float) -> None:
         nonlocal finite
@@ -47,7 +50,7 @@ def gradient_check(seeds: Iterable[Any]) -> Callable[[Any, float], None]:
         if finite and not isfinite(upstream):
             raise _fault(node, f"the contributions to the gradient of {_named(node)} add up to {upstream!r}")
         operands = node.parents
-        if not operands:
+        if not operands or (upstream == 0.0 and node not in computed):
             return
         operation, given = node.operation, ", ".join(map(_described, operands))
         data = [p._data for p in operands]
@@ -59,17 +62,36 @@ def gradient_check(seeds: Iterable[Any]) -> Callable[[Any, float], None]:
                 "a .data was changed after recording: run the forward pass again before backward()",
             )
         for k, local in enumerate(operation.local_gradients(node._data, data)):
-            if operands[k].operation is CONSTANT or isfinite(edge_product(operation, k, upstream, local)):
+            if operands[k].operation is CONSTANT or operation.flat:
+                continue
+            if local != 0.0 or not (_selects(operation) or _times_zero(operation, operands, k)):
+                computed.add(operands[k])
+            if isfinite(edge_product(operation, k, upstream, local)) and (upstream != 0.0 or isfinite(local)):
                 continue
             if isfinite(upstream) and all(map(isfinite, data)):
+                zero = upstream == 0.0
                 raise _fault(
                     node,
-                    f"the gradient of {operation.name} by operand {k + 1} is not finite: "
-                    f"upstream {upstream!r} x local {local!r} = {upstream * local!r}, at operands {given}",
+                    f"the gradient of {operation.name} by operand {k + 1} is "
+                    + ("taken to be zero, and may be anything" if zero else "not finite")
+                    + f": upstream {upstream!r} x local {local!r}"
+                    + ("" if zero else f" = {upstream * local!r}")
+                    + f", at operands {given}",
                 )
             finite = False
 
     return check
+
+
+def _selects(operation: Any) -> bool:
+    """Whether a local gradient of zero says that an operand was not selected; that of `abs` at 0 does not."""
+    return operation.selects is True and operation.name != "abs"
+
+
+def _times_zero(operation: Any, operands: Any, k: int) -> bool:
+    """Whether a local gradient of zero is a constant: 0.0 times anything is zero all around."""
+    n = len(operands)
+    return operation.name in ("mul", "dot") and operands[(k + n // 2) % n].operation is CONSTANT
 
 
 def _named(node: Any) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
 from math import inf, isfinite
+from threading import local
 from typing import Any
 
 from . import table
@@ -36,6 +37,16 @@ class NoGradient(float):
     def next(self) -> NoGradient:
         """A later one."""
         return NoGradient(self.time + 1)
+
+
+class _Differentiating(local):
+    """The beginnings of the differentiations that this thread is running, the innermost last."""
+
+    def __init__(self) -> None:
+        self.begun: list[NoGradient] = []
+
+
+differentiating = _Differentiating()
 
 
 def made_before(node: Node, begun: NoGradient) -> bool:
@@ -140,7 +151,7 @@ def float_adjoints(
 ) -> dict[Node, float]:
     """The derivative of the seeded nodes by every node in the order: upstream x local, summed over the consumers.
 
-    A zero adjoint propagates nothing. `check` is called with each node and its adjoint before it is propagated. `stop`
+    A zero adjoint propagates nothing. `check` is called with each node and its adjoint, in order. `stop`
     are nodes beyond the order, which come first in the result; a dict of zeros, for many passes, is only copied.
     """
     adjoint = dict(stop) if isinstance(stop, dict) else dict.fromkeys(stop, 0.0)
@@ -149,10 +160,10 @@ def float_adjoints(
         adjoint[node] += seed
     for node in order:
         upstream = adjoint[node]
-        if upstream == 0.0:
-            continue
         if check is not None:
             check(node, upstream)
+        if upstream == 0.0:
+            continue
         a = node._a
         if not -inf < upstream < inf:
             _propagate_nonfinite(node, upstream, adjoint)

@@ -311,16 +311,59 @@ def _prod_local(y: Any, *xs: Any) -> tuple[Any, ...]:
 
 
 def _softmax(xs: Sequence[Any]) -> tuple[Any, ...]:
-    """Every operand's share of the softmax: floats at once, `Value`s as one node each."""
+    """Every operand's share of the softmax: floats at once, `Value`s as one node each, to the same bits."""
     if all(type(x) is float for x in xs):
         return ieee.softmax(*xs)
-    return tuple(softmax_share(x, *xs[:k], *xs[k + 1 :]) for k, x in enumerate(xs))
+    return tuple(share_of_softmax(k)(*xs) for k in range(len(xs)))
 
 
-def _softmax_share_local(y: Any, *xs: Any) -> tuple[Any, ...]:
-    """`y (1 - y)` and `-y yj`; `1 - y` is summed from the other shares, which does not cancel."""
-    others = _softmax(xs)[1:]
-    return (y * sum(*others), *(-y * share for share in others))
+def _rest(k: int, xs: Sequence[Any], shares: tuple[Any, ...]) -> Any:
+    """One less the k-th share of the softmax of `xs`, on floats or `Value`s, to the same bits."""
+    return ieee.others(k, shares) if type(shares[k]) is float else rest_of_softmax(k)(*xs)
+
+
+def _share_local(k: int, y: Any, xs: Sequence[Any]) -> tuple[Any, ...]:
+    """`y (1 - y)` by the k-th operand, where `1 - y` does not cancel; `-y yj` by the others."""
+    shares = _softmax(xs)
+    rest = _rest(k, xs, shares)
+    return tuple(y * rest if j == k else -y * share for j, share in enumerate(shares))
+
+
+@family()
+def share_of_softmax(k: int) -> Primitive:
+    """The k-th operand's share of the softmax of all, from 0; of the first it is `softmax_share`."""
+    if k == 0:
+        return softmax_share
+    return Primitive(
+        f"softmax_share[{k}]",
+        None,
+        lambda *xs: ieee.softmax(*xs)[k],
+        lambda y, *xs: _share_local(k, y, xs),
+        lambda y, xs: tuple(f"{y}·(1-{y})" if j == k else f"-{y}·σ({x})" for j, x in enumerate(xs)),
+        (MODERATE,),
+        "softmax",
+        oracle=f"exp(xs[{k}])/fsum(map(exp, xs))",
+    )
+
+
+@family()
+def rest_of_softmax(k: int) -> Primitive:
+    """One less the k-th share: the sum of the others, so that its own derivatives do not cancel either."""
+
+    def local(y: Any, *xs: Any) -> tuple[Any, ...]:
+        shares = _softmax(xs)
+        return tuple(-y * share if j == k else shares[k] * share for j, share in enumerate(shares))
+
+    return Primitive(
+        f"softmax_rest[{k}]",
+        None,
+        lambda *xs: ieee.others(k, ieee.softmax(*xs)),
+        local,
+        lambda y, xs: tuple(f"-{y}·(1-{y})" if j == k else f"(1-{y})·σ({x})" for j, x in enumerate(xs)),
+        (MODERATE,),
+        "1−softmax",
+        oracle=f"fsum(map(exp, xs[:{k}] + xs[{k + 1}:]))/fsum(map(exp, xs))",
+    )
 
 
 def _tie_local(y: Any, *xs: Any) -> tuple[Any, ...]:
@@ -425,7 +468,7 @@ def exp2_slope(n: int) -> Primitive:
 # Rows that a row above them refers to:
 abs: Primitive; acosh_slope: Primitive; asin_slope: Primitive; asinh_slope: Primitive; atan2_slope: Primitive; atan_slope: Primitive
 atanh_slope: Primitive; cos: Primitive; cosh: Primitive; count_of_ties: Primitive; div: Primitive; erf_slope: Primitive; floordiv: Primitive
-hypot: Primitive; hypot_slope: Primitive; is_nonzero: Primitive; is_zero: Primitive; less: Primitive; log_slope: Primitive; max: Primitive; where: Primitive
+hypot: Primitive; hypot_slope: Primitive; is_nonzero: Primitive; is_zero: Primitive; less: Primitive; log10_slope: Primitive; log_slope: Primitive; max: Primitive; where: Primitive
 share_of_tie: Primitive; sigmoid: Primitive; sigmoid_slope: Primitive; sign: Primitive; sin: Primitive; sinh: Primitive; softmax_share: Primitive
 step: Primitive; sum: Primitive; tanh: Primitive; tanh_slope: Primitive; within: Primitive; exp: Primitive; clamp: Primitive
 
@@ -447,7 +490,8 @@ exp2           = _row("exp2",             1,    ieee.exp2,        lambda y, a: (
 log            = _row("log",              1,    ieee.log,         lambda y, a: (log_slope(a),),                      ("1/{a}",), (POSITIVE,), oracle="log(a)")
 log1p          = _row("log1p",            1,    ieee.log1p,       lambda y, a: (log_slope(1.0 + a),),                ("1/(1+{a})",), (ABOVE_MINUS_ONE,), oracle="log(1 + a)")
 log2           = _row("log2",             1,    ieee.log2,        lambda y, a: (log_slope(a * ieee.LN2),),           ("1/({a}·ln 2)",), (POSITIVE,), oracle="log(a, 2)")
-log10          = _row("log10",            1,    ieee.log10,       lambda y, a: (log_slope(a * ieee.LN10),),          ("1/({a}·ln 10)",), (POSITIVE,), oracle="log10(a)")
+log10          = _row("log10",            1,    ieee.log10,       lambda y, a: (log10_slope(a),),                   ("1/({a}·ln 10)",), (POSITIVE,), oracle="log10(a)")
+log10_slope    = _inner("log10_slope",    1,    ieee.log10_slope, lambda y, a: (-(y * y) * ieee.LN10,),               ("-{y}²·ln 10",), (POSITIVE,), oracle="1/(a*log(10))")
 log_slope      = _inner("log_slope",      1,    ieee.log_slope,   lambda y, a: (-(y * y),),                          ("-{y}²",), (POSITIVE,), oracle="1/a")
 sqrt           = _row("sqrt",             1,    ieee.sqrt,        lambda y, a: (div(0.5, y + 0.0),),                 ("1/(2·{y})",), (POSITIVE,), oracle="sqrt(a)")  # + 0.0: from -0.0 to 0.0
 cbrt           = _row("cbrt",             1,    ieee.cbrt,        lambda y, a: (div(1.0, 3.0 * (y * y)),),           ("1/(3·{y}²)",), oracle="sign(a)*cbrt(abs(a))")
@@ -506,7 +550,7 @@ mean           = _row("mean",             None, ieee.mean,        lambda y, *xs:
 dot            = _row("dot",              None, ieee.dot,         lambda y, *xs: xs[len(xs) // 2:] + xs[:len(xs) // 2], _dot_notation, (REAL, REAL), "·", oracle="fdot(xs[:len(xs)//2], xs[len(xs)//2:])")
 prod           = _row("prod",             None, ieee.prod,        _prod_local,                                       lambda y, xs: tuple("·".join([*xs[:k], *xs[k + 1:]]) or "1" for k in range(len(xs))), (REAL,), "Π", oracle="fprod(xs)")
 logsumexp      = _row("logsumexp",        None, ieee.logsumexp,   lambda y, *xs: _softmax(xs),                       lambda y, xs: tuple(f"exp({x}-{y})" for x in xs), (MODERATE,), oracle="log(fsum(map(exp, xs)))")
-softmax_share  = _row("softmax_share",    None, ieee.softmax_share, _softmax_share_local,                            lambda y, xs: (f"{y}·(1-{y})", *(f"-{y}·σ({x})" for x in xs[1:])), (MODERATE,), "softmax", oracle="exp(xs[0])/fsum(map(exp, xs))", public="softmax")
+softmax_share  = _row("softmax_share",    None, ieee.softmax_share, lambda y, *xs: _share_local(0, y, xs),               lambda y, xs: (f"{y}·(1-{y})", *(f"-{y}·softmax({x})" for x in xs[1:])), (MODERATE,), "softmax", oracle="exp(xs[0])/fsum(map(exp, xs))", public="softmax")
 
 # Comparisons, as numbers: what they are while a function is compiled.
 lt             = _inner("lt",             2,    lambda a, b: 1.0 if a < b else 0.0, None, (), (REAL, REAL), "<", oracle="a < b", hides_nan=True)

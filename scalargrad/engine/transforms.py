@@ -16,10 +16,11 @@ import operator
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+from weakref import ref
 
 from . import modes, table
 from .anomaly import gradient_check
-from .chain_rule import depending, float_adjoints, graph_adjoints, order_since, tangents
+from .chain_rule import depending, differentiating, float_adjoints, graph_adjoints, order_since, tangents
 from .table import as_float
 from .trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
 from .value import Value, begin, constant
@@ -35,7 +36,16 @@ def _fresh(x: Any, what: str) -> Value:
     if isinstance(x, Value):
         node: Value = table.identity(x)
         return node
-    return Value(as_float(x, what))
+    leaf = Value(as_float(x, what))
+    if modes.active and (tracer := modes.tracer()) is not None:
+        tracer.inner.add(leaf)
+    return leaf
+
+
+def _is_function(f: Any) -> None:
+    if not callable(f):
+        hint = "; of a Value that is computed already, use its backward()" if isinstance(f, Value) else ""
+        raise TypeError(f"expected a function to differentiate, got {type(f).__name__}{hint}")
 
 
 class _Run:
@@ -49,8 +59,7 @@ class _Run:
         keywords: dict[str, Any],
         aux: bool,
     ) -> None:
-        if not callable(f):
-            raise TypeError(f"expected a function to differentiate, got {type(f).__name__}")
+        _is_function(f)
         given = list(arguments)
         nested = False
         recording = not modes.active or modes.current().recording
@@ -66,7 +75,11 @@ class _Run:
                 given[k] = unflatten(structure, nodes)
                 self.inputs += nodes
                 self.structures.append(structure)
-            result = f(*given, **keywords)
+            differentiating.begun.append(begun)
+            try:
+                result = f(*given, **keywords)
+            finally:
+                differentiating.begun.pop()
         self.aux: Any = None
         if aux:
             if not isinstance(result, tuple) or len(result) != 2:
@@ -140,8 +153,10 @@ def _chosen(argnums: int | Sequence[int], count: int) -> list[int]:
 
 
 def _named(made: Callable[..., Any], of: str, f: Any, *recipe: Any) -> Callable[..., Any]:
+    _is_function(f)
     name = getattr(f, "__name__", "f")
-    made.recipe = recipe[0], (f, *recipe[1:])  # type: ignore[attr-defined]  # how to make it again, for pickles
+    # How to make it again, for pickles; and what that makes, as functools.wraps hands attributes on.
+    made.recipe = ref(made), recipe[0], (f, *recipe[1:])  # type: ignore[attr-defined]
     made.__name__ = made.__qualname__ = f"{of}({name})"
     made.__doc__ = f"The {of} of `{name}`: takes the arguments that `{name}` takes."
     return made

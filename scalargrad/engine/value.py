@@ -13,18 +13,28 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from copy import deepcopy
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from . import modes, table
 from .anomaly import check_value, gradient_check
-from .chain_rule import NoGradient, float_adjoints, graph_adjoints, order_of_pass
+from .chain_rule import NoGradient, differentiating, float_adjoints, graph_adjoints, made_before, order_of_pass
 from .pickling import reduce, unseen_first
 from .rendering import rendered
 from .table import CONSTANT, LEAF, Primitive, as_float, exact
 
 _new = object.__new__
 
+# What users of other libraries look for, and what serves here.
+_ELSEWHERE = {
+    "item": "the bare number is v.data",
+    "numpy": "the bare number is v.data",
+    "tolist": "the bare number is v.data",
+    "requires_grad": "all Values record; v.detach() and no_grad() stop it",
+    "grad_fn": "v.operation and v.parents tell what it was computed from",
+    "value": "the number is v.data",
+}
 _now = NoGradient()  # the `_grad` of nodes that are made now
 _lock = Lock()
 
@@ -57,7 +67,7 @@ class Value:
     identity.
     """
 
-    __slots__ = ("_a", "_b", "_data", "_grad", "_group", "_label", "_made", "_origin", "operation")
+    __slots__ = ("__weakref__", "_a", "_b", "_data", "_grad", "_group", "_label", "_made", "_origin", "operation")
     __array_ufunc__ = None  # NumPy scalars and arrays leave their operators to ours
     __match_args__ = ("data",)
 
@@ -85,9 +95,16 @@ class Value:
 
     @property
     def data(self) -> float:
-        """The number. In a function that is being compiled, to read it is an error: it varies from call to call."""
+        """The number. Of what a function that is being differentiated computes, and of anything in one that is being
+        compiled, to read it is an error, as it would leave the graph: `v.detach().data` says that it may."""
         if modes.active and (tracer := modes.tracer()) is not None:
             tracer.refuse("reading .data")
+        begun = differentiating.begun
+        if begun and self.operation is not CONSTANT and not made_before(self, begun[0]):
+            raise TypeError(
+                "reading .data in a function that is being differentiated would lose the gradient: compute with the "
+                f"Value itself, or say v.detach().data\n  at {modes.users_line()}"
+            )
         return self._data
 
     @data.setter
@@ -176,6 +193,8 @@ class Value:
 
     def __repr__(self) -> str:
         name = f", label={self.label!r}" if self.label else ""
+        if modes.active and modes.tracer() is not None and not self.is_constant:
+            return f"Value(varies from call to call{name})"
         grad = self._grad._data if isinstance(self._grad, Value) else 0.0 + self._grad
         return f"Value(data={self._data!r}, grad={grad!r}{name})"
 
@@ -184,7 +203,10 @@ class Value:
 
     # ---- differentiating ---------------------------------------------------------------------------------------------
 
-    def backward(self, seed: Any = 1.0, create_graph: bool = False) -> None:
+    def __dir__(self) -> list[str]:
+        return [name for name in object.__dir__(self) if name not in _ELSEWHERE]
+
+    def backward(self, seed: Any = 1.0, create_graph: bool = False, **unknown: Any) -> None:
         """Differentiate this node by everything it was computed from: the chain rule, in reverse topological order.
 
         Every pass computes its own adjoints, `seed` at this node and upstream x local summed over the paths elsewhere;
@@ -202,6 +224,9 @@ class Value:
         """
         if modes.active and (tracer := modes.tracer()) is not None:
             tracer.refuse("backward()")
+        if unknown:
+            hint = ": graphs are kept, and a second backward() adds" if "retain_graph" in unknown else ""
+            raise TypeError(f"backward: unknown option {next(iter(unknown))}{hint}")
         if self.operation is CONSTANT:
             raise ValueError("backward() of a constant: it was computed under no_grad(), or detached, and has no graph")
         if isinstance(seed, Value) and not create_graph:
@@ -394,7 +419,7 @@ class Value:
                     if b is not None:
                         b = memo[id(b)] if isinstance(b, Value) else tuple([memo[id(p)] for p in b])
                     a = None if a is None else memo[id(a)]
-                    memo[id(node)] = _restore(None, node.operation, a, b, *_state(node))
+                    memo[id(node)] = _restore(None, node.operation, a, b, *_state(node, memo))
         copied: Value = memo[id(self)]
         return copied
 
@@ -443,16 +468,35 @@ def constant(x: float) -> Value:
 _VALUES = {Value}
 
 
-def _state(node: Value) -> tuple[float, float | None, str, str]:
+def _state(node: Value, memo: Any = None) -> tuple[Any, ...]:
     """What a copy keeps besides operation and operands; a gradient that is itself a graph is kept as its number."""
     grad = None if type(node._grad) is NoGradient else node._grad
-    return node._data, grad._data if isinstance(grad, Value) else grad, node.label, node.group
+    state = node._data, grad._data if isinstance(grad, Value) else grad, node.label, node.group
+    if type(node) is Value:
+        return state
+    own = {name: x for name, x in _attributes(node).items() if name not in Value.__slots__}
+    return *state, type(node), own if memo is None else deepcopy(own, memo)
+
+
+def _attributes(node: Value) -> dict[str, Any]:
+    """What a class derived from `Value` has added to a node, in its `__dict__` and in slots."""
+    slots = [name for kind in type(node).__mro__ for name in kind.__dict__.get("__slots__", ())]
+    return {**{name: getattr(node, name) for name in slots if hasattr(node, name)}, **getattr(node, "__dict__", {})}
 
 
 def _restore(
-    _before: Any, operation: Primitive, a: Any, b: Any, data: float, grad: float | None, label: str, group: str
+    _before: Any,
+    operation: Primitive,
+    a: Any,
+    b: Any,
+    data: float,
+    grad: float | None,
+    label: str,
+    group: str,
+    kind: type[Value] = Value,
+    own: dict[str, Any] | None = None,
 ) -> Value:
-    v = _new(Value)
+    v = _new(kind)
     v._data = data
     v._grad = _now if grad is None else grad
     v._made = _now
@@ -462,6 +506,8 @@ def _restore(
         v._label = label
     if group:
         v._group = group
+    for name, x in (own or {}).items():
+        setattr(v, name, x)
     return v
 
 
@@ -567,6 +613,15 @@ def _make_product(row: Primitive) -> None:
     setattr(Value, f"_{row.name}", method)
 
 
+def _make_elsewhere(name: str, hint: str) -> None:
+    def missing(self: Value) -> Any:
+        raise AttributeError(f"a Value has no {name!r}: {hint}")
+
+    setattr(Value, name, property(missing))
+
+
+for _name, _hint in _ELSEWHERE.items():
+    _make_elsewhere(_name, _hint)
 for _each in (table.add, table.sub, table.mul, table.div, table.mod, table.floordiv):
     _make_operators(_each)
 for _each in (table.chain, table.gate):

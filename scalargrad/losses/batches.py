@@ -1,7 +1,7 @@
 """How a loss reads a batch: what is a list, which lengths agree, what is a probability or a class, what is averaged.
 
-This stands apart from `losses.py` because it knows no formula. It is strict, because a loss that is silently wrong
-still trains: nothing is broadcast, and every error names the loss, the numbers and the sample, counted from 0.
+No formula is here. It is strict, because a loss that is silently wrong still trains: nothing is broadcast, and every
+error names the loss, the numbers and the sample, counted from 0.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ def reduced(losses: list[Any], reduction: str, total_weight: Any = None) -> Any:
     return table.mean(*losses) if total_weight is None else table.div(table.sum(*losses), total_weight)
 
 
-Place = tuple[int, int | None]  # a sample, and which of its numbers where it has several
+Position = tuple[int, int | None]  # a sample, and which of its numbers where it has several
 
 
-def place(at: Place) -> str:
+def position_text(at: Position) -> str:
     return f"sample {at[0]}" if at[1] is None else f"sample {at[0]}, output {at[1]}"
 
 
 def elementwise(
-    name: str, one: Callable[[Any, Any, Place], Any], predictions: Any, targets: Any, reduction: str
+    name: str, one: Callable[[Any, Any, Position], Any], predictions: Any, targets: Any, reduction: str
 ) -> Any:
     """The loss of each prediction and target, numbers or lists of numbers, reduced over all of them."""
     losses: list[Any] = []
@@ -93,9 +93,9 @@ def elementwise(
     return shaped if reduction == "none" else reduced(losses, reduction)
 
 
-def probability(t: Any, name: str, at: Place) -> Any:
+def probability(t: Any, name: str, at: Position) -> Any:
     if not 0.0 <= t <= 1.0:
-        raise ValueError(f"{name}: targets must be in [0, 1], got {plain(t)!r} at {place(at)}")
+        raise ValueError(f"{name}: targets must be in [0, 1], got {plain(t)!r} at {position_text(at)}")
     return t
 
 
@@ -160,7 +160,7 @@ def by_class(
             drawn.append(1.0 if weights is None else weights[k])
             if smoothing == 0.0:
                 loss = of_index(xs, k)
-                losses.append(loss if weights is None else table.mul(weights[k], loss))
+                losses.append(loss if weights is None else _times(weights[k], loss))
                 continue
             shares = [0.0] * count
             shares[k] = 1.0
@@ -171,6 +171,11 @@ def by_class(
         assert of_shares is not None
         losses.append(of_shares(xs, shares))
     return reduced(losses, reduction, None if weights is None else math.fsum(drawn))
+
+
+def _times(weight: float, loss: Any) -> Any:
+    """A weight of zero brings exactly nothing, of an infinite loss, too."""
+    return table.mul(weight, loss) if weight != 0.0 else table.where(0.0, loss, 0.0)
 
 
 def class_index(target: Any, name: str, n: int, count: int) -> int:

@@ -4,8 +4,7 @@ Each takes the predictions and the targets of a batch, in this order, as lists o
 `Value` if any of them is one. `reduction` says what becomes of the samples' losses: their `"mean"`, their `"sum"`, or
 `"none"`, the list of them. The regression and binary losses also take lists of lists (several outputs a sample), and
 then average over all numbers. Conventions are PyTorch's; where they differ the docstring says so. The entropies fused
-with sigmoid and softmax stand in `loss_rows.py`, and how a batch is read and checked in `loss_batches.py`; this stands
-apart to read as a textbook.
+with sigmoid and softmax are in `rows.py`; how a batch is read and checked is in `batches.py`.
 
 All raise `ValueError` for lists of different length, an empty batch, an unknown reduction, and for targets and
 probabilities that cannot be such, naming the position; `TypeError` for what is no list of numbers.
@@ -21,14 +20,14 @@ from ..engine import table
 from ..engine.table import as_float
 from . import rows
 from .batches import (
-    Place,
+    Position,
     batch,
     by_class,
     distribution,
     elementwise,
     numbers,
-    place,
     plain,
+    position_text,
     probability,
     reduced,
     target_distribution,
@@ -112,9 +111,9 @@ def hinge(predictions: Numbers, targets: Numbers, *, reduction: str = "mean") ->
     0.25
     """
 
-    def one(p: Any, t: Any, at: Place) -> Any:
+    def one(p: Any, t: Any, at: Position) -> Any:
         if t != 1.0 and t != -1.0:
-            raise ValueError(f"hinge: targets must be -1 or 1, got {plain(t)!r} at {place(at)}")
+            raise ValueError(f"hinge: targets must be -1 or 1, got {plain(t)!r} at {position_text(at)}")
         return table.relu(1.0 - table.mul(t, p))
 
     return elementwise("hinge", one, predictions, targets, reduction)
@@ -132,10 +131,10 @@ def binary_cross_entropy(predictions: Numbers, targets: Numbers, *, reduction: s
     (0.10536051565782628, -1.1111111111111112)
     """
 
-    def one(p: Any, t: Any, at: Place) -> Any:
+    def one(p: Any, t: Any, at: Position) -> Any:
         if p < 0.0 or p > 1.0:
             raise ValueError(
-                f"binary_cross_entropy: predictions must be in [0, 1], got {plain(p)!r} at {place(at)}; "
+                f"binary_cross_entropy: predictions must be in [0, 1], got {plain(p)!r} at {position_text(at)}; "
                 "for logits use binary_cross_entropy_with_logits"
             )
         return rows.binary_cross_entropy(p, probability(t, "binary_cross_entropy", at))

@@ -1,6 +1,5 @@
 """Rows for the losses that would lose digits if they were composed: entropies fused with sigmoid and softmax.
 
-They stand apart from `losses.py`, which checks, averages and explains, as the table stands apart from `functions.py`.
 `softmax - onehot` and `sigmoid - target` cancel where a prediction is right; here every gradient is computed from the
 other classes' probabilities, so that it keeps its digits down to the smallest.
 """
@@ -133,8 +132,8 @@ def _soft_local(y: Any, *operands: Any) -> tuple[Any, ...]:
     """By `zj`: `pj` (sum of other targets) `- tj` (sum of other p), which is `pj - tj` where the targets sum to 1."""
     zs, ts = _split(operands)
     ps = table._softmax(zs)
-    sums = zip(ps, ts, _sums_of_others(ps), _sums_of_others(ts), strict=True)
-    by_z = [p * other_ts - t * other_ps for p, t, other_ps, other_ts in sums]
+    terms = zip(ps, ts, _sums_of_others(ts), strict=True)
+    by_z = [p * other_ts - t * table._rest(k, zs, ps) for k, (p, t, other_ts) in enumerate(terms)]
     if all(type(z) is float for z in zs):
         return (*by_z, *(0.0 - y for y in log_softmax(zs)))
     return (*by_z, *(surprise(z, *zs[:k], *zs[k + 1 :]) for k, z in enumerate(zs)))
@@ -142,7 +141,7 @@ def _soft_local(y: Any, *operands: Any) -> tuple[Any, ...]:
 
 def _soft_notation(y: str, operands: Any) -> tuple[str, ...]:
     zs, ts = _split(tuple(operands))
-    return (*(f"σ({z})-{t}" for z, t in zip(zs, ts, strict=True)), *(f"-log σ({z})" for z in zs))
+    return (*(f"softmax({z})-{t}" for z, t in zip(zs, ts, strict=True)), *(f"-log softmax({z})" for z in zs))
 
 
 def _relative_term(q: float, t: float) -> float:
@@ -164,7 +163,13 @@ def _relative_entropy(*operands: float) -> float:
 def _relative_entropy_local(y: Any, *operands: Any) -> tuple[Any, ...]:
     qs, ts = _split(operands)
     pairs = list(zip(qs, ts, strict=True))
-    return (*(-table.div(t, q) for q, t in pairs), *(1.0 + table.log(table.div(t, q)) for q, t in pairs))
+    nothing = [table.is_zero(t) for t in ts]
+    by_q = [table.where(zero, 0.0, -table.div(t, q)) for zero, (q, t) in zip(nothing, pairs, strict=True)]
+    by_t = [
+        table.where(table.mul(zero, table.is_zero(q)), 0.0, 1.0 + table.log(table.div(t, q)))
+        for zero, (q, t) in zip(nothing, pairs, strict=True)
+    ]
+    return (*by_q, *by_t)
 
 
 def _relative_entropy_notation(y: str, operands: Any) -> tuple[str, ...]:
@@ -180,7 +185,7 @@ def _relative_entropy_notation(y: str, operands: Any) -> tuple[str, ...]:
 floored_slope        = _inner("floored_slope",  1, _floored_slope, lambda y, a: (table.where(table.less(SMALLEST, a), -(y * y), 0.0),), ("-1/{a}²",), (ABOVE_FLOOR,), oracle="1/a")
 minus_log            = _inner("minus_log",      1, _minus_log,     lambda y, a: (-floored_slope(a),), ("-1/{a}",), (ABOVE_FLOOR,), "-log", oracle="-log(a)")
 binary_cross_entropy = _inner("binary_cross_entropy", 2, _binary_cross_entropy, _binary_local, ("({a}-{b})/({a}·(1-{a}))", "log((1-{a})/{a})"), (ABOVE_FLOOR, PROBABILITY), "BCE", oracle="-b*log(a) - (1 - b)*log(1 - a)")
-surprise             = _inner("surprise",       None, lambda *xs: 0.0 - log_softmax(xs)[0], _surprise_local, lambda y, xs: (f"σ({xs[0]})-1", *(f"σ({x})" for x in xs[1:])), (LOGIT,), "cross entropy", oracle="log(fsum(exp(x - xs[0]) for x in xs))")
+surprise             = _inner("surprise",       None, lambda *xs: 0.0 - log_softmax(xs)[0], _surprise_local, lambda y, xs: (f"softmax({xs[0]})-1", *(f"softmax({x})" for x in xs[1:])), (LOGIT,), "cross entropy", oracle="log(fsum(exp(x - xs[0]) for x in xs))")
 soft_cross_entropy   = _inner("soft_cross_entropy", None, _soft_cross_entropy, _soft_local, _soft_notation, (LOGIT, PROBABILITY), "cross entropy", oracle="fsum(t*log(fsum(exp(x - z) for x in xs[:len(xs)//2])) for z, t in zip(xs[:len(xs)//2], xs[len(xs)//2:]))", hides_nan=True)
 relative_entropy     = _inner("relative_entropy", None, _relative_entropy, _relative_entropy_local, _relative_entropy_notation, (PROBABILITY, PROBABILITY), "KL", oracle="fsum(t*log(t/q) for q, t in zip(xs[:len(xs)//2], xs[len(xs)//2:]))", hides_nan=True)
 # fmt: on

@@ -1,7 +1,7 @@
 """Networks: modules that own parameters, and the multilayer perceptron with its layers, neurons and dropout.
 
-A module is told nothing about its parameters: they are found in its attributes. So optimizers, losses and training see
-it as a list of parameters and a function.
+`module.py` finds parameters in attributes, so that optimizers, losses and training see a module as a list of parameters
+and a function; `layers.py` has the perceptron, `initialisation.py` where its weights begin.
 
 >>> from scalargrad.nn import MLP
 >>> model = MLP(2, [3, 1], activation="tanh")

@@ -1,7 +1,7 @@
 """Where weights begin: the published random initialisations, by name and by the activation that they were made for.
 
-They stand apart from the layers because each is one line of a paper. All draw from a generator that they are handed,
-and from its `random()` alone, the one method whose stream Python promises not to change.
+Each is one line of a paper. All draw from a generator that they are handed, and from its `random()` alone, the one
+method whose stream Python promises not to change.
 """
 
 from __future__ import annotations

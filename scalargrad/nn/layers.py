@@ -20,6 +20,7 @@ from ..activations.functions import log_softmax, softmax
 from ..engine import modes, table
 from ..engine.table import as_float
 from ..engine.value import Value, constant
+from ..state import seed_of, whole
 from .initialisation import Initialisation, initialisation
 from .module import Module, Number
 
@@ -55,18 +56,14 @@ def _is_one_node(activation: Any) -> bool:
     return activation in _NAMED
 
 
-def _count(kind: str, what: str, n: Any) -> int:
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"{kind}: {what} must be a whole number of at least 1, got {n!r}")
-    return n
-
-
 def _generator(kind: str, seed: Any) -> Random:
     if isinstance(seed, Random):
         return seed
-    if not isinstance(seed, int):
-        raise TypeError(f"{kind}: seed must be an int, or a random.Random to draw from, got {type(seed).__name__}")
-    return Random(seed)
+    return Random(seed_of(f"{kind}: seed", seed, "an int, or a random.Random to draw from"))
+
+
+def _several(kind: str, more: tuple[Any, ...]) -> TypeError:
+    return TypeError(f"{kind}: expected one list of numbers, got {1 + len(more)} arguments; put them in a list")
 
 
 def _operands(kind: str, inputs: Any, count: int, parameter: Any) -> list[Any]:
@@ -75,11 +72,20 @@ def _operands(kind: str, inputs: Any, count: int, parameter: Any) -> list[Any]:
         xs = list(inputs)
     except TypeError:
         raise TypeError(f"{kind}: expected a list of {count} number(s), got one {type(inputs).__name__}") from None
+    if xs and hasattr(type(xs[0]), "__len__") and not isinstance(xs[0], str):
+        raise TypeError(
+            f"{kind}: expected a list of {count} number(s), one sample, got {len(xs)} {type(xs[0]).__name__}s; "
+            "for several samples call it on each: [model(x) for x in samples]"
+        )
     if len(xs) != count:
         raise ValueError(f"{kind}: expected {count} input(s), got {len(xs)}")
-    xs = [x if type(x) in (Value, float) or hasattr(type(x), "_record") else as_float(x, kind) for x in xs]
     xs.append(1.0)
-    return [constant(x) if type(x) is float else x for x in xs] if isinstance(parameter, Value) else xs
+    nodes = isinstance(parameter, Value)
+    for k, x in enumerate(xs):
+        if type(x) is not Value and not hasattr(type(x), "_record"):
+            x = x if type(x) is float else as_float(x, kind)
+            xs[k] = constant(x) if nodes else x
+    return xs
 
 
 class Neuron(Module):
@@ -108,13 +114,13 @@ class Neuron(Module):
         expanded: bool = False,
         outputs: int = 1,
     ) -> None:
-        self.inputs = _count("Neuron", "inputs", inputs)
+        self.inputs = whole("Neuron: inputs", inputs)
         self.activation = named_activation(activation)
         if _takes_a_layer(self.activation):
             raise ValueError(f"Neuron: {_title(activation)} acts on a whole layer; give it to a Layer, or as output")
         self.expanded = expanded
         draw, random = initialisation(init, _plain_name(activation)), _generator("Neuron", seed)
-        self.weights = [Value(draw(random, inputs, outputs)) for _ in range(inputs)]
+        self.weights = [Value(draw(random, inputs, outputs)) for _ in range(self.inputs)]
         self.bias = Value(0.0)
         self.simple = not expanded and _is_one_node(self.activation)
         self.name("θ", 1, "neuron")
@@ -128,8 +134,10 @@ class Neuron(Module):
     def __repr__(self) -> str:
         return f"Neuron({self.inputs}, activation={_shown(self.activation)})"
 
-    def __call__(self, inputs: Iterable[Number]) -> Number:
+    def __call__(self, inputs: Iterable[Number], *more: Any) -> Number:
         """Compute the output for a list of numbers or `Value`s. `ValueError` if there are not as many as declared."""
+        if more:
+            raise _several("Neuron", more)
         return self.forward(_operands("Neuron", inputs, self.inputs, self.bias))
 
     def forward(self, operands: Sequence[Number]) -> Number:
@@ -140,9 +148,9 @@ class Neuron(Module):
         total = table.dot(*operands, *self.weights, self.bias)
         y = self.activation(total)
         if type(y) is Value:  # the group by hand: the context, in every neuron, would double the time of a forward pass
-            y.group = self.group
+            y._group = self.group
             if y is not total:
-                total.group = self.group
+                total._group = self.group
         return y
 
     def _sum(self, operands: Sequence[Number]) -> Number:
@@ -175,13 +183,14 @@ class Layer(Module):
         seed: int | Random = 0,
         expanded: bool = False,
     ) -> None:
-        self.inputs, self.outputs = _count("Layer", "inputs", inputs), _count("Layer", "outputs", outputs)
+        self.inputs, self.outputs = whole("Layer: inputs", inputs), whole("Layer: outputs", outputs)
         self.activation = named_activation(activation)
         self.joint = _takes_a_layer(self.activation)
         single = "identity" if self.joint else activation
         random = _generator("Layer", seed)
         self.neurons = [
-            Neuron(inputs, single, init=init, seed=random, expanded=expanded, outputs=outputs) for _ in range(outputs)
+            Neuron(inputs, single, init=init, seed=random, expanded=expanded, outputs=self.outputs)
+            for _ in range(self.outputs)
         ]
         self.name("θ", "layer")
 
@@ -194,8 +203,10 @@ class Layer(Module):
     def __repr__(self) -> str:
         return f"Layer({self.inputs}, {self.outputs}, activation={_shown(self.activation)})"
 
-    def __call__(self, inputs: Iterable[Number]) -> Any:
+    def __call__(self, inputs: Iterable[Number], *more: Any) -> Any:
         """Compute the outputs for a list of numbers or `Value`s. `ValueError` if there are not as many as declared."""
+        if more:
+            raise _several("Layer", more)
         ys = self.forward(inputs)
         return ys[0] if len(ys) == 1 else ys
 
@@ -290,7 +301,7 @@ class MLP(Module):
     def __init__(
         self,
         inputs: int,
-        sizes: Sequence[int],
+        sizes: Sequence[int] = (),
         activation: Activation | Sequence[Activation] = "relu",
         output: Activation = "identity",
         *,
@@ -299,14 +310,19 @@ class MLP(Module):
         seed: int | Random = 0,
         expanded: bool = False,
     ) -> None:
-        if isinstance(sizes, int) or not (widths := list(sizes)):
-            raise ValueError(f"MLP: expected a list of sizes, one for each layer, got {sizes!r}")
+        if isinstance(inputs, Sequence) or not isinstance(sizes, Iterable) or not (widths := list(sizes)):
+            found = repr(inputs) if isinstance(inputs, Sequence) else f"{inputs!r}, {sizes!r}"
+            raise ValueError(
+                "MLP: expected the number of inputs, then a list of sizes, one for each layer, such as MLP(2, [3, 1]), "
+                f"got MLP({found})"
+            )
+        widths = [whole("MLP: sizes", each) for each in widths]
         listed = isinstance(activation, Sequence) and not isinstance(activation, str)
         hidden: list[Activation] = list(activation) if listed else [activation] * (len(widths) - 1)  # type: ignore[arg-type, list-item]
         if len(hidden) != len(widths) - 1:
             raise ValueError(f"MLP: {len(hidden)} activation(s) for {len(widths) - 1} hidden layer(s)")
         random = _generator("MLP", seed)
-        self.inputs, self.sizes = _count("MLP", "inputs", inputs), widths
+        self.inputs, self.sizes = whole("MLP: inputs", inputs), widths
         layers = [
             Layer(n, m, each, init=init, seed=random, expanded=expanded)
             for n, m, each in zip([inputs, *widths], widths, [*hidden, output], strict=False)
@@ -328,8 +344,10 @@ class MLP(Module):
         dropout = f", dropout={drops[0]!r}" if drops else ""
         return f"MLP({self.inputs}, {self.sizes}{activation}, output={output}{dropout})"
 
-    def __call__(self, inputs: Iterable[Number]) -> Any:
+    def __call__(self, inputs: Iterable[Number], *more: Any) -> Any:
         """Compute the outputs for a list of numbers or `Value`s. `ValueError` if there are not as many as declared."""
+        if more:
+            raise _several("MLP", more)
         ys = self.forward(inputs)
         return ys[0] if len(ys) == 1 else ys
 

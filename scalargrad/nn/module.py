@@ -1,20 +1,21 @@
 """`Module`: whatever has parameters; they are found in its attributes, named, replaced, saved and loaded.
 
-This stands apart from the layers because it knows nothing of them: a class of the user's is as much a module as theirs.
+A class of the user's is as much a module as the layers of this package, of which nothing is known here.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import is_not
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from operator import attrgetter, is_not
 from typing import Any, Self
 
 from ..engine.rendering import rendered
 from ..engine.table import LEAF
-from ..engine.trees import is_number, shown
+from ..engine.trees import shown
 from ..engine.value import Value
-from .storage import Path, read_json, write_json
+from ..state import Path, at, attributes, dict_at, list_at, number_at, read_state, slots_of, within, write_state
 
 Number = Any  # a float or a `Value`
 
@@ -23,7 +24,8 @@ class Module:
     """What has parameters. A module of your own is a subclass that keeps them in attributes and defines `__call__`.
 
     Found as its parameters are the leaf `Value`s in its attributes, in lists, tuples and dicts there, and in modules
-    there; one that is reached twice counts once.
+    there; one that is reached twice counts once. In another collection (a set, a deque, an array) they raise
+    `TypeError`.
 
     >>> from scalargrad import Value
     >>> class Line(Module):
@@ -55,15 +57,15 @@ class Module:
         >>> [name for name, _ in MLP(1, [2]).named_parameters()][:2]
         ['layers[0].neurons[0].weights[0]', 'layers[0].neurons[0].bias']
         """
-        return ((place, x) for place, x in _walk(self) if isinstance(x, Value))
+        return iter([each for each in _walk(self) if isinstance(each[1], Value)])
 
     def parameters(self) -> list[Value]:
         """The parameters in order, as an optimizer takes them."""
-        return [x for _, x in self.named_parameters()]
+        return [x for _, x in _walk(self) if isinstance(x, Value)]
 
     def named_modules(self) -> Iterator[tuple[str, Module]]:
         """Go through this module, whose name is "", and all modules in it."""
-        return ((place, x) for place, x in _walk(self) if isinstance(x, Module))
+        return iter([each for each in _walk(self) if isinstance(each[1], Module)])
 
     def zero_grad(self) -> None:
         """Forget the gradients of all parameters."""
@@ -92,20 +94,33 @@ class Module:
         >>> MLP(1, [1], init="zeros").with_parameters([3.0, 0.5])([2.0])
         6.5
         """
-        given = list(parameters)
-        numbers: dict[Value, Number] = {}
+        own, given = self.parameters(), list(parameters)
+        if len(own) != len(given):
+            raise ValueError(f"{type(self).__name__}: has {len(own)} parameter(s), got {len(given)}")
+        return self.copied(Swap(zip(own, given, strict=True)), {})
 
-        def number_for(x: Value) -> Number:
-            if x.operation is not LEAF:
-                return x
-            if x not in numbers:  # found in the order of `parameters()`
-                numbers[x] = given[len(numbers)] if len(numbers) < len(given) else x
-            return numbers[x]
-
-        copied: Self = _replaced(self, number_for, {})
-        if len(numbers) != len(given):
-            raise ValueError(f"{type(self).__name__}: has {len(numbers)} parameter(s), got {len(given)}")
+    def copied(self, numbers: Mapping[Value, Number], copies: dict[int, Any]) -> Self:
+        """As `with_parameters`, of numbers by parameter; `copies` comes to hold what each part became, by identity."""
+        copied: Self = _replaced(self, numbers.__getitem__, copies)
         return copied
+
+    def keep_changes(self, modules: Iterable[tuple[str, Module]], copies: Mapping[int, Any]) -> None:
+        """Take over what a call has changed in the attributes of copies of these modules: counters, running statistics.
+
+        `TypeError` for a `Value` that was computed from the parameters: what it depends on would be lost.
+        """
+        for place, module in modules:
+            mine = vars(module)
+            for name, x in vars(copies[id(module)]).items():
+                own = mine.get(name, _NOTHING)
+                if x is own or copies.get(id(own), copies) is x or (type(own) is Value and own.operation is LEAF):
+                    continue  # not changed; a parameter's stand-in
+                if _holds_values(x):
+                    raise TypeError(
+                        f"{type(self).__name__}: {f'{place}.' if place else ''}{name} keeps a Value from one call to "
+                        "the next, whose derivatives would be lost; keep its number, .data, or .detach()"
+                    )
+                setattr(module, name, x)
 
     def functional(self) -> tuple[list[float], Callable[[Sequence[Number], Any], Any]]:
         """Return the parameters as a list of floats, and the module as a function `f(parameters, inputs)`.
@@ -127,7 +142,7 @@ class Module:
     def frozen(self) -> Self:
         """Return a copy in evaluation mode that computes with plain numbers: the same bits, no graph, and fast."""
         done: dict[int, Any] = {}
-        copied: Self = _replaced(self, lambda x: x.data, done)
+        copied: Self = _replaced(self, _DATA, done)
         for each in done.values():
             if isinstance(each, Module):
                 each.training = False
@@ -181,14 +196,12 @@ class Module:
         ...
         ValueError: MLP: missing parameters['layers'][0]['neurons'][0]['weights']
         """
-        kind, own_states = type(self).__name__, self._own_states()
-        expected = {"parameters": _values(self, set()), "modules": dict.fromkeys(own_states)}
-        if not isinstance(state, Mapping):
-            raise ValueError(f"{kind}: expected a dict as state_dict() returns it, got {type(state).__name__}")
-        _same_keys(kind, "", expected, state)
+        own_states = self._own_states()
         numbers: list[float] = []  # in the order of the parameters, whatever the order of the state's keys is
-        _same_shape(kind, "parameters", expected["parameters"], state["parameters"], numbers)
-        _same_keys(kind, "modules", expected["modules"], state["modules"])
+        with within(type(self).__name__):
+            dict_at("", state, ("parameters", "modules"))
+            _same_shape("parameters", _values(self, set()), state["parameters"], numbers)
+            dict_at("modules", state["modules"], own_states)
         done: list[tuple[Module, dict[str, Any]]] = []
         try:
             for place, (module, before) in own_states.items():
@@ -204,9 +217,9 @@ class Module:
     def save(self, path: Path) -> None:
         """Write the state to a JSON file, every float with all its digits; after an error, the file is as before.
 
-        inf and nan are written as `Infinity` and `NaN`, which Python's `json` reads.
+        Such a file is data. To load it runs no code, as to load a pickle does: take those from nobody you do not trust.
         """
-        write_json(path, {"format": _FORMAT, "module": repr(self), **self.state_dict()})
+        write_state(path, _FORMAT, {"module": repr(self), **self.state_dict()})
 
     def load(self, path: Path) -> Self:
         """Take over the state from a file that `save` wrote, and return this module.
@@ -214,49 +227,82 @@ class Module:
         Raises `ValueError` for a file that is none of those, for one saved from a module that was not the same, as
         `repr` tells it, and where the state does not fit; then nothing is changed.
         """
-        saved = read_json(path, _FORMAT)
-        if saved.pop("module", None) != repr(self):
-            raise ValueError(
-                f"{os.fspath(path)}: saved from another module than {self!r}; "
-                "if that is meant, use load_state_dict() on the file's 'parameters' and 'modules'"
-            )
-        try:
+        saved = read_state(path, _FORMAT)
+        with within(os.fspath(path)):
+            if saved.pop("module", None) != repr(self):
+                raise ValueError(
+                    f"saved from another module than {self!r}; "
+                    "if that is meant, use load_state_dict() on the file's 'parameters' and 'modules'"
+                )
             self.load_state_dict(saved)
-        except ValueError as error:
-            raise ValueError(f"{os.fspath(path)}: {error}") from error
         return self
 
 
 _FORMAT = "scalargrad module 1"
 _HOLDERS = (Value, Module, list, tuple, dict)
 _NOTHING = object()
+_DATA = attrgetter("data")
+
+
+class Swap(dict[Any, Any]):
+    """What stands in a `Value`'s place: the `Value` itself, unless something is said."""
+
+    def __missing__(self, x: Any) -> Any:
+        return x
 
 
 def _walk(root: Module) -> list[tuple[str, Any]]:
     """The module itself, its parameters and modules, each once, with its place."""
     found: list[tuple[str, Any]] = []
     seen: set[int] = set()
-
-    def walk(place: str, holder: Any) -> None:
-        seen.add(id(holder))
-        if isinstance(holder, Module):
-            found.append((place, holder))
-            items = [(f"{place}.{name}" if place else name, x) for name, x in vars(holder).items()]
-        elif isinstance(holder, dict):
-            items = [(f"{place}[{key!r}]", x) for key, x in holder.items()]
+    left: list[tuple[str, Any]] = [("", root)]
+    while left:
+        place, x = reached = left.pop()
+        if id(x) in seen:
+            continue
+        seen.add(id(x))
+        if isinstance(x, Value):
+            if x.operation is LEAF:
+                found.append(reached)
+            continue
+        if isinstance(x, Module):
+            found.append(reached)
+            before, after = f"{place}." if place else "", ""
+            items: Iterable[tuple[Any, Any]] = (attributes(x) if slots_of(type(x)) else vars(x)).items()
         else:
-            items = [(f"{place}[{k}]", x) for k, x in enumerate(holder)]
-        for item in items:
-            x = item[1]
-            if isinstance(x, Value):
-                if x.operation is LEAF and id(x) not in seen:
-                    seen.add(id(x))
-                    found.append(item)
-            elif isinstance(x, _HOLDERS) and id(x) not in seen:
-                walk(*item)
-
-    walk("", root)
+            before, after = f"{place}[", "]"
+            items = x.items() if isinstance(x, dict) else enumerate(x)
+        inner = []
+        for key, child in items:
+            if isinstance(child, _HOLDERS):
+                inner.append((f"{before}{key!r}{after}" if after else before + key, child))
+            elif _is_collection(type(child)) and _hides_values(child):
+                raise TypeError(
+                    f"{type(root).__name__}: {before}{key}{after} is a {type(child).__name__}, in which parameters are "
+                    "not looked for; keep them in a list, tuple or dict"
+                )
+        left += reversed(inner)
     return found
+
+
+_is_collection: Callable[[type], bool] = lru_cache(maxsize=1024)(
+    lambda kind: issubclass(kind, Collection) and kind not in (str, bytes, range)
+)
+
+
+def _hides_values(x: Any) -> bool:
+    """Whether a collection of another kind holds parameters or modules."""
+    if getattr(getattr(x, "dtype", None), "kind", "O") != "O":
+        return False
+    return any(isinstance(each, Value | Module) for each in getattr(x, "flat", x))
+
+
+def _holds_values(x: Any) -> bool:
+    if isinstance(x, Value):
+        return not x.is_constant
+    if isinstance(x, list | tuple | dict):
+        return any(map(_holds_values, x.values() if isinstance(x, dict) else x))
+    return isinstance(x, Module) or (_is_collection(type(x)) and _hides_values(x))
 
 
 def _values(x: Any, seen: set[int]) -> Any:
@@ -275,7 +321,7 @@ def _values(x: Any, seen: set[int]) -> Any:
             if any(i is not _NOTHING for i in items)
             else _NOTHING
         )
-    named = vars(x) if isinstance(x, Module) else {str(key): child for key, child in x.items()}
+    named = attributes(x) if isinstance(x, Module) else {str(key): child for key, child in x.items()}
     found = {name: each for name, child in named.items() if (each := _values(child, seen)) is not _NOTHING}
     return found if found or isinstance(x, Module) else _NOTHING
 
@@ -291,19 +337,24 @@ def _replaced(x: Any, swap: Callable[[Value], Any], done: dict[int, Any]) -> Any
     if isinstance(x, Module | dict):
         copied = object.__new__(type(x)) if isinstance(x, Module) else {}
         done[id(x)] = copied  # before what is in it, which may refer back
-        into, items = (vars(copied), vars(x)) if isinstance(x, Module) else (copied, x)
+        into: dict[Any, Any] = copied
+        items: Mapping[Any, Any] = copied if isinstance(x, Module) else x
+        if isinstance(x, Module):
+            into, items = vars(copied), attributes(x) if slots_of(type(x)) else vars(x)
         for key, child in items.items():
             if isinstance(child, _HOLDERS):
                 child = swap(child) if isinstance(child, Value) else _replaced(child, swap, done)
             into[key] = child
+        for key in slots_of(type(x)) if isinstance(x, Module) else ():
+            if key in into:
+                setattr(copied, key, into.pop(key))
         changed = isinstance(x, Module) or any(into[key] is not child for key, child in items.items())
     else:
         copied = done[id(x)] = []
-        copied += [
-            child if not isinstance(child, _HOLDERS) else
-            swap(child) if isinstance(child, Value) else _replaced(child, swap, done)
-            for child in x
-        ]  # fmt: skip
+        for child in x:
+            if isinstance(child, _HOLDERS):
+                child = swap(child) if isinstance(child, Value) else _replaced(child, swap, done)
+            copied.append(child)
         changed = any(map(is_not, copied, x))
         if type(x) is not list:
             copied = type(x)(*copied) if hasattr(x, "_fields") else type(x)(copied)
@@ -311,38 +362,16 @@ def _replaced(x: Any, swap: Callable[[Value], Any], done: dict[int, Any]) -> Any
     return done[id(x)]
 
 
-def _place(inside: str, key: str) -> str:
-    return f"{inside}[{key!r:.80}]" if inside else f"{key!s:.80}"
-
-
-def _same_keys(kind: str, inside: str, expected: Mapping[str, Any], given: Any) -> None:
-    if not isinstance(given, Mapping):
-        raise ValueError(f"{kind}: expected a dict at {inside}, got {shown(given)}")
-    for key in expected:
-        if key not in given:
-            raise ValueError(f"{kind}: missing {_place(inside, key)}")
-    for key in given:
-        if key not in expected:
-            raise ValueError(f"{kind}: unknown {_place(inside, key)}")
-
-
-def _same_shape(kind: str, inside: str, expected: Any, given: Any, numbers: list[float]) -> None:
+def _same_shape(place: str, expected: Any, given: Any, numbers: list[float]) -> None:
     """Check a state against the present one, and collect its numbers in the order of the parameters."""
     if isinstance(expected, dict):
-        _same_keys(kind, inside, expected, given)
+        dict_at(place, given, expected)
         for key, part in expected.items():
-            _same_shape(kind, _place(inside, key), part, given[key], numbers)
+            _same_shape(at(place, key), part, given[key], numbers)
     elif isinstance(expected, list):
-        if not isinstance(given, list):
-            raise ValueError(f"{kind}: expected a list at {inside}, got {shown(given)}")
-        if len(given) != len(expected):
-            raise ValueError(f"{kind}: expected {len(expected)} item(s) at {inside}, got {len(given)}")
-        for k, (part, x) in enumerate(zip(expected, given, strict=True)):
-            _same_shape(kind, f"{inside}[{k}]", part, x, numbers)
-    elif expected is None:
-        if given is not None:
-            raise ValueError(f"{kind}: expected null at {inside}, got {shown(given)}")
-    elif is_number(given):
-        numbers.append(float(given))
-    else:
-        raise ValueError(f"{kind}: expected a number at {inside}, got {shown(given)}")
+        for k, (part, x) in enumerate(zip(expected, list_at(place, given, len(expected)), strict=True)):
+            _same_shape(at(place, k), part, x, numbers)
+    elif expected is not None:
+        numbers.append(number_at(place, given))
+    elif given is not None:
+        raise ValueError(f"expected null at {place}, got {shown(given)}")

@@ -1,20 +1,24 @@
 """What all optimizers share: parameter groups, rates and schedules, weight decay, non-finite gradients, saving.
 
-This stands apart from the methods in `optim.py` so that each of those is its hyperparameters and its equation, nothing
-else; and apart from networks and training, because an optimizer needs no more of a parameter than `data` and `grad`.
+The methods are in `methods.py`, each its hyperparameters and its equation, nothing else. An optimizer needs no more
+of a parameter than `data` and `grad`, and knows nothing of networks and training.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from inspect import Parameter, Signature
 from math import inf, isfinite, nan
 from types import SimpleNamespace
 from typing import Any, ClassVar, TypedDict, Unpack
 
+from ..engine import modes
 from ..engine.table import as_float
 from ..engine.trees import shown
 from ..engine.value import Value
+from ..schedules import parts_with
+from ..state import at, count_at, dict_at, list_at, number_at, text_at, within
 
 Parameters = Iterable[Value] | Iterable[Mapping[str, Any]]
 Rate = Callable[[int], float]  # a schedule: from the number of steps made to the rate of the next
@@ -45,12 +49,30 @@ _BELOW_ONE = ("alpha", "rho", "betas", "dampening")
 
 
 class NonFiniteGradientError(ArithmeticError):
-    """A parameter's gradient is inf or nan at a step. `position` counts through all groups; `gradient` is that one."""
+    """A parameter's gradient, or the step that it leads to, is inf or nan.
+
+    `position` counts through all groups; `gradient` is that parameter's.
+    """
 
     def __init__(self, message: str, position: int = -1, gradient: float = nan) -> None:
         super().__init__(message)
         self.position = position
         self.gradient = gradient
+
+
+class _Used(float):
+    """A gradient that the first step has used: the same number, but what is added to it is known to be `_Added`."""
+
+    def __add__(self, g: Any) -> Any:
+        total = float.__add__(self, g)
+        return total if total is NotImplemented else _Added(total)
+
+    def __reduce__(self) -> Any:
+        return float, (float(self),)
+
+
+class _Added(_Used):
+    """A gradient that `backward()` has added to a used one, which no `zero_grad()` had forgotten."""
 
 
 class Optimizer:
@@ -59,9 +81,9 @@ class Optimizer:
     - `params`: a list of parameters (leaf `Value`s), or of groups: dicts with their `"params"` and any hyperparameters
       of their own, such as `"lr"`.
     - `lr`: a rate, or a schedule: a function of the number of steps made so far, as those in `scalargrad.schedules`.
-    - `on_nonfinite`: what a step does where a gradient is inf or nan. `"raise"` raises `NonFiniteGradientError`;
-      `"skip"` leaves the whole step out, and counts it in `skipped`; both leave every parameter and every moment as
-      they were. `"apply"` computes with it.
+    - `on_nonfinite`: what a step does where a gradient is inf or nan, or would make its parameter so. `"raise"` raises
+      `NonFiniteGradientError`; `"skip"` leaves the whole step out, and counts it in `skipped`; both leave every
+      parameter and every moment as they were. `"apply"` computes with it.
 
     Raises, naming the position: `TypeError` for a parameter that is not a `Value`, `ValueError` for one that is not a
     leaf or that stands twice. Raises `ValueError` for a hyperparameter out of its range, `TypeError` for an unknown
@@ -161,11 +183,11 @@ class Optimizer:
 
     def _checked(self, h: Mapping[str, Any]) -> dict[str, Any]:
         """Hyperparameters as floats, pairs, flags and schedules; an error for one that is unknown or out of range."""
-        checked = {}
+        checked, kind = {}, self._kind
         for name, value in h.items():
             if name not in self.defaults:
-                raise TypeError(f"{self._kind}: no hyperparameter {name!r}; it has {', '.join(self.defaults)}")
-            what, like = f"{self._kind}, {name}", self.defaults[name]
+                raise TypeError(f"{kind}: no hyperparameter {name!r}; it has {', '.join(self.defaults)}")
+            what, like = f"{kind}, {name}", self.defaults[name]
             below = 1.0 if name in _BELOW_ONE else inf
             if isinstance(like, bool):
                 if not isinstance(value, bool):
@@ -174,7 +196,7 @@ class Optimizer:
                 if not isinstance(value, Sequence) or len(value) != len(like):
                     raise ValueError(f"{what}: expected {len(like)} numbers, got {shown(value)}")
                 value = tuple(_in_range(what, x, below) for x in value)
-            elif not (name == "lr" and callable(value)):
+            elif not (type(value) is float and 0.0 <= value < below) and not (name == "lr" and callable(value)):
                 value = _in_range(what, value, below)
             checked[name] = value
         return checked
@@ -227,36 +249,62 @@ class Optimizer:
         """Move every parameter by its gradient.
 
         A parameter that no backward pass has reached stays as it is, its state too. Where that is every one, the call
-        of `backward()` is missing: `RuntimeError`. After an error nothing has changed.
+        of `backward()` is missing: `RuntimeError`. After an error nothing has changed. Where the second step meets
+        gradients that were added to the first one's, it says once, by a warning, that `zero_grad()` is missing.
         """
+        if modes.active and (tracer := modes.tracer()) is not None:
+            tracer.refuse("an optimizer's step")
         moved = []
         for i, group in enumerate(self.groups):
             h = self._resolved(group)
-            start = self.start(h)
+            start, update = self.start(h), self._update(h)
             for k, w in enumerate(group["params"]):
-                if not w.has_gradient:
-                    continue
-                g = gradient(w)
-                if not isfinite(g) and self.on_nonfinite != "apply":
+                g = w._grad
+                if type(g) is not float:
+                    if not w.has_gradient:
+                        continue
+                    g = gradient(w)
+                t, s = self._state.get(w, (0, start))
+                data, s = update(w._data, g, t + 1, s, h) if isfinite(g) or self.on_nonfinite == "apply" else (g, s)
+                if self.on_nonfinite != "apply" and not isfinite(data):
                     if self.on_nonfinite == "skip":
                         self.skipped += 1
                         return
-                    raise NonFiniteGradientError(
-                        f"{self._kind}: the gradient of {self._place(i, k)}{_quoted(w)} is {g} at step {self.steps}; "
-                        "nothing was changed. detect_anomaly() finds where it came from; "
-                        'on_nonfinite="skip" leaves such steps out',
-                        k + sum(len(each["params"]) for each in self.groups[:i]),
-                        g,
-                    )
-                t, s = self._state.get(w, (0, start))
-                data, s = self.update(w.data, g, t + 1, s, h)
+                    raise self._not_finite(i, k, w, g, data)
                 moved.append((w, data, (t + 1, s)))
         if not moved:
             raise RuntimeError(f"{self._kind}: no parameter has a gradient: call backward() on a result before step()")
+        marks = {type(w._grad) for w, _, _ in moved} if self.steps == 1 else set()
+        if _Added in marks and marks <= {_Used, _Added}:
+            warnings.warn(
+                f"{self._kind}: the gradients of this step were added to those of the step before, as backward() does: "
+                "call zero_grad() before each backward()",
+                stacklevel=2,
+            )
         for w, data, known in moved:
-            w.data = data
+            if type(data) is float:
+                w._data = data
+            else:
+                w.data = data
             self._state[w] = known
+            if self.steps < 2 and isinstance(w._grad, float):
+                w._grad = float(w._grad) if self.steps else _Used(w._grad)
         self.steps += 1
+
+    def _update(self, h: Any) -> Callable[..., tuple[float, State]]:
+        """What `update` comes to: the rule itself where nothing decays."""
+        plain = type(self).update.__func__ is Optimizer.update.__func__  # type: ignore[attr-defined]  # a class method
+        return self.rule if plain and getattr(h, "weight_decay", 0.0) == 0.0 else self.update
+
+    def _not_finite(self, i: int, k: int, w: Value, g: float, data: float) -> NonFiniteGradientError:
+        of = f"of {self._place(i, k)}{_quoted(w)}"
+        what = f"the step {of}, whose gradient is {g}, leads to {data}" if isfinite(g) else f"the gradient {of} is {g}"
+        return NonFiniteGradientError(
+            f"{self._kind}: {what} at step {self.steps}; nothing was changed. "
+            'detect_anomaly() finds where it came from; on_nonfinite="skip" leaves such steps out',
+            k + sum(len(each["params"]) for each in self.groups[:i]),
+            g,
+        )
 
     def _resolved(self, group: Mapping[str, Any]) -> SimpleNamespace:
         """A group's hyperparameters for the next step, with the rate that its schedule gives."""
@@ -285,14 +333,15 @@ class Optimizer:
     def state_dict(self) -> dict[str, Any]:
         """Return all but the parameters' values as plain data for JSON: moments, counters, hyperparameters.
 
-        A schedule is not saved: give the same one again. The state of one that keeps state (`ReduceOnPlateau`) is in
-        here. With the parameters' values, a later process goes on as if it had never stopped, bit for bit.
+        A schedule is not saved: give the same one again. The state of one that keeps state (`ReduceOnPlateau`), by
+        itself or inside another, is in here. With the parameters' values, a later process goes on as if it had never
+        stopped, bit for bit.
         """
         groups = []
         for group in self.groups:
             saved = {name: list(v) if isinstance(v, tuple) else v for name, v in group.items()}
             if callable(group["lr"]):
-                saved["lr"] = {"schedule": group["lr"].state_dict() if hasattr(group["lr"], "state_dict") else None}
+                saved["lr"] = {"schedule": _states_in(group["lr"])}
             start = self.start(SimpleNamespace(**group))  # not resolved: a schedule may have come to its end
             saved["params"] = [{"label": w.label, **self._moments(w, start)} for w in group["params"]]
             groups.append(saved)
@@ -303,50 +352,45 @@ class Optimizer:
 
         Raises `ValueError` or `TypeError` where it does not fit, saying where, and leaves everything as it was.
         """
-        try:
+        with within(self._kind):
             self._load(state)
-        except OverflowError as error:  # of an integer that no float can hold: a file's fault, not arithmetic's
-            raise ValueError(str(error)) from None
 
     def _load(self, state: Mapping[str, Any]) -> None:
-        _same(self._kind, state, ["optimizer", "steps", "skipped", "groups"])
-        if state["optimizer"] != self._kind:
-            raise ValueError(f"{self._kind}: this is the state of {shown(state['optimizer'])}")
-        counters = [_counter(f"{self._kind}, {name}", state[name]) for name in ("steps", "skipped")]
-        _equally_many(self._kind, "groups", self.groups, state["groups"])
-        schedules, hyperparameters, states = [], [], {}
-        for i, (group, saved) in enumerate(zip(self.groups, state["groups"], strict=True)):
-            what = f"{self._kind}, group {i}"
-            _same(what, saved, list(group))
+        given = dict_at("", state, ("optimizer", "steps", "skipped", "groups"))
+        if given["optimizer"] != self._kind:
+            raise ValueError(f"this is the state of {shown(given['optimizer'])}")
+        counters = [count_at(name, given[name]) for name in ("steps", "skipped")]
+        schedules: list[tuple[Any, Any]] = []
+        hyperparameters, states = [], {}
+        for i, (group, each) in enumerate(
+            zip(self.groups, list_at("groups", given["groups"], len(self.groups)), strict=True)
+        ):
+            place = f"groups[{i}]"
+            saved = dict_at(place, each, group)
             h = {name: value for name, value in saved.items() if name != "params"}
             if isinstance(h["lr"], Mapping) != callable(group["lr"]):
                 raise ValueError(
-                    f"{what}: its lr is {group['lr']!r} but {shown(h['lr'])} in the state; give what it had then"
+                    f"the rate at {place}['lr'] is {shown(h['lr'])}, here it is {group['lr']!r}; give what it had then"
                 )
             if callable(group["lr"]):
-                _same(f"{what}, lr", h["lr"], ["schedule"])
-                schedules.append((group["lr"], h["lr"]["schedule"]))
+                kept = dict_at(f"{place}['lr']", h["lr"], ("schedule",))["schedule"]
+                schedules += _with_states(group["lr"], kept, f"{place}['lr']['schedule']")
                 h["lr"] = group["lr"]
-            hyperparameters.append(self._checked(h))
-            _equally_many(what, "parameters", group["params"], saved["params"])
-            for k, (w, kept) in enumerate(zip(group["params"], saved["params"], strict=True)):
-                what = f"{self._kind}, {self._place(i, k)}"
-                _same(what, kept, ["label", "t", *self.state_names])
-                if not isinstance(kept["label"], str):
-                    raise ValueError(f"{what}: its label in the state is no text but {type(kept['label']).__name__}")
-                if w.label and kept["label"] and w.label != kept["label"]:
-                    raise ValueError(f"{what}: its label is {w.label!r} but {shown(kept['label'])} in the state")
-                s = tuple(as_float(kept[name], f"{what}, {name}") for name in self.state_names)
-                states[w] = _counter(f"{what}, t", kept["t"]), s
-        for schedule, kept in schedules:
-            if hasattr(schedule, "load_state_dict") != (kept is not None):
-                raise ValueError(f"{self._kind}: the schedule's state, {shown(kept)}, does not belong to {schedule!r}")
+            with within(place):
+                hyperparameters.append(self._checked(h))
+            place += "['params']"
+            params = list_at(place, saved["params"], len(group["params"]))
+            for k, (w, each) in enumerate(zip(group["params"], params, strict=True)):
+                kept = dict_at(at(place, k), each, ("label", "t", *self.state_names))
+                if w.label and text_at(f"{place}[{k}]['label']", kept["label"]) and w.label != kept["label"]:
+                    raise ValueError(f"the label at {place}[{k}] is {shown(kept['label'])}, here it is {w.label!r}")
+                s = tuple(number_at(f"{place}[{k}][{name!r}]", kept[name]) for name in self.state_names)
+                states[w] = count_at(f"{place}[{k}]['t']", kept["t"]), s
         done: list[tuple[Any, Any]] = []
         try:
             for schedule, kept in schedules:
-                if kept is not None:
-                    done.append((schedule, schedule.state_dict()))
-                    schedule.load_state_dict(kept)
+                done.append((schedule, schedule.state_dict()))
+                schedule.load_state_dict(kept)
         except Exception:
             for schedule, before in reversed(done):
                 schedule.load_state_dict(before)
@@ -369,6 +413,8 @@ def listed(what: str, params: Any) -> list[Any]:
     """An iterable of parameters as a list; `TypeError` for what has no order, `ValueError` for none."""
     if isinstance(params, (Value, Mapping, Set, str)) or not isinstance(params, Iterable):
         hint = "; a set has no order" if isinstance(params, Set) else ""
+        if callable(params):
+            hint = "; give its parameters()" if hasattr(params, "parameters") else "; call it"
         raise TypeError(f"{what}: expected a list of parameters, got {type(params).__name__}{hint}")
     found = list(params)
     if not found:
@@ -402,21 +448,20 @@ def _in_range(what: str, x: Any, below: float) -> float:
     return number
 
 
-def _same(what: str, found: Any, expected: list[str]) -> None:
-    if not isinstance(found, Mapping):
-        raise TypeError(f"{what}: expected a dict, got {type(found).__name__}")
-    if set(found) != set(expected):
-        has = ", ".join(f"{name!s:.80}" for name in found)
-        raise ValueError(f"{what}: the state should have {', '.join(expected)}, but has {has}")
+# ---- the states of schedules -----------------------------------------------------------------------------------------
 
 
-def _equally_many(what: str, kind: str, present: Sequence[Any], saved: Any) -> None:
-    if not isinstance(saved, Sequence) or len(saved) != len(present):
-        count = len(saved) if isinstance(saved, Sequence) else type(saved).__name__
-        raise ValueError(f"{what}: {len(present)} {kind}, but {count} in the state")
+def _states_in(rate: Any) -> Any:
+    """The state of a schedule, or a list of those inside it; None where nothing keeps any."""
+    if hasattr(rate, "state_dict"):
+        return rate.state_dict()
+    return [part.state_dict() for part in parts_with("state_dict", rate)] or None
 
 
-def _counter(what: str, x: Any) -> int:
-    if not isinstance(x, int) or isinstance(x, bool) or not 0 <= x <= 2**53:
-        raise ValueError(f"{what}: must be a whole number from 0 to 2**53, got {shown(x)}")
-    return x
+def _with_states(rate: Any, kept: Any, place: str) -> list[tuple[Any, Any]]:
+    """What `_states_in` saved, each with the schedule that is to take it over."""
+    parts = parts_with("load_state_dict", rate)
+    if bool(parts) != (kept is not None):
+        raise ValueError(f"the schedule's state at {place}, {shown(kept)}, does not belong to {rate!r}")
+    states = [kept] if parts == [rate] else list_at(place, kept, len(parts)) if parts else []
+    return list(zip(parts, states, strict=True))

@@ -1,7 +1,6 @@
 """The paper that plots are drawn on: matplotlib's figures, by its object interface, with fonts and colours of our own.
 
-This is the one file that imports matplotlib, and itself is imported when the first plot is made. Nothing here touches
-matplotlib's global state: no pyplot, no rcParams.
+Matplotlib is imported when the first plot is made. Nothing here touches its global state: no pyplot, no rcParams.
 """
 
 from __future__ import annotations
@@ -10,13 +9,14 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from io import BytesIO
-from typing import Any
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
 
-from matplotlib import font_manager
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Yellow on white cannot be read: pure yellow has a contrast of 1.07 : 1 there, gold (#ffd700) of 1.4. This dark gold is
 # the most yellow of hue 47° that reaches the 3 : 1 that WCAG 2 asks of lines (success criterion 1.4.11). On the dark
@@ -33,6 +33,8 @@ SERIES = (
     ("#2563eb", "#d9480f", "#15803d", "#9333ea", "#be185d", "#0e7490", "#8a6d00", "#52525b"),
     ("#6ea8ff", "#ff9350", "#4ade80", "#c084fc", "#f472b6", "#22d3ee", "#facc15", "#b4b4c0"),
 )
+TITLE = 200  # letters of a title
+LETTERS = 8.0  # of it on an inch
 NAME = 28  # letters of a name in a legend or along an axis
 MARKERS = "os^DvPX*"  # beside the colours: never colour alone
 DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (6, 2, 1.5, 2)), (0, (1.5, 1.5)), (0, (9, 3)), (0, (4, 2, 1, 2, 1, 2)))
@@ -49,6 +51,8 @@ _FAMILIES = (
 
 def families() -> list[str]:
     """The fonts to take letters from, in this order: of those that are installed, as matplotlib complains of others."""
+    from matplotlib import font_manager
+
     installed = {font.name for font in font_manager.fontManager.ttflist}
     return [name for name in _FAMILIES if name in installed]
 
@@ -62,18 +66,23 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-class PlotFigure(Figure):
+@cache
+def figure_class() -> type[Figure]:
     """A matplotlib figure that shows itself in a notebook, and draws letters of any script without a warning."""
+    from matplotlib.figure import Figure
 
-    def draw(self, renderer: Any) -> None:
-        """Draw itself."""
-        with _quiet():
-            super().draw(renderer)
+    class PlotFigure(Figure):
+        def draw(self, renderer: Any) -> None:
+            """Draw itself."""
+            with _quiet():
+                super().draw(renderer)
 
-    def _repr_png_(self) -> bytes:
-        file = BytesIO()
-        self.savefig(file, format="png", dpi=144)
-        return file.getvalue()
+        def _repr_png_(self) -> bytes:
+            file = BytesIO()
+            self.savefig(file, format="png", dpi=144)
+            return file.getvalue()
+
+    return PlotFigure
 
 
 class Paper:
@@ -88,13 +97,14 @@ class Paper:
         self.colours = DARK if self.is_dark else LIGHT
         self.series, self.markers, self.dashes = SERIES[self.is_dark], MARKERS, DASHES
         self.fonts = families()
-        self.figure = PlotFigure(figsize=size, layout="constrained", facecolor=self.colours["page"])
+        self.figure = figure_class()(figsize=size, layout="constrained", facecolor=self.colours["page"])
         grid = self.figure.subplots(rows, columns, squeeze=False)
         self.axes: list[Axes] = [axes for row in grid for axes in row]
         for axes in self.axes:
             self._dress(axes)
         if title.strip():
-            self._say(self.figure.suptitle("", fontsize=14, fontweight="bold"), title, "ink", 80)
+            shown = fill(" ".join(plain(title, TITLE).split()), int(LETTERS * size[0]))
+            self._say(self.figure.suptitle("", fontsize=14, fontweight="bold"), shown, "ink", 2 * TITLE)
 
     def _dress(self, axes: Axes) -> None:
         c = self.colours
@@ -123,6 +133,8 @@ class Paper:
 
     def whole(self, axes: Axes) -> None:
         """Count along the x axis in whole numbers."""
+        from matplotlib.ticker import MaxNLocator
+
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
 
     def write(self, axes: Axes, x: float, y: float, words: str, **options: Any) -> None:

@@ -12,7 +12,7 @@ from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
 from .numbers import LayerGradient, Samples, Trajectory, sample
-from .series import Path, by_name, look_of, new_paper, with_gaps
+from .series import Path, broken_at_jumps, by_name, look_of, new_paper, with_gaps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,6 +27,7 @@ def plot_function(
     n: int = 401,
     *,
     ylim: tuple[float, float] | None = None,
+    x: str = "x",
     title: str = "",
     theme: str = "light",
     save: Path = None,
@@ -34,7 +35,8 @@ def plot_function(
     """Plot a function of one number with its derivative: the function blue, the derivative yellow and dashed.
 
     `f` is a function, `Samples` of one, or several of either in a dict by name, side by side. The derivative is the
-    engine's. Where a value is not finite, the curve has a gap. Raises as `sample` does.
+    engine's. Where a value is not finite, or jumps, the curve has a gap; `x` names the variable. Raises as
+    `sample` does.
 
     >>> from scalargrad import tanh
     >>> figure = plot_function(tanh, -3, 3)
@@ -56,16 +58,16 @@ def plot_function(
         axes.axhline(0.0, color=c["muted"], linewidth=0.8)
         if each.x[0] < 0.0 < each.x[-1]:
             axes.axvline(0.0, color=c["muted"], linewidth=0.8)
-        (value,) = axes.plot(each.x, with_gaps(each.y), color=c["function"], linewidth=2.4)
+        (value,) = axes.plot(each.x, broken_at_jumps(each.y), color=c["function"], linewidth=2.4)
         (slope,) = axes.plot(
-            each.x, with_gaps(each.slope), color=c["derivative"], linewidth=2.4, linestyle=(0, (5, 1.6))
+            each.x, broken_at_jumps(each.slope), color=c["derivative"], linewidth=2.4, linestyle=(0, (5, 1.6))
         )
         if ylim is not None:
             axes.set_ylim(*ylim)
         axes.margins(x=0.0)
-        paper.label(axes, x="x", title=name if len(sampled) > 1 else "")
+        paper.label(axes, x=x, title=name if len(sampled) > 1 else "")
         short = name if len(name) <= 12 else "f"
-        paper.legend(axes, [value, slope], [f"{short}(x)", f"{short}′(x)"])
+        paper.legend(axes, [value, slope], [f"{short}({x})", f"{short}′({x})"])
     for axes in paper.axes[len(sampled) :]:
         axes.set_visible(False)
     return paper.finished(save)

@@ -13,7 +13,7 @@ from ..engine.table import as_float
 from ..engine.transforms import value_and_grad
 from ..engine.value import Value
 from ..nn import Layer, Module
-from ..optim.methods import Optimizer
+from ..optim.base import Optimizer
 
 # ---- a function and its derivative -----------------------------------------------------------------------------------
 

@@ -143,7 +143,7 @@ def plot_decision(
         grid = decision_grid(model, xlim or sides[0], ylim or sides[1], n)
     labels, members = _classes(data) if data is not None else ([], [])
     if max(len(labels), grid.classes) > MOST:
-        raise ValueError(f"plot_decision: {max(len(labels), grid.classes)} classes; at most {MOST} are told apart")
+        raise ValueError(f"plot_decision: {max(len(labels), grid.classes)} classes; at most {MOST} are distinguished")
     paper = new_paper(1, 1, (6.4, 5.4), title, theme)
     (axes,) = paper.axes
     axes.grid(False)
@@ -238,11 +238,11 @@ def plot_confusion(
     theme: str = "light",
     save: Path = None,
 ) -> Figure:
-    """Plot a confusion matrix, as `training.confusion_matrix` counts it: true classes down, told ones across.
+    """Plot a confusion matrix, as `training.confusion_matrix` counts it: true classes down, predicted ones across.
 
     `names` are the classes', 0, 1, 2, ... if not given. The shade is the share of a row, so that rare classes are seen
-    as well as frequent ones; what was told wrong is framed. Raises `ValueError` for a matrix that is not square or is
-    empty, for a count below 0, and for names of another number.
+    as well as frequent ones; wrong classifications are framed. Raises `ValueError` for a matrix that is not square or
+    is empty, for a count below 0, and for names of another number.
 
     >>> figure = plot_confusion([[9, 1], [0, 5]], ["cat", "dog"])
     >>> [text.get_text() for text in figure.axes[0].texts]
@@ -270,5 +270,5 @@ def plot_confusion(
                 paper.write(axes, j, i, str(count), **look)
     paper.ticks(axes, labels)
     paper.ticks(axes, labels, down=True)
-    paper.label(axes, x="told to be", y="is")
+    paper.label(axes, x="predicted class", y="true class")
     return paper.finished(save)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from .canvas import Paper
+from .canvas import Paper
 
 Path = str | os.PathLike[str] | None
-MOST = 8  # series in one plot: so many can be told apart
+MOST = 8  # series in one plot: so many can be distinguished
 
 
 def new_paper(rows: int, columns: int, size: tuple[float, float], title: str, theme: str) -> Paper:
@@ -22,8 +22,6 @@ def new_paper(rows: int, columns: int, size: tuple[float, float], title: str, th
         import matplotlib  # noqa: F401  # only whether it is there
     except ImportError:
         raise ImportError("plots need matplotlib: pip install matplotlib") from None
-    from .canvas import Paper
-
     return Paper(rows, columns, size, title, theme)
 
 
@@ -33,7 +31,7 @@ def by_name(what: str, given: Any, kind: type | tuple[type, ...], otherwise: str
     if not named:
         raise ValueError(f"{what}: nothing to plot")
     if len(named) > MOST:
-        raise ValueError(f"{what}: {len(named)} series; at most {MOST} can be told apart in one plot")
+        raise ValueError(f"{what}: {len(named)} series; at most {MOST} can be distinguished in one plot")
     for name, each in named.items():
         if not isinstance(each, kind):
             kinds = kind if isinstance(kind, tuple) else (kind,)
@@ -53,6 +51,22 @@ def look_of(paper: Paper, k: int, sparse: bool = False) -> dict[str, Any]:
         "markersize": 4.5,
         "markevery": 0.1 if sparse else None,
     }
+
+
+def broken_at_jumps(numbers: Sequence[float]) -> list[float]:
+    """The numbers of a curve at even distances, nan for the first behind a jump: no stroke joins its sides.
+
+    A jump is a difference that is far larger than those beside it.
+
+    >>> broken_at_jumps([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
+    [0.0, 0.0, nan, 1.0, 1.0, 1.0]
+    """
+    shown = with_gaps(numbers)
+    steps = [0.0, *(abs(b - a) for a, b in pairwise(shown)), 0.0]
+    for k in range(1, len(steps) - 1):
+        if steps[k] > 20.0 * max(steps[k - 1], steps[k + 1]) and steps[k] > 1e-9 * abs(shown[k]):
+            shown[k - 1] = float("nan")
+    return shown
 
 
 def with_gaps(numbers: Sequence[float]) -> list[float]:

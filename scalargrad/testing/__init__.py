@@ -1,4 +1,4 @@
-"""A test kit for derivatives: `check_grads`, and hypothesis strategies for numbers, functions, networks and data.
+"""A test kit for derivatives: `check_grads`, `measure_derivative`, and hypothesis strategies for numbers and functions.
 
 It serves tests of any project: function and claimed gradient may be anybody's, PyTorch's, JAX's or written by hand. A
 property-based test of a gradient is three lines:
@@ -15,10 +15,12 @@ property-based test of a gradient is three lines:
 ...     check_grads(loss, (w, x), gradient=gradient_of_loss, undecided="reject")
 >>> test_gradient_of_loss()
 
-`check_grads` needs the standard library only; the strategies need hypothesis, and say so where it is missing.
+`check_grads` and `measure_derivative` need the standard library only; the strategies need hypothesis, and say so where
+it is missing. `pytest --gradient-report` lists what was checked in a run.
 """
 
 from .checking import check_grads
+from .measuring import Measurement, measure_derivative
 from .operations import check_primitive
 from .programs import Program
 from .reports import Finding, GradientError, Report, State, UndecidedError, Verdict
@@ -26,8 +28,9 @@ from .strategies import Network, datasets, expressions, finite_floats, networks,
 
 # fmt: off
 __all__ = [
-    "Finding", "GradientError", "Network", "Program", "Report", "State", "UndecidedError", "Verdict", "check_grads",
-    "check_primitive", "datasets", "expressions", "finite_floats", "networks", "values",
+    "Finding", "GradientError", "Measurement", "Network", "Program", "Report", "State", "UndecidedError", "Verdict",
+    "check_grads", "check_primitive", "datasets", "expressions", "finite_floats", "measure_derivative", "networks",
+    "values",
 ]
 # fmt: on
 

@@ -29,7 +29,13 @@ class Function:
     """What is measured: all outputs of a function, by name, from all inputs."""
 
     def __init__(
-        self, f: Callable[..., Any], point: Point, labels: list[str], structure: Structure, own: bool, on_values: bool
+        self,
+        f: Callable[..., Any],
+        point: Point,
+        labels: list[str],
+        structure: Structure = LEAF,
+        own: bool = False,
+        on_values: bool = False,
     ) -> None:
         self.f, self.point, self.labels, self.structure = f, point, labels, structure
         self.own = own

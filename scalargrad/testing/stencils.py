@@ -179,6 +179,20 @@ class Restriction:
             return [-10]
         return [e - 10] if -2 <= e <= 4 or e > 40 else [e - 10, -10] if e > 4 else [-10, max(e - 10, FINEST)]
 
+    def relative_steps(self) -> list[int]:
+        """Exponents of steps that see what belongs to the point: a thousandth of the input; at zero, two fine ones."""
+        return [-200, -40] if self.at_zero else [max(self.exponent - k, FINEST) for k in (10, 4)]
+
+    def octaves(self) -> Sequence[int]:
+        """Exponents of all steps about as large as the input."""
+        return () if self.at_zero else range(max(self.exponent - 4, FINEST), min(self.exponent + 2, 1018))
+
+    def far(self, output: int) -> float:
+        """A distance, beyond those of the ladder, at which an output is another one; 0 if there is none."""
+        e = max(self.exponent, 0)
+        far = [ldexp(1.0, min(k, 1000)) for k in (e + 8, e + 24, e + 64, e + 200, 1000)]
+        return next((t for t in far for side in (t, -t) if self.at(side)[output] != self.start[output]), 0.0)
+
     def ladder(self) -> list[int]:
         """Exponents of steps from coarse to fine, near enough to each other that one of them fits any function.
 

@@ -8,14 +8,15 @@ derivative to measure (a kink, a jump, the edge of its domain), and where the va
 
 from __future__ import annotations
 
-from math import inf, isfinite, isinf, isnan, nan, ulp
+from math import copysign, inf, isfinite, isinf, isnan, nan, sqrt, ulp
 
 from .irregular import growth_at, jump_at, jump_near, kink_at, one_sided
 from .reports import State, Verdict
 from .stencils import Level, Restriction
 
 SAFETY = 4.0  # how many times its estimate an error may be
-RESOLUTION = 1e-3  # a tolerance above this part of the derivative, or of the slopes nearby, tells too little
+RESOLUTION = 1e-3  # a tolerance above this part of the derivative tells too little
+NEARBY = 1e-7  # and above this part of the slopes nearby, beside which a derivative may count as zero
 ROUNDING = 2.0**-18  # a step up to this part of the value may come of rounding, to single precision for one
 
 
@@ -25,6 +26,11 @@ def judge(line: Restriction, output: int, claimed: float, rtol: float, allowance
     `rtol` is a relative difference that is always allowed; `allowance` an absolute one, for the claim's own rounding.
     """
     return _Case(line, output, claimed, rtol, allowance).verdict()
+
+
+def measured(line: Restriction) -> Verdict:
+    """What is measured where nothing is claimed."""
+    return _Measured(line, 0, 0.0, 1e-10, 0.0).verdict()
 
 
 class _Case:
@@ -52,11 +58,10 @@ class _Case:
             if settled:
                 return settled
         if self.claimed == 0.0 and self.levels and not any(x.variation for x in self.levels):
-            for k in ladder:
-                if k > max(first):
-                    self.measured_at(k)
+            for k in (*[k for k in ladder if k > max(first)], *self.line.octaves()):
+                self.measured_at(k)
             if not self.outside and not any(x.variation for x in self.levels):
-                return self.says(State.AGREES, self.levels[0], "the function is constant")
+                return self.constant(self.levels[0], "the function is constant", self.line.far(self.output))
         for place, k in enumerate(ladder):
             # At zero nothing gives the function's scale, and the ladder is long: most need no more than its upper part.
             if self.line.at_zero and k < -62 <= ladder[place - 1] and self.claimed != 0.0 and self.clear():
@@ -85,10 +90,18 @@ class _Case:
         self.levels = sorted([*self.levels, level], key=lambda each: -each.k)
         self._errors = {}
         if isinf(level.slope):
-            return self.says(State.AGREES, level, "beyond the range of floats") if level.slope == self.claimed else None
+            same = level.slope == self.claimed and (self.line.at_zero or self.vouches(level))
+            return self.says(State.AGREES, level, "beyond the range of floats") if same else None
         near = level.variation / level.h if self.vouches(level) else 0.0
-        sharp = SAFETY * level.error <= self.rtol * max(abs(level.slope), near)
-        return self.says(State.AGREES, level) if sharp and self.admits(level.slope, level.error) else None
+        sharp = SAFETY * level.error <= self.rtol * max(abs(level.slope), near) and k <= max(self.line.first_steps())
+        if not (sharp and self.admits(level.slope, level.error)):
+            return None
+        if not self.vouches(level) or self.line.at_zero:  # a fine term with a large slope may hide behind a coarse step
+            for finer in self.line.relative_steps():
+                self.measured_at(finer)
+            if self.contradicted(level):
+                return None
+        return self.says(State.AGREES, level)
 
     def errors(self) -> dict[int, float]:
         """The errors of all levels, each in the light of the others.
@@ -152,8 +165,8 @@ class _Case:
     def resolved(self, level: Level) -> bool:
         """Whether the level is sharp enough to bear out a claim."""
         near = [x.variation / x.h for x in self.levels if level.k <= x.k <= level.k + 8 and self.vouches(x)]
-        scale = max([abs(level.slope), *near])
-        return SAFETY * self.error(level) <= RESOLUTION * scale and self.usable(level)
+        enough = max([RESOLUTION * abs(level.slope), *[NEARBY * slope for slope in near]])
+        return SAFETY * self.error(level) <= enough and self.usable(level)
 
     def clear(self) -> bool:
         """Whether the levels so far agree with the claim, or show why there is nothing to agree with."""
@@ -169,7 +182,7 @@ class _Case:
         return max(SAFETY * error, self.rtol * abs(slope)) + self.allowance
 
     def admits(self, slope: float, error: float) -> bool:
-        return abs(self.claimed - slope) <= self.tolerance(slope, error)
+        return isfinite(slope) and abs(self.claimed - slope) <= self.tolerance(slope, error)
 
     def says(
         self, state: State, level: Level | None, note: str = "", error: float | None = None, jump: float = 0.0
@@ -239,6 +252,11 @@ class _Case:
         if abs(self.claimed - best.slope) <= 8.0 * scatter:
             note = f"the claimed derivative itself scatters by about {scatter:.1e} over the step"
             return self.says(State.UNDECIDED, best, note)
+        hidden = abs(self.claimed) * self.line.extent() <= best.grain and best.variation <= 64.0 * best.grain
+        if (
+            hidden and not self.line.at_zero and not self.vouches(best)
+        ):  # lost at the point, saturated where it was seen
+            return self.says(State.UNDECIDED, best, self.doubt(best))
         return self.says(State.WRONG, best)
 
     def doubt(self, best: Level | None) -> str:
@@ -255,9 +273,12 @@ class _Case:
         return text
 
     def complex_step(self, best: Level) -> Verdict | None:
-        """The complex step, where it is sharper than the stencil and the two agree, as for analytic functions."""
+        """The complex step, where it is sharper than a stencil that is sharp already, and the two agree.
+
+        It is right for analytic functions only: of log(abs(x)) + x it sees the x, which noise might not tell from all.
+        """
         error = self.error(best)
-        if not self.rtol * abs(best.slope) < SAFETY * error <= 0.1 * abs(best.slope):
+        if not self.rtol * abs(best.slope) < SAFETY * error <= RESOLUTION * abs(best.slope):
             return None
         found = self.line.complex_step(self.output)
         if found is None or abs(found[0] - best.slope) > SAFETY * error or found[1] > error:
@@ -277,28 +298,28 @@ class _Case:
         riser = min(abs(v - x.values[3]) for x in self.levels for v in x.values if v != x.values[3])
         doubtful = riser < ROUNDING * max(map(abs, sloped.values)) and self.usable(sloped)
         note = "constant at fine steps, not at coarse ones"
-        if not doubtful and self.flattened(flat):
-            return self.says(State.UNSEEN, flat, "rounded to a constant near the point")
-        return self.says(State.UNDECIDED if doubtful else State.AGREES, flat, note)
+        if doubtful:
+            return self.says(State.UNDECIDED, flat, note)
+        return self.constant(flat, note, 3.0 * min(x.h for x in self.levels if x.variation > 0.0))
 
-    def flattened(self, flat: Level) -> bool:
-        """Whether rounding alone makes the function constant at the point, as it does tanh at 20.
+    def constant(self, flat: Level, note: str, reach: float) -> Verdict:
+        """A claimed zero, where the function is constant at fine steps, and other values lie up to `reach` away.
 
-        Then its values begin to differ by a few units in the last place; those of a function that is constant up to a
-        kink or a jump grow as soon as they differ.
+        Where rounding alone makes it constant, as tanh at 50, its values begin to differ by a few units in the last
+        place; those of a function that is constant up to a kink or a jump grow as soon as they differ.
         """
-        value, found = flat.values[3], False
-        near = min(x.h for x in self.levels if x.variation > 0.0)
-        for sign in (-1.0, 1.0):
-            low, high = 0.0, 3.0 * sign * near
+        value = flat.values[3]
+        for low, high in ((-flat.h, -reach), (flat.h, reach)):
             if self.line.at(high)[self.output] == value:
                 continue
-            for _ in range(60):
-                middle = 0.5 * (low + high)
+            for _ in range(40):
+                far = high / low > 2.0
+                middle = copysign(sqrt(abs(low)) * sqrt(abs(high)), high) if far else 0.5 * (low + high)
                 low, high = (low, middle) if self.line.at(middle)[self.output] != value else (middle, high)
             beyond = [self.line.at(high * (1.0 + part))[self.output] for part in (2.0**-10, 2.0**-8)]
-            found = found or max(abs(y - value) for y in beyond) <= 256.0 * ulp(value)
-        return found
+            if max(abs(y - value) for y in beyond) <= 256.0 * ulp(value):
+                return self.says(State.UNSEEN, flat, "rounded to a constant near the point")
+        return self.says(State.AGREES, flat, note)
 
     def edge(self) -> Verdict | None:
         if not self.outside or (self.levels and min(self.outside) > self.levels[-1].k + 12):
@@ -332,3 +353,10 @@ class _Case:
         if power == 0.0:
             return None
         return self.says(State.SINGULAR, self.levels[-1], f"the slope grows as h**-{power:.2f}")
+
+
+class _Measured(_Case):
+    """No claim, or one that every regular point admits."""
+
+    def admits(self, slope: float, error: float) -> bool:
+        return isfinite(slope)

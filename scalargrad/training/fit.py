@@ -1,13 +1,14 @@
 """`fit`: the loop over epochs and batches, with all that makes it bearable, and exact to the bit when taken up again.
 
-It stands on one definition, `objective.py`: a batch's loss and gradient at given weights. They are computed on `Value`s
-or by compiled programs, as pays; the loop sees no difference, nor does anybody who looks at the results.
+A batch's loss and gradient at given weights are defined in `objective.py`. They are computed on `Value`s or by compiled
+programs, as pays (`trainer.py`); the loop sees no difference, nor does anybody who looks at the results.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +16,14 @@ from ..data.dataset import Dataset
 from ..engine.table import as_float
 from ..engine.value import Value
 from ..nn import Module
-from ..nn.storage import Path
-from ..optim.methods import Optimizer
-from ..schedules import Rate
-from .engine import Compile, Engine
+from ..optim.base import Optimizer
+from ..schedules import Rate, parts_with
+from ..state import Path, whole
 from .history import EarlyStopping, History
 from .objective import Loss, Objective
-from .progress import reporter
-from .run import Data, Run, dataset, whole
+from .progress import Silent, reporter
+from .run import Data, Run, dataset
+from .trainer import Compile, Trainer
 
 Metrics = Mapping[str, Callable[[list[Any], list[Any]], float]]
 
@@ -58,14 +59,14 @@ def evaluate(model: Module, data: Data, metrics: Metrics) -> dict[str, float]:
     return {name: as_float(metric(predictions, samples.targets), name) for name, metric in metrics.items()}
 
 
-def _measured(engine: Engine, samples: Dataset, metrics: Metrics) -> dict[str, float]:
+def _measured(trainer: Trainer, samples: Dataset, metrics: Metrics) -> dict[str, float]:
     """As `evaluate`, of what is trained, compiled if it is."""
-    predictions = engine.predictions(samples.inputs)
+    predictions = trainer.predictions(samples.inputs)
     if predictions is None:
-        return evaluate(engine.objective.model, samples, metrics)
+        return evaluate(trainer.objective.model, samples, metrics)
     return {
-        name: engine.loss_of(predictions, samples.targets)
-        if metric is engine.objective.loss
+        name: trainer.loss_of(predictions, samples.targets)
+        if metric is trainer.objective.loss
         else as_float(metric(predictions, samples.targets), name)
         for name, metric in metrics.items()
     }
@@ -102,15 +103,15 @@ def fit(
     - `metrics`: functions of predictions and targets by name, measured after every epoch on the validation data (their
       columns are then called `validation_...`), or on the training data if there are none.
     - `schedule`: a rate for each epoch, or each step with `schedule_by="step"`, counted from 0; without one,
-      the optimizer's own rate or schedule holds. A `ReduceOnPlateau`, here or there, is told the monitored column
-      after every epoch.
+      the optimizer's own rate or schedule holds. A `ReduceOnPlateau`, here or there, by itself or inside another
+      schedule, observes the monitored column after every epoch.
     - `early_stopping`: when to end before the last epoch; see `EarlyStopping`.
     - `callbacks`: called after every epoch with a `Training`.
     - `clip(parameters)`: called between backward pass and step, for `clip_grad_norm` and its like.
     - `seed`: of the batches' order.
     - `progress`: whether to show it on the standard output; see `scalargrad.training.progress`.
     - `checkpoint`: a file, written after every `checkpoint_every` epochs and the last, whole or not at all.
-    - `resume`: take up the training that the checkpoint holds, with the same arguments: up to `epochs`, all told, its
+    - `resume`: take up the training that the checkpoint holds, with the same arguments: up to `epochs` in all, its
       results are those of a training that never stopped, bit for bit.
     - `compile`: whether the network's gradient and the optimizer's step are compiled: with "auto", where it can be done
       and pays. The results are the same bits either way; `history.compiled` tells which it was, and why. True
@@ -118,13 +119,16 @@ def fit(
       what a program cannot repeat, such as `Dropout`, and `GuardLimitError` for a model that branches in too many ways.
       Model and penalty must be functions of what they are given, and may change between epochs, not within.
 
+    What the model changes in itself while it computes, a counter or running statistics, is kept, where those are plain
+    numbers; `TypeError` for `Value`s computed from the parameters.
+
     Returns the `History`. Ctrl-C ends training and returns the history so far, with `interrupted` set; the model then
     has the weights of its best epoch, if one was finished. (The checkpoint has those of the last.) Modules are in
     training mode meanwhile, and afterwards as they were.
 
     Raises `ValueError` for arguments out of range, for an optimizer whose parameters are not the model's, for a loss
     that reaches for the model's parameters behind the objective's back, and for a checkpoint of another training;
-    `NonFiniteGradientError` where the optimizer does, with a note that tells epoch and batch.
+    `NonFiniteGradientError` where the optimizer does, with a note of epoch and batch.
 
     >>> from scalargrad.data import xor
     >>> from scalargrad.losses import hinge
@@ -137,67 +141,113 @@ def fit(
     {'accuracy': 0.95}
     """
     samples = dataset(data, "data")
-    parts = (metrics or {}).items()
-    for name in ("loss", "rate"):
-        if name in (metrics or {}):
-            raise ValueError(f"fit: a metric cannot be called {name!r}, as a column of the history is")
     run = Run(model, optimizer, samples, epochs, batch_size, seed)
-    if validation is None:
-        measured, named = samples, dict(parts)
-    else:
-        measured = dataset(validation, "validation")
-        named = {"validation_loss": loss, **{f"validation_{name}": metric for name, metric in parts}}
+    measured, named = _measurements(samples, validation, loss, metrics or {})
     columns = ["loss", "rate", *named]
     rule = early_stopping or EarlyStopping(restore_best=False)
     monitor = rule.monitor or ("loss" if validation is None else "validation_loss")
     if monitor not in columns:
         raise ValueError(f"fit: nothing to monitor is called {monitor!r}; there are {', '.join(columns)}")
-    if schedule_by not in ("epoch", "step"):
-        raise ValueError(f'fit: schedule_by must be "epoch" or "step", got {schedule_by!r}')
+    every = whole("fit: checkpoint_every", checkpoint_every)
+    rates = _Rates(optimizer, schedule, schedule_by)
     if resume and checkpoint is None:
         raise ValueError("fit: resume=True needs the checkpoint to resume from")
-    whole("checkpoint_every", checkpoint_every)
-    every_epoch = schedule is not None and schedule_by == "epoch" and not hasattr(schedule, "observe")
-    if schedule is not None:
-        optimizer.lr = schedule(0) if every_epoch else schedule
     if resume and checkpoint is not None:
         run.load(checkpoint, columns)
     run.history.columns = run.history.columns or {name: [] for name in columns}
     run.history.stopped = ""
-    engine = Engine(Objective(model, run.parameters, loss, penalty), optimizer, run.parameters, compile)
-    followers = list(callbacks)
-    show = reporter(progress)
-    modes = [(module, module.training) for _, module in model.named_modules()]
+    trainer = Trainer(Objective(model, run.parameters, loss, penalty), optimizer, run.parameters, compile)
+    followers, show = list(callbacks), reporter(progress)
     stop = run.out_of_patience(early_stopping)
-    show.start(epochs, run.batches, run.epoch)
+    show.start(run.epochs, run.batches, run.epoch)
+    with _in_training(model, show):
+        try:
+            while run.epoch < run.epochs and not stop:
+                began = time.perf_counter()
+                rates.start_epoch(run.epoch)
+                numbers = {"rate": optimizer.lr, "loss": run.train(trainer, clip, show.batch)}
+                if named:
+                    numbers |= _measured(trainer, measured, named)
+                run.history.compiled = trainer.report
+                run.finish_epoch(numbers, monitor, rule, time.perf_counter() - began)
+                rates.observe(numbers[monitor])
+                stop = _asked_to_stop(followers, Training(model, optimizer, run.history, run.epoch - 1, run.epochs))
+                stop = stop or run.out_of_patience(early_stopping)
+                if checkpoint is not None and (run.epoch % every == 0 or run.epoch == run.epochs or stop):
+                    run.save(checkpoint)
+                show.epoch(run.epoch - 1, run.history.last)
+        except KeyboardInterrupt:
+            stop = "interrupted"
+        if rule.restore_best or stop == "interrupted":
+            run.restore_best()
+    run.history.stopped = stop
+    return run.history
+
+
+def _measurements(samples: Dataset, validation: Data | None, loss: Loss, metrics: Metrics) -> tuple[Dataset, Metrics]:
+    """What is measured on after every epoch, and what is measured, by column."""
+    for name in ("loss", "rate"):
+        if name in metrics:
+            raise ValueError(f"fit: a metric cannot be called {name!r}, as a column of the history is")
+    if validation is None:
+        return samples, metrics
+    named = {f"validation_{name}": metric for name, metric in metrics.items()}
+    return dataset(validation, "validation"), {"validation_loss": loss, **named}
+
+
+@contextmanager
+def _in_training(model: Module, show: Silent) -> Iterator[None]:
+    """Modules are in training mode, and afterwards as they were."""
+    modes = [(module, module.training) for _, module in model.named_modules()]
     try:
         model.train()
-        while run.epoch < epochs and not stop:
-            began = time.perf_counter()
-            if every_epoch and schedule is not None:
-                optimizer.lr = schedule(run.epoch)
-            numbers = {"rate": optimizer.lr, "loss": run.train(engine, clip, show.batch, epochs)}
-            numbers |= _measured(engine, measured, named) if named else {}
-            run.history.compiled = engine.report
-            run.finish_epoch(numbers, monitor, rule, time.perf_counter() - began)
-            for rate in {id(group["lr"]): group["lr"] for group in optimizer.groups}.values():
-                if hasattr(rate, "observe"):
-                    rate.observe(numbers[monitor])
-            state = Training(model, optimizer, run.history, run.epoch - 1, epochs)
-            for follower in followers:
-                follower(state)
-            stop = "callback" if state.stopping else run.out_of_patience(early_stopping)
-            if checkpoint is not None and (run.epoch % checkpoint_every == 0 or run.epoch == epochs or stop):
-                run.save(checkpoint)
-            show.epoch(run.epoch - 1, run.history.last)
-        if rule.restore_best:
-            run.restore_best()
-    except KeyboardInterrupt:
-        stop = "interrupted"
-        run.restore_best()
+        yield
     finally:
         for module, mode in modes:
             module.training = mode
         show.close()
-    run.history.stopped = stop
-    return run.history
+
+
+def _asked_to_stop(followers: Iterable[Callable[[Training], Any]], state: Training) -> str:
+    for follower in followers:
+        follower(state)
+    return "callback" if state.stopping else ""
+
+
+@dataclass
+class _OfEpoch:
+    """A schedule that counts epochs and keeps state, as the optimizer's rate: it saves what is inside."""
+
+    schedule: Rate
+    epoch: int = 0
+
+    def __call__(self, step: int) -> float:
+        return self.schedule(self.epoch)
+
+
+class _Rates:
+    """The schedule that `fit` was given, and whatever schedules the optimizer has."""
+
+    def __init__(self, optimizer: Optimizer, schedule: Rate | None, by: str) -> None:
+        if by not in ("epoch", "step"):
+            raise ValueError(f'fit: schedule_by must be "epoch" or "step", got {by!r}')
+        self.optimizer = optimizer
+        self.of_epoch = None
+        if schedule is not None and by == "epoch" and not hasattr(schedule, "observe"):
+            self.of_epoch = _OfEpoch(schedule)
+            self.keeps_state = any(parts_with(name, schedule) for name in ("observe", "load_state_dict"))
+            self.start_epoch(0)
+        elif schedule is not None:
+            optimizer.lr = schedule
+
+    def start_epoch(self, epoch: int) -> None:
+        """Set the rate of an epoch, where that is what the schedule counts."""
+        if self.of_epoch is not None:
+            self.of_epoch.epoch = epoch
+            self.optimizer.lr = self.of_epoch if self.keeps_state else self.of_epoch(0)
+
+    def observe(self, metric: float) -> None:
+        """Hand the monitored number to every schedule that looks at one."""
+        rates = [group["lr"] for group in self.optimizer.groups if callable(group["lr"])]
+        for part in parts_with("observe", rates) if rates else ():
+            part.observe(metric)

@@ -1,6 +1,6 @@
 """What training leaves behind, and what decides when it has gone on for long enough.
 
-This stands apart from `fit` because both are plain data, which a checkpoint keeps.
+Both are plain data, which a checkpoint keeps.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ from math import inf, isfinite
 from typing import Any, Self
 
 from ..engine.table import as_float
-from ..engine.trees import shown
-from ..nn.storage import count_at, dict_at, number_at, numbers_at
+from ..state import count_at, dict_at, number_at, numbers_at, text_at, whole
 
 
 @dataclass
@@ -70,18 +69,14 @@ class History:
         """
         state = dict_at("history", state, ("columns", "best_epoch", "stopped", "seconds", "compiled"))
         given = dict_at("history['columns']", state["columns"], columns)
-        found = {name: numbers_at(f"history['columns'][{name!r}]", given[name]) for name in columns}
-        seconds = numbers_at("history['seconds']", state["seconds"])
-        for place, column in [*((f"['columns'][{name!r}]", found[name]) for name in columns), ("['seconds']", seconds)]:
-            if len(column) != epochs:
-                raise ValueError(f"expected {epochs} item(s) at history{place}, one an epoch, got {len(column)}")
+        places = {name: f"history['columns'][{name!r}]" for name in columns}
+        found = {name: numbers_at(place, given[name], epochs, "one an epoch") for name, place in places.items()}
+        seconds = numbers_at("history['seconds']", state["seconds"], epochs, "one an epoch")
         best = state["best_epoch"]
         if best is not None and count_at("history['best_epoch']", best) >= epochs:
             raise ValueError(f"expected an epoch from 0 to {epochs - 1} at history['best_epoch'], got {best}")
-        for name in ("stopped", "compiled"):
-            if not isinstance(state[name], str):
-                raise ValueError(f"expected text at history[{name!r}], got {shown(state[name])}")
-        return cls(found, best, state["stopped"], seconds, state["compiled"])
+        stopped, compiled = (text_at(f"history[{name!r}]", state[name]) for name in ("stopped", "compiled"))
+        return cls(found, best, stopped, seconds, compiled)
 
 
 @dataclass(frozen=True)
@@ -104,8 +99,7 @@ class EarlyStopping:
     restore_best: bool = True
 
     def __post_init__(self) -> None:
-        if not isinstance(self.patience, int) or self.patience < 1:
-            raise ValueError(f"EarlyStopping: patience must be a whole number of at least 1, got {self.patience!r}")
+        object.__setattr__(self, "patience", whole("EarlyStopping: patience", self.patience))
         delta = as_float(self.min_delta, "EarlyStopping, min_delta")
         if not (delta >= 0.0 and isfinite(delta)):
             raise ValueError(f"EarlyStopping: min_delta must be finite and at least 0, got {self.min_delta!r}")
@@ -146,7 +140,7 @@ class Best:
             None if state[name] is None else number_at(f"best[{name!r}]", state[name])
             for name in ("value", "reference")
         )
-        weights = None if state["weights"] is None else numbers_at("best['weights']", state["weights"])
-        if weights is not None and len(weights) != parameters:
-            raise ValueError(f"expected {parameters} item(s) at best['weights'], one a parameter, got {len(weights)}")
+        weights = state["weights"]
+        if weights is not None:
+            weights = numbers_at("best['weights']", weights, parameters, "one a parameter")
         return cls(value, weights, reference, count_at("best['waited']", state["waited"]))

@@ -1,6 +1,6 @@
 """Metrics: how good predictions are, for people to read. Unlike losses they need no derivative, and run on floats.
 
-This stands apart from `fit` because metrics are of use without it. All take the predictions and the targets, in this
+All take the predictions and the targets, in this
 order, as lists of one length, and raise `ValueError` where the lengths differ, where there are none, and for nan.
 `Value`s count as their numbers.
 """
@@ -18,7 +18,7 @@ Predictions = Iterable[Any]  # of numbers, or of lists of scores, one a class
 
 
 def accuracy(predictions: Predictions, targets: Iterable[Any], threshold: float | None = None) -> float:
-    """Compute the share of samples whose class was told right, from 0 to 1.
+    """Compute the share of samples whose class is predicted right, from 0 to 1.
 
     - A prediction that is a list of scores (logits, probabilities) tells the class of its largest, the first at a tie;
       its target is a class index or a one-hot list.
@@ -41,7 +41,7 @@ def confusion_matrix(
     threshold: float | None = None,
     classes: Sequence[Any] | None = None,
 ) -> list[list[int]]:
-    """Count the samples of each class, by row, that were told to be of each class, by column.
+    """Count the samples of each class, by row, that are predicted to be of each class, by column.
 
     Predictions and targets as in `accuracy`. `classes` are the classes in order; if not given: the indices of the
     scores; 0 and 1 with a threshold; else all that occur, sorted. Raises `ValueError` for one that is not among them.

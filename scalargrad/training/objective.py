@@ -2,15 +2,15 @@
 
     L(w) = loss([f(w, x1), ..., f(w, xn)], targets) + penalty(w)
 
-A model sees one sample at a time, so the chain rule comes apart at the predictions:
+A model sees one sample at a time, so the chain rule is cut at the predictions:
 
 1. the predictions `y_i = f(w, x_i)`, each by itself;
 2. the loss of all predictions, and its derivatives `c_i` by them;
-3. for each sample `g_i = c_i^T df(w, x_i)/dw`; they are added in the order of a compiled function's `map`, which
-   `compiler/order.py` repeats; the penalty's gradient is added to their sum.
+3. for each sample `g_i = c_i^T df(w, x_i)/dw`; they are added in the order of `losses/summation.py`; the penalty's
+   gradient is added to their sum.
 
-Here each step runs on `Value`s. `programs.py` replays the same steps as programs: 1 and 3 are functions of one sample,
-whatever the loss does with a whole batch of them. This stands apart so that there is one thing to agree with.
+Here each step runs on `Value`s. `compiled/objective.py` replays the same steps as programs: 1 and 3 are functions of
+one sample, whatever the loss does with a whole batch of them.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from itertools import islice
 from operator import add
 from typing import Any
 
-from ..compiler.batching.order import added
 from ..engine import modes
 from ..engine.anomaly import gradient_check
 from ..engine.chain_rule import float_adjoints, order_of_pass
 from ..engine.table import as_float, mean
 from ..engine.trees import LEAF, Structure, flatten, unflatten
 from ..engine.value import Value
-from ..nn import Module
+from ..losses.summation import added
+from ..nn.module import Module, Swap
 from .sample_losses import SampleLoss
 
 Loss = Callable[[list[Any], list[Any]], Any]
@@ -42,25 +42,41 @@ class Objective:
     def __init__(self, model: Module, parameters: Sequence[Value], loss: Loss, penalty: Penalty | None) -> None:
         self.model, self.loss, self.penalty = model, loss, penalty
         self.samples = SampleLoss.found(loss)
-        self.own = set(parameters)
+        self.parameters, self.own = parameters, set(parameters)
+        self.modules: list[tuple[str, Module]] = []
         self.checked = False
+
+    def start_epoch(self) -> None:
+        """Look at what the model is made of now."""
+        self.modules = list(self.model.named_modules())
 
     def __call__(self, weights: Sequence[float], inputs: list[Any], targets: list[Any]) -> tuple[float, list[float]]:
         """Loss and gradient, on `Value`s."""
-        predictions: list[Any] = []
-
-        def predict(parameters: list[Value]) -> None:
-            model = self.model.with_parameters(parameters)
-            predictions.extend([model(x) for x in inputs])
-
-        leaves = _run(predict, weights)[0]
-        apart = [([y], LEAF) if type(y) is Value else flatten(y, "the model's result") for y in predictions]
-        if not all(isinstance(y, NUMBERS) for outputs, _ in apart for y in outputs):
-            return self._of_whole_batches(weights, inputs, targets)
-        plain = [(list(map(_plain, outputs)), structure) for outputs, structure in apart]
+        leaves, predictions = _run(lambda parameters: self._predictions(parameters, inputs), weights)
+        nested = [([y], LEAF) if type(y) is Value else flatten(y, "the model's result") for y in predictions]
+        plain: list[tuple[list[float], Structure]] = []
+        for outputs, structure in nested:
+            for y in outputs:
+                if not isinstance(y, NUMBERS):  # only the loss understands them: one graph for all
+                    return self.with_penalty(
+                        weights,
+                        *self._differentiated(lambda ws: self._of_whole_batch(ws, inputs, targets), weights, "loss"),
+                    )
+            plain.append(([y._data if type(y) is Value else as_float(y) for y in outputs], structure))
         value, seeds = self.of_predictions(plain, targets)
-        gradient = added(self._gradients(leaves, apart, seeds), len(apart), len(leaves))
+        gradient = added(self._gradients(leaves, nested, seeds), len(nested), len(leaves))
         return self.with_penalty(weights, value, gradient)
+
+    def _predictions(self, weights: list[Value], inputs: list[Any]) -> list[Any]:
+        """What the model says with these weights; what it changes in itself on the way is kept."""
+        copies: dict[int, Any] = {}
+        model = self.model.copied(Swap(zip(self.parameters, weights, strict=True)), copies)
+        predictions = [model(x) for x in inputs]
+        self.model.keep_changes(self.modules, copies)
+        return predictions
+
+    def _of_whole_batch(self, weights: list[Value], inputs: list[Any], targets: list[Any]) -> Any:
+        return self.loss(self._predictions(weights, inputs), targets)
 
     def _gradients(
         self, leaves: list[Value], predictions: list[tuple[list[Any], Structure]], seeds: list[list[float]]
@@ -104,17 +120,6 @@ class Objective:
             value, gradient = value + more, list(map(add, gradient, of_penalty))
         self.checked = True
         return value, gradient
-
-    def _of_whole_batches(
-        self, weights: Sequence[float], inputs: list[Any], targets: list[Any]
-    ) -> tuple[float, list[float]]:
-        """As a call, for a model whose predictions are objects that only the loss understands: one graph for all."""
-
-        def whole(parameters: list[Value]) -> Any:
-            model = self.model.with_parameters(parameters)
-            return self.loss([model(x) for x in inputs], targets)
-
-        return self.with_penalty(weights, *self._differentiated(whole, weights, "loss"))
 
     def _differentiated(
         self, f: Callable[[list[Value]], Any], numbers: Sequence[float], what: str

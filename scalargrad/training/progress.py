@@ -1,9 +1,8 @@
 """What training shows while it runs: a bar, one line that is rewritten, one line an epoch, or nothing.
 
-This stands apart from `fit`, which tells it what happens and does not know where it goes. It goes to the standard
-output as it is when training starts. tqdm draws the bar where it is installed (`pip install tqdm`); without
-it one line is rewritten. Where the output is no terminal, one line is printed for every epoch. In a notebook, whose
-output is no terminal either but rewrites lines, it is as in a terminal.
+It goes to the standard output as it is when training starts. tqdm draws the bar where it is installed (`pip install
+tqdm`); without it one line is rewritten. Where the output is no terminal, one line is printed for every epoch. In a
+notebook, whose output is no terminal either but rewrites lines, it is as in a terminal.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping
+from importlib.util import find_spec
 from typing import Any
 
 INTERVAL = 0.1  # seconds between two rewritings
@@ -38,7 +38,7 @@ class Silent:
         """Training has ended, in whatever way."""
 
 
-class Lines(Silent):
+class EpochLines(Silent):
     """One line for every epoch."""
 
     def start(self, epochs: int, batches: int, done: int) -> None:
@@ -55,7 +55,7 @@ class Lines(Silent):
         self.began = now
 
 
-class Line(Lines):
+class RewrittenLine(EpochLines):
     """One line that is rewritten."""
 
     def start(self, epochs: int, batches: int, done: int) -> None:
@@ -130,15 +130,13 @@ def reporter(progress: bool) -> Silent:
         return Silent()
     notebook = type(sys.stdout).__module__.startswith("ipykernel")
     if not notebook and not sys.stdout.isatty():
-        return Lines()
+        return EpochLines()
     tqdm = _tqdm(notebook)
-    return Line() if tqdm is None else Bar(tqdm)
+    return RewrittenLine() if tqdm is None else Bar(tqdm)
 
 
 def _tqdm(notebook: bool) -> Any:
     """tqdm's class: the one of widgets where they are; None where it is not installed."""
-    from importlib.util import find_spec
-
     if find_spec("tqdm") is None:
         return None
     if notebook and find_spec("ipywidgets") is not None:

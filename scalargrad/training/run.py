@@ -1,7 +1,7 @@
 """One training: what a batch costs, an epoch, the best epoch so far, and the checkpoint that all of it goes on from.
 
-This stands apart from `fit`, which arranges it, because here is what exact resuming rests on: everything that the next
-epoch depends on is in the checkpoint, or comes from the seed and the number of the epoch.
+Exact resuming rests on this: everything that the next epoch depends on is in the checkpoint, or comes from the seed and
+the number of the epoch.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 from ..data.dataset import Dataset
 from ..engine.trees import shown
 from ..nn import Module
-from ..nn.storage import Path, count_at, dict_at, read_json, write_json
-from ..optim.methods import Optimizer
-from .engine import Engine
+from ..optim.base import Optimizer
+from ..state import Path, count_at, dict_at, read_state, seed_of, whole, within, write_state
 from .history import Best, EarlyStopping, History
-from .stepping import Clip
+from .step import Clip
+from .trainer import Trainer
 
 Data = Dataset | tuple[Sequence[Any], Sequence[Any]]
 FORMAT = "scalargrad checkpoint 1"
@@ -32,12 +32,6 @@ def dataset(data: Data, what: str) -> Dataset:
     return Dataset(data[0], data[1])  # type: ignore[arg-type]  # it makes lists of them
 
 
-def whole(what: str, n: Any) -> int:
-    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"fit: {what} must be a whole number of at least 1, got {n!r}")
-    return n
-
-
 class Run:
     """One training: the model, its data, how far it has come, and what it has found."""
 
@@ -45,11 +39,9 @@ class Run:
         self, model: Module, optimizer: Optimizer, samples: Dataset, epochs: int, batch_size: int | None, seed: int
     ) -> None:
         self.model, self.optimizer, self.samples = model, optimizer, samples
-        whole("epochs", epochs)
-        self.size = len(samples) if batch_size is None else whole("batch_size", batch_size)
-        if not isinstance(seed, int):
-            raise TypeError(f"fit: seed must be an int, got {type(seed).__name__}")
-        self.seed = seed
+        self.epochs = whole("fit: epochs", epochs)
+        self.size = len(samples) if batch_size is None else whole("fit: batch_size", batch_size)
+        self.seed = seed_of("fit: seed", seed)
         self.batches = -(-len(samples) // self.size)
         self.parameters = model.parameters()
         own = set(self.parameters)
@@ -63,15 +55,15 @@ class Run:
         self.epoch = 0
         self.history, self.best = History(), Best()
 
-    def train(self, engine: Engine, clip: Clip | None, report: Callable[[int, int, float], None], epochs: int) -> float:
+    def train(self, trainer: Trainer, clip: Clip | None, report: Callable[[int, int, float], None]) -> float:
         """One epoch; the mean of the samples' losses, each as its batch came along."""
-        total, left = 0.0, (epochs - self.epoch) * len(self.samples)
+        total, left = 0.0, (self.epochs - self.epoch) * len(self.samples)
         try:
             for k, (inputs, targets) in enumerate(self.samples.batches(self.size, (self.seed << 32) + self.epoch)):
                 try:
                     if k == 0:
-                        engine.start_epoch(inputs[0])
-                    value = engine.batch(inputs, targets, clip, left)
+                        trainer.start_epoch(inputs[0])
+                    value = trainer.batch(inputs, targets, clip, left)
                 except Exception as error:
                     error.add_note(f"in epoch {self.epoch + 1}, batch {k + 1} of {self.batches}")
                     raise
@@ -79,12 +71,12 @@ class Run:
                 left -= len(targets)
                 report(self.epoch, k, value)
         finally:
-            engine.end_epoch()
+            trainer.end_epoch()
         return total / len(self.samples)
 
     def finish_epoch(self, numbers: Mapping[str, float], monitor: str, rule: EarlyStopping, seconds: float) -> None:
         """Write the epoch's numbers down."""
-        weights = [p.data for p in self.parameters]
+        weights = [p._data for p in self.parameters]
         if self.best.observe(numbers[monitor], rule, weights):
             self.history.best_epoch = self.epoch
         self.history.seconds.append(seconds)
@@ -114,10 +106,10 @@ class Run:
 
     def save(self, path: Path) -> None:
         """Write down all that the next epoch depends on."""
-        write_json(
+        write_state(
             path,
+            FORMAT,
             {
-                "format": FORMAT,
                 "epoch": self.epoch,
                 "arguments": self.arguments(list(self.history.columns)),
                 "model": self.model.state_dict(),
@@ -129,16 +121,12 @@ class Run:
 
     def load(self, path: Path, columns: Sequence[str]) -> None:
         """Take up what `save` wrote; `ValueError` where it is of another training, and then nothing is changed."""
-        saved, place = read_json(path, FORMAT), os.fspath(path)
-        try:
+        saved = read_state(path, FORMAT)
+        with within(os.fspath(path)):
             self._load(saved, columns)
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{place}: {error}") from error
 
     def _load(self, saved: dict[str, Any], columns: Sequence[str]) -> None:
-        for name in ("epoch", "arguments", "model", "optimizer", "best", "history"):
-            if name not in saved:
-                raise ValueError(f"not a whole checkpoint: missing {name}")
+        dict_at("", saved, ("epoch", "arguments", "model", "optimizer", "best", "history"))
         mine = self.arguments(columns)
         for name, given in dict_at("arguments", saved["arguments"], mine).items():
             if given != mine[name]:

@@ -2,10 +2,9 @@
 
 Any other loss runs on `Value`s of the predictions, whatever it does with them. These take part in nearly every
 training, and for them that would cost more than the network's compiled gradient: as functions of one sample, they
-become part of its program. Here stands which they are and how a sample is read; the formulas, and what is wrong with a
-batch, remain where they are.
+become part of its program. The formulas, and what is wrong with a batch, remain where they are.
 
-A mean's terms are added in the order of a compiled function's `map`, as gradients are: the last bits of the loss of a
+A mean's terms are added in the order of `losses/summation.py`, as gradients are: the last bits of the loss of a
 batch may be other than those of the loss itself, but are the same however they were computed.
 """
 
@@ -15,12 +14,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from ..compiler.batching.order import added
 from ..engine import ieee, table
 from ..engine.trees import LEAF, Structure, flatten
 from ..losses import functions as losses
 from ..losses import rows as loss_rows
 from ..losses.batches import class_index, is_list
+from ..losses.summation import added
 
 ELEMENTWISE = (
     losses.mean_squared_error,

@@ -137,7 +137,7 @@ def batch_answer(program: Program, f: CompiledFunction, reduce: str | None) -> A
         found = f.map(*arguments, in_axes=program.axes, reduce=reduce, threads=program.threads)
         if reduce is not None:
             return answer(lambda: found)
-        ((known, *_),) = f.variants.values()
+        ((known, *_),) = f.specializations.values()
         columns: list[list[float]] = []
         _collect(found, known.result, columns)
         return Answer(tuple([x for row in zip(*columns, strict=True) for x in row]), known.result)
@@ -197,8 +197,8 @@ class Library:
         """Take in a function that has been traced; its number here. Raises what `to_c` raises."""
         name = f"p{len(self.sources)}"
         header, text = f.to_c(name)
-        program = next(iter(f.variants.values()))[0].program
-        captured = len(next(iter(f.variants.values()))[0].captured)
+        program = next(iter(f.specializations.values()))[0].program
+        captured = len(next(iter(f.specializations.values()))[0].captured)
         self.sources.append(text.replace(f'#include "{name}.h"\n', header))
         self.sizes.append((program.inputs - captured, len(program.outputs)))
         return len(self.sources) - 1

@@ -179,7 +179,7 @@ def to_c(p: Program, g: Callable[..., Any], eager: list[Answer], figures: Figure
         found = backends.answer(lambda s=sample: f(*s))
         if found.raised or eager[k].raised:
             return None  # of which the single calls tell
-    if not all(f.variants.values()) or not f.variants:
+    if not all(f.specializations.values()) or not f.specializations:
         return None
     try:
         k = pending.library.add(f)

@@ -47,19 +47,20 @@ _COMPILED = ("tests/test_compile.py", "tests/test_compile_practical.py")
 _BATCHED = ("tests/test_compile_batch.py", *_COMPILED)
 # After a short run of random programs, which finds most of them in seconds.
 OF_THE_COMPILER: dict[str, tuple[str, ...]] = {
-    "compiler.trace": _COMPILED,
-    "compiler.program": _COMPILED,
-    "compiler.lowering": _COMPILED,
-    "compiler.symbolic": _COMPILED,
-    "compiler.registers": ("tests/test_compile_x86.py", *_COMPILED),
-    "compiler.x86_backend": ("tests/test_compile_x86.py", *_COMPILED),
-    "compiler.python_backend": _COMPILED,
-    "compiler.c_backend": _COMPILED,
-    "compiler.llvm_backend": _BATCHED,
-    "compiler.batch": _BATCHED,
-    "compiler.packing": _BATCHED,
+    "compiler.frontend.trace": _COMPILED,
+    "compiler.ir.program": _COMPILED,
+    "compiler.ir.lowering": _COMPILED,
+    "compiler.ir.symbolic": _COMPILED,
+    "compiler.backends.x86.registers": ("tests/test_compile_x86.py", *_COMPILED),
+    "compiler.backends.x86.code": ("tests/test_compile_x86.py", *_COMPILED),
+    "compiler.backends.python": _COMPILED,
+    "compiler.backends.c": _COMPILED,
+    "compiler.backends.llvm": _BATCHED,
+    "compiler.batching.batch": _BATCHED,
+    "compiler.frontend.packing": _BATCHED,
     "compiler.function": _BATCHED,
-    "compiler.variant": _BATCHED,
+    "compiler.frontend.dispatch": _BATCHED,
+    "compiler.frontend.specialization": _BATCHED,
 }
 PROGRAMS = 250  # in that run
 # module: (piece of the line, piece of the change, why it is as good as the original)

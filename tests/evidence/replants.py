@@ -27,11 +27,11 @@ _TRACER = '__import__("scalargrad.engine.modes").modes.tracer()'
 REPLANTS = (
     Replant(
         "registers saved by a called function and by its caller to the same places",
-        "compiler.registers",
+        "compiler.backends.x86.registers",
         (
             (
-                "        self.saved: dict[int, Place] = {}",
-                "        self.saved: dict[int, Place] = code.__dict__.setdefault('saved_by_all', {})",
+                "        self.saved: dict[int, MemoryOperand] = {}",
+                "        self.saved: dict[int, MemoryOperand] = code.__dict__.setdefault('saved_by_all', {})",
             ),
         ),
     ),
@@ -47,12 +47,13 @@ REPLANTS = (
     ),
     Replant(
         "a batch's exact run decided before all branches are traced",
-        "compiler.batch",
+        "compiler.batching.batch",
         (
             (
-                "any(v.fast() is not None for v in f.variants[batch.structure])",
-                "any(v.fast() is not None for v in every_variant)",
+                "any(v.fast() is not None for v in f.specializations[batch.structure])",
+                "any(v.fast() is not None for v in before)",
             ),
+            ("    shares = [every[", "    before = f.specializations[batch.structure]\n    shares = [every["),
         ),
     ),
     Replant(
@@ -87,7 +88,7 @@ REPLANTS = (
     ),
     Replant(
         "comparisons with the nearest float of an exact number",
-        "compiler.trace",
+        "compiler.frontend.trace",
         (("    if nearest == x or nearest != nearest:\n", "    if True:\n"),),
     ),
     Replant(
@@ -102,7 +103,7 @@ REPLANTS = (
     ),
     Replant(
         "a generated function by the name of one that it calls",
-        "compiler.python_backend",
+        "compiler.backends.python",
         (('self.taken = {*self.scope, "abs", "inputs", "m"}', "self.taken: set[str] = set()"),),
     ),
 )

@@ -1,8 +1,8 @@
 """Programs as C99: one file and its header, which need nothing but math.h.
 
-It stands apart as the backend that leaves Python behind: for devices, and for programs in other languages. Library
-functions are called through pointers that the C compiler cannot see through, because it would compute `pow(x, 2.0)` its
-own way; long programs become several functions, because C compilers take time that grows faster than a function.
+This backend leaves Python behind: for devices, and for programs in other languages. Library functions are called
+through pointers that the C compiler cannot see through, because it would compute `pow(x, 2.0)` its own way; long
+programs become several functions, because C compilers take time that grows faster than a function.
 """
 
 from __future__ import annotations

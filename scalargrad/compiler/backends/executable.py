@@ -57,6 +57,10 @@ def features() -> frozenset[str]:
     return frozenset(found)
 
 
+class CodeRefusedError(OSError):
+    """The operating system does not let this process run code that it made, or so much of it."""
+
+
 class Executable:
     """Machine code in memory, for as long as this object lives."""
 
@@ -66,8 +70,12 @@ class Executable:
         if file < 0:
             raise _refused()
         try:
-            if os.pwrite(file, code, 0) != len(code):
-                raise OSError("the operating system has no room for machine code")
+            try:
+                written = os.pwrite(file, code, 0)
+            except OSError as error:  # beyond the limit on the size of files
+                raise CodeRefusedError(*error.args) from None
+            if written != len(code):
+                raise CodeRefusedError("the operating system has no room for machine code")
             if library.fcntl(file, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE):
                 raise _refused()
             address = library.mmap(None, len(code), mmap.PROT_READ | mmap.PROT_EXEC, mmap.MAP_PRIVATE, file, 0)
@@ -89,5 +97,5 @@ def changes_protection() -> bool:
     return not _library().mprotect(address, mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_EXEC)
 
 
-def _refused() -> OSError:
-    return OSError(ctypes.get_errno(), "the operating system does not let a program run code that it made")
+def _refused() -> CodeRefusedError:
+    return CodeRefusedError(ctypes.get_errno(), "the operating system does not let a program run code that it made")

@@ -1,11 +1,11 @@
 """Programs as machine code for this processor, through llvmlite: LLVM's assembly as text, compiled in memory.
 
-It stands apart as the way to machine code with a dependency, the extra `native`, imported when first used: for
-processors that `x86_backend.py` does not make code for, and for the loop over a batch. The same text serves one
-point and a batch: where a program computes with `double`, a batch computes with vectors of eight, whatever the
-processor's own width, so that results do not depend on it. A long program is cut into functions of bounded length,
-which share one block of memory, because LLVM's time grows faster than a function. No operation is contracted, reordered
-or replaced, and library functions are called by address, so that bits stay those of Python.
+llvmlite, of the extra `native`, is imported when first used: for processors that `x86/` does not make code for, and for
+the loop over a batch. The same text serves one point and a batch: where a program computes with `double`, a batch
+computes with vectors of eight, whatever the processor's own width, so that results do not depend on it. A long program
+is cut into functions of bounded length, which share one block of memory, because LLVM's time grows faster than a
+function. No operation is contracted, reordered or replaced, and library functions are called by address, so that bits
+stay those of Python.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ import re
 import struct
 import threading
 from collections.abc import Callable, Sequence
+from itertools import chain
 from typing import Any
 
 from ..ir.elementary import CONDITIONS, LIBRARY
 from ..ir.lowering import Lowered, is_call
 from ..ir.program import Guard
+from .batch_loop import DRIVER
 from .executable import changes_protection
-from .native import Machine, NativeUnavailableError, callback, library_address
+from .machine import Machine, NativeUnavailableError, callback, library_address
 
 LANES = 8
 PIECE = 500  # instructions in one function on one point
@@ -31,6 +33,8 @@ OPTIMISED = 5_000  # instructions in a program up to which LLVM optimises
 _INSTRUCTIONS = {"add": "fadd", "sub": "fsub", "mul": "fmul", "div": "fdiv"}
 _COMPARISONS = {"lt": "olt", "le": "ole", "eq": "oeq", "ne": "une", "unordered": "uno", "nle": "ugt"}
 _GUARDS = {"lt": "olt", "le": "ole", "gt": "ogt", "ge": "oge", "eq": "oeq", "ne": "une"}
+# The negation of an ordered comparison is an unordered one.
+_NEGATED = {"olt": "uge", "ole": "ugt", "ogt": "ule", "oge": "ult", "oeq": "une", "une": "oeq"}
 _INTRINSICS = {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "rint": "rint"}
 
 # The bits of a float are 52 of the fraction, 11 of the exponent and the sign. In `scale`, h is about half of n, so that
@@ -59,6 +63,9 @@ _ON_BITS = {
 %s{name} = or {i} %e{name}, <i:4607182418800017408>
 {r} = bitcast {i} %s{name} to {t}""",
 }
+
+
+Access = Callable[[int, str], list[str]]
 
 
 class Assembly:
@@ -171,9 +178,7 @@ class Assembly:
             self.functions.append("\n".join([*lines, f"ret {self.type} {value(body.outputs[0])}", "}"]))
         return full
 
-    def pieces(
-        self, output: Callable[[int, str], list[str]], source: Callable[[int, str], list[str]], name: str
-    ) -> tuple[list[str], int]:
+    def pieces(self, output: Access, source: Access, name: str) -> tuple[list[str], int]:
         """The program in functions `name_0(ptr x, ptr y, ptr m), ...` that return 0 where a guard of theirs fails.
 
         `source(k, result)` and `output(k, value)` give the lines that load an input and store an output. Returns the
@@ -181,7 +186,6 @@ class Assembly:
         """
         program = self.lowered.program
         first, count = program.inputs, len(program)
-        constants = [self.number(c) for c in program.constants]
         slot: dict[int, int] = {}
         results: dict[int, list[int]] = {}
         for place, k in enumerate(program.outputs):
@@ -189,91 +193,97 @@ class Assembly:
         tests: dict[int, list[Guard]] = {}
         for guard in program.guards:
             tests.setdefault(max(guard.left, guard.right, first) - first, []).append(guard)
-        boolean = [operation in CONDITIONS for operation in program.operations]
-        made: list[str] = []
-        piece = PIECE if self.lanes == 1 else WIDE_PIECE
-        for start in range(0, max(count, 1), piece):
-            stop = min(start + piece, count)
-            for k in range(start, stop):
-                for p in program.operands[k]:
-                    if first <= p < first + start:
-                        slot.setdefault(p, len(slot))
-            for k in range(start, stop):
-                for g in tests.get(k, ()):
-                    for p in (g.left, g.right):
-                        if first <= p < first + start:
-                            slot.setdefault(p, len(slot))
-        stride = 8 * self.lanes
-        mask = f"i{self.lanes}"
-        for start in range(0, max(count, 1), piece):
-            stop = min(start + piece, count)
-            lines: list[str] = []
-            here: dict[int, str] = {}
-            ok: list[str] = []
-
-            def value(p: int, here: dict[int, str] = here, lines: list[str] = lines, start: int = start) -> str:
-                if p < 0:
-                    return constants[~p]
-                if p >= first + start:
-                    return f"%v{p}"
-                found = here.get(p)
-                if found is None:
-                    found = here[p] = f"%v{p}"
-                    if p < first:
-                        lines += source(p, found)
-                    else:
-                        at = f"%a{p}"
-                        lines.append(f"{at} = getelementptr i8, ptr %m, i64 {slot[p] * stride}")
-                        if boolean[p - first]:
-                            lines.append(f"%b{p} = load i{self.lanes}, ptr {at}, align 8")
-                            lines.append(f"{found} = bitcast i{self.lanes} %b{p} to {self.bool}")
-                        else:
-                            lines.append(f"{found} = load {self.type}, ptr {at}, align {stride}")
-                return found
-
-            def check(g: Guard, place: str, ok: list[str] = ok, lines: list[str] = lines) -> None:
-                a, b = value(g.left), value(g.right)
-                code = _GUARDS[g.comparison]
-                if not g.outcome:  # the negation of an ordered comparison is an unordered one
-                    code = {"olt": "uge", "ole": "ugt", "ogt": "ule", "oge": "ult", "oeq": "une", "une": "oeq"}[code]
-                lines.append(f"%g{place} = fcmp {code} {self.type} {a}, {b}")
-                if ok:
-                    lines.append(f"%ok{place} = and {self.bool} {ok[-1]}, %g{place}")
-                ok.append(f"%ok{place}" if ok else f"%g{place}")
-
+        size = PIECE if self.lanes == 1 else WIDE_PIECE
+        starts = range(0, max(count, 1), size)
+        for start in starts:
+            ks = range(start, min(start + size, count))
+            guarded = chain.from_iterable((g.left, g.right) for k in ks for g in tests.get(k, ()))
+            for p in chain(chain.from_iterable(program.operands[start : ks.stop]), guarded):
+                if first <= p < first + start:
+                    slot.setdefault(p, len(slot))
+        for start in starts:
+            piece = _Piece(self, source, slot, first + start)
             if start == 0:
                 for place in results.get(-1, ()):
-                    lines += output(place, value(program.outputs[place]))
-            for k in range(start, stop):
-                operands = program.operands[k]
-                given = [value(p) for p in operands]
-                result = f"%v{first + k}"
-                lines.append(self.instruction(program.operations[k], result, given))
-                if first + k in slot:
-                    at = f"%s{first + k}"
-                    lines.append(f"{at} = getelementptr i8, ptr %m, i64 {slot[first + k] * stride}")
-                    if boolean[k]:
-                        lines.append(f"%t{first + k} = bitcast {self.bool} {result} to i{self.lanes}")
-                        lines.append(f"store i{self.lanes} %t{first + k}, ptr {at}, align 8")
-                    else:
-                        lines.append(f"store {self.type} {result}, ptr {at}, align {stride}")
+                    piece.lines += output(place, piece.value(program.outputs[place]))
+            for k in range(start, min(start + size, count)):
+                piece.instruction(first + k)
                 for place in results.get(first + k, ()):
-                    lines += output(place, result)
-                for place, g in enumerate(tests.get(k, ())):
-                    check(g, f"{k}_{place}")
+                    piece.lines += output(place, f"%v{first + k}")
+                piece.check(k, tests.get(k, ()))
             if count == 0:
-                for place, g in enumerate(tests.get(0, ())):
-                    check(g, f"0_{place}")
-            head = f"define internal {mask} @{name}_{len(made)}(ptr noalias %x, ptr noalias %y, ptr noalias %m) {{"
-            if ok:
-                lines.append(f"%ok = bitcast {self.bool} {ok[-1]} to {mask}")
-            lines.append(f"ret {mask} {'%ok' if ok else '-1'}")
-            self.functions.append("\n".join([head, *lines, "}"]))
-            made.append(f"{name}_{len(made)}")
-        return made, len(slot)
+                piece.check(0, tests.get(0, ()))
+            self.functions.append(piece.function(f"{name}_{start // size}"))
+        return [f"{name}_{k}" for k in range(len(starts))], len(slot)
 
     def text(self) -> str:
         return "\n".join([*self.declared, *self.functions])
+
+
+class _Piece:
+    """One of the functions that a program is cut into: the instructions from value `begin` on."""
+
+    def __init__(self, assembly: Assembly, source: Access, slot: dict[int, int], begin: int) -> None:
+        self.assembly, self.source, self.slot, self.begin = assembly, source, slot, begin
+        self.program = assembly.lowered.program
+        self.lines: list[str] = []
+        self.loaded: set[int] = set()
+        self.holds = ""  # whether the guards so far hold
+
+    def is_condition(self, v: int) -> bool:
+        return self.program.operations[v - self.program.inputs] in CONDITIONS
+
+    def address(self, name: str, v: int) -> str:
+        """Write where in memory a shared value is."""
+        self.lines.append(f"{name} = getelementptr i8, ptr %m, i64 {self.slot[v] * 8 * self.assembly.lanes}")
+        return name
+
+    def value(self, p: int) -> str:
+        """A value's name here, once it is loaded."""
+        if p < 0:
+            return self.assembly.number(self.program.constants[~p])
+        if p < self.begin and p not in self.loaded:
+            self.loaded.add(p)
+            lanes, of = self.assembly.lanes, self.assembly.type
+            if p < self.program.inputs:
+                self.lines += self.source(p, f"%v{p}")
+            elif self.is_condition(p):
+                self.lines.append(f"%b{p} = load i{lanes}, ptr {self.address(f'%a{p}', p)}, align 8")
+                self.lines.append(f"%v{p} = bitcast i{lanes} %b{p} to {self.assembly.bool}")
+            else:
+                self.lines.append(f"%v{p} = load {of}, ptr {self.address(f'%a{p}', p)}, align {8 * lanes}")
+        return f"%v{p}"
+
+    def instruction(self, v: int) -> None:
+        """An instruction, and where its result is shared its way to memory."""
+        k, lanes, result = v - self.program.inputs, self.assembly.lanes, f"%v{v}"
+        given = [self.value(p) for p in self.program.operands[k]]
+        self.lines.append(self.assembly.instruction(self.program.operations[k], result, given))
+        if v not in self.slot:
+            return
+        at = self.address(f"%s{v}", v)
+        if self.is_condition(v):
+            self.lines.append(f"%t{v} = bitcast {self.assembly.bool} {result} to i{lanes}")
+            self.lines.append(f"store i{lanes} %t{v}, ptr {at}, align 8")
+        else:
+            self.lines.append(f"store {self.assembly.type} {result}, ptr {at}, align {8 * lanes}")
+
+    def check(self, k: int, guards: Sequence[Guard]) -> None:
+        """The guards behind an instruction."""
+        for place, g in enumerate(guards):
+            a, b = self.value(g.left), self.value(g.right)
+            code = _GUARDS[g.comparison] if g.outcome else _NEGATED[_GUARDS[g.comparison]]
+            self.lines.append(f"%g{k}_{place} = fcmp {code} {self.assembly.type} {a}, {b}")
+            if self.holds:
+                self.lines.append(f"%ok{k}_{place} = and {self.assembly.bool} {self.holds}, %g{k}_{place}")
+            self.holds = f"%{'ok' if self.holds else 'g'}{k}_{place}"
+
+    def function(self, name: str) -> str:
+        mask = f"i{self.assembly.lanes}"
+        head = f"define internal {mask} @{name}(ptr noalias %x, ptr noalias %y, ptr noalias %m) {{"
+        if self.holds:
+            self.lines.append(f"%ok = bitcast {self.assembly.bool} {self.holds} to {mask}")
+        return "\n".join([head, *self.lines, f"ret {mask} {'%ok' if self.holds else '-1'}", "}"])
 
 
 def scalar_module(lowered: Lowered) -> tuple[Assembly, int]:
@@ -402,7 +412,7 @@ def kernel(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool) -
 
 
 def kernel_module(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool) -> tuple[Assembly, int]:
-    """`i8 @run(ptr x, ptr y, ptr m)` on eight samples: see driver.py for what x and y hold.
+    """`i8 @run(ptr x, ptr y, ptr m)` on eight samples: see batch_loop.py for what x and y hold.
 
     `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is.
     """
@@ -448,8 +458,6 @@ _driver: list[Any] = []
 
 def driver() -> tuple[Any, Any]:
     """The loop over a batch and the sum over lanes, compiled once in a process."""
-    from ..batching.driver import DRIVER
-
     with _lock:
         if not _driver:
             engine = _compiled(DRIVER, 3)

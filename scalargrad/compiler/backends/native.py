@@ -1,41 +1,25 @@
-"""Programs as machine code for this processor: what the ways to make it share, and the choice between them.
+"""Programs as machine code for this processor: the choice between the ways to make it.
 
-`x86_backend.py` makes code for x86-64 itself, with the standard library alone; `llvm_backend.py` has LLVM make it, for
-every other processor. It stands apart from both because callers care for the code's address only. Library functions
-are called by address, and are those that Python calls.
+`x86/` makes code for x86-64 itself, with the standard library alone; `llvm.py` has LLVM make it, for every other
+processor, and for batches where there is no AVX-512.
 """
 
 from __future__ import annotations
 
 import ctypes
-import math
 import os
 import struct
-import sys
-import threading
-from collections.abc import Sequence
-from ctypes.util import find_library
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import lru_cache, partial
+from typing import Any
 
-from ...engine.table import Primitive
 from ..ir.elementary import LIBRARY
 from ..ir.lowering import Lowered
-from .executable import Executable, features
-
-
-class NativeUnavailableError(ImportError):
-    """Machine code was asked for, and there is no llvmlite that works, no C library to call, or no leave to run it."""
-
-
-class Machine(NamedTuple):
-    """Machine code: `run(x, y, m)` takes the addresses of inputs, outputs and memory."""
-
-    address: int
-    preset: bytes  # what must stand in memory before m
-    scratch: int  # floats of memory from m on
-    callbacks: list[Any]
-    keep: Any  # what the code lives as long as
+from . import llvm as llvm_backend
+from .executable import CodeRefusedError, Executable, features
+from .machine import Machine, NativeUnavailableError, callback, library_address
+from .x86.code import Code, call_on, kernel_code, scalar_code
 
 
 def chosen() -> str:
@@ -55,10 +39,8 @@ def available(batches: bool = False) -> bool:
 
 @lru_cache(maxsize=1)
 def _has_llvm() -> bool:
-    from .llvm import llvm
-
     try:
-        llvm()
+        llvm_backend.llvm()
     except NativeUnavailableError:
         return False
     return True
@@ -72,24 +54,34 @@ def at_once(batches: bool = False) -> bool:
 def require() -> None:
     """Raise `NativeUnavailableError` where no machine code can be made."""
     if chosen() == "llvm":
-        from .llvm import llvm
-
-        llvm()
+        llvm_backend.llvm()
 
 
 def scalar(lowered: Lowered) -> Machine:
     """Machine code for one point."""
     if chosen() == "x86":
-        from .x86.code import scalar_code
-
         return _machine(scalar_code(lowered))
-    from . import llvm as llvm_backend
-
     return llvm_backend.scalar(lowered)
 
 
+def on_fixed_memory(machine: Machine, x: int, y: int, m: int) -> Callable[[], int]:
+    """The code for one point as a function without arguments.
+
+    Where code is made here, so is one that loads the three addresses, which ctypes calls in a third of the time.
+    """
+    function = ctypes.CFUNCTYPE(ctypes.c_int8, *[ctypes.c_void_p] * 3)(machine.address)
+    call: Any = partial(function, x, y, m)
+    keep: list[Any] = [machine]
+    if machine.own:
+        with suppress(CodeRefusedError):
+            keep.append(Executable(call_on(machine.address, x, y, m)))
+            call = ctypes.CFUNCTYPE(ctypes.c_int8)(keep[-1].address)
+    call.keep = keep
+    return call  # type: ignore[no-any-return]
+
+
 def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int, reduce: bool) -> Machine:
-    """Machine code for eight samples: see driver.py for what x and y hold.
+    """Machine code for eight samples: see batch_loop.py for what x and y hold.
 
     `mapped` says of each leaf of the arguments whether it is mapped; further inputs of the program are shared numbers,
     behind so many others.
@@ -100,15 +92,11 @@ def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int, reduce: bool) ->
     behind = 64 * sum(mapped) + 8 * (len(mapped) - sum(mapped) + skip)
     places += [(False, behind + 8 * k) for k in range(inputs - len(mapped))]
     if chosen() == "x86" and "avx512" in features():
-        from .x86.code import kernel_code
-
         return _machine(kernel_code(lowered, places, reduce))
-    from . import llvm as llvm_backend
-
     return llvm_backend.kernel(lowered, places, reduce)
 
 
-def _machine(code: Any) -> Machine:
+def _machine(code: Code) -> Machine:
     keep = Executable(code.finish())
     callbacks: list[Any] = []
     preset: list[int] = []
@@ -122,67 +110,5 @@ def _machine(code: Any) -> Machine:
         else:
             preset.append(library_address(what) if what in LIBRARY else 0)
     return Machine(
-        keep.address, struct.pack(f"<{len(preset)}Q", *reversed(preset)), -(-code.used // 8) + 8, callbacks, keep
+        keep.address, struct.pack(f"<{len(preset)}Q", *reversed(preset)), -(-code.used // 8) + 8, callbacks, keep, True
     )
-
-
-# ---- functions that machine code calls -------------------------------------------------------------------------------
-
-
-@lru_cache(maxsize=1)
-def _library() -> ctypes.CDLL:
-    """The C library that Python's own `math` calls."""
-    if sys.platform == "win32":
-        return ctypes.CDLL("ucrtbase")
-    own = getattr(math, "__file__", None)
-    for each in (find_library("m"), "libm.so.6", own, None):
-        try:
-            library = ctypes.CDLL(each)
-        except OSError:
-            continue
-        if all(hasattr(library, name) for name in LIBRARY):
-            return library
-    raise NativeUnavailableError("backend='native': no C library with the functions of math.h was found")
-
-
-@lru_cache(maxsize=256)
-def library_address(name: str) -> int:
-    return ctypes.cast(getattr(_library(), name), ctypes.c_void_p).value or 0
-
-
-_failed = threading.local()
-
-
-def callback(row: Primitive, count: int) -> tuple[Any, int]:
-    """A row that only Python can compute, as a C function. What it raises is kept for `raise_failed`."""
-
-    def compute(*xs: float) -> float:
-        try:
-            return row.compute(*xs)
-        except BaseException as error:  # machine code cannot pass it on
-            _failed.error = error
-            return math.nan
-
-    made = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * count)(compute)
-    return made, ctypes.cast(made, ctypes.c_void_p).value or 0
-
-
-def raise_failed() -> None:
-    """Raise what a row raised that machine code on this thread called."""
-    error = getattr(_failed, "error", None)
-    if error is not None:
-        _failed.error = None
-        raise error
-
-
-# ---- memory that it works in -----------------------------------------------------------------------------------------
-
-
-class Memory:
-    """So many floats of zeros on a boundary of 64 bytes, behind bytes that are given."""
-
-    def __init__(self, floats: int, before: bytes = b"") -> None:
-        self.floats = bytearray(8 * floats + len(before) + 64)
-        start = ctypes.addressof(ctypes.c_char.from_buffer(self.floats))
-        self.address = -(-(start + len(before)) // 64) * 64
-        ctypes.memmove(self.address - len(before), before, len(before))

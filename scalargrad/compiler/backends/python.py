@@ -1,10 +1,9 @@
 """Programs as Python source: one statement an instruction, readable, with the user's names, standard library only.
 
-It stands apart as the backend that is always there. The source is registered in `linecache`, so that a debugger steps
-into it and a traceback shows it. What has no name of the user's gets one that is free again after its last use: a float
-whose name is taken over is freed at once, and its memory is used again while it is in the cache, which makes such
-source twice as fast. Large programs become several functions, which share a list, because CPython's compiler takes
-memory by the function.
+This backend is always there. The source is registered in `linecache`, so that a debugger steps into it and a traceback
+shows it. What has no name of the user's gets one that is free again after its last use: a float whose name is taken
+over is freed at once, and its memory is used again while it is in the cache, which makes such source twice as fast.
+Large programs become several functions, which share a list, because CPython's compiler takes memory by the function.
 """
 
 from __future__ import annotations
@@ -15,19 +14,32 @@ import linecache
 import re
 import unicodedata
 import weakref
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
+from itertools import chain
 from math import inf, isfinite, nan, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...engine import ieee, table
 from ...engine.table import Primitive
 from ..ir.elementary import EVALUATE
+from ..ir.lowering import Functions, body_of
 from ..ir.program import Guard, Program
 
-if TYPE_CHECKING:
-    from ..ir.lowering import Functions
-
+# What is true where a row is 1; elsewhere it is 0.
+_TESTS: dict[Primitive, str] = {
+    table.lt: "{0} < {1}",
+    table.le: "{0} <= {1}",
+    table.eq: "{0} == {1}",
+    table.ne: "{0} != {1}",
+    table.both: "{0} and {1}",
+    table.either: "{0} or {1}",
+    table.is_nonzero: "{0}",
+    table.is_zero: "not {0}",
+}
+# How many operands of a row, the first ones, are asked for nothing but their truth.
+_TRUTHS = {table.where: 1, table.both: 2, table.either: 2, table.is_nonzero: 1, table.is_zero: 1}
 # One expression for each row that has one in plain Python with the same bits; every other row is called.
 _EXPRESSIONS: dict[Primitive, str] = {
     table.add: "{0} + {1}",
@@ -43,11 +55,11 @@ _EXPRESSIONS: dict[Primitive, str] = {
     table.step: "1.0 if {0} > 0.0 else 0.0 if {0} <= 0.0 else nan",
     table.where: "{1} if {0} else {2}",
     table.less: "1.0 if {0} < {1} else 0.0 if {0} >= {1} else nan",
-    table.is_nonzero: "1.0 if {0} else 0.0",
-    table.is_zero: "0.0 if {0} else 1.0",
+    **{row: f"1.0 if {test} else 0.0" for row, test in _TESTS.items()},
 }
 _INFIX = {"add": "+", "sub": "-", "mul": "*"}
 _SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
+MOST_FUSED = 12  # operands of an expression with tests inside
 LONGEST_SUM = 100  # terms in one expression: the parser recurses on them
 PIECE = 20_000  # statements in one function
 _numbers = itertools.count(1)
@@ -65,7 +77,8 @@ def _expression(row: Primitive, operands: Sequence[str]) -> str | None:
     if row is table.sum:
         return " + ".join(operands)
     if row is table.mean:
-        return f"({' + '.join(operands)}) / {n}"
+        # No name of the user's begins with an underscore.
+        return f"(_s / {n} if -inf < (_s := {' + '.join(operands)}) < inf else mean({', '.join(operands)}))"
     if row is table.dot:
         return " + ".join(f"{x} * {w}" for x, w in zip(operands[: n // 2], operands[n // 2 :], strict=True))
     if row is table.prod:
@@ -86,7 +99,7 @@ class _Writer:
     def __init__(self, program: Program, name: str, functions: Functions) -> None:
         self.program = program
         self.functions: Functions = functions
-        self.scope: dict[str, Any] = {"inf": inf, "nan": nan, "sqrt": sqrt, "div": ieee.div}
+        self.scope: dict[str, Any] = {"inf": inf, "nan": nan, "sqrt": sqrt, "div": ieee.div, "mean": ieee.mean}
         self.taken = {*self.scope, "abs", "inputs", "m"}  # what expressions, and functions around them, refer to
         self.name = self.give(name)
         self.named: dict[int, str] = {k: self.give(text) for k, text in enumerate(program.names)}
@@ -99,6 +112,22 @@ class _Writer:
         for guard in program.guards:
             last = max(guard.left, guard.right, program.inputs - 1) - program.inputs
             self.tests.setdefault(last, []).append(guard)
+        self.fused: set[int] = set()  # tests that stand inside the one expression that asks for them
+        self.operands = list(program.operands)  # with those of the tests inside
+        self.fuse()
+
+    def fuse(self) -> None:
+        program, first = self.program, self.program.inputs
+        uses = Counter(chain(program.roots(), *program.operands))
+        for k, (row, operands) in enumerate(zip(program.operations, program.operands, strict=True)):
+            for p in operands[: _TRUTHS.get(row, 0)]:
+                if p < first or uses[p] != 1 or p in self.kept or program.operations[p - first] not in _TESTS:
+                    continue
+                at = self.operands[k].index(p)
+                given = (*self.operands[k][:at], *self.operands[p - first], *self.operands[k][at + 1 :])
+                if len(given) <= MOST_FUSED:
+                    self.operands[k] = given
+                    self.fused.add(p)
 
     def give(self, text: str) -> str:
         """A name like the text that nothing else has."""
@@ -135,15 +164,20 @@ class _Writer:
         """For values that are used by instructions from start to stop or by guards behind those: the last of these."""
         last: dict[int, int] = {}
         for k in range(start, stop):
-            for p in self.program.operands[k]:
+            for p in () if self.program.inputs + k in self.fused else self.operands[k]:
                 last[p] = k
             for g in self.tests.get(k, ()):
                 last[g.left] = last[g.right] = k
         return last
 
+    def test(self, v: int) -> str:
+        k = v - self.program.inputs
+        operands = [self.test(p) if p in self.fused else self.value(p) for p in self.program.operands[k]]
+        return f"({_TESTS[self.program.operations[k]].format(*operands)})"
+
     def expression(self, k: int) -> str:
         row = self.program.operations[k]
-        operands = [self.value(p) for p in self.program.operands[k]]
+        operands = [self.test(p) if p in self.fused else self.value(p) for p in self.program.operands[k]]
         short = _expression(row, operands)
         if short is not None:
             return short
@@ -175,20 +209,21 @@ class _Writer:
         self, start: int, stop: int, last: dict[int, int], lines: list[str], slot: dict[int, int], failed: str
     ) -> None:
         """A statement for every instruction from start to stop, and the guards between."""
-        first, operands = self.program.inputs, self.program.operands
         for k in range(start, stop):
-            expression = self.expression(k)
-            v = first + k
-            keep = f"m[{slot[v]}] = " if v in slot else ""
-            lines.append(f"    {keep}{self.define(v)} = {expression}")
-            done = operands[k]
+            v = self.program.inputs + k
+            done: tuple[int, ...] = ()
+            if v not in self.fused:
+                expression = self.expression(k)
+                keep = f"m[{slot[v]}] = " if v in slot else ""
+                lines.append(f"    {keep}{self.define(v)} = {expression}")
+                done = self.operands[k]
             if k in self.tests:
                 lines += self.checks(k, failed)
                 done = (*done, *(p for g in self.tests[k] for p in (g.left, g.right)), v)
             for p in dict.fromkeys(done):
                 if p >= 0 and last.get(p) == k:
                     self.release(p)
-            if v not in last:  # only what is behind this piece uses it
+            if v not in last and v not in self.fused:  # only what is behind this piece uses it
                 self.release(v)
 
     def pieces(self) -> list[str]:
@@ -201,8 +236,8 @@ class _Writer:
             if k >= 0 and piece[k] != at:
                 slot.setdefault(k, len(slot))
 
-        for k, operands in enumerate(program.operands):
-            for p in operands:
+        for k, operands in enumerate(self.operands):
+            for p in () if first + k in self.fused else operands:
                 used(k // PIECE, p)
         for k, guards in self.tests.items():
             for guard in guards:
@@ -233,8 +268,6 @@ def value_of(row: Primitive, count: int, functions: Functions) -> Callable[..., 
     """A row's value, as it is computed with those elementary functions."""
     if functions == "library":
         return row.compute
-    from ..ir.lowering import body_of
-
     found = body_of(row, count, functions)
     if found is None or found is body_of(row, count, "library"):
         return row.compute
@@ -274,7 +307,7 @@ def build(
     text, writer = _written(program, name, functions)
     file = f"<scalargrad compiled {writer.name} {next(_numbers)}>"
     exec(compile(text, file, "exec"), writer.scope)
-    function: Callable[[Sequence[float]], list[float] | None] = writer.scope[writer.name]
+    function: Callable[[Sequence[float]], list[float] | None] = writer.scope.pop(writer.name)  # freed at once
     linecache.cache[file] = (len(text), None, text.splitlines(True), file)
     weakref.finalize(function, linecache.cache.pop, file, None)
     return function

@@ -1,9 +1,8 @@
 """A compiled function over many samples: `map`, with or without a sum over the results.
 
-Samples go through in blocks of eight lanes, blocks in chunks whose number depends on the size of the batch alone; a
-sum is taken lane by lane in every chunk, then over lanes in pairs, then over chunks in order. So results depend neither
-on the number of threads, nor on the processor, nor on the backend. It stands apart because all this is about samples:
-programs and machine code are made elsewhere.
+Samples go through in blocks of eight lanes, blocks in chunks whose number depends on the size of the batch alone; a sum
+is taken lane by lane in every chunk, then over lanes in pairs, then over chunks in order. So results depend neither on
+the number of threads, nor on the processor, nor on the backend. `backends/batch_loop.py` has the loop of machine code.
 """
 
 from __future__ import annotations
@@ -15,22 +14,23 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import chain
 from operator import countOf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ...engine.table import EXACT_INTEGERS, as_float
 from ...engine.trees import LEAF, Structure, flatten, unflatten
-from ..frontend.compiled_trace import Variant
+from ..backends import native as native_backend
+from ..backends.executable import CodeRefusedError
+from ..backends.llvm import driver
+from ..backends.machine import AlignedMemory, Machine, raise_failed
+from ..frontend.dispatch import Dispatcher
 from ..frontend.packing import Pack, as_floats, packer
+from ..frontend.specialization import Specialization, errors_of_ours
+from ..ir.lowering import lower
 from ..ir.program import summands
-
-if TYPE_CHECKING:
-    from ..backends.native import Machine
-    from ..frontend.function import CompiledFunction
 
 LANES = 8
 CHUNKS = 64  # at most; fewer, larger ones would leave threads idle, more would cost memory
 SMALLEST_CHUNK = 1024  # samples
-WORTH_NATIVE = 300  # samples from which machine code pays, for "auto"
 
 
 class Part(NamedTuple):
@@ -195,7 +195,7 @@ def _joined(arrays: Iterable[array[Any]], code: str = "q") -> array[Any]:
 class Batch:
     """The arguments of one call of `map`: columns and shared numbers in the order of the leaves."""
 
-    def __init__(self, f: CompiledFunction, arguments: Sequence[Any], in_axes: Any) -> None:
+    def __init__(self, f: Dispatcher, arguments: Sequence[Any], in_axes: Any) -> None:
         axes = [in_axes] * len(arguments) if in_axes is None or isinstance(in_axes, int) else list(in_axes)
         if len(axes) != len(arguments):
             raise ValueError(f"map: in_axes has {len(axes)} entries for {len(arguments)} argument(s)")
@@ -270,12 +270,12 @@ class _Answers:
         return total != total
 
 
-def _in_python(f: CompiledFunction, batch: Batch, bounds: tuple[int, int], answers: _Answers, reduce: bool) -> None:
+def _in_python(f: Dispatcher, batch: Batch, bounds: tuple[int, int], answers: _Answers, reduce: bool) -> None:
     start, stop = bounds
     lanes: list[list[float]] = []
     for i in range(start, stop):
-        variant, outputs = f.evaluated(batch.sample(i), batch.structure)
-        _same_result(f, variant, batch)
+        found, outputs = f.evaluated(batch.sample(i), batch.structure)
+        _same_result(f, found, batch)
         if reduce:
             if not lanes:
                 lanes = [[0.0] * LANES for _ in outputs]
@@ -288,8 +288,8 @@ def _in_python(f: CompiledFunction, batch: Batch, bounds: tuple[int, int], answe
         answers.sums[start] = array("d", map(_over_lanes, lanes))
 
 
-def _same_result(f: CompiledFunction, variant: Variant, batch: Batch) -> None:
-    if variant.result != f.variants[batch.structure][0].result:
+def _same_result(f: Dispatcher, found: Specialization, batch: Batch) -> None:
+    if found.result != f.specializations[batch.structure][0].result:
         raise TypeError(f"map: {f.name} returns results of different structures, by the branch it takes")
 
 
@@ -297,12 +297,10 @@ class _Workspace:
     """The traces of a function as machine code for one way of mapping, and the memory in which one thread runs them."""
 
     def __init__(
-        self, known: tuple[Variant, ...], layout: tuple[tuple[bool, int], ...], reduce: bool, fast: bool
+        self, known: tuple[Specialization, ...], layout: tuple[tuple[bool, int], ...], reduce: bool, fast: bool
     ) -> None:
         self.known = known
         self.outputs = len(known[0].program.outputs)
-        from ..backends.native import Memory
-
         machines = [_kernel(v, layout, reduce, fast) for v in known]
         codes = array("Q", [each.address for each in machines])
         columns = sum(count for mapped, count in layout if mapped)
@@ -314,11 +312,11 @@ class _Workspace:
         self.info = array("q", [columns, self.outputs, len(known), guarded, reduce])
         self.info_address = _address(self.info)
         self.codes = codes
-        self.x = Memory(8 * columns + numbers)
+        self.x = AlignedMemory(8 * columns + numbers)
         self.shared_address = self.x.address + 64 * columns
-        self.acc = Memory(8 * self.outputs if reduce else 0)
-        self.answers = Memory(8 * self.outputs), Memory(8 * self.outputs)
-        self.memory = [Memory(each.scratch, each.preset) for each in machines]
+        self.acc = AlignedMemory(8 * self.outputs if reduce else 0)
+        self.answers = AlignedMemory(8 * self.outputs), AlignedMemory(8 * self.outputs)
+        self.memory = [AlignedMemory(each.scratch, each.preset) for each in machines]
         self.places = array("Q", [each.address for each in self.memory])
         self.flags = array("q", [0, 0])
         temp, merged = (each.address for each in self.answers)
@@ -337,35 +335,30 @@ class _Workspace:
             ctypes.memset(self.acc.address, 0, 64 * self.outputs)
 
 
-def _kernel(v: Variant, layout: tuple[tuple[bool, int], ...], reduce: bool, fast: bool) -> Machine:
+def _kernel(v: Specialization, layout: tuple[tuple[bool, int], ...], reduce: bool, fast: bool) -> Machine:
     """A trace's machine code for eight samples."""
     key = (layout, reduce, fast)
     with v.lock:
         found: Machine | None = v.batches.get(key)
         if found is None:
-            from ..backends.native import kernel
-            from ..ir.lowering import lower
-
-            program = (v.fast() if fast else None) or v.program
-            lowered = lower(summands(program) if reduce else program, v.functions)
-            mapped = [each for each, count in layout for _ in range(count)]
-            found = v.batches[key] = kernel(lowered, mapped, v.first_captured, reduce)
+            with errors_of_ours(v.name):
+                program = (v.fast() if fast else None) or v.program
+                lowered = lower(summands(program) if reduce else program, v.functions)
+                mapped = [each for each, count in layout for _ in range(count)]
+                found = v.batches[key] = native_backend.kernel(lowered, mapped, v.first_captured, reduce)
         return found
 
 
 def _in_machine_code(
-    f: CompiledFunction, batch: Batch, every: Sequence[tuple[int, int]], answers: _Answers, reduce: bool, fast: bool
+    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: _Answers, reduce: bool, fast: bool
 ) -> bool:
     """Run some chunks; whether an output that was stored is nan."""
-    from ..backends.llvm import driver
-    from ..backends.native import raise_failed
-
     drive, fold = driver()
     bases, strides = batch.addresses, batch.strides
     outs = array("q", [_address(c) for c in answers.columns])
     odd = 0
 
-    def workspace(known: tuple[Variant, ...]) -> _Workspace:
+    def workspace(known: tuple[Specialization, ...]) -> _Workspace:
         idle = f.idle.setdefault((known, batch.layout, reduce, fast), [])
         try:
             made: _Workspace = idle.pop()
@@ -375,7 +368,7 @@ def _in_machine_code(
         made.flags[0] = 0
         return made
 
-    space = workspace(tuple(f.variants[batch.structure]))
+    space = workspace(tuple(f.specializations[batch.structure]))
     fixed = (_address(bases), _address(strides), _address(outs))
     for start, stop in every:
         at = start
@@ -389,9 +382,9 @@ def _in_machine_code(
             at, pending = stopped, space.flags[1]
             sample = batch.sample(at + (pending & -pending).bit_length() - 1)
             with f.lock:
-                if set(f.variants[batch.structure]) <= set(space.known):
+                if set(f.specializations[batch.structure]) <= set(space.known):
                     _same_result(f, f.traced(sample, batch.structure), batch)
-                more = tuple(v for v in f.variants[batch.structure] if v not in space.known)
+                more = tuple(v for v in f.specializations[batch.structure] if v not in space.known)
             larger = workspace(space.known + more)
             odd |= space.flags[0]
             if reduce:  # what was added so far
@@ -408,41 +401,48 @@ def _in_machine_code(
     return bool(odd)
 
 
-def map_batch(f: CompiledFunction, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int) -> Any:
+def _on_threads(
+    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: _Answers, reduce: bool, threads: int
+) -> bool:
+    """Run all chunks as machine code; False where the system refuses to run it, and `f` may do without."""
+    shares = [every[k::threads] for k in range(min(threads, len(every)))]
+
+    def run(fast: bool) -> bool:
+        if len(shares) == 1:
+            return _in_machine_code(f, batch, every, answers, reduce, fast)
+        with ThreadPoolExecutor(len(shares)) as pool:
+            found = list(pool.map(lambda part: _in_machine_code(f, batch, part, answers, reduce, fast), shares))
+        return any(found)
+
+    try:
+        # Asked only behind the run, which may have come upon further branches, that were traced in it.
+        if (run(True) or answers.has_nan()) and any(v.fast() is not None for v in f.specializations[batch.structure]):
+            run(False)
+    except CodeRefusedError:
+        if f.backend == "native":
+            raise
+        return False
+    return True
+
+
+def map_batch(f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int) -> Any:
     """`CompiledFunction.map`: see there."""
     if reduce not in (None, "sum", "mean"):
         raise ValueError(f"map: reduce must be None, 'sum' or 'mean', got {reduce!r}")
     if not isinstance(threads, int) or threads < 1:
         raise ValueError(f"map: threads must be a whole number of at least 1, got {threads!r}")
     batch = Batch(f, arguments, in_axes)
-    if batch.structure not in f.variants:
+    if batch.structure not in f.specializations:
         f.traced(batch.sample(0), batch.structure)
-    every_variant = f.variants[batch.structure]
-    first = every_variant[0]
+    first = f.specializations[batch.structure][0]
     result, outputs = first.result, len(first.program.outputs)
     if outputs == 0:
         return result if result == LEAF else unflatten(result, [])
     every = chunks(batch.count)
-    native = f.native_for(batch.count)
     answers = _Answers(batch, outputs, reduce is not None)
-    if not native:
+    if not (f.native_for(batch.count) and _on_threads(f, batch, every, answers, reduce is not None, threads)):
         for bounds in every:
             _in_python(f, batch, bounds, answers, reduce is not None)
-    else:
-
-        def run(fast: bool) -> bool:
-            shares = [every[k::threads] for k in range(min(threads, len(every)))]
-            if len(shares) == 1:
-                return _in_machine_code(f, batch, every, answers, reduce is not None, fast)
-            with ThreadPoolExecutor(len(shares)) as pool:
-                found = list(
-                    pool.map(lambda part: _in_machine_code(f, batch, part, answers, reduce is not None, fast), shares)
-                )
-            return any(found)
-
-        # Asked only now: the run may have come upon further branches, which were traced in it.
-        if (run(True) or answers.has_nan()) and any(v.fast() is not None for v in f.variants[batch.structure]):
-            run(False)
     if reduce is None:
         return unflatten(result, [_like(column, batch.kind) for column in answers.columns])
     totals = answers.sums[every[0][0]].tolist()

@@ -1,7 +1,7 @@
 """The order in which a compiled function's `map` adds samples, on plain lists.
 
-What computes a sum over a batch in another way and must come to the same bits, adds by this. It stands apart from
-`batch.py`, which adds in this order as it goes, in machine code or in lanes of its own.
+What computes a sum over a batch in another way and must come to the same bits, adds by this. `batch.py` adds in this
+order as it goes, in machine code or in lanes of its own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """From a Python function to programs: run it on numbers that record, and answer calls by what was recorded.
 
-`trace.py` makes a program of one run; `function.py` is the object that `compile` returns; `compiled_trace.py` is one
-trace with what the backends made of it; `packing.py` flattens arguments, `pickling.py` keeps functions in pickles,
-`drawn.py` gives a program back as a graph.
+`trace.py` makes a program of one run, `specialization.py` has one trace with what the backends made of it,
+`dispatch.py` finds the trace that answers a call; `packing.py` flattens arguments, `pickling.py` keeps functions in
+pickles, `drawn.py` gives a program back as a graph.
 """

@@ -1,7 +1,4 @@
-"""A program as a graph again, for drawings: its instructions, run on `Value`s at one point.
-
-It stands apart from the drawings, which know no programs, and from `program.py`, which knows no graphs.
-"""
+"""A program as a graph again, for drawings: its instructions, run on `Value`s at one point."""
 
 from __future__ import annotations
 

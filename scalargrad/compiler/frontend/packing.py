@@ -1,7 +1,7 @@
 """Arguments to flat numbers and back, at the speed of slices: source generated for one structure.
 
-It stands apart from `trees.py`, which finds out what a structure is, because here it is known, and only has to be
-checked: what a compiled function spends around a short program is mostly this.
+`trees.py` finds out what a structure is; here it is known, and only has to be checked: what a compiled function spends
+around a short program is mostly this.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ...engine.trees import LEAF, Structure
 
 Pack = Callable[[Any], "array[float] | None"]
 Unpack = Callable[[Sequence[float]], Any]
+Call = Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]
 
 
 def as_floats(xs: Sequence[Any]) -> array[float]:
@@ -23,78 +24,105 @@ def as_floats(xs: Sequence[Any]) -> array[float]:
     return array("d", xs if countOf(map(type, xs), float) == len(xs) else map(as_float, xs))
 
 
-def packer(structure: Structure) -> Pack:
-    """A function that flattens trees of that structure, and returns None for any other, or for what is no number."""
-    lines = ["def pack(t0):", "    out = []"]
-    scope: dict[str, Any] = {"as_floats": as_floats}
-    count = 0
+class _Source:
+    """A function under construction, and what its source refers to."""
 
-    def known(x: Any) -> str:
-        name = f"T{len(scope)}"
-        scope[name] = x
+    def __init__(self, head: str) -> None:
+        self.lines = [head]
+        self.scope: dict[str, Any] = {"as_float": as_float, "as_floats": as_floats, "countOf": countOf}
+        self.leaves: list[str] = []  # expressions that make up the list of the leaves
+        self.floats: list[str] = []  # and what holds if they are all floats
+        self.names = 0
+        self.at = 0
+
+    def known(self, x: Any) -> str:
+        name = f"T{len(self.scope)}"
+        self.scope[name] = x
         return name
 
-    def visit(part: Structure, name: str) -> None:
-        nonlocal count
+    def take_apart(self, part: Structure, name: str) -> None:
+        """Write what finds the leaves of the tree of that name, and returns None where it has another structure."""
         if part == LEAF:
-            lines.append(f"    out.append({name})")
+            self.leaves.append(name)
+            self.floats.append(f"type({name}) is float")
             return
         kind, keys, children = part
-        lines.append(f"    if type({name}) is not {known(kind)} or len({name}) != {len(children)}: return None")
-        if kind is dict:
-            lines.append(f"    if tuple({name}) != {known(keys)}: return None")
-            wanted = f"{name}.values()"
-        else:
-            wanted = name
-        if all(child == LEAF for child in children):
-            lines.append(f"    out += {wanted}")
+        length = f"len({name}) != {len(children)}" if children else name
+        self.lines.append(f"    if type({name}) is not {self.known(kind)} or {length}: return None")
+        if not children:
             return
-        for k, child in enumerate(children):
-            count += 1
-            own = f"t{count}"
-            if kind is dict:
-                lines.append(f"    {own} = {name}[{known(keys[k])}]")
-            else:
-                lines.append(f"    {own} = {name}[{k}]")
-            visit(child, own)
+        if kind is dict:
+            self.lines.append(f"    if tuple({name}) != {self.known(keys)}: return None")
+            name += ".values()"
+        if len(children) > 4 and all(child == LEAF for child in children):
+            self.leaves.append(f"*{name}")
+            self.floats.append(f"countOf(map(type, {name}), float) == {len(children)}")
+            return
+        own = [f"t{self.names + k}" for k in range(len(children))]
+        self.names += len(children)
+        self.lines.append(f"    {', '.join(own)}, = {name}")
+        for each, child in zip(own, children, strict=True):
+            self.take_apart(child, each)
 
-    visit(structure, "t0")
-    lines += ["    try: return as_floats(out)", "    except (TypeError, ValueError, OverflowError): return None"]
-    exec("\n".join(lines), scope)
-    made: Pack = scope["pack"]
-    return made
+    def built(self, part: Structure) -> str:
+        """The expression for a tree of that structure, whose leaves are those of `o` from `at` on."""
+        if part == LEAF:
+            self.at += 1
+            return f"o[{self.at - 1}]"
+        kind, keys, children = part
+        if kind in (list, tuple) and len(children) > 4 and all(child == LEAF for child in children):
+            self.at += len(children)
+            return f"{kind.__name__}(o[{self.at - len(children)}:{self.at}])"
+        inside = "".join(f"{self.built(child)}, " for child in children)
+        if kind is dict:
+            return f"dict(zip({self.known(keys)}, ({inside})))"
+        if kind in (list, tuple):
+            return f"[{inside}]" if kind is list else f"({inside})"
+        return f"{self.known(kind)}({'*' if hasattr(kind, '_fields') else ''}({inside}))"
+
+    def function(self) -> Any:
+        exec("\n".join(self.lines), self.scope)
+        return self.scope.pop("made")  # so that it is freed at once
+
+
+_NO_NUMBER = "except (TypeError, ValueError, OverflowError): return None"
+
+
+def packer(structure: Structure) -> Pack:
+    """A function that flattens trees of that structure, and returns None for any other, or for what is no number."""
+    source = _Source("def made(tree):")
+    source.take_apart(structure, "tree")
+    source.lines += [f"    try: return as_floats([{', '.join(source.leaves)}])", f"    {_NO_NUMBER}"]
+    return source.function()  # type: ignore[no-any-return]
 
 
 def unpacker(structure: Structure) -> Unpack:
-    """A function that builds the tree of that structure from a flat list."""
-    if structure == LEAF:
-        return lambda flat: flat[0]
-    scope: dict[str, Any] = {}
-    at = 0
+    """A function that builds the tree of that structure from a flat sequence."""
+    source = _Source("def made(o):")
+    source.lines.append(f"    return {source.built(structure)}")
+    return source.function()  # type: ignore[no-any-return]
 
-    def known(x: Any) -> str:
-        name = f"T{len(scope)}"
-        scope[name] = x
-        return name
 
-    def visit(part: Structure) -> str:
-        nonlocal at
-        if part == LEAF:
-            at += 1
-            return f"o[{at - 1}]"
-        kind, keys, children = part
-        if kind in (list, tuple) and children and all(child == LEAF for child in children):
-            at += len(children)
-            return f"{'' if kind is list else 'tuple'}(o[{at - len(children)}:{at}])"
-        built = [visit(child) for child in children]
-        if kind is dict:
-            return f"dict(zip({known(keys)}, ({', '.join(built)}{',' if built else ''})))"
-        if kind is list:
-            return f"[{', '.join(built)}]"
-        inside = f"({', '.join(built)}{',' if built else ''})"
-        if kind is tuple:
-            return inside
-        return f"{known(kind)}({'*' if hasattr(kind, '_fields') else ''}{inside})"
+def caller(structure: Structure, result: Structure, trace: Any, run: Any) -> Call:
+    """A function `(f, arguments, keywords)` that answers calls of that structure by one trace, and others with None.
 
-    made: Unpack = eval(f"lambda o: {visit(structure)}", scope)
-    return made
+    Where the trace does not hold, it has `f` answer.
+    """
+    source = _Source("def made(f, arguments, keywords):")
+    source.scope |= {"trace": trace, "run": run, "structure": structure}
+    for part, name in zip(structure[2], ("arguments", "keywords"), strict=True):
+        source.take_apart(part, name)
+    leaves = ", ".join(source.leaves)
+    captured = [f"{source.known(each)}._data" for each in trace.captured]
+    source.lines += [
+        f"    x = [{leaves}]",
+        f"    if not ({' and '.join(source.floats) or True}):",
+        "        try: x = [*map(as_float, x)]",
+        f"        {_NO_NUMBER}",
+        f"    o = run([*x, {', '.join(captured)}])" if captured else "    o = run(x)",
+        "    if o is None: return f.answer(x, structure)",
+        "    f.hits += 1",
+        "    trace.calls += 1",
+        f"    return {source.built(result)}",
+    ]
+    return source.function()  # type: ignore[no-any-return]

@@ -2,8 +2,8 @@
 
 A pickle of a compiled function keeps its programs; the Python function is needed where another branch is to be traced.
 Python itself pickles functions by name alone, and so neither one whose name now stands for the compiled function (with
-`@compile`), nor a derivative (`value_and_grad(f)`), which is a closure. This stands apart because both are found again
-without anything of compiling.
+`@compile`), nor a derivative (`value_and_grad(f)`), which is a closure. Both are kept by what they can be found again
+by.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Made(NamedTuple):
 def saved(function: Any) -> Any:
     """What to pickle for a function; None for one that cannot be found again, such as a lambda."""
     recipe = getattr(function, "recipe", None)
-    if recipe is not None:
-        maker, arguments = recipe
+    if recipe is not None and recipe[0]() is function:
+        _, maker, arguments = recipe
         kept = tuple([saved(each) if callable(each) else each for each in arguments])
         return None if None in kept else Made(maker, kept)
     try:

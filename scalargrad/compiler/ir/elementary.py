@@ -1,7 +1,7 @@
 """Elementary operations: what C, LLVM and every processor have, and how Python computes each to the same bits.
 
-Backends that make machine code know these alone. They stand apart from the table of primitives, whose rows are lowered
-to them, because here an operation is one instruction or one function of the C library, with no derivative.
+Backends that make machine code know these alone: the table's rows are lowered to them. An operation is one instruction
+or one function of the C library, with no derivative.
 """
 
 from __future__ import annotations

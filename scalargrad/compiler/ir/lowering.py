@@ -1,7 +1,7 @@
 """From rows of the table to elementary operations: what C and machine code are made of.
 
-It stands apart from `symbolic.py`, which finds the body of one row, because here bodies are put to use: short ones
-stand in the program itself, where instructions that several of them share are kept once; long ones become functions.
+`symbolic.py` finds the body of one row; here bodies are put to use: short ones stand in the program itself, where
+instructions that several of them share are kept once; long ones become functions.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from ...engine import ieee, table
 from ...engine.table import Primitive
+from .elementary import EVALUATE
 from .polynomials import POLYNOMIALS
 from .program import Program
 from .symbolic import body
@@ -49,7 +50,11 @@ def lower(program: Program, functions: Functions = "library") -> Lowered:
     made = Program(program.inputs, program.names, list(program.constants))
     low = Lowered(made)
     number = list(range(program.inputs))
-    emit, zero = made.emit, made.constant(0.0)
+    zero = made.constant(0.0)
+
+    def emit(operation: str, operands: tuple[int, ...]) -> int:
+        return emit_short(made, operation, operands)
+
     templates: dict[tuple[Primitive, int], Callable[[tuple[int, ...]], int]] = {}
     for row, given in zip(program.operations, program.operands, strict=True):
         operands = tuple([number[k] if k >= 0 else k for k in given])
@@ -109,9 +114,11 @@ def body_of(row: Primitive, count: int, functions: Functions) -> Program | None:
     for operation, given in zip(found.operations, found.operands, strict=True):
         operands = tuple(map(get, given))
         polynomial = _polynomial(operation) if operation in POLYNOMIALS else None
-        number.append(made.emit(operation, operands) if polynomial is None else inline(made, polynomial, operands))
+        number.append(
+            emit_short(made, operation, operands) if polynomial is None else inline(made, polynomial, operands)
+        )
     made.outputs = [get(k) for k in found.outputs]
-    return made
+    return made.without_dead()
 
 
 @lru_cache(maxsize=32)
@@ -119,6 +126,43 @@ def _polynomial(name: str) -> Program:
     found = body(POLYNOMIALS[name], 1)
     assert found is not None
     return found
+
+
+_COMPARISONS = frozenset(("lt", "le", "eq", "ne", "nle"))
+
+
+def emit_short(into: Program, operation: Any, operands: tuple[int, ...]) -> int:
+    """As `into.emit`, of an elementary operation, without selections between constants that are compared again.
+
+    A comparison that is data is `select(c, 1, 0)`, and `ne` of that with 0 is c itself.
+    """
+    if operation in _COMPARISONS:
+        for slot, chosen in enumerate(_between_constants(into, p) for p in operands):
+            other = operands[1 - slot]
+            if chosen is None or other >= 0:
+                continue
+            known = [into.constants[~p] for p in (*chosen[1:], other)]
+            pairs = [(x, known[2]) if slot == 0 else (known[2], x) for x in known[:2]]
+            if_true, if_false = (EVALUATE[operation](*pair) for pair in pairs)
+            if if_true != if_false:
+                return chosen[0] if if_true else into.emit("not", (chosen[0],))
+    elif operation == "select":
+        c, a, b = operands
+        if c >= into.inputs and into.operations[c - into.inputs] == "not":
+            return emit_short(into, operation, (into.operands[c - into.inputs][0], b, a))
+        for join, inner, same in (("and", a, 2), ("or", b, 1)):  # one selection where an arm selects again
+            chosen = _between_constants(into, inner)
+            if chosen is not None and chosen[same] == operands[same]:
+                return into.emit("select", (into.emit(join, (c, chosen[0])), *chosen[1:]))
+    return into.emit(operation, operands)
+
+
+def _between_constants(program: Program, k: int) -> tuple[int, ...] | None:
+    """The operands of a selection between two constants, if that is what a value is."""
+    if k < program.inputs or program.operations[k - program.inputs] != "select":
+        return None
+    operands = program.operands[k - program.inputs]
+    return operands if operands[1] < 0 and operands[2] < 0 else None
 
 
 def inline(into: Program, what: Program, operands: tuple[int, ...]) -> int:
@@ -129,7 +173,7 @@ def inline(into: Program, what: Program, operands: tuple[int, ...]) -> int:
         return number[k] if k >= 0 else into.constant(what.constants[~k])
 
     for operation, given in zip(what.operations, what.operands, strict=True):
-        number.append(into.emit(operation, tuple(map(get, given))))
+        number.append(emit_short(into, operation, tuple(map(get, given))))
     return get(what.outputs[0])
 
 

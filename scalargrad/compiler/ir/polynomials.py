@@ -1,10 +1,9 @@
 """Elementary functions as polynomials: arithmetic alone, so that eight samples go through at once.
 
 The C library's functions take one number at a time. `compile(..., functions="polynomial")` puts these in their place.
-They do not have the library's bits, but are within a bound that is stated here and measured by
-`python -m tests.accuracy --polynomials`; and they are the same on every backend, because they are programs like any
-other. It stands apart from `ieee.py`, whose functions the eager engine computes with, because here another trade is
-made.
+They do not have the library's bits, but are within a bound that is stated here and measured by `python -m
+tests.accuracy --polynomials`; and they are the same on every backend, because they are programs like any other. The
+eager engine computes with those of `ieee.py`.
 
 | function | error, in ULP, at most | where the library is asked after all |
 |---|---|---|

@@ -1,9 +1,8 @@
 """A straight-line program: inputs, constants, instructions in order, outputs, and the guards under which it holds.
 
-What a trace becomes and what every backend reads. It stands apart from both: it knows neither graphs nor machines, and
-is all that a pickle of a compiled function keeps. Operands are numbers: `0, 1, ...` are the inputs and then the
-instructions, `-1, -2, ...` the constants. An operation is a row of the table, or, after `lowering.py`, the name of an
-elementary operation.
+What a trace becomes and what every backend reads, and all that a pickle of a compiled function keeps. Operands are
+numbers: `0, 1, ...` are the inputs and then the instructions, `-1, -2, ...` the constants. An operation is a row of the
+table, or, after `lowering.py`, the name of an elementary operation.
 """
 
 from __future__ import annotations
@@ -178,7 +177,7 @@ _KEEPS_SIGN = {
 @lru_cache(maxsize=1024)
 def _effect_of_sign(row: Primitive, slot: int) -> str:
     """ "none", "sign" or "more": what the sign of an operand that is zero can change."""
-    if row in _LOSES_SIGN:
+    if row in _LOSES_SIGN and not (row is table.share_of_tie and slot == 2):  # whose last operand divides
         return "none"
     if row in _KEEPS_SIGN or (row is table.div and slot == 0):
         return "sign"

@@ -2,8 +2,8 @@
 
 A row's value is written once, in Python, in the table. Run on symbols instead of floats, that function leaves its
 arithmetic behind as instructions; where it branches, it is run once for each way, and the results are joined by
-selections. So eager and compiled code cannot differ: there is one definition. This stands apart from `lowering.py`,
-which does it for whole programs, because it deals with Python functions and not with programs.
+selections. So eager and compiled code cannot differ: there is one definition. `lowering.py` puts the bodies that are
+found here into programs.
 
 Functions of this package see symbols through copies of themselves, in whose globals `math`, the builtins and each other
 are replaced by what works on symbols.

@@ -12,6 +12,7 @@ from typing import Any
 from ..common.text import clean
 
 _SUPERSCRIPTS = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_POWER = re.compile(r"\(\^(.+)\)(′+)")  # the symbol of a derivative of a power
 _PLACEHOLDERS = 0xF0000  # a plane of private letters: names are put in after the minus signs have been made
 
 
@@ -25,6 +26,8 @@ def formula(operation: Any, operands: Sequence[str]) -> str:
     symbol, name, count = clean(operation.symbol), operation.name, len(operands)
     if operation.arity == count == 2 and not any(map(str.isalnum, symbol)):
         return f"{operands[0]} {symbol} {operands[1]}"
+    if derivative := _POWER.fullmatch(symbol):
+        return _power_derivative(float(derivative[1]), len(derivative[2]), operands[0])
     if count == 1 and symbol.startswith("^"):
         return f"{operands[0]}{_raised(symbol.replace('-', '−'))}"
     if name == "neg":
@@ -42,9 +45,25 @@ def notations(operation: Any, y: str, operands: Sequence[str]) -> tuple[str, ...
     """The local gradients as text, with proper minus signs; nothing for so many operands that nobody would read it."""
     if len(operands) > 100:
         return ("",) * len(operands)
+    if derivative := _POWER.fullmatch(operation.symbol):
+        return (_power_derivative(float(derivative[1]), len(derivative[2]) + 1, operands[0]),)
     names = dict(enumerate((y, *operands), _PLACEHOLDERS))
     texts = operation.local_notation(chr(_PLACEHOLDERS), [chr(k) for k in names][1:])
     return tuple(_raised(clean(text.replace("-", "−"))).translate(names) for text in texts)
+
+
+def _power_derivative(n: float, order: int, x: str) -> str:
+    """The derivative of x**n.
+
+    >>> _power_derivative(3.0, 1, "x"), _power_derivative(3.0, 3, "x"), _power_derivative(0.5, 1, "x")
+    ('3·x²', '6', '0.5·x^−0.5')
+    """
+    factor = 1.0
+    for k in range(order):
+        factor *= n - k
+    power = _raised(f"{x}^{n - order:g}".replace("-", "−"))
+    text = f"{factor:g}" if factor == 0.0 or n == order else power if factor == 1.0 else f"{factor:g}·{power}"
+    return text.replace("-", "−")
 
 
 def _raised(text: str) -> str:

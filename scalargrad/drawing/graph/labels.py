@@ -5,6 +5,7 @@ DOT and SVG both draw these lines, so that an engine lays out what is drawn late
 
 from __future__ import annotations
 
+from math import ceil
 from typing import NamedTuple
 
 from ..common.style import sign_style
@@ -74,7 +75,7 @@ def node_label(node: Node, compact: bool = False) -> NodeLabel:
 def _node_lines(node: Node, compact: bool) -> NodeLabel:
     if node.kind == "constant":
         text = f"{node.name} = {number(node.value or 0.0)}" if node.label.strip() else number(node.value or 0.0)
-        return NodeLabel(text, "", (), round(width(text, SMALL) + 10.05, 1), 20.0)
+        return NodeLabel(text, "", (), float(ceil(width(text, SMALL) + 10.0)), 20.0)
     if node.kind == "block":
         operations = ", ".join(f"{count:,} {name}" for name, count in node.operations[:3])
         more = ", …" if len(node.operations) > 3 else ""
@@ -155,7 +156,7 @@ def _measured(name: str, rest: str, rows: list[Row]) -> NodeLabel:
         gap = GAP if row.key and row.text else 0.0
         widest = max(widest, width(row.key, ROW) + gap + width(row.text, ROW))
         height += ROW_HEIGHT + RULE * row.rule
-    return NodeLabel(name, rest, tuple(rows), round(widest + 2.0 * PADDING + 0.05, 1), height)
+    return NodeLabel(name, rest, tuple(rows), float(ceil(widest + 2.0 * PADDING)), height)
 
 
 # ---- edges -----------------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from ..common.text import clean
 from .dot import to_boxes
 from .labels import Labels
 from .layout_engines import LayoutError, find, run
@@ -45,6 +46,26 @@ class Layout(NamedTuple):
 
 def read_layout(output: bytes, picture: Picture, engine: str) -> Layout:
     """Read what an engine wrote for `to_boxes`, and see that nothing of the picture is missing."""
+    try:
+        made = _parsed(output)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        start = output[:60].decode(errors="replace")
+        raise LayoutError(
+            f"{engine} wrote {clean(start)!r}, which is no layout ({type(error).__name__}): is it Graphviz's dot?"
+        ) from error
+    names = {n.id: n.name for n in picture.nodes}
+    lost = [f"node {n.id} ({n.name})" for n in picture.nodes if n.id not in made.nodes]
+    lost += [f"edge {e.id} ({names[e.source]} → {names[e.target]})" for e in picture.edges if e.id not in made.edges]
+    if lost:
+        more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+        raise LayoutError(
+            f"{engine} lost {', '.join(lost[:5])}{more} while laying out {len(names)} nodes; "
+            "try labels='none', or another engine by $SCALARGRAD_DOT"
+        )
+    return made
+
+
+def _parsed(output: bytes) -> Layout:
     found: dict[str, Any] = json.loads(output)
     left, bottom, right, top = map(float, found.get("bb", "0,0,0,0").split(","))
 
@@ -70,15 +91,6 @@ def read_layout(output: bytes, picture: Picture, engine: str) -> Layout:
         points = [point(p) for p in pieces if p[0] not in "es"]
         if len(points) >= 4:
             edges[each["id"]] = Curve(points, tip or points[-1], point(each["lp"]) if "lp" in each else None)
-    names = {n.id: n.name for n in picture.nodes}
-    lost = [f"node {n.id} ({n.name})" for n in picture.nodes if n.id not in nodes]
-    lost += [f"edge {e.id} ({names[e.source]} → {names[e.target]})" for e in picture.edges if e.id not in edges]
-    if lost:
-        more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
-        raise LayoutError(
-            f"{engine} lost {', '.join(lost[:5])}{more} while laying out {len(names)} nodes; "
-            "try labels='none', or another engine by $SCALARGRAD_DOT"
-        )
     return Layout(round(right - left, 1), round(top - bottom, 1), nodes, edges, clusters)
 
 

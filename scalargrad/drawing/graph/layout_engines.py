@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import NamedTuple
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, distribution
+from importlib.util import find_spec
+from threading import Thread
+from time import monotonic
+from typing import IO, Any, NamedTuple
 
 VARIABLE = "SCALARGRAD_DOT"
+MOST_WRITTEN, MOST_SAID = 1 << 28, 1 << 16  # bytes of a layout or picture, and of errors
 # pygraphviz lays out inside the process that imports it, and holds its lock: in a process of its own it can be stopped.
 _PYGRAPHVIZ = """
 import sys, pygraphviz
@@ -50,8 +57,6 @@ def _chosen() -> Engine | str:
 
 
 def _bundled() -> Engine | str:
-    from importlib.metadata import PackageNotFoundError, distribution
-
     try:
         package = distribution("graphviz-pure")
     except PackageNotFoundError:
@@ -70,15 +75,13 @@ def _system() -> Engine | str:
 
 
 def _pygraphviz() -> Engine | str:
-    from importlib.util import find_spec
-
     if find_spec("pygraphviz") is None:
         return "pygraphviz: not installed"
     return Engine("pygraphviz", (sys.executable, "-c", _PYGRAPHVIZ))
 
 
 def engines(format: str = "svg", tried: list[str] | None = None) -> Iterator[Engine]:  # noqa: A002  # as dot calls it
-    """The engines that are there and make this format, in the order of preference; `tried` is told about the rest."""
+    """The engines that are there and make this format, in the order of preference; `tried` gets the others, and why."""
     for look in (_chosen, _bundled, _system, _pygraphviz):
         found = look()
         if isinstance(found, Engine) and format not in found.without:
@@ -110,31 +113,77 @@ def find(format: str = "svg") -> Engine:  # noqa: A002
 
 
 def run(engine: Engine, dot: str, format: str, time_limit: float) -> bytes:  # noqa: A002
-    """What the engine makes of the DOT text; `LayoutError` if it fails, `LayoutTimeoutError` if it takes too long."""
+    """What the engine makes of the DOT text. However this is left, the engine has ended.
+
+    `LayoutError` if it fails or writes without end, `LayoutTimeoutError` if it takes too long.
+    """
     hint = (
         "draw less of the graph (depth=, focus=, path=, collapse=), or leave out the labels (labels='none'), "
         f"or choose another engine by ${VARIABLE}"
     )
-    no_window: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # on Windows; 0 elsewhere
+    command, pipe = [*engine.command, f"-T{format}"], subprocess.PIPE
+    # A group of its own, as an engine can be a script that starts another; on Windows, no window.
+    apart: Any = {"process_group": 0} if os.name == "posix" else {"creationflags": 0x08000000}
     try:
-        done = subprocess.run(
-            [*engine.command, f"-T{format}"],
-            input=dot.encode(),
-            capture_output=True,
-            timeout=time_limit,
-            creationflags=no_window,
-        )
+        child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, **apart)
+    except OSError as error:
+        raise LayoutError(f"{engine.name} could not be started: {error}") from error
+    out, errors = bytearray(), bytearray()
+    threads = [
+        Thread(target=_feed, args=(child.stdin, dot.encode()), daemon=True),
+        Thread(target=_drain, args=(child.stderr, errors, MOST_SAID), daemon=True),
+        Thread(target=_drain, args=(child.stdout, out, MOST_WRITTEN), daemon=True),
+    ]
+    ended = False
+    try:
+        end = monotonic() + time_limit
+        for thread in threads:
+            thread.start()
+        threads[-1].join(time_limit)
+        if not threads[-1].is_alive() and len(out) <= MOST_WRITTEN:
+            child.wait(max(end - monotonic(), 0.0))
+            ended = True
     except subprocess.TimeoutExpired:
+        pass
+    finally:
+        if not ended:
+            _kill(child)
+        child.wait()
+        for thread in threads:
+            thread.join(1.0)
+    if len(out) > MOST_WRITTEN:
+        raise LayoutError(
+            f"{engine.name} wrote more than {MOST_WRITTEN:,} bytes, and was stopped: is it Graphviz's dot?"
+        )
+    if not ended:
         raise LayoutTimeoutError(
             f"{engine.name} was stopped after {time_limit:g} s, the time limit of a layout: {hint}, "
             "or give it longer (time_limit=)"
-        ) from None
-    except OSError as error:
-        raise LayoutError(f"{engine.name} could not be started: {error}") from error
-    if done.returncode != 0 or not done.stdout:
-        said = done.stderr.decode(errors="replace").strip().splitlines()[-5:]
+        )
+    if child.returncode != 0 or not out:
+        said = errors.decode(errors="replace").strip().splitlines()[-5:]
         raise LayoutError(
-            f"{engine.name} failed with exit code {done.returncode}: {'; '.join(said) or 'it said nothing'}.\n"
+            f"{engine.name} failed with exit code {child.returncode}: {'; '.join(said) or 'it said nothing'}.\n"
             f"To get on: {hint}"
         )
-    return done.stdout
+    return bytes(out)
+
+
+def _kill(child: subprocess.Popen[bytes]) -> None:
+    if os.name != "posix":
+        child.kill()
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+
+
+def _feed(stream: IO[bytes], data: bytes) -> None:
+    with suppress(OSError), stream:  # an engine may end without reading all
+        stream.write(data)
+
+
+def _drain(stream: IO[bytes], into: bytearray, most: int) -> None:
+    """Read a stream to its end, or until it has given more than so many bytes."""
+    with suppress(OSError), stream:
+        while len(into) <= most and (data := stream.read1(1 << 20)):  # type: ignore[attr-defined]  # it is buffered
+            into += data

@@ -92,7 +92,9 @@ function make(tag, className, ...children) {
   return el;
 }
 
-/** A text with the indices in it below the line: θ1[2,1]. */
-const indexed = (text) => text.split(/\[([\p{L}\p{N},]{1,20})\]/u).map((part, k) => (k % 2 ? make("sub", "", part) : part));
+/** A text with the indices in it below the line: θ1[2,1], w_1, w1; as `marked` in text.py has it. */
+const indexed = (text) => text
+  .split(/(?<=[\p{L}\d])\[([\p{L}\d,]{1,20})\]|(?<=\p{L})_(\d{1,3})(?![\w[(])|(?<=(?<!\w)\p{L})(\d{1,3})(?![\w.[(])/u)
+  .map((part, k) => (k % 4 && part ? make("sub", "", part) : part || ""));
 
 const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;

@@ -37,7 +37,7 @@ function words(p) {
   }
   const from = name[target[e]];
   const where = `Backward pass, ${k + 1} of ${last - start}`;
-  const what = `${from} hands its gradient back to ${name[i]}`;
+  const what = `Gradient flows from ${from} back to ${name[i]}`;
   const sum = due(i) > 1 && running(k) ? ` Sum at ${name[i]}: ${brief(running(k))}.` : "";
   const said = e in merged
     ? `over ${plural(merged[e], "edge")}: ${brief(brought[e])}.`
@@ -52,10 +52,10 @@ function progress(i, p) {
     const left = arrivals[i].slice(turnsOver(i, p)).map((k) => name[target[backward.edge[k]]]);
     const who = [...new Set(left)];
     const shown = who.length > 3 ? `${who.slice(0, 2).join(", ")} and ${who.length - 2} more` : who.join(" and ");
-    return `${came.toLocaleString("en")} of ${plural(due(i), word)} arrived: ${name[i]} waits for ${shown}.`;
+    return `${came.toLocaleString("en")} of ${plural(due(i), word)} arrived; waiting for ${shown}.`;
   }
   const all = due(i) === 1 ? `The only ${word} has` : `All ${plural(due(i), word)} have`;
-  if (incoming[i].some((e) => turn[e])) return `${all} arrived: ${name[i]} can hand its gradient on.`;
+  if (incoming[i].some((e) => turn[e])) return `${all} arrived: the gradient of ${name[i]} can flow on.`;
   return `${all} arrived: the gradient of ${name[i]} is complete.`;
 }
 

@@ -1,11 +1,11 @@
-// Pointing at the picture with a mouse, a finger or the keyboard: an edge or node tells its numbers in full. Tab reaches
+// Pointing at the picture with a mouse, a finger or the keyboard: an edge or node shows its numbers in full. Tab reaches
 // one element of the picture; from there, the keys up and down go from edge to edge, in the order of their turns.
 
 const tip = $("tip");
 const order = [...backward.edge, ...source.map((_, e) => e).filter((e) => !turn[e])];
 const rank = [];
 order.forEach((e, k) => { rank[e] = k; });
-let toldOf = null; // the element that the tip tells of
+let tipOf = null; // the element that the tip is about
 let stop = null; // the one that Tab reaches
 
 function about({ dataset: { edge: e, node: i } }) {
@@ -27,16 +27,16 @@ function about({ dataset: { edge: e, node: i } }) {
 }
 
 function hush() {
-  if (toldOf) toldOf.classList.remove("told");
-  toldOf = null;
+  if (tipOf) tipOf.classList.remove("hot");
+  tipOf = null;
   tip.hidden = true;
 }
 
 function tipFor(el, { x, y }) {
-  if (toldOf !== el) {
+  if (tipOf !== el) {
     hush();
-    toldOf = el;
-    el.classList.add("told");
+    tipOf = el;
+    el.classList.add("hot");
     const [head, ...lines] = about(el);
     tip.replaceChildren(make("b", "", head), ...lines.filter(Boolean).map((line) => make("div", "", line)));
     tip.hidden = false;

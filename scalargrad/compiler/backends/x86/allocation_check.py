@@ -1,8 +1,8 @@
-"""Whether machine code computes its program: a proof from the bytes that `registers.py` and `x86_backend.py` emitted.
+"""Whether machine code computes its program: a proof from the bytes that `registers.py` and `code.py` emitted.
 
-Set the environment variable `SCALARGRAD_CHECK=1`, and all code that is made for x86-64 is checked before it is run, for
-one point and for batches; without it nothing here is imported. The project's tests run with it. It takes time linear in
-the length of the code, about as long as making the code does (5 us an instruction).
+Set the environment variable `SCALARGRAD_CHECK=1` before the package is imported, and all code that is made for x86-64
+is checked before it is run, for one point and for batches; without it nothing here is imported. The project's tests run
+with it. It takes time linear in the length of the code, about as long as making the code does (5 us an instruction).
 
 The code is decoded (`decoder.py`, which shares no table with the assembler) and run on symbols (`symbolic_state.py`). A
 register, a mask register and a cell of memory hold the number of a value of the program (`numbering.py`), or nothing

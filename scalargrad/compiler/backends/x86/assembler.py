@@ -1,11 +1,10 @@
 """Instructions of x86-64 processors as bytes: the few of AVX and AVX-512 that straight-line arithmetic needs.
 
-It stands apart from `x86_backend.py`, which decides what is kept in which register, because here nothing is decided:
-an instruction's name and its operands are looked up, and bytes come out. Encodings are from the Intel 64 and IA-32
-Architectures Software Developer's Manual, volume 2, sections 2.3 (VEX) and 2.7 (EVEX).
+Nothing is decided here: an instruction's name and its operands are looked up, and bytes come out. Encodings are from
+the Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, sections 2.3 (VEX) and 2.7 (EVEX).
 
 Registers are numbers. A place in memory is a pair `(kind, displacement)` of a number that says which register it is
-relative to, how wide, and how long the displacement is, and of the bytes of that displacement: see `Places`.
+relative to, how wide, and how long the displacement is, and of the bytes of that displacement: see `Addressing`.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import NamedTuple
 RBX, RBP, R14 = 3, 5, 14  # the registers that places are relative to: the inputs, the memory, the outputs
 BASES = (RBX, RBP, R14)
 PLAIN, WIDE, BROADCAST = 0, 1, 2  # a float; a vector; a float that stands for a vector of it
-Place = tuple[int, bytes]
+MemoryOperand = tuple[int, bytes]
 
 
 class Form(NamedTuple):
@@ -82,13 +81,13 @@ def evex(form: Form, r: int, v: int, rm: int, memory: bool, broadcast: bool, mas
     return bytes((0x62, first, second, third, form.opcode))
 
 
-class Places:
-    """Places in memory, for one width of values."""
+class Addressing:
+    """Addressing in memory, for one width of values."""
 
     def __init__(self, lanes: int) -> None:
         self.lanes = lanes
 
-    def place(self, base: int, width: int, displacement: int) -> Place:
+    def operand(self, base: int, width: int, displacement: int) -> MemoryOperand:
         """`base` is an index into BASES, `width` one of PLAIN, WIDE and BROADCAST."""
         unit = 64 if width == WIDE else 8 if width == BROADCAST else 1  # EVEX counts short displacements in operands
         short, rest = divmod(displacement, unit)

@@ -1,8 +1,8 @@
 """Programs as machine code for x86-64, made here: one pass over the instructions, in time linear in their number.
 
 Here functions, calls and memory are laid out, and the entry points for one point and for a batch written; what is in
-between, one straight line, is done by `registers.py`. It stands apart from `llvm_backend.py`, which makes code for
-every other processor, because there a compiler decides all of this, and takes ten times as long.
+between, one straight line, is done by `registers.py`. LLVM, which makes code for every other processor, takes ten times
+as long.
 
 One pass serves one point (`lanes` 1: AVX, floats in xmm registers, truth values as masks beside them) and eight samples
 (`lanes` 8: AVX-512, vectors in zmm registers, truth values in mask registers). Nothing is contracted or reordered, and
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from ...ir.lowering import Lowered
 from .assembler import (  # fmt: skip
@@ -34,12 +35,16 @@ from .assembler import (  # fmt: skip
     SCALAR,
     VZEROUPPER,
     WIDE,
+    Addressing,
     Form,
-    Place,
-    Places,
+    MemoryOperand,
     vex,
 )
-from .registers import INPUTS, MEMORY, OUTPUTS, Line
+from .registers import INPUTS, MEMORY, OUTPUTS, RegisterAllocator
+
+check: Any = None
+if os.environ.get("SCALARGRAD_CHECK"):
+    from .allocation_check import check
 
 
 class Code:
@@ -49,7 +54,7 @@ class Code:
         self.lowered = lowered
         self.lanes = lanes
         self.width = 8 * lanes
-        self.places = Places(lanes)
+        self.addressing = Addressing(lanes)
         self.out: list[bytes] = []
         self.labels: dict[str, int] = {}  # of places in `out`
         self.distances: list[tuple[int, str]] = []  # places in `out` that hold the distance to a label
@@ -92,8 +97,8 @@ class Code:
             def write() -> None:
                 self.label(name)
                 self.out.append(ENTER)
-                places = [self.places.place(MEMORY, width, at) for at in found]
-                line = Line(self, body, places, None)
+                places = [self.addressing.operand(MEMORY, width, at) for at in found]
+                line = RegisterAllocator(self, body, places, None)
                 line.run()
                 line.result()
                 self.out += (LEAVE, RETURN)
@@ -110,20 +115,20 @@ class Code:
         return self.arguments[full]
 
     def _write_lanes(self, name: str, full: str, at: Sequence[int]) -> None:
-        scalar = Places(1)
+        scalar = Addressing(1)
         self.label(full)
         self.out.append(ENTER)
         for lane in range(8):
             self.out.append(bytes((0x41, 0xF6, 0xC7, 1 << lane)))  # test r15b, bit
             self.distance(b"\x0f\x84", f"{full} {lane}")
-            given = [scalar.place(MEMORY, PLAIN, each + 8 * lane) for each in at]
+            given = [scalar.operand(MEMORY, PLAIN, each + 8 * lane) for each in at]
             self.call_with(name, given[:-1])
             kind, tail = given[-1]
             self.out.append(REGISTERS[1][1][CODES[1]["store"] | kind] + tail)
             self.label(f"{full} {lane}")
         self.out += (LEAVE, RETURN)
 
-    def call_with(self, name: str, given: Sequence[Place]) -> None:
+    def call_with(self, name: str, given: Sequence[MemoryOperand]) -> None:
         """Call a function of the library or of Python's with floats in memory."""
         memory, load = REGISTERS[1][1], CODES[1]["load"]
         for r, (kind, tail) in enumerate(given[:8]):
@@ -152,9 +157,7 @@ class Code:
         for k, label in self.distances:
             self.out[k] = (places[self.labels[label]] - places[k] - 4).to_bytes(4, "little", signed=True)
         made = b"".join(self.out)
-        if os.environ.get("SCALARGRAD_CHECK"):
-            from .allocation_check import check
-
+        if check is not None and os.environ.get("SCALARGRAD_CHECK"):
             check(self, made, {name: places[k] for name, k in self.labels.items()}, self.inputs, self.reduce)
         return made
 
@@ -168,14 +171,14 @@ def scalar_code(lowered: Lowered) -> Code:
     code = Code(lowered, 1)
     program = lowered.program
     code.out.append(PROLOGUE)
-    place = code.places.place
+    place = code.addressing.operand
     memory, store = REGISTERS[1][1], CODES[1]["store"]
 
     def stored(k: int, register: int) -> None:
         kind, tail = place(OUTPUTS, PLAIN, 8 * k)
         code.out.append(memory[store | register << 10 | kind] + tail)
 
-    Line(code, program, [place(INPUTS, PLAIN, 8 * k) for k in range(program.inputs)], stored).run()
+    RegisterAllocator(code, program, [place(INPUTS, PLAIN, 8 * k) for k in range(program.inputs)], stored).run()
     out = code.out
     long_load, long_compare = Form(0x10, long=1), Form(0xC2, long=1)
     out.append(vex(SCALAR["xor"], 1, 1, 1) + b"\xc9")
@@ -192,7 +195,7 @@ def scalar_code(lowered: Lowered) -> Code:
 
 
 def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool) -> Code:
-    """`int run(double *x, double *y, char *m)` on eight samples: see driver.py for what x and y hold.
+    """`int run(double *x, double *y, char *m)` on eight samples: see batch_loop.py for what x and y hold.
 
     `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is.
     """
@@ -204,7 +207,7 @@ def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bo
     if program.guards:
         at = code.constant("guards").to_bytes(4, "little", signed=True)
         out.append(b"\xc7\x85" + at + b"\xff\x00\x00\x00")  # mov dword [rbp + at], 255
-    place = code.places.place
+    place = code.addressing.operand
     memory, codes = REGISTERS[8][1], CODES[8]
     inputs = [place(INPUTS, WIDE if wide else BROADCAST, at) for wide, at in places]
 
@@ -217,7 +220,7 @@ def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bo
             register = t
         out.append(memory[codes["store"] | register << 10 | kind] + tail)
 
-    line = Line(code, program, inputs, stored)
+    line = RegisterAllocator(code, program, inputs, stored)
     line.run()
     if program.guards:
         out.append(b"\x8b\x85" + code.constant("guards").to_bytes(4, "little", signed=True))  # mov eax, [rbp + at]
@@ -225,3 +228,10 @@ def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bo
         out.append(b"\xb8\xff\x00\x00\x00")  # mov eax, 255
     out.append(VZEROUPPER + EPILOGUE)
     return code
+
+
+def call_on(address: int, *operands: int) -> bytes:
+    """A function without arguments that calls the one at an address with up to three integers."""
+    loads = zip((0xBF, 0xBE, 0xBA), operands, strict=False)  # mov rdi, ...; mov rsi, ...; mov rdx, ...
+    moves = b"".join(bytes((0x48, opcode)) + x.to_bytes(8, "little") for opcode, x in loads)
+    return moves + b"\x48\xb8" + address.to_bytes(8, "little") + b"\xff\xe0"  # mov rax, address; jmp rax

@@ -1,8 +1,7 @@
 """One straight-line program on its way to x86-64 code: which value is in which register or place, and when it is used.
 
 In a straight line it is known of every value when it is used next, and so the best that can be done with few registers
-is known too: when one is needed, the value that is used last goes to memory (Belady, IBM Systems Journal 5, 1966). It
-stands apart from `x86_backend.py`, which lays out functions and memory, because here single values are all there is.
+is known too: when one is needed, the value that is used last goes to memory (Belady, IBM Systems Journal 5, 1966).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from .assembler import (
     VECTOR,
     VZEROUPPER,
     WIDE,
-    Place,
+    MemoryOperand,
     address,
     masked,
     shift,
@@ -96,14 +95,14 @@ def needs(program: Program, always: set[int]) -> dict[int, tuple[int, bool]]:
     return calls
 
 
-class Line:
-    """One straight-line program on its way to machine code: which value is where, and when it is used next."""
+class RegisterAllocator:
+    """Which value of one straight-line program is where, and when it is used next; and the code that comes of it."""
 
     def __init__(
         self,
         code: Code,
         program: Program,
-        inputs: Sequence[Place],
+        inputs: Sequence[MemoryOperand],
         stored: Callable[[int, int], None] | None,
     ) -> None:
         self.code, self.program = code, program
@@ -115,12 +114,12 @@ class Line:
         self.codes = CODES[self.lanes]
         first, count, constants = program.inputs, len(program), len(program.constants)
         width = BROADCAST if self.lanes > 1 else PLAIN
-        known = [code.places.place(MEMORY, width, code.constant(pattern(c))) for c in program.constants]
+        known = [code.addressing.operand(MEMORY, width, code.constant(pattern(c))) for c in program.constants]
         # Lists by the number of a value; those of constants are negative, and found from the end.
-        self.home: list[Place | None] = [*inputs, *[None] * count, *reversed(known)]
+        self.home: list[MemoryOperand | None] = [*inputs, *[None] * count, *reversed(known)]
         self.register = [-1] * (first + count + constants)
         self.slot: dict[int, int] = {}
-        self.saved: dict[int, Place] = {}  # where registers are saved around a call; a called function has its own
+        self.saved: dict[int, MemoryOperand] = {}  # around calls; a called function has its own
         self.free_slots: list[int] = []
         number = 16 if self.lanes == 1 else 32
         self.free = list(range(number - 1, -1, -1))
@@ -181,11 +180,11 @@ class Line:
 
     # ---- registers and memory ----------------------------------------------------------------------------------------
 
-    def new_slot(self, v: int) -> Place:
+    def new_slot(self, v: int) -> MemoryOperand:
         """Room in memory for a value."""
         at = self.slot[v] = self.free_slots.pop() if self.free_slots else self.code.room(self.code.width)
         width = PLAIN if self.lanes == 1 or self.register[v] >= self.number else WIDE
-        place = self.home[v] = self.code.places.place(MEMORY, width, at)
+        place = self.home[v] = self.code.addressing.operand(MEMORY, width, at)
         return place
 
     def store(self, v: int) -> None:
@@ -235,7 +234,7 @@ class Line:
             self.evict(keep, True)
         return self.free_masks.pop()
 
-    def place_of(self, v: int) -> Place:
+    def operand_of(self, v: int) -> MemoryOperand:
         found = self.home[v]
         assert found is not None
         return found
@@ -245,7 +244,7 @@ class Line:
         r = self.register[v]
         if r >= 0:
             return r
-        kind, tail = self.place_of(v)
+        kind, tail = self.operand_of(v)
         if self.lanes > 1 and self.is_condition(v):
             r = self.grab_mask(*keep)
             self.out.append(self.mask("load", r - self.number, 0, kind, True) + tail)
@@ -271,13 +270,16 @@ class Line:
         elif following - i > FAR and self.home[v] is not None:
             self.leave(v)
 
+    def store_outputs(self, v: int, r: int) -> None:
+        for output in self.outputs[v]:
+            self.stored(output, r)
+
     def gives(self, v: int, r: int, i: int) -> None:
         """The instruction at i has left its result in a register."""
         self.register[v] = r
         self.occupant[r] = v
         if v in self.outputs:
-            for place in self.outputs[v]:
-                self.stored(place, r)
+            self.store_outputs(v, r)
         following = self.when[v]
         if following == NEVER:
             self.leave(v)
@@ -307,36 +309,26 @@ class Line:
                 next_a, next_b = following[i]
                 ra, rb = register[a], register[b]
                 if ra < 0:
-                    if rb >= 0 and operation in _COMMUTES:
+                    if operation in _COMMUTES and (rb >= 0 or next_b < next_a):  # what is used sooner stays loaded
                         a, b, ra, rb, next_a, next_b = b, a, rb, ra, next_b, next_a
-                    else:
-                        if operation in _COMMUTES and next_b < next_a:  # the one that is used sooner stays loaded
-                            a, b, next_a, next_b = b, a, next_b, next_a
-                        ra = self.load(a, rb)
-                        rb = register[b]
+                    ra = ra if ra >= 0 else self.load(a, rb)
+                    rb = register[b]
                 place = home[b] if rb < 0 else None
                 when[a] = next_a
-                if next_a == NEVER:
+                if next_a - i > FAR and (next_a == NEVER or home[a] is not None):
                     register[a] = -1
                     occupant[ra] = None
                     free.append(ra)
-                    if a in slot:
+                    if next_a == NEVER and a in slot:
                         free_slots.append(slot.pop(a))
-                elif next_a - i > FAR and home[a] is not None:
-                    register[a] = -1
-                    occupant[ra] = None
-                    free.append(ra)
-                if a != b:
-                    when[b] = next_b
-                    if next_b == NEVER and rb >= 0:
-                        register[b] = -1
-                        occupant[rb] = None
-                        free.append(rb)
-                if free:
-                    r = free.pop()
-                else:
+                when[b] = next_b
+                if next_b == NEVER and rb >= 0 and a != b:
+                    register[b] = -1
+                    occupant[rb] = None
+                    free.append(rb)
+                if not free:
                     self.evict((ra, rb))
-                    r = free.pop()
+                r = free.pop()
                 if place is None:
                     emit(rr[code | r << 10 | ra << 5 | rb])
                 else:
@@ -348,8 +340,7 @@ class Line:
                 v = first + i
                 next_v = when[v]
                 if v in outputs:
-                    for output in outputs[v]:
-                        self.stored(output, r)
+                    self.store_outputs(v, r)
                 if next_v == NEVER:
                     free.append(r)
                 else:
@@ -363,11 +354,9 @@ class Line:
 
     def _ends_of_inputs(self) -> None:
         """Outputs that are inputs or constants, and guards on such."""
-        for k, places in self.outputs.items():
+        for k in self.outputs:
             if k < self.program.inputs:
-                r = self.load(k)
-                for place in places:
-                    self.stored(place, r)
+                self.store_outputs(k, self.load(k))
                 self.leave(k)
         if -1 in self.guards:
             self.check(-1)
@@ -394,18 +383,20 @@ class Line:
         """An instruction whose last operand is the value x, in its register or in memory."""
         rx = self.register[x]
         of_two = self.lanes == 1 and name in ("and", "andnot", "or", "xor", "select")
-        if rx < 0 and of_two and self.place_of(x)[0] >> 3 != MEMORY:  # these read two floats, and there may be but one
+        if (
+            rx < 0 and of_two and self.operand_of(x)[0] >> 3 != MEMORY
+        ):  # these read two floats, and there may be but one
             rx = self.load(x, r, v, *keep)
         if rx >= 0:
             self.out.append(self.registers[self.codes[name] | r << 10 | v << 5 | rx] + end)
         else:
-            kind, tail = self.place_of(x)
+            kind, tail = self.operand_of(x)
             self.out.append(self.memory[self.codes[name] | r << 10 | v << 5 | kind] + tail + end)
 
     def with_bits(self, name: str, r: int, v: int, bits: int) -> None:
         """An instruction on bits, with a constant."""
         width = BROADCAST if self.lanes > 1 else PLAIN
-        kind, tail = self.code.places.place(MEMORY, width, self.code.constant(bits))
+        kind, tail = self.code.addressing.operand(MEMORY, width, self.code.constant(bits))
         self.out.append(self.memory[self.codes[name] | r << 10 | v << 5 | kind] + tail)
 
     def unary(self, i: int, operation: str, operands: Sequence[int]) -> None:
@@ -523,7 +514,7 @@ class Line:
                 form = VECTOR["move" if zero else "select"]
                 self.out.append(masked(form, r, rb, ra, False, mask, zero))
             else:
-                kind, tail = self.place_of(a)
+                kind, tail = self.operand_of(a)
                 spread = kind >> 1 & 3 == BROADCAST
                 form = VECTOR[("spread" if spread else "load") if zero else "select"]
                 self.out.append(masked(form, r, rb, kind, True, mask, zero) + tail)
@@ -537,7 +528,7 @@ class Line:
         if i in self.calls:
             self.call_if_needed(i, name, operands, *self.calls[i])
             return
-        given = [self.register[x] if self.register[x] >= 0 else self.place_of(x) for x in operands]
+        given = [self.register[x] if self.register[x] >= 0 else self.operand_of(x) for x in operands]
         for x, following in zip(operands, self.following[i], strict=True):
             self.when[x] = following  # what is not used again need not be kept
         for v in [v for v in self.occupant if v is not None]:
@@ -563,7 +554,7 @@ class Line:
         else:
             out.append(self.registers[self.codes["signs"] | mask])
         r = self.grab(mask, *[self.register[x] for x in operands])
-        given = [self.register[x] if self.register[x] >= 0 else self.place_of(x) for x in operands]
+        given = [self.register[x] if self.register[x] >= 0 else self.operand_of(x) for x in operands]
         for x, following in zip((*operands, c), self.following[i], strict=True):
             self.done(x, following, i)
         kept = [k for k, v in enumerate(self.occupant) if v is not None]
@@ -593,14 +584,14 @@ class Line:
         code = self.code
         if k not in self.saved:
             width = PLAIN if self.lanes == 1 or k >= self.number else WIDE
-            self.saved[k] = code.places.place(MEMORY, width, code.room(code.width))
+            self.saved[k] = code.addressing.operand(MEMORY, width, code.room(code.width))
         kind, tail = self.saved[k]
         if k >= self.number:
             self.out.append(self.mask(name, k - self.number, 0, kind, True) + tail)
         else:
             self.out.append(self.memory[self.codes[name] | k << 10 | kind] + tail)
 
-    def call_with(self, name: str, given: Sequence[int | Place], r: int) -> None:
+    def call_with(self, name: str, given: Sequence[int | MemoryOperand], r: int) -> None:
         """Call a function, whose operands are in registers or in memory, and bring its result to a register."""
         code, out = self.code, self.out
         wide = WIDE if self.lanes > 1 else PLAIN
@@ -610,7 +601,7 @@ class Line:
             *at, result = code.lane_by_lane(name, len(given))
         else:
             at = code.own(name) if own else self.scratch(len(given))
-        places = [code.places.place(MEMORY, wide, each) for each in at]
+        places = [code.addressing.operand(MEMORY, wide, each) for each in at]
         t = 0
         while t in given:
             t += 1
@@ -628,7 +619,7 @@ class Line:
         else:
             code.call_with(name, places)
         if result >= 0:
-            kind, tail = code.places.place(MEMORY, WIDE, result)
+            kind, tail = code.addressing.operand(MEMORY, WIDE, result)
             out.append(self.memory[self.codes["load"] | r << 10 | kind] + tail)
         elif r:
             out.append(self.registers[self.codes["move"] | r << 10])
@@ -649,7 +640,7 @@ class Line:
         if r > 0:
             self.out.append(self.registers[self.codes["move"] | r])
         elif r < 0:
-            kind, tail = self.place_of(v)
+            kind, tail = self.operand_of(v)
             name = "spread" if kind >> 1 & 3 == BROADCAST else "load"
             self.out.append(self.memory[self.codes[name] | kind] + tail)
 

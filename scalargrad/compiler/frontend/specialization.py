@@ -1,96 +1,102 @@
 """One trace of a compiled function, made to run: the program and what the backends built of it.
 
-It stands apart from `function.py`, which chooses among traces, because a trace is the unit that is pickled, counted and
-compiled: everything here is about one program, and nothing about structures of arguments.
+A trace is the unit that is pickled, counted and compiled: everything here is about one program.
 """
 
 from __future__ import annotations
 
-import ctypes
 import threading
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from struct import Struct
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ...engine.trees import Structure
 from ...engine.value import Value
+from ..backends import native as native_backend
 from ..backends import python as python_backend
+from ..backends.machine import AlignedMemory, Machine, raise_failed
+from ..ir.lowering import Functions, lower
 from ..ir.program import Program, without_selections
 from .packing import unpacker
 
-if TYPE_CHECKING:
-    from ..backends import native as native_backend
-    from ..ir.lowering import Functions
+Runner = Callable[[Sequence[float]], Sequence[float] | None]
 
-Runner = Callable[[Sequence[float]], list[float] | None]
-HOT = 300  # calls after which machine code pays
-SMALL = 40  # instructions up to which Python source is called faster, because it is called with less ado
+
+class CodeGenerationError(RuntimeError):
+    """A program could not be turned into code: a fault of the compiler, and not of the function that was traced."""
+
+
+@contextmanager
+def errors_of_ours(name: str) -> Iterator[None]:
+    """Errors of turning a function's program into code, which nobody is to take for errors of the function."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        raise CodeGenerationError(f"{name}: making code failed ({type(error).__name__}: {error})") from error
+
+
+class CallBuffers:
+    """The memory of one call of machine code: inputs, outputs, of which whole vectors of eight are read, and its own.
+
+    `call` runs the code on it.
+    """
+
+    def __init__(self, program: Program, machine: Machine) -> None:
+        self.x = array("d", bytes(8 * program.inputs))
+        self.y = array("d", bytes(8 * -(-max(len(program.outputs), 1) // 8) * 8))
+        self.m = AlignedMemory(machine.scratch, machine.preset)
+        self.call = native_backend.on_fixed_memory(
+            machine, self.x.buffer_info()[0], self.y.buffer_info()[0], self.m.address
+        )
 
 
 class Native:
-    """A program as machine code, called with lists. Every thread has its own memory.
+    """A program as machine code, called with sequences. Every call that is under way has its own memory.
 
     Where an output is nan, `exact` is asked, if it is given: see `without_selections`.
     """
 
     def __init__(self, program: Program, functions: Functions, exact: Runner | None = None) -> None:
-        from ..backends import native as native_backend
-        from ..ir.lowering import lower
-
+        self.program = program
         self.machine = native_backend.scalar(lower(program, functions))
-        self.function = ctypes.CFUNCTYPE(ctypes.c_int8, *[ctypes.c_void_p] * 3)(self.machine.address)
-        self.outputs = len(program.outputs)
         self.exact = exact
-        self.local = threading.local()
+        self.idle: list[CallBuffers] = []
+        self.write = Struct(f"{program.inputs}d").pack_into
+        self.read = Struct(f"{len(program.outputs)}d").unpack_from
 
-    def memory(self) -> Memory:
-        return Memory(self.outputs, self.machine)
+    def buffers(self) -> CallBuffers:
+        return CallBuffers(self.program, self.machine)
 
-    def __call__(self, xs: Sequence[float]) -> list[float] | None:
-        from ..backends import native as native_backend
-
-        x = xs if type(xs) is array else array("d", xs)
-        memory: Memory | None = getattr(self.local, "memory", None)
-        if memory is None:
-            memory = self.local.memory = self.memory()
-        callbacks = self.machine.callbacks
-        if callbacks:
-            self.local.memory = None  # an operation that is written in Python may call this program again
-        code = self.function(x.buffer_info()[0], memory.y_address, memory.m_address)
-        if callbacks:
-            self.local.memory = memory
-            native_backend.raise_failed()
+    def __call__(self, xs: Sequence[float]) -> Sequence[float] | None:
+        try:
+            buffers = self.idle.pop()
+        except IndexError:
+            buffers = self.buffers()
+        self.write(buffers.x, 0, *xs)
+        code = buffers.call()
+        outputs = self.read(buffers.y)
+        self.idle.append(buffers)
+        if self.machine.callbacks:
+            raise_failed()
         if code == 3 and self.exact is not None:
             return self.exact(xs)
-        return memory.y.tolist()[: self.outputs] if code else None
+        return outputs if code else None
 
 
-class Memory:
-    """What one thread needs to run machine code: outputs, of which it reads whole vectors of eight, and its memory."""
-
-    def __init__(self, outputs: int, machine: native_backend.Machine) -> None:
-        from ..backends import native as native_backend
-
-        self.y = array("d", bytes(8 * -(-max(outputs, 1) // 8) * 8))
-        self.y_address = self.y.buffer_info()[0]
-        self.m = native_backend.Memory(machine.scratch, machine.preset)
-        self.m_address = self.m.address
-
-
-class Checked:
+def checked(fast: Runner, exact: Runner) -> Runner:
     """A program without selections as Python source, and the program itself where outputs of the first are nan."""
 
-    def __init__(self, fast: Runner, exact: Runner) -> None:
-        self.fast = fast
-        self.exact = exact
-
-    def __call__(self, xs: Sequence[float]) -> list[float] | None:
-        found = self.fast(xs)
+    def run(xs: Sequence[float]) -> Sequence[float] | None:
+        found = fast(xs)
         if found is None:
             return None
         s = sum(found)  # nan if one of them is
-        return found if s == s else self.exact(xs)
+        return found if s == s else exact(xs)
+
+    return run
 
 
 class Later:
@@ -100,13 +106,13 @@ class Later:
         self.make = make
         self.made: Runner | None = None
 
-    def __call__(self, xs: Sequence[float]) -> list[float] | None:
+    def __call__(self, xs: Sequence[float]) -> Sequence[float] | None:
         if self.made is None:
             self.made = self.make()
         return self.made(xs)
 
 
-class Variant:
+class Specialization:
     """A program, what its result looks like, and the `Value`s from outside that it reads."""
 
     def __init__(
@@ -135,6 +141,7 @@ class Variant:
         self.lock = threading.Lock()
         self.runners: dict[str, Runner] = {}
         self.batches: dict[Any, Any] = {}  # kernels, by what is mapped and whether they add
+        self.refused = False  # whether the system did not let its machine code run
         self.unpack = unpacker(self.result)
         self.without: Program | None = None
         self.checked = False
@@ -166,20 +173,22 @@ class Variant:
 
     def _build(self, backend: str) -> Runner:
         start = perf_counter()
-        fast = self.fast()
-        runner: Runner
-        if backend == "native":
-            exact = None if fast is None else Later(lambda: Native(self.program, self.functions))
-            runner = Native(fast or self.program, self.functions, exact)
-        else:
-            runner = python_backend.build(fast or self.program, self.name, self.functions)
-            if fast is not None:
-                exact = Later(lambda: python_backend.build(self.program, self.name, self.functions))
-                runner = Checked(runner, exact)
+        with errors_of_ours(self.name):
+            runner = self._made(backend)
         self.seconds[backend] = perf_counter() - start
         return runner
 
-    def run(self, xs: Sequence[float], backend: str) -> list[float] | None:
+    def _made(self, backend: str) -> Runner:
+        fast = self.fast()
+        if backend == "native":
+            exact = None if fast is None else Later(lambda: Native(self.program, self.functions))
+            return Native(fast or self.program, self.functions, exact)
+        runner = python_backend.build(fast or self.program, self.name, self.functions)
+        if fast is None:
+            return runner
+        return checked(runner, Later(lambda: python_backend.build(self.program, self.name, self.functions)))
+
+    def run(self, xs: Sequence[float], backend: str) -> Sequence[float] | None:
         """The outputs for these inputs; None where a guard does not hold."""
         if self.captured:
             xs = [*xs, *[v._data for v in self.captured]]

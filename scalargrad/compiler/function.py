@@ -1,8 +1,7 @@
 """`compile`: a function that runs on `Value`s, made fast.
 
-The object that takes the function's place: it looks at the structure of the arguments, finds the trace that fits,
-traces again where none does, and hands back the result in its structure. It stands apart from tracing and from the
-backends, which know one program each.
+The object that takes the function's place: it looks at the structure of the arguments, has the trace that fits answer
+(`frontend/dispatch.py`), and hands back the result in its structure.
 """
 
 # ruff: noqa: A001  # `compile` is named as what it does; the builtin is of no use here
@@ -11,34 +10,28 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
-import threading
 import weakref
 from array import array
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import partial, update_wrapper, wraps
-from importlib import import_module
-from time import perf_counter
+from functools import update_wrapper, wraps
 from types import MethodType
 from typing import Any, Literal, NamedTuple, overload
 
-from ...engine import modes
-from ...engine.table import as_float
-from ...engine.trees import Structure, flatten
-from ...engine.value import Value
-from ..backends import native as native_backend
-from ..backends import python as python_backend
-from ..ir.lowering import Functions
-from .compiled_trace import HOT, SMALL, Native, Variant
-from .packing import Pack, packer
-from .pickling import restored, saved
-from .trace import TraceError, names, trace
-
-Backend = Literal["auto", "python", "native"]
-
-
-class GuardLimitError(RuntimeError):
-    """A compiled function branches in more ways than it may keep traces of."""
+from ..engine import modes
+from ..engine.chain_rule import differentiating, made_before
+from ..engine.rendering import rendered
+from ..engine.trees import Structure, flatten
+from ..engine.value import Value
+from .backends import c as c_backend
+from .backends import native as native_backend
+from .backends import python as python_backend
+from .batching.batch import map_batch
+from .frontend.dispatch import Backend, Dispatcher
+from .frontend.drawn import as_graph
+from .frontend.pickling import restored, saved
+from .frontend.specialization import Native, Specialization
+from .ir.lowering import Functions
 
 
 class TraceInfo(NamedTuple):
@@ -77,132 +70,37 @@ class Info(NamedTuple):
         return "\n".join(lines)
 
 
-class CompiledFunction:
+class CompiledFunction(Dispatcher):
     """What `compile` returns: call it as the function itself."""
 
     def __init__(self, function: Callable[..., Any], backend: Backend, max_traces: int, functions: Functions) -> None:
+        super().__init__(function, backend, max_traces, functions)
         update_wrapper(self, function, updated=())
-        self.function: Callable[..., Any] | None = function
-        self.backend = backend
-        self.max_traces = max_traces
-        self.functions: Functions = functions
-        self.name = getattr(function, "__name__", "f")
-        self.hits = self.misses = 0
-        self.variants: dict[Structure, list[Variant]] = {}
-        self.recent: tuple[Pack, Structure] | None = None  # of the last call that had to find out its structure
-        self.shared_arguments: dict[str, tuple[Pack, Structure]] = {}  # of `map`, as `recent`
-        self.recent_batch: tuple[list[Structure], Structure] | None = None  # of `map`: parts' structures, and the whole
-        self.idle: dict[Any, list[Any]] = {}  # memory for batches that no thread is using
-        self.lock = threading.RLock()
+
+    def _begin(self) -> None:
+        super()._begin()
         self.methods: dict[int, tuple[weakref.ref[Any], CompiledFunction]] = {}  # of objects of whose class it is one
 
     # ---- calling -----------------------------------------------------------------------------------------------------
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        recent = self.recent
-        if recent is not None and not modes.active:
-            pack, structure = recent
-            packed = pack((arguments, keywords))
-            if packed is not None:
-                variant, outputs = self.evaluated(packed, structure)
-                return variant.unpack(outputs)
+        call = self.recent
+        if call is not None and not modes.active and not differentiating.begun:
+            result = call(self, arguments, keywords)
+            if result is not None:
+                return result
         leaves, structure = flatten((arguments, keywords), "arguments")
-        for x in leaves:
-            if type(x) is not float:
-                if any(isinstance(each, Value) for each in leaves):
-                    return self._original("on Values")(*arguments, **keywords)
-                leaves = self._floats(leaves, structure)
-                break
+        if any(isinstance(each, Value) for each in leaves):
+            return self.original("on Values")(*arguments, **keywords)
+        leaves = self.floats(leaves, structure)
         if modes.active and (modes.current().anomaly or modes.tracer() is not None):
-            return self._original("under detect_anomaly() or another compile()")(*arguments, **keywords)
-        variant, outputs = self.evaluated(leaves, structure)
-        self.recent = (packer(structure), structure)
-        return variant.unpack(outputs)
-
-    def _original(self, why: str) -> Callable[..., Any]:
-        if self.function is None:
-            raise TypeError(
-                f"{self.name}: a compiled function that came out of a pickle without its Python function, which could "
-                f"not be pickled, cannot run {why}; define the function at a module's top level"
-            )
-        return self.function
-
-    def _floats(self, leaves: Sequence[Any], structure: Structure) -> list[float]:
-        return [as_float(x, place) for x, place in zip(leaves, names(self.function, structure), strict=True)]
-
-    def evaluated(self, leaves: Sequence[float], structure: Structure) -> tuple[Variant, list[float]]:
-        """The outputs as a flat list, and the trace that they come from."""
-        known = self.variants.get(structure)
-        for k, variant in enumerate(known or ()):
-            outputs = variant.run(leaves, self._backend_of(variant))
-            if outputs is not None:
-                self.hits += 1
-                if k:  # the next call is likely to take the same branches
-                    with self.lock:
-                        order = [variant, *(v for v in self.variants[structure] if v is not variant)]
-                        self.variants[structure] = order
-                return variant, outputs
-        with self.lock:
-            if self.variants.get(structure) is not known:  # another thread was faster
-                return self.evaluated(leaves, structure)
-            variant = self.traced(leaves, structure)
-        outputs = variant.run(leaves, self._backend_of(variant))
-        if outputs is None:
-            raise TraceError(
-                f"{self.name}: the function branched otherwise when it was traced than its own trace says; it depends "
-                "on something besides its arguments, such as random numbers or the time"
-            )
-        return variant, outputs
-
-    def traced(self, leaves: Sequence[float], structure: Structure) -> Variant:
-        """A new trace, at this point."""
-        with self.lock:
-            known = self.variants.get(structure, [])
-            if len(known) >= self.max_traces:
-                raise GuardLimitError(self._too_many(known, leaves))
-            start = perf_counter()
-            function = self._original("a branch or a structure of arguments that was not traced before")
-            program, result, captured = trace(function, structure, leaves)
-            seconds, before = perf_counter() - start, sum(len(v.captured) for v in known)
-            variant = Variant(program, result, captured, self.name, self.functions, seconds, leaves, before)
-            self.misses += 1
-            self.variants[structure] = [*known, variant]
-            return variant
-
-    def _too_many(self, known: Sequence[Variant], leaves: Sequence[float]) -> str:
-        counts: dict[str, int] = {}
-        for variant in known:
-            for guard in variant.program.guards:
-                counts[guard.line] = counts.get(guard.line, 0) + 1
-        outcomes: dict[str, set[bool]] = {}
-        for variant in known:
-            for guard in variant.program.guards:
-                outcomes.setdefault(guard.line, set()).add(guard.outcome)
-        both = [line for line, seen in outcomes.items() if len(seen) > 1] or list(counts)
-        line = max(both, key=lambda each: counts[each])
-        return (
-            f"{self.name}: {self.max_traces} traces are kept, and this call branches in another way, most likely at\n"
-            f"  {line}\nUse where(condition, a, b), max, min or clamp in place of the branch, or raise max_traces"
-        )
-
-    def _backend_of(self, variant: Variant) -> str:
-        if self.backend != "auto":
-            return self.backend
-        if "native" in variant.runners:
-            return "native"
-        if len(variant.program) <= SMALL:
-            return "python"
-        if native_backend.at_once() or (variant.calls >= HOT and native_backend.available()):
-            return "native"
-        return "python"
-
-    def native_for(self, samples: int) -> bool:
-        """Whether a batch of so many samples is for machine code."""
-        if self.backend == "auto":
-            from ..batching.batch import WORTH_NATIVE
-
-            return samples >= WORTH_NATIVE and native_backend.available(batches=True)
-        return self.backend == "native"
+            return self.original("under detect_anomaly() or another compile()")(*arguments, **keywords)
+        if begun := differentiating.begun:  # which the result may depend on through what the function closes over
+            found, outputs = self.evaluated(leaves, structure)
+            if any(not made_before(x, begun[0]) for x in found.captured):
+                return self.original("where a Value that it reads is differentiated by")(*arguments, **keywords)
+            return found.unpack(outputs)
+        return self.answer(leaves, structure)
 
     # ---- batches -----------------------------------------------------------------------------------------------------
 
@@ -234,8 +132,6 @@ class CompiledFunction:
         >>> f.map(3.0, [1.0, 2.0], in_axes=(None, 0), reduce="sum")
         (45.0, 30.0)
         """
-        from ..batching.batch import map_batch
-
         return map_batch(self, arguments, in_axes, reduce, threads)
 
     # ---- looking inside ----------------------------------------------------------------------------------------------
@@ -243,7 +139,7 @@ class CompiledFunction:
     @property
     def info(self) -> Info:
         """Traces, their sizes, guards and times, and how often a trace was found."""
-        every = [v for known in self.variants.values() for v in known]
+        every = [v for known in self.specializations.values() for v in known]
         return Info(
             self.backend,
             tuple(
@@ -261,8 +157,8 @@ class CompiledFunction:
             self.misses,
         )
 
-    def _only(self, what: str) -> list[Variant]:
-        every = [v for known in self.variants.values() for v in known]
+    def _only(self, what: str) -> list[Specialization]:
+        every = [v for known in self.specializations.values() for v in known]
         if not every:
             raise ValueError(
                 f"{what}: {self.name} has not been traced yet: call it once, with arguments as it will get"
@@ -293,15 +189,12 @@ class CompiledFunction:
            ├─ x = 0.5   ∂v₂/∂x = —
            └─ y = 3   ∂v₂/∂y = —
         """
-        from .drawn import as_graph
-
         every = self._only("draw")
         if not 0 <= trace < len(every):
             raise ValueError(f"draw: {self.name} has {len(every)} trace(s), which count from 0, got {trace!r}")
         program = every[trace].program
         title = f"{self.name}, trace {trace}: {len(program)} instructions, {len(program.guards)} guard(s)"
-        drawing = import_module("scalargrad.drawing")
-        return drawing.draw(as_graph(program, every[trace].point), **{"title": title, **options})
+        return rendered("graph", as_graph(program, every[trace].point), **{"title": title, **options})
 
     def to_c(self, name: str, *, real: Literal["double", "float"] = "double") -> tuple[str, str]:
         """The function as C99: the text of `name.h` and of `name.c`, which need nothing but the C library's math.h.
@@ -312,28 +205,26 @@ class CompiledFunction:
 
         Raises `ValueError` before the first call, and where there are traces for several structures of arguments.
         """
-        from ..backends import c as c_backend
-
-        if len(self.variants) > 1:
+        if len(self.specializations) > 1:
             raise ValueError(
-                f"to_c: {self.name} was traced for {len(self.variants)} structures of arguments; C needs one"
+                f"to_c: {self.name} was traced for {len(self.specializations)} structures of arguments; C needs one"
             )
         self._only("to_c")
-        (known,) = self.variants.values()
+        (known,) = self.specializations.values()
         captured = [[x._data for x in v.captured] for v in known]
         return c_backend.source([v.program for v in known], captured, name, real, self.functions)
 
     def buffered(self, *arguments: Any, **keywords: Any) -> Buffered:
         """The function on fixed memory, for the shortest possible call: see `Buffered`."""
         leaves, structure = flatten((arguments, keywords), "arguments")
-        return Buffered(self, self._floats(leaves, structure), structure)
+        return Buffered(self, self.floats(leaves, structure), structure)
 
     # ---- pickling ----------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("backend", "max_traces", "functions", "name", "variants")
+        kept = ("backend", "max_traces", "functions", "name", "specializations")
         function = saved(self.function)
-        if function is None and not self.variants:
+        if function is None and not self.specializations:
             raise pickle.PicklingError(
                 f"{self.name}: a compiled function that was not called yet has no program, and its Python function "
                 "cannot be pickled, so that nothing would arrive: define the function at a module's top level, or call "
@@ -346,13 +237,7 @@ class CompiledFunction:
         self.function = restored(self.function)
         if self.function is not None:
             update_wrapper(self, self.function, updated=())
-        self.hits = self.misses = 0
-        self.recent = None
-        self.shared_arguments = {}
-        self.recent_batch = None
-        self.idle = {}
-        self.lock = threading.RLock()
-        self.methods = {}
+        self._begin()
 
     def __copy__(self) -> CompiledFunction:
         return self  # as Python's functions
@@ -431,29 +316,23 @@ class Buffered:
     def __init__(self, function: CompiledFunction, leaves: Sequence[float], structure: Structure) -> None:
         self._function = function
         self._structure = structure
-        given = array("d", leaves)
-        self.inputs = memoryview(given)  # an array whose memory is in use cannot be resized
-        variant, outputs = function.evaluated(given, structure)
-        runner = variant.runner("native") if function.backend != "python" and native_backend.available() else None
-        self._native: Native | None = None
-        if isinstance(runner, Native) and not variant.captured and not runner.machine.callbacks:
-            self._native = runner
-        if self._native is None:
-            self.outputs = memoryview(array("d", outputs))
+        found, outputs = function.evaluated(leaves, structure)
+        runner = function.native_runner(found)
+        if isinstance(runner, Native) and not found.captured and not runner.machine.callbacks:
+            self._buffers = buffers = runner.buffers()
+            given, taken, self._call = buffers.x, buffers.y, buffers.call
+            self._right: tuple[int, ...] = (1, 3) if runner.exact is None else (1,)
         else:
-            self._memory = self._native.memory()
-            self._memory.y[: len(outputs)] = array("d", outputs)
-            self.outputs = memoryview(self._memory.y)[: len(outputs)]
-            self._right = (1, 3) if self._native.exact is None else (1,)
-            self._call = partial(
-                self._native.function, given.buffer_info()[0], self._memory.y_address, self._memory.m_address
-            )
+            given, taken, self._call = array("d", leaves), array("d", outputs), lambda: 0
+            self._right = ()
+        given[:], taken[: len(outputs)] = array("d", leaves), array("d", outputs)
+        self.inputs = memoryview(given)  # an array whose memory is in use cannot be resized
+        self.outputs = memoryview(taken)[: len(outputs)]
 
     def __call__(self) -> None:
-        if self._native is not None and self._call() in self._right:
-            return
-        _, outputs = self._function.evaluated(self.inputs, self._structure)
-        self.outputs[:] = memoryview(array("d", outputs))
+        if self._call() not in self._right:
+            _, outputs = self._function.evaluated(self.inputs, self._structure)
+            self.outputs[:] = memoryview(array("d", outputs))
 
 
 @overload

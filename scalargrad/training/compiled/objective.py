@@ -1,9 +1,8 @@
-"""The objective's steps as compiled functions: the same bits as `objective.py`, at the speed of machine code.
+"""The objective as compiled functions: the same bits as on `Value`s, at the speed of machine code.
 
 A model is traced as a function of its parameters and one sample, so that the program does not grow with the batch; a
 batch is a `map` over it. What cannot be replayed is refused with a `TraceError` that says why: random numbers, a module
-that changes itself as it computes, a result of another structure from sample to sample. This stands apart from
-`engine.py`, which decides whether to compile and what to do where it cannot be done.
+that changes itself as it computes, a result of another structure from sample to sample.
 """
 
 from __future__ import annotations
@@ -17,16 +16,18 @@ from operator import add
 from random import Random
 from typing import Any
 
-from ..compiler import TraceError, compile  # noqa: A004
-from ..compiler.frontend.trace import trace
-from ..compiler.ir.program import Program, bits
-from ..engine.modes import no_grad
-from ..engine.table import as_float, mean
-from ..engine.transforms import value_and_grad, vjp
-from ..engine.trees import Structure, flatten, unflatten
-from ..engine.value import Value
-from ..nn import Module
-from .objective import Objective
+from ...compiler import GuardLimitError, TraceError, compile  # noqa: A004
+from ...compiler.frontend.trace import trace
+from ...compiler.ir.program import Program, bits
+from ...engine.modes import no_grad
+from ...engine.table import as_float, mean
+from ...engine.transforms import value_and_grad, vjp
+from ...engine.trees import Structure, flatten, unflatten
+from ...engine.value import Value
+from ...nn import Module
+from ..objective import Objective
+
+REFUSALS = (TypeError, ValueError, GuardLimitError)  # that something cannot be compiled; TraceError is one
 
 
 class UntraceableError(TraceError):
@@ -40,7 +41,7 @@ class UntraceableError(TraceError):
 
 
 def _of_user(f: Callable[..., Any]) -> Callable[..., Any]:
-    """A function that runs what users wrote. Its errors are told from those of the compiler, which are not hidden."""
+    """A function that runs what users wrote, whose errors are no errors of the compiler, which are not hidden."""
 
     @wraps(f)
     def run(*arguments: Any) -> Any:
@@ -54,7 +55,7 @@ def _of_user(f: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-class Programs:
+class CompiledObjective:
     """Predictions, loss and gradient of one objective as compiled functions, traced at these weights and this sample.
 
     Raises `TraceError` where it cannot be replayed.
@@ -82,7 +83,7 @@ class Programs:
         self.evaluate = self.predict if alike else as_evaluated
         self.check(weights, x)
         for function in (self.predict, self.penalty):
-            for variant in () if function is None else chain.from_iterable(function.variants.values()):
+            for variant in () if function is None else chain.from_iterable(function.specializations.values()):
                 objective.check(variant.captured)
 
     # ---- the functions of one sample ---------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 The rule is the optimizer's own `update`, a pure function of one parameter's numbers, so that here is no equation, and
 the bits are those of `Optimizer.step`. What a step checks and counts is the same too: a gradient that is not finite is
-handed to `Optimizer.step` itself, which raises, skips or applies as it was told. While a `FlatStep` works, arrays hold
+handed to `Optimizer.step` itself, which raises, skips or applies. While a `CompiledStep` works, arrays hold
 what the parameters and the optimizer will hold after `store`.
 """
 
@@ -14,40 +14,13 @@ from math import isfinite
 from types import SimpleNamespace
 from typing import Any
 
-from ..compiler import CompiledFunction, GuardLimitError, compile  # noqa: A004
-from ..engine.value import Value
-from ..optim.base import gradient
-from ..optim.methods import Optimizer
-
-Clip = Callable[[list[Value]], Any]
+from ...compiler import CompiledFunction, GuardLimitError, compile  # noqa: A004
+from ...engine.value import Value
+from ...optim.base import Optimizer, gradient
+from ..step import Clip, OptimizerStep
 
 
-class Step:
-    """The optimizer's own step, on the parameters themselves."""
-
-    def __init__(self, optimizer: Optimizer, parameters: list[Value]) -> None:
-        self.optimizer, self.parameters = optimizer, parameters
-
-    def load(self) -> None:
-        """Take over what parameters and optimizer hold."""
-
-    def store(self) -> None:
-        """Put it back."""
-
-    @property
-    def weights(self) -> Sequence[float]:
-        return [p.data for p in self.parameters]
-
-    def __call__(self, gradients: Sequence[float], clip: Clip | None) -> None:
-        """Move every parameter by its gradient, which is clipped before."""
-        for p, g in zip(self.parameters, gradients, strict=True):
-            p.grad = g
-        if clip is not None:
-            clip(self.parameters)
-        self.optimizer.step()
-
-
-class Group:
+class FlatGroup:
     """One group's parameters and moments as arrays."""
 
     def __init__(self, number: int, at: list[int], t: int, flat: Sequence[float], moments: list[Any]) -> None:
@@ -60,14 +33,14 @@ class Group:
         return array("d", flat if self.whole else [flat[k] for k in self.at])
 
 
-class FlatStep(Step):
+class CompiledStep(OptimizerStep):
     """The same step, compiled. `usable` says whether there is one for this optimizer."""
 
     def __init__(self, optimizer: Optimizer, parameters: list[Value]) -> None:
         super().__init__(optimizer, parameters)
         self.position = {p: k for k, p in enumerate(parameters)}
         self.updates: dict[Any, CompiledFunction] = {}
-        self.groups: list[Group] | None = None  # None while the parameters themselves hold the numbers
+        self.groups: list[FlatGroup] | None = None  # None while the parameters themselves hold the numbers
         self.flat = array("d")
         self.gradients: Sequence[float] = ()
         self.refused = ""  # why the update cannot be compiled
@@ -94,7 +67,7 @@ class FlatStep(Step):
                 return
             at = [self.position[w] for w in group["params"]]
             moments = [array("d", column) for column in zip(*(s for _, s in known), strict=True)]
-            groups.append(Group(i, at, times.pop(), self.flat, moments))
+            groups.append(FlatGroup(i, at, times.pop(), self.flat, moments))
         self.groups = groups
 
     def store(self) -> None:
@@ -138,6 +111,9 @@ class FlatStep(Step):
             self.store()
             self.refused = str(error)  # a rule that cannot be traced; or an error of its own, raised again there
             return self._own()
+        if self.optimizer.on_nonfinite != "apply" and not all(isfinite(sum(w)) for w, _ in moved):
+            self.store()
+            return self._own()
         for group, (w, moments) in zip(self.groups, moved, strict=True):
             group.w, group.moments, group.t = w, moments, group.t + 1
             if group.whole:
@@ -154,7 +130,7 @@ class FlatStep(Step):
         self.gradients = ()
         self.load()
 
-    def _moved(self, group: Group, gradients: Sequence[float]) -> tuple[Any, list[Any]]:
+    def _moved(self, group: FlatGroup, gradients: Sequence[float]) -> tuple[Any, list[Any]]:
         h = self.optimizer._resolved(self.optimizer.groups[group.number])
         count = len(group.moments)
         key = (count, *((name, value) for name, value in vars(h).items() if name != "lr"))

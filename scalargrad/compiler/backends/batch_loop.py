@@ -1,8 +1,8 @@
 """The loop over a batch as LLVM assembly: eight samples at a time, through as many traces as it takes.
 
-It stands apart because it is one text for all programs: a program's code is a kernel, called by address. A kernel reads
-eight samples of every mapped input and the shared inputs from `x`, and writes eight samples of every output to `y`,
-or, when reducing, adds them there. It answers with one bit a sample: whether its guards hold.
+It is one text for all programs: a program's code for eight samples is a kernel, called by address. A kernel reads eight
+samples of every mapped input and the shared inputs from `x`, and writes eight samples of every output to `y`, or, when
+reducing, adds them there. It answers with one bit a sample: whether its guards hold.
 """
 
 # x: mapped inputs, 64 bytes each, and the shared inputs. info: 0 mapped inputs, 1 outputs, 2 kernels, 3 guarded, 4

@@ -1,27 +1,26 @@
-"""Whether a training is compiled: when that pays, and what happens where it cannot be done.
+"""What makes a training's steps, batch by batch: on `Value`s or compiled, as pays, and what happens where it cannot be.
 
 Both ways give the same bits, so the decision may rest on what was measured: the first batches run on `Value`s and are
-timed, and what is left to do is known. This stands apart from `objective.py` and `programs.py`, of which either can do
-the whole work.
+timed, and what is left to do is known. The compiler is imported only where it may pay.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from time import perf_counter
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from ..compiler import GuardLimitError, TraceError
-from ..compiler.backends import native as native_backend
 from ..engine import modes
 from ..engine.value import Value
-from ..optim.methods import Optimizer
+from ..optim.base import Optimizer
+from . import compiled
 from .objective import Objective
-from .programs import Programs, UntraceableError
-from .stepping import Clip, FlatStep, Step
+from .step import Clip, OptimizerStep
+
+if TYPE_CHECKING:
+    from .compiled import CompiledObjective
 
 Compile = Literal["auto"] | bool
-REFUSALS = (TypeError, ValueError, GuardLimitError)  # that something cannot be compiled; TraceError is one
 
 # Measured, in units of one sample's gradient on `Value`s: what it costs to trace and to build, and then every sample.
 # Machine code costs so many seconds besides; and less where it is made without LLVM.
@@ -40,25 +39,27 @@ def choose(seconds: float, samples: int) -> str:
     ('', 'python')
     """
     left = seconds * samples
-    expected = {"": left, "python": MARGIN * SOURCE_COST * seconds + SOURCE_SHARE * left}
-    once, each = MACHINE_SECONDS, MACHINE_COST
-    if native_backend.at_once(batches=True):
-        once, each = MACHINE_SECONDS_AT_ONCE, MACHINE_COST_AT_ONCE
+    python = MARGIN * SOURCE_COST * seconds + SOURCE_SHARE * left
+    once, each = MACHINE_SECONDS_AT_ONCE, MACHINE_COST_AT_ONCE
+    if left <= min(python, MARGIN * (once + each * seconds) + MACHINE_SHARE * left):
+        return ""  # whatever this machine can do
+    if not compiled.at_once():
+        once, each = MACHINE_SECONDS, MACHINE_COST
     machine = MARGIN * (once + each * seconds) + MACHINE_SHARE * left
-    if machine < min(expected.values()) and native_backend.available(batches=True):
+    if machine < min(left, python) and compiled.available():
         return "native"
-    return min(expected, key=lambda backend: expected[backend])
+    return "python" if python < left else ""
 
 
-class Engine:
+class Trainer:
     """Computes loss and gradient of batches, and makes the optimizer's steps, in one way or the other."""
 
     def __init__(self, objective: Objective, optimizer: Optimizer, parameters: list[Value], wanted: Compile) -> None:
         if wanted not in ("auto", True, False) or (isinstance(wanted, int) and not isinstance(wanted, bool)):
             raise ValueError(f'fit: compile must be "auto", True or False, got {wanted!r}')
         self.objective, self.optimizer, self.parameters, self.wanted = objective, optimizer, parameters, wanted
-        self.programs: Programs | None = None
-        self.step: Step = Step(optimizer, parameters)
+        self.compiled: CompiledObjective | None = None
+        self.step = OptimizerStep(optimizer, parameters)
         self.backend = ""
         self.decided = wanted is False
         self.timed: list[float] = []  # seconds a sample
@@ -77,10 +78,10 @@ class Engine:
 
     def _gradient(self, inputs: list[Any], targets: list[Any], left: int) -> tuple[float, list[float]]:
         weights = self.step.weights
-        if self.programs is not None and not (modes.active and modes.current().anomaly):
+        if self.compiled is not None and not (modes.active and modes.current().anomaly):
             try:
-                return self.programs(weights, inputs, targets)
-            except REFUSALS as error:
+                return self.compiled(weights, inputs, targets)
+            except compiled.REFUSALS as error:
                 weights = list(weights)
                 found = self.objective(weights, inputs, targets)  # where the batch itself is at fault, this raises too
                 self._refuse(error)
@@ -103,35 +104,41 @@ class Engine:
         self.decided = True
         self.made += 1
         if not self.backend:
-            self.backend = "native" if native_backend.available(batches=True) else "python"
+            self.backend = "native" if compiled.available() else "python"
         try:
-            self.programs = Programs(self.objective, self.backend, self.step.weights, x)
-        except REFUSALS as error:
+            self.compiled = compiled.CompiledObjective(self.objective, self.backend, self.step.weights, x)
+        except compiled.REFUSALS as error:
             self._refuse(error)
             return
         self.report = "machine code" if self.backend == "native" else "Python source"
-        if self.backend == "native" and FlatStep.usable(self.optimizer) and not isinstance(self.step, FlatStep):
-            self.step = FlatStep(self.optimizer, self.parameters)
+        if (
+            self.backend == "native"
+            and compiled.CompiledStep.usable(self.optimizer)
+            and not isinstance(self.step, compiled.CompiledStep)
+        ):
+            self.step = compiled.CompiledStep(self.optimizer, self.parameters)
             self.step.load()
 
     def _refuse(self, error: Exception) -> None:
+        untraceable = isinstance(error, compiled.UntraceableError)
         if self.wanted is True:
-            raise error.error if isinstance(error, UntraceableError) else error
-        self.programs = None
-        self.report = f"no: {error}" if isinstance(error, UntraceableError) else f"no: {type(error).__name__}: {error}"
+            raise getattr(error, "error", error) if untraceable else error
+        self.compiled = None
+        self.report = f"no: {error}" if untraceable else f"no: {type(error).__name__}: {error}"
         self.step.store()
-        self.step = Step(self.optimizer, self.parameters)
+        self.step = OptimizerStep(self.optimizer, self.parameters)
 
     # ---- epochs ------------------------------------------------------------------------------------------------------
 
     def start_epoch(self, x: Any) -> None:
         """Take over what callbacks and schedules may have changed, and see whether the programs still hold."""
         self.step.load()
-        if self.programs is None:
+        self.objective.start_epoch()
+        if self.compiled is None:
             return
         try:
-            self.programs.check(self.step.weights, x)
-        except TraceError as error:
+            self.compiled.check(self.step.weights, x)
+        except compiled.TraceError as error:
             if self.made == MOST_TIMES:
                 self._refuse(error)
             else:
@@ -143,15 +150,15 @@ class Engine:
 
     def predictions(self, inputs: Sequence[Any]) -> list[Any] | None:
         """What the model says in evaluation mode, if it is compiled."""
-        if self.programs is None:
+        if self.compiled is None:
             return None
         try:
-            return self.programs.predictions([p.data for p in self.parameters], list(inputs))
-        except REFUSALS as error:
+            return self.compiled.predictions([p.data for p in self.parameters], list(inputs))
+        except compiled.REFUSALS as error:
             self._refuse(error)
             return None
 
     def loss_of(self, predictions: list[Any], targets: list[Any]) -> float:
         """The loss of plain predictions."""
-        found = None if self.programs is None else self.programs.loss_of(predictions, targets)
+        found = None if self.compiled is None else self.compiled.loss_of(predictions, targets)
         return float(self.objective.loss(predictions, targets)) if found is None else found

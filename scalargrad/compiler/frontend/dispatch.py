@@ -1,0 +1,158 @@
+"""The traces of one function, and which of them answers a call: what `compile` returns stands on this.
+
+A call that no trace fits is traced; which backend runs a trace is decided here, too.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from itertools import chain
+from operator import countOf
+from time import perf_counter
+from typing import Any, Literal
+
+from ...engine.table import as_float
+from ...engine.trees import Structure
+from ..backends import native as native_backend
+from ..backends.executable import CodeRefusedError
+from ..ir.lowering import Functions
+from .packing import Call, Pack, caller
+from .specialization import Runner, Specialization
+from .trace import TraceError, names, trace
+
+Backend = Literal["auto", "python", "native"]
+HOT = 300  # calls after which machine code pays
+SMALL = 40  # instructions up to which Python source is called faster, because it is called with less ado
+WORTH_NATIVE = 300  # samples from which machine code pays, for "auto"
+
+
+class GuardLimitError(RuntimeError):
+    """A compiled function branches in more ways than it may keep traces of."""
+
+
+class Dispatcher:
+    """A function with its traces, by the structure of the arguments."""
+
+    def __init__(self, function: Callable[..., Any], backend: Backend, max_traces: int, functions: Functions) -> None:
+        self.function: Callable[..., Any] | None = function
+        self.backend = backend
+        self.max_traces = max_traces
+        self.functions: Functions = functions
+        self.name = getattr(function, "__name__", "f")
+        self.specializations: dict[Structure, list[Specialization]] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        """What no pickle keeps."""
+        self.hits = self.misses = 0
+        self.callers: dict[Specialization, Call] = {}  # of traces whose backend is settled
+        self.recent: Call | None = None  # the last of them that a call was for
+        self.shared_arguments: dict[str, tuple[Pack, Structure]] = {}  # of `map`: how they were flattened the last time
+        self.recent_batch: tuple[list[Structure], Structure] | None = None  # of `map`: parts' structures, and the whole
+        self.idle: dict[Any, list[Any]] = {}  # memory for batches that no thread is using
+        self.lock = threading.RLock()
+
+    def answer(self, leaves: Sequence[float], structure: Structure) -> Any:
+        """The result for these leaves, in its structure."""
+        found, outputs = self.evaluated(leaves, structure)
+        if self.backend != "auto" or "native" in found.runners or len(found.program) <= SMALL:
+            call = self.callers.get(found)
+            if call is None:
+                run = found.runner(self.backend_of(found))
+                call = self.callers[found] = caller(structure, found.result, found, run)
+            self.recent = call
+        return found.unpack(outputs)
+
+    def original(self, why: str) -> Callable[..., Any]:
+        if self.function is None:
+            raise TypeError(
+                f"{self.name}: a compiled function that came out of a pickle without its Python function, which could "
+                f"not be pickled, cannot run {why}; define the function at a module's top level"
+            )
+        return self.function
+
+    def floats(self, leaves: Sequence[Any], structure: Structure) -> list[float]:
+        """Leaves of the arguments as floats; what is no number is an error that names its place."""
+        if countOf(map(type, leaves), float) == len(leaves):
+            return list(leaves)
+        return [as_float(x, place) for x, place in zip(leaves, names(self.function, structure), strict=True)]
+
+    def evaluated(self, leaves: Sequence[float], structure: Structure) -> tuple[Specialization, Sequence[float]]:
+        """The outputs as a flat list, and the trace that they come from."""
+        known = self.specializations.get(structure)
+        for k, each in enumerate(known or ()):
+            outputs = each.run(leaves, self.backend_of(each))
+            if outputs is not None:
+                self.hits += 1
+                if k:  # the next call is likely to take the same branches
+                    with self.lock:
+                        order = [each, *(other for other in self.specializations[structure] if other is not each)]
+                        self.specializations[structure] = order
+                return each, outputs
+        with self.lock:
+            if self.specializations.get(structure) is not known:  # another thread was faster
+                return self.evaluated(leaves, structure)
+            made = self.traced(leaves, structure)
+        outputs = made.run(leaves, self.backend_of(made))
+        if outputs is None:
+            raise TraceError(
+                f"{self.name}: the function branched otherwise when it was traced than its own trace says; it depends "
+                "on something besides its arguments, such as random numbers or the time"
+            )
+        return made, outputs
+
+    def traced(self, leaves: Sequence[float], structure: Structure) -> Specialization:
+        """A new trace, at this point."""
+        with self.lock:
+            known = self.specializations.get(structure, [])
+            if len(known) >= self.max_traces:
+                raise GuardLimitError(self._too_many(known, leaves))
+            start = perf_counter()
+            function = self.original("a branch or a structure of arguments that was not traced before")
+            program, result, captured = trace(function, structure, leaves)
+            seconds, before = perf_counter() - start, sum(len(v.captured) for v in known)
+            made = Specialization(program, result, captured, self.name, self.functions, seconds, leaves, before)
+            self.misses += 1
+            self.specializations[structure] = [*known, made]
+            return made
+
+    def _too_many(self, known: Sequence[Specialization], leaves: Sequence[float]) -> str:
+        outcomes: dict[str, list[bool]] = {}
+        for guard in chain.from_iterable(each.program.guards for each in known):
+            outcomes.setdefault(guard.line, []).append(guard.outcome)
+        both = [line for line, seen in outcomes.items() if len(set(seen)) > 1] or list(outcomes)
+        line = max(both, key=lambda each: len(outcomes[each]))
+        return (
+            f"{self.name}: {self.max_traces} traces are kept, and this call branches in another way, most likely at\n"
+            f"  {line}\nUse where(condition, a, b), max, min or clamp in place of the branch, or raise max_traces"
+        )
+
+    def backend_of(self, found: Specialization) -> str:
+        """What is to run a trace now: "python" or "native"."""
+        if self.backend != "auto":
+            return self.backend
+        if "native" in found.runners:
+            return "native"
+        if found.refused or len(found.program) <= SMALL:
+            return "python"
+        pays = native_backend.at_once() or (found.calls >= HOT and native_backend.available())
+        return "native" if pays and self.native_runner(found) is not None else "python"
+
+    def native_runner(self, found: Specialization) -> Runner | None:
+        """A trace as machine code, if there may be such; with "auto", None too where the system refuses to run it."""
+        if self.backend == "python" or not native_backend.available():
+            return None
+        try:
+            return found.runner("native")
+        except CodeRefusedError:
+            if self.backend == "native":
+                raise
+            found.refused = True
+            return None
+
+    def native_for(self, samples: int) -> bool:
+        """Whether a batch of so many samples is for machine code."""
+        if self.backend == "auto":
+            return samples >= WORTH_NATIVE and native_backend.available(batches=True)
+        return self.backend == "native"
