@@ -3,9 +3,9 @@
     python -m tests.benchmarks.workload2 [--growth plot.png]
 
 The loss of workload 1 on 1, 10 and 100 samples (645, 6,450 and 64,500 operations), value and all derivatives by the
-weights. Printed are nanoseconds an operation of the forward program, the least of interleaved runs, and the first answer:
-the seconds from the Python function to its first result, for every contender alike, the least of three. `--growth` measures from 100 to 1,000,000
-operations, and prints how times grow as an exponent.
+weights. Printed are nanoseconds an operation of the forward program, the least of interleaved runs, and the first
+answer: the seconds from the Python function to its first result, for every contender alike, the least of three.
+`--growth` measures from 100 to 1,000,000 operations, and prints how times grow as an exponent.
 """
 
 # ruff: noqa: A004  # `compile` is this package's, not the builtin
@@ -170,7 +170,8 @@ def growth(file: str) -> int:
     for name, found in rows.items():
         sizes, made, run = zip(*found, strict=True)
         print(
-            f"{name:20s} time to the first answer grows as n**{exponent(sizes, made):.2f}, to run as n**{exponent(sizes, run):.2f}"
+            f"{name:20s} time to the first answer grows as n**{exponent(sizes, made):.2f}, "
+            f"to run as n**{exponent(sizes, run):.2f}"
         )
     if file:
         draw(rows, file)
@@ -178,7 +179,7 @@ def growth(file: str) -> int:
 
 
 def draw(rows: dict[str, list[tuple[int, float, float]]], file: str) -> None:
-    """Nanoseconds an operation to run, and microseconds an operation to the first answer, by the number of operations."""
+    """Nanoseconds an operation to run, microseconds an operation to the first answer, by the number of operations."""
     plot = importlib.import_module("matplotlib.pyplot")
     figure, (left, right) = plot.subplots(1, 2, figsize=(10, 4), layout="constrained")
     for name, found in rows.items():
