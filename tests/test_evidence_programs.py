@@ -200,7 +200,7 @@ def test_old_faults_can_be_planted_again() -> None:
     """The texts that they stand in the place of are there; `python -m tests.evidence --replants` counts programs."""
     assert len({replants.planted(each).code for each in replants.REPLANTS}) == len(replants.REPLANTS)
     with pytest.raises(ValueError, match="stands 0 times in graph"):
-        replants.planted(replants.Replant("gone", "graph", (("no such text", ""),)))
+        replants.planted(replants.Replant("gone", "engine.chain_rule", (("no such text", ""),)))
 
 
 def test_a_leaf_that_is_closed_over_counts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -36,12 +36,12 @@ LIMIT_COMPILER = 5  # times as much for modules of the compiler, whose tests mak
 MEMORY = 6 * 2**30
 SLOW = "million or memory or process or hash_seed or depth or numpy or light"  # which find little, and take long
 TESTS: dict[str, tuple[str, ...]] = {
-    "value": ("tests/test_value.py", "tests/test_graph.py", "tests/test_modes.py", "tests/test_copying.py"),
-    "graph": ("tests/test_graph.py", "tests/test_copying.py", "tests/test_calculus.py", "tests/test_modes.py"),
-    "calculus": ("tests/test_calculus.py", "tests/test_graph.py", "tests/test_modes.py"),
-    "optimizer": ("tests/test_optim.py", "tests/test_evidence_machine.py"),
-    "optim": ("tests/test_optim.py",),
-    "ieee": ("tests/test_awkward_points.py", "tests/test_primitives.py", "tests/test_evidence.py"),
+    "engine.value": ("tests/test_value.py", "tests/test_graph.py", "tests/test_modes.py", "tests/test_copying.py"),
+    "engine.chain_rule": ("tests/test_graph.py", "tests/test_copying.py", "tests/test_calculus.py", "tests/test_modes.py"),
+    "engine.transforms": ("tests/test_calculus.py", "tests/test_graph.py", "tests/test_modes.py"),
+    "optim.base": ("tests/test_optim.py", "tests/test_evidence_machine.py"),
+    "optim.methods": ("tests/test_optim.py",),
+    "engine.ieee": ("tests/test_awkward_points.py", "tests/test_primitives.py", "tests/test_evidence.py"),
 }
 _COMPILED = ("tests/test_compile.py", "tests/test_compile_practical.py")
 _BATCHED = ("tests/test_compile_batch.py", *_COMPILED)
@@ -65,7 +65,7 @@ OF_THE_COMPILER: dict[str, tuple[str, ...]] = {
 PROGRAMS = 250  # in that run
 # module: (piece of the line, piece of the change, why it is as good as the original)
 EQUIVALENT: dict[str, tuple[tuple[str, str, str], ...]] = {
-    "value": (
+    "engine.value": (
         ("self.data = data if", "->  as_float(data)", "as_float returns a float as it is: the test saves the call"),
         (
             "if operands else ()",
@@ -76,7 +76,7 @@ EQUIVALENT: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("return _in_mode(v)", "->  _in_mode(v)", "without a mode it returns the node as it is: saves a call"),
         ("elif len(given) == 1", "1  ->  2", "the other form of storing operands; `parents` is the same"),
     ),
-    "calculus": (
+    "engine.transforms": (
         ("", "strict=True", "an assertion: both sides have one item an input, or an output, by construction"),
         (
             "return modes.recording()",
@@ -90,8 +90,8 @@ EQUIVALENT: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
         ("m <= n", "m < n", "as many outputs as inputs: forward and reverse passes are as many"),
     ),
-    "optim": (("zip(params, gradients", "strict=True", "an assertion: the gradients are those of the parameters"),),
-    "optimizer": (
+    "optim.methods": (("zip(params, gradients", "strict=True", "an assertion: the gradients are those of the parameters"),),
+    "optim.base": (
         ("", "strict=True", "an assertion: both sides were found to be equally many just before"),
         ("total=False", "total=", "for type checkers alone"),
         (

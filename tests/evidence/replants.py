@@ -37,7 +37,7 @@ REPLANTS = (
     ),
     Replant(
         "a selected product's derivative by its local gradient left out",
-        "primitives",
+        "engine.table",
         (
             (
                 'ieee.gate,      lambda y, a, b: (b, a),                                    ("{b}", "{a}")',
@@ -58,7 +58,7 @@ REPLANTS = (
     ),
     Replant(
         "what is not selected let through, in traced passes",
-        "graph",
+        "engine.chain_rule",
         (
             (
                 "product = table.gate if selects else table.chain",
@@ -72,7 +72,7 @@ REPLANTS = (
     ),
     Replant(
         "products by 1 left out by the numbers, in recorded passes",
-        "graph",
+        "engine.chain_rule",
         (
             (
                 "                    brought = product(d)\n",
@@ -83,7 +83,7 @@ REPLANTS = (
     ),
     Replant(
         "a zero gradient with the sign that its terms have",
-        "calculus",
+        "engine.transforms",
         (("return [0.0 + found.get(x, 0.0) for x in self.inputs]", "return [found.get(x, 0.0) for x in self.inputs]"),),
     ),
     Replant(
@@ -93,12 +93,12 @@ REPLANTS = (
     ),
     Replant(
         "a check of probabilities made on plain numbers",
-        "loss_batches",
+        "losses.batches",
         (("    whole = table.sum(*ts)\n", "    whole = table.sum(*map(plain, ts))\n"),),
     ),
     Replant(
         "an inner derivative that forgets the leaves it closes over",
-        "calculus",
+        "engine.transforms",
         (("(nested or bool(old) or", "(nested or"),),
     ),
     Replant(
