@@ -180,8 +180,10 @@ class Restriction:
         return [e - 10] if -2 <= e <= 4 or e > 40 else [e - 10, -10] if e > 4 else [-10, max(e - 10, FINEST)]
 
     def relative_steps(self) -> list[int]:
-        """Exponents of steps that see what belongs to the point: a thousandth of the input; at zero, two fine ones."""
-        return [-200, -40] if self.at_zero else [max(self.exponent - k, FINEST) for k in (10, 4)]
+        """Exponents of steps that see what belongs to the point: parts of the input; at zero, some of all sizes."""
+        if self.at_zero:
+            return [-40, -100, -200, -400, -700, -1000]
+        return [max(self.exponent - k, FINEST) for k in (10, 4)]
 
     def octaves(self) -> Sequence[int]:
         """Exponents of all steps about as large as the input."""
