@@ -176,6 +176,8 @@ class detect_anomaly(_Context):  # noqa: N801
     """
 
     def within(self, outer: Mode) -> Mode:
+        if outer.tracer is not None:
+            outer.tracer.refuse("detect_anomaly()")
         return outer._replace(anomaly=True)
 
 

@@ -37,7 +37,12 @@ MEMORY = 6 * 2**30
 SLOW = "million or memory or process or hash_seed or depth or numpy or light"  # which find little, and take long
 TESTS: dict[str, tuple[str, ...]] = {
     "engine.value": ("tests/test_value.py", "tests/test_graph.py", "tests/test_modes.py", "tests/test_copying.py"),
-    "engine.chain_rule": ("tests/test_graph.py", "tests/test_copying.py", "tests/test_calculus.py", "tests/test_modes.py"),
+    "engine.chain_rule": (
+        "tests/test_graph.py",
+        "tests/test_copying.py",
+        "tests/test_calculus.py",
+        "tests/test_modes.py",
+    ),
     "engine.transforms": ("tests/test_calculus.py", "tests/test_graph.py", "tests/test_modes.py"),
     "optim.base": ("tests/test_optim.py", "tests/test_evidence_machine.py"),
     "optim.methods": ("tests/test_optim.py",),
@@ -90,7 +95,9 @@ EQUIVALENT: dict[str, tuple[tuple[str, str, str], ...]] = {
         ),
         ("m <= n", "m < n", "as many outputs as inputs: forward and reverse passes are as many"),
     ),
-    "optim.methods": (("zip(params, gradients", "strict=True", "an assertion: the gradients are those of the parameters"),),
+    "optim.methods": (
+        ("zip(params, gradients", "strict=True", "an assertion: the gradients are those of the parameters"),
+    ),
     "optim.base": (
         ("", "strict=True", "an assertion: both sides were found to be equally many just before"),
         ("total=False", "total=", "for type checkers alone"),

@@ -148,6 +148,7 @@ for _title, _row in (("and", table.both), ("or", table.either), ("xor", table.ne
 
 _WAYS_OUT = {
     "backward()": "which stores gradients: return grad(f)(...) or value_and_grad(f)(...)",
+    "detect_anomaly()": "which would check the numbers of this one call: call the compiled function under it",
     "assigning to .data": "which a program cannot repeat: compute a new Value",
     "assigning to .grad": "which a program cannot repeat: return the gradient",
     "reading .grad": "whose number is of this one call: pass it as an argument, or take grad(f)(...)",
