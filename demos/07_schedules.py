@@ -92,14 +92,8 @@ for t in [0, *falls]:
 print()
 tell(
     """ReduceOnPlateau, which gets the loss after every epoch, lowers the rate after {7} epochs, and once more after
-<<<<<<< HEAD
-    {20}; it
-    ends {1.8e-06} above the best. Nobody had to know beforehand when. The other schedules need to know how long
-    training will take; this one how long to wait.""",
-=======
     {20}; it ends {1.8e-06} above the best. Nobody had to know beforehand when. The other schedules need to know how
     long training will take; this one how long to wait.""",
->>>>>>> h-drawing
     [*falls, error[-1] - best],
 )
 columns = {
