@@ -75,8 +75,8 @@ for model in models.values():
     found += [history["loss"][-1], max(abs(w.data - b) for w, b in zip(first, before, strict=True))]
 tell(
     """Train both for 20 epochs. With sigmoid the loss stays at {0.695}, where a network that answers "one half" to
-    everything has log 2 = {0.693}. No weight of the first layer has moved by more than {5.3e-07}. With ReLU the loss falls to {0.31},
-    and weights of the first layer have moved by up to {0.11}.""",
+    everything has log 2 = {0.693}. No weight of the first layer has moved by more than {5.3e-07}. With ReLU the loss
+    falls to {0.31}, and weights of the first layer have moved by up to {0.11}.""",
     [found[0], log(2.0), *found[1:]],
 )
 tell(

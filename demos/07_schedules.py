@@ -91,9 +91,9 @@ for t in [0, *falls]:
     print(f"    after {t:2} epochs: rate {rate[t]:.4f}")
 print()
 tell(
-    """ReduceOnPlateau, which gets the loss after every epoch, lowers the rate after {7} epochs, and once more after {20}; it
-    ends {1.8e-06} above the best. Nobody had to know beforehand when. The other schedules need to know how long
-    training will take; this one how long to wait.""",
+    """ReduceOnPlateau, which gets the loss after every epoch, lowers the rate after {7} epochs, and once more after
+    {20}; it ends {1.8e-06} above the best. Nobody had to know beforehand when. The other schedules need to know how
+    long training will take; this one how long to wait.""",
     [*falls, error[-1] - best],
 )
 columns = {

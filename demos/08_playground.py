@@ -1,8 +1,9 @@
 """Chapter 8: playground.
 
-A network learns to separate the inside of a circle from the ring around it, with the settings of TensorFlow Playground: two
-inputs, hidden layers of 4 and 2 neurons, tanh, rate 0.03, batches of 10, half of the data for training. Its training is
-recorded and becomes a page, in which it can be played; and so do those of the other sets, one of which it cannot learn.
+A network learns to separate the inside of a circle from the ring around it, with the settings of TensorFlow Playground:
+two inputs, hidden layers of 4 and 2 neurons, tanh, rate 0.03, batches of 10, half of the data for training. Its
+training is recorded and becomes a page, in which it can be played; and so do those of the other sets, one of which it
+cannot learn.
 """
 
 from lesson import begin, picture, plot, tell
@@ -56,8 +57,8 @@ print()
 last = disc.snapshots[-1]
 tell(
     """Before training, {0.500} of the test points are classified correctly: no better than a coin. After 60 epochs all
-    of them are, {1.000}, and the loss is {0.013} on the test half, as on the training half, {0.013}. Both fell together: the
-    network has found the circle, and has not learnt points by heart.""",
+    of them are, {1.000}, and the loss is {0.013} on the test half, as on the training half, {0.013}. Both fell
+    together: the network has found the circle, and has not learnt points by heart.""",
     [right(disc, 0), right(disc, 60), last.test_loss, last.train_loss],
 )
 
@@ -74,9 +75,10 @@ corners = train("xor", xor(500), f"{same} Equal signs of x1 and x2 are 1: two ne
 clouds = train("gauss", gauss(500), f"{same} Two clouds: one straight line parts them, soon.", epochs=20)
 lost = train("spiral", spiral(500), f"{same} It is too small for two spirals: 4 lines cannot follow their turns.")
 tell(
-    """On xor {1.000} of the test points are classified correctly in the end, on gauss {1.000} after the first epoch already; for one
-    straight line will do, and {20} epochs are more than enough. The spirals defeat it: {0.632} after {60} epochs,
-    little better than a coin, with a loss that hardly falls, from {0.70} to {0.49}. Four lines cannot wind.""",
+    """On xor {1.000} of the test points are classified correctly in the end, on gauss {1.000} after the first epoch
+    already; for one straight line will do, and {20} epochs are more than enough. The spirals defeat it: {0.632} after
+    {60} epochs, little better than a coin, with a loss that hardly falls, from {0.70} to {0.49}. Four lines cannot
+    wind.""",
     [
         *[right(corners, 60), right(clouds, 1), clouds.snapshots[-1].epoch],
         *[right(lost, 60), lost.snapshots[-1].epoch, lost.snapshots[0].test_loss, lost.snapshots[-1].test_loss],
@@ -90,9 +92,10 @@ note = (
 wound = train("spiral, larger", spiral(500), note, hidden=(12, 8), optimizer=Adam, rate=0.02, epochs=150, every=2)
 last = wound.snapshots[-1]
 tell(
-    """With hidden layers of 12 and 8 neurons, {149} weights and biases, and Adam, {0.952} of the points are classified correctly after {150} epochs.
-    It is not the whole truth: the loss is {0.01} on the training half, but {0.08} on the test half, over ten times as
-    much. Where the test has points between those that it learnt from, it has guessed, and sometimes wrongly.""",
+    """With hidden layers of 12 and 8 neurons, {149} weights and biases, and Adam, {0.952} of the points are classified
+    correctly after {150} epochs. It is not the whole truth: the loss is {0.01} on the training half, but {0.08} on the
+    test half, over ten times as much. Where the test has points between those that it learnt from, it has guessed, and
+    sometimes wrongly.""",
     [len(wound.model.parameters()), right(wound, 150), last.epoch, last.train_loss, last.test_loss],
 )
 
