@@ -23,7 +23,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 # function. All others are quick; of these, as many tests, evenly spread, as fit into LIMIT. A new test is quick until
 # the list is written again, which `SCALARGRAD_RECORD=1 python -m pytest` does.
 
-LIMIT = 0.4
+LIMIT = 0.25
 LIST = Path(__file__).with_name("slow.txt")
 recording = "SCALARGRAD_RECORD" in os.environ and "PYTEST_XDIST_WORKER" not in os.environ
 spent, tests = Counter(), Counter()
@@ -56,7 +56,7 @@ def pytest_runtest_logreport(report):
 
 def pytest_sessionfinish():
     if recording:
-        rows = [f"{seconds:.1f} {max(tests[name], 1)} {name}" for name, seconds in spent.items() if seconds > LIMIT]
+        rows = [f"{seconds:.2f} {max(tests[name], 1)} {name}" for name, seconds in spent.items() if seconds > LIMIT]
         LIST.write_text("\n".join(sorted(rows, key=lambda row: row.split()[2])) + "\n", encoding="utf-8")
 
 

@@ -26,6 +26,7 @@ from decimal import Decimal
 from fractions import Fraction
 from math import inf, nan
 from scalargrad import *
+from scalargrad import compile
 from scalargrad.functions import *
 from scalargrad import activations, losses
 
