@@ -57,8 +57,8 @@ for seed in (0, 1, 2):
 tell(
     """{150} flowers of {3} kinds. A network 4-8-3, scores into softmax and cross-entropy, learns from {105} of them. Of
     the {45} others it classifies {44} correctly (a row is the true kind, a column the predicted one). Split otherwise,
-    the same training gets {45} or {43} of them right: which flowers are held back decides as much as the network does. One
-    number is not a result.""",
+    the same training gets {45} or {43} of them right: which flowers are held back decides as much as the network does.
+    One number is not a result.""",
     [len(flowers), len(flowers.class_names), len(training), len(test), *rights],
 )
 

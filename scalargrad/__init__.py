@@ -26,7 +26,7 @@ Functions (a star import leaves out what is named as a builtin: abs, max, min, p
     pow, sqrt, cbrt, hypot                                  powers and roots
     sin, cos, tan, asin, acos, atan, atan2                  trigonometry
     sinh, cosh, tanh, asinh, acosh, atanh                   hyperbolic functions
-    erf, erfc, sigmoid, softplus, relu                      integrals of the bell curve; units of networks
+    erf, erfc, sigmoid, softplus, relu                      error functions; the logistic function; rectifiers
     sum, mean, prod, dot                                    of a sequence, or of two
     max, min, clamp, where, abs, sign, step                 selections
     floor, ceil, round, mod, floordiv                       whole numbers and remainders

@@ -17,6 +17,7 @@ import random
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import mpmath as mp
@@ -143,6 +144,9 @@ def exact_second(f: Callable[..., Any], xs: Sequence[float], j: int, k: int) -> 
     return _agreed(difference, xs)
 
 
+_first, _second = map(lru_cache(1024), (exact_first, exact_second))  # of a point that is asked for more than once
+
+
 def ulps(found: float, exact: Any, scale: float | None = None) -> float | None:
     """The error in ULP of the result, or of a given scale; None where the result is no normal float."""
     if mp.isnan(exact):
@@ -238,21 +242,23 @@ def bounds(row: Primitive) -> tuple[float, float, float]:
     return 2.0, 8.0 if row.name.startswith("pow") else 4.0, 16.0
 
 
-def measure(row: Primitive, exact: Callable[..., Any], count: int, seed: int = 0) -> tuple[Worst, Worst, Worst]:
-    """The largest errors of value, first and second derivative over random points of the row's domain."""
+def measure(
+    row: Primitive, exact: Callable[..., Any], count: int, seed: int = 0, order: int = 2
+) -> tuple[Worst, Worst, Worst]:
+    """The largest errors of value and derivatives, up to this order, over random points of the row's domain."""
     r = random.Random(f"{row.name}{seed}")
     value, first, second = Worst(), Worst(), Worst()
     for _ in range(count):
         xs = points(row, r)
         found = row(*xs)
         value.see(ulps(found, exact_value(exact, xs), _scale_of_value(row, xs)), xs)
-        if row.flat:
+        if row.flat or order == 0:
             continue
         gradients = row.local_gradients(found, xs)
-        firsts = [exact_first(exact, xs, k) for k in range(len(xs))]
+        firsts = [_first(exact, tuple(xs), k) for k in range(len(xs))]
         for k, (gradient, known) in enumerate(zip(gradients, firsts, strict=True)):
             first.see(ulps(gradient, known, _scale_of_first(row, xs, k)), xs)
-        if bounds(row)[2] == math.inf or row.constants is not None or row.name in ("sum", "mean"):
+        if order == 1 or bounds(row)[2] == math.inf or row.constants is not None or row.name in ("sum", "mean"):
             continue  # linear, or a second derivative of a second derivative
         seconds = hessian(lambda each: row(*each))(xs)
         for j in range(len(xs)):
@@ -260,7 +266,7 @@ def measure(row: Primitive, exact: Callable[..., Any], count: int, seed: int = 0
                 if (row.name == "div" and j == k == 0) or mp.isnan(firsts[j]) or mp.isnan(firsts[k]):
                     continue  # zero, or a kink
                 scale = _mixed(*xs) if row.name == "pow" and j != k else None
-                second.see(ulps(seconds[j][k], exact_second(exact, xs, j, k), scale), xs)
+                second.see(ulps(seconds[j][k], _second(exact, tuple(xs), *sorted((j, k))), scale), xs)
     return value, first, second
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextvars
 import copy
 import math
 import operator
 import pickle
 import random
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from fractions import Fraction
 from math import inf, nan
@@ -16,7 +18,7 @@ from typing import Any
 import pytest
 
 import scalargrad as sg
-from scalargrad import Value, compile, grad, hvp, value_and_grad, where  # noqa: A004
+from scalargrad import Value, compile, grad, hvp, no_grad, value_and_grad, where  # noqa: A004
 from scalargrad.activations import elu, hardsigmoid, hardtanh, leaky_relu, softmax, softplus
 from scalargrad.compiler import TraceError
 from scalargrad.engine.table import exact
@@ -227,9 +229,9 @@ def test_an_operation_of_ones_own_may_differentiate_in_its_value() -> None:
     assert compile(slope, backend="python")(2.0) == compile(slope, backend="native")(2.0) == slope(2.0) == 12.0
 
 
-def test_numbers_made_inside_are_no_inputs() -> None:
-    fast = compile(lambda x: grad(lambda t: t * t * x)(0.5) + Value(0.25) if x > 0.0 else x)
-    assert fast.map([1.0, -1.0] * 200) == [1.25, -1.0] * 200
+def test_numbers_that_are_differentiated_inside_are_no_inputs() -> None:
+    fast = compile(lambda x: grad(lambda t: t * t * x)(0.5) if x > 0.0 else x)
+    assert fast.map([1.0, -1.0] * 200) == [1.0, -1.0] * 200
     assert [t.inputs for t in fast.info.traces] == [1, 1]
 
 
@@ -358,3 +360,93 @@ def test_batches_of_branching_derivatives_are_exact_where_a_zero_meets_an_infini
     batch = [9.0, *[0.0, 2.0] * 400]
     for backend in ("python", "native", "auto"):
         assert compile(g, backend=backend).map(batch) == [g(x) for x in batch]  # type: ignore[call-overload]
+
+
+# ---- what programs of strangers found --------------------------------------------------------------------------------
+
+
+def test_a_weight_that_the_first_call_makes_is_read_anew() -> None:
+    kept: dict[str, Value] = {}
+
+    def f(x: Any) -> Any:
+        return x * kept.setdefault("w", Value(2.0))
+
+    fast = compile(f)
+    assert fast(1.0) == 2.0
+    kept["w"].data = 5.0
+    assert fast(1.0) == 5.0
+    assert fast.map([1.0, 2.0]) == [5.0, 10.0]
+
+
+def test_a_constant_from_outside_is_read_anew() -> None:
+    with no_grad():
+        c = Value(2.0) * 1.0
+    fast = compile(lambda x: x * c if c > 1.0 else x)
+    assert fast(1.0) == 2.0
+    c.data = 5.0
+    assert fast(1.0) == 5.0
+    c.data = 0.5
+    assert fast(1.0) == 1.0
+
+
+def test_what_another_thread_computes_of_traced_numbers_is_an_error() -> None:
+    def threaded(x: Any) -> Any:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(lambda: x * x).result()
+
+    for f in (threaded, lambda x: contextvars.Context().run(lambda: x * x)):
+        with pytest.raises(TraceError, match="another thread or context"):
+            compile(f)(2.0)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x * {True: 2.0}.get(x > 0, 1.0),
+        lambda x: x * {True: 3.0, False: 2.0}[x > 0],
+        lambda x: x * len({x > 0, x > 1}),
+        lambda x: x * len(f"{x > 0}"),
+        lambda x: x * len(str(x > 0)),
+        lambda x: x * len(f"{x > 0!r:>7}"),
+    ],
+)
+def test_a_comparison_as_a_key_or_a_text_asks_for_its_truth(f: Callable[[Any], Any]) -> None:
+    fast = compile(f)
+    for x in (3.0, 0.5, -1.0):
+        assert fast(x) == f(Value(x)).data
+
+
+def test_arithmetic_of_comparisons_and_ints_knows_no_negative_zero() -> None:
+    for f in (
+        lambda x: -(x > 0),
+        lambda x: -1 * (x > 0),
+        lambda x: (x > 0) * -1,
+        lambda x: (x > 0) * (x < 0) * -2,
+        lambda x: (x > 0) // -2,
+        lambda x: (x > 0) % -2,
+        lambda x: (x > 0) * -2.0,
+    ):
+        g = lambda x, f=f: sg.atan2(f(x), -1.0) + 0.0 * x  # noqa: E731
+        for x in (-3.0, 3.0):
+            assert same(compile(g)(x), g(Value(x)).data)
+
+
+def test_a_compiled_function_that_reads_what_is_differentiated_by_runs_itself() -> None:
+    assert grad(lambda w: compile(lambda x: w * x)(2.0))(3.0) == 2.0
+    assert grad(grad(lambda w: compile(lambda x: w * w * x)(2.0)))(3.0) == 4.0
+    w = Value(3.0)
+    fast = compile(lambda x: w * x)
+    assert grad(lambda t: t * fast(2.0))(1.0) == 6.0
+
+
+def test_keys_that_are_equal_but_not_the_same_have_traces_of_their_own() -> None:
+    fast = compile(lambda d: {k: 2.0 * v for k, v in d.items()})
+    for d in ({1: 2.0}, {True: 2.0}, {1.0: 2.0}, {1: 3.0}, {"a": 1.0}, {0.0: 1.0}, {-0.0: 1.0}):
+        assert repr(fast(d)) == repr({k: 2.0 * v for k, v in d.items()})
+
+
+def test_a_traced_value_shows_no_digits() -> None:
+    shown: list[str] = []
+    fast = compile(lambda x: shown.append(f"{x} {x!r}") or x)
+    fast(1.0)
+    assert shown == ["Value(varies from call to call) Value(varies from call to call)"]

@@ -349,6 +349,8 @@ def test_a_derivative_small_beside_its_neighbours_is_judged_by_steps_relative_to
         assert states(checked(lambda x: x * x, (1e-16,), gradient=claim)) == [State.WRONG]
         assert states(checked(lambda x: 1 + x * x, (1e-100,), gradient=claim)) == [State.UNDECIDED]
     assert states(checked(lambda x: x * x, (1e-16,), gradient=lambda x: 2 * x)) == [State.AGREES]
+    hidden = checked(lambda x: (x / 1e-34) ** 3 - 0.3 * x / 1e-34, (0.0,), gradient=lambda x: 0.0)
+    assert states(hidden) == [State.WRONG]  # the linear term is lost in the cubic one at all but the finest steps
     assert states(checked(math.sin, (math.pi / 2,), gradient=math.cos)) == [State.AGREES]  # zero to all digits
     assert states(checked(math.tanh, (800.0,), gradient=lambda x: 0.0)) == [State.UNSEEN]  # rounded to 1
     assert states(checked(lambda x: 1 + max(x, 0.0), (-0.5,), gradient=lambda x: 0.0)) == [State.AGREES]  # constant

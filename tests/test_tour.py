@@ -83,7 +83,8 @@ def test_all_demos_are_chapters_with_title_and_sentence() -> None:
 def test_a_wheel_has_every_file_of_the_demos() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
-    assert included == {f"demos/{p.name}": f"scalargrad/_tour/{p.name}" for p in DEMOS.glob("*.py")}
+    chapters = {source: target for source, target in included.items() if source.startswith("demos/")}
+    assert chapters == {f"demos/{p.name}": f"scalargrad/_tour/{p.name}" for p in DEMOS.glob("*.py")}
 
 
 def test_chapters_in_the_package_come_before_those_beside_it(tmp_path: Path) -> None:
@@ -191,7 +192,7 @@ def test_a_chapter_that_fails_stops_the_tour(run, small: Path) -> None:
     (small / "01_first.py").write_text('"""Chapter 1: x.\n\nY.\n"""\nprint("before")\nraise OSError("gone")\n')
     code, out, err = run("all")
     assert (code, out) == (1, "before\n")
-    assert "OSError: gone\nscalargrad: error: chapter 1, x stopped with an error, told above (" in err
+    assert "OSError: gone\nscalargrad: error: chapter 1, x stopped with an error, printed above (" in err
     assert not (small / "out" / "02_a.svg").exists()
 
 
@@ -278,7 +279,7 @@ def test_as_a_wheel_has_it(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert rb"\u03b8" in done.stdout  # what the terminal cannot show
+    assert b"theta1[1,1]" in done.stdout  # what the terminal cannot show
     assert (tmp_path / "here" / "scalargrad-tour" / "01_onion.svg").stat().st_size > 1000
     assert {p.name for p in (tmp_path / "here").iterdir()} == {"scalargrad-tour"}
 

@@ -55,6 +55,12 @@ def _softsign_local(y: Any, a: Any) -> tuple[Any, ...]:
     return (r * r,)
 
 
+def _psoftplus_by_beta(y: Any, a: Any, b: Any) -> Any:
+    """`(a σ(b a) - y)/b`; above 0 from the same at -a, where the two do not cancel: the derivative is even in a."""
+    above = -(a * psoftplus_slope(-a, b) + psoftplus(-a, b))
+    return table.div(table.where(table.step(a), above, a * psoftplus_slope(a, b) - y), b)
+
+
 def _log_softmax_local(y: Any, *xs: Any) -> tuple[Any, ...]:
     """One less the share of the first, which does not cancel; less the share of another."""
     shares = table._softmax(xs)
@@ -132,13 +138,6 @@ def _softplus(x: float, beta: float, order: int) -> float:
     return values.times_exp(beta * (1.0 - low) / ((1.0 + e) * (1.0 + e)), -fabs(p))
 
 
-def _sigmoid_entropy(x: float) -> float:
-    """`-σ log σ - (1 - σ) log(1 - σ)` with `σ = sigmoid(x)`: what softplus loses, with minus, by its sharpness."""
-    t = fabs(x)
-    e = exp(-t)
-    return log1p(e) + (t * e / (1.0 + e) if e != 0.0 else 0.0) if t == t else x
-
-
 @family((2.0, 0), (2.0, 1), (2.0, 2), (0.3, 0))
 def softplus(beta: float, order: int) -> Primitive:
     """`log(1 + exp(beta x))/beta`, differentiated `order` times, 2 at most."""
@@ -196,8 +195,7 @@ prelu                = _inner("prelu",               2, lambda x, s: x if x > 0.
 pelu_curvature       = _inner("pelu_curvature",      2, lambda x, s: 0.0 if x > 0.0 else values.times_exp(s, x), lambda y, a, b: (y, table.where(table.step(a), 0.0, table.exp(a))), ("{y}", "[{a}≤0]·exp {a}"), (TAIL, REAL), "elu″", oracle="0 if a > 0 else b*exp(a)", hides_nan=True)
 pelu_slope           = _inner("pelu_slope",          2, lambda x, s: 1.0 if x > 0.0 else values.times_exp(s, x), lambda y, a, b: (pelu_curvature(a, b), table.where(table.step(a), 0.0, table.exp(a))), ("[{a}≤0]·{y}", "[{a}≤0]·exp {a}"), (TAIL, REAL), "elu′", oracle="1 if a > 0 else b*exp(a)", hides_nan=True)
 pelu                 = _inner("pelu",                2, lambda x, s: x if x > 0.0 else s * expm1(x), lambda y, a, b: (pelu_slope(a, b), table.where(table.step(a), 0.0, table.expm1(a))), ("{a}>0 ? 1 : {b}·exp {a}", "[{a}≤0]·expm1 {a}"), (TAIL, REAL), "elu", oracle="a if a > 0 else b*expm1(a)", hides_nan=True)
-sigmoid_entropy      = _inner("sigmoid_entropy",     1, _sigmoid_entropy, lambda y, a: (-a * table.sigmoid_slope(a),), ("-{a}·σ′({a})",), (TAIL,), "H", oracle="log1p(exp(-abs(a))) + abs(a)/(1 + exp(abs(a)))")
 psoftplus_curvature  = _inner("psoftplus_curvature", 2, lambda x, b: _softplus(x, b, 2), lambda y, a, b: (-b * table.tanh(0.5 * b * a) * y, table.div(y, b) - a * table.tanh(0.5 * b * a) * y), ("-{b}·{y}·tanh({b}·{a}/2)", "{y}/{b}-{a}·{y}·tanh({b}·{a}/2)"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "σ′", oracle="b/4*sech(b*a/2)**2")
 psoftplus_slope      = _inner("psoftplus_slope",     2, lambda x, b: _softplus(x, b, 1), lambda y, a, b: (psoftplus_curvature(a, b), a * table.div(psoftplus_curvature(a, b), b)), ("{b}·{y}·(1-{y})", "{a}·{y}·(1-{y})"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "σ", oracle="1/(1 + exp(-b*a))")
-psoftplus            = _inner("psoftplus",           2, lambda x, b: _softplus(x, b, 0), lambda y, a, b: (psoftplus_slope(a, b), -table.div(table.div(sigmoid_entropy(b * a), b), b)), ("σ({b}·{a})", "-H({b}·{a})/{b}²"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "softplus", oracle="log1p(exp(b*a))/b")
+psoftplus            = _inner("psoftplus",           2, lambda x, b: _softplus(x, b, 0), lambda y, a, b: (psoftplus_slope(a, b), _psoftplus_by_beta(y, a, b)), ("σ({b}·{a})", "({a}·σ({b}·{a})-{y})/{b}"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "softplus", oracle="log1p(exp(b*a))/b")
 # fmt: on

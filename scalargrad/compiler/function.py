@@ -19,6 +19,7 @@ from types import MethodType
 from typing import Any, Literal, NamedTuple, overload
 
 from ..engine import modes
+from ..engine.chain_rule import differentiating, made_before
 from ..engine.rendering import rendered
 from ..engine.trees import Structure, flatten
 from ..engine.value import Value
@@ -84,7 +85,7 @@ class CompiledFunction(Dispatcher):
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:
         call = self.recent
-        if call is not None and not modes.active:
+        if call is not None and not modes.active and not differentiating.begun:
             result = call(self, arguments, keywords)
             if result is not None:
                 return result
@@ -94,6 +95,11 @@ class CompiledFunction(Dispatcher):
         leaves = self.floats(leaves, structure)
         if modes.active and (modes.current().anomaly or modes.tracer() is not None):
             return self.original("under detect_anomaly() or another compile()")(*arguments, **keywords)
+        if begun := differentiating.begun:  # which the result may depend on through what the function closes over
+            found, outputs = self.evaluated(leaves, structure)
+            if any(not made_before(x, begun[0]) for x in found.captured):
+                return self.original("where a Value that it reads is differentiated by")(*arguments, **keywords)
+            return found.unpack(outputs)
         return self.answer(leaves, structure)
 
     # ---- batches -----------------------------------------------------------------------------------------------------

@@ -101,6 +101,11 @@ def log_slope(x: float) -> float:
     return 1.0 / x if x > 0.0 else inf if x == 0.0 else nan
 
 
+def log10_slope(x: float) -> float:
+    """`1/(x ln 10)`, whose denominator overflows before it is zero."""
+    return 0.25 * log_slope(0.25 * x * LN10) if x > 1e300 else log_slope(x * LN10)
+
+
 # ---- roots -----------------------------------------------------------------------------------------------------------
 
 
@@ -476,7 +481,11 @@ def total(*xs: float) -> float:
 
 
 def mean(*xs: float) -> float:
-    return total(*xs) / len(xs)
+    s = total(*xs)
+    if fabs(s) < inf:
+        return s / len(xs)
+    scale = 0.5 ** len(xs).bit_length()  # brings the sum of large numbers back into range
+    return total(*[x * scale for x in xs]) / len(xs) / scale
 
 
 def dot(*operands: float) -> float:

@@ -468,7 +468,7 @@ def exp2_slope(n: int) -> Primitive:
 # Rows that a row above them refers to:
 abs: Primitive; acosh_slope: Primitive; asin_slope: Primitive; asinh_slope: Primitive; atan2_slope: Primitive; atan_slope: Primitive
 atanh_slope: Primitive; cos: Primitive; cosh: Primitive; count_of_ties: Primitive; div: Primitive; erf_slope: Primitive; floordiv: Primitive
-hypot: Primitive; hypot_slope: Primitive; is_nonzero: Primitive; is_zero: Primitive; less: Primitive; log_slope: Primitive; max: Primitive; where: Primitive
+hypot: Primitive; hypot_slope: Primitive; is_nonzero: Primitive; is_zero: Primitive; less: Primitive; log10_slope: Primitive; log_slope: Primitive; max: Primitive; where: Primitive
 share_of_tie: Primitive; sigmoid: Primitive; sigmoid_slope: Primitive; sign: Primitive; sin: Primitive; sinh: Primitive; softmax_share: Primitive
 step: Primitive; sum: Primitive; tanh: Primitive; tanh_slope: Primitive; within: Primitive; exp: Primitive; clamp: Primitive
 
@@ -490,7 +490,8 @@ exp2           = _row("exp2",             1,    ieee.exp2,        lambda y, a: (
 log            = _row("log",              1,    ieee.log,         lambda y, a: (log_slope(a),),                      ("1/{a}",), (POSITIVE,), oracle="log(a)")
 log1p          = _row("log1p",            1,    ieee.log1p,       lambda y, a: (log_slope(1.0 + a),),                ("1/(1+{a})",), (ABOVE_MINUS_ONE,), oracle="log(1 + a)")
 log2           = _row("log2",             1,    ieee.log2,        lambda y, a: (log_slope(a * ieee.LN2),),           ("1/({a}·ln 2)",), (POSITIVE,), oracle="log(a, 2)")
-log10          = _row("log10",            1,    ieee.log10,       lambda y, a: (log_slope(a * ieee.LN10),),          ("1/({a}·ln 10)",), (POSITIVE,), oracle="log10(a)")
+log10          = _row("log10",            1,    ieee.log10,       lambda y, a: (log10_slope(a),),                   ("1/({a}·ln 10)",), (POSITIVE,), oracle="log10(a)")
+log10_slope    = _inner("log10_slope",    1,    ieee.log10_slope, lambda y, a: (-(y * y) * ieee.LN10,),               ("-{y}²·ln 10",), (POSITIVE,), oracle="1/(a*log(10))")
 log_slope      = _inner("log_slope",      1,    ieee.log_slope,   lambda y, a: (-(y * y),),                          ("-{y}²",), (POSITIVE,), oracle="1/a")
 sqrt           = _row("sqrt",             1,    ieee.sqrt,        lambda y, a: (div(0.5, y + 0.0),),                 ("1/(2·{y})",), (POSITIVE,), oracle="sqrt(a)")  # + 0.0: from -0.0 to 0.0
 cbrt           = _row("cbrt",             1,    ieee.cbrt,        lambda y, a: (div(1.0, 3.0 * (y * y)),),           ("1/(3·{y}²)",), oracle="sign(a)*cbrt(abs(a))")

@@ -16,6 +16,7 @@ import operator
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+from weakref import ref
 
 from . import modes, table
 from .anomaly import gradient_check
@@ -35,7 +36,10 @@ def _fresh(x: Any, what: str) -> Value:
     if isinstance(x, Value):
         node: Value = table.identity(x)
         return node
-    return Value(as_float(x, what))
+    leaf = Value(as_float(x, what))
+    if modes.active and (tracer := modes.tracer()) is not None:
+        tracer.inner.add(leaf)
+    return leaf
 
 
 def _is_function(f: Any) -> None:
@@ -151,7 +155,8 @@ def _chosen(argnums: int | Sequence[int], count: int) -> list[int]:
 def _named(made: Callable[..., Any], of: str, f: Any, *recipe: Any) -> Callable[..., Any]:
     _is_function(f)
     name = getattr(f, "__name__", "f")
-    made.recipe = recipe[0], (f, *recipe[1:])  # type: ignore[attr-defined]  # how to make it again, for pickles
+    # How to make it again, for pickles; and what that makes, as functools.wraps hands attributes on.
+    made.recipe = ref(made), recipe[0], (f, *recipe[1:])  # type: ignore[attr-defined]
     made.__name__ = made.__qualname__ = f"{of}({name})"
     made.__doc__ = f"The {of} of `{name}`: takes the arguments that `{name}` takes."
     return made

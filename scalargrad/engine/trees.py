@@ -15,6 +15,24 @@ Structure = Any  # LEAF, or (type, keys or None, structures of the children)
 LEAF = "*"
 
 
+class Keys(tuple[Any, ...]):
+    """Keys of a dict, of which 1, 1.0 and True, and 0.0 and -0.0, are different: what they are in a result."""
+
+    __slots__ = ()
+
+    def _exact(self) -> tuple[Any, ...]:
+        return tuple([(type(key), repr(key) if isinstance(key, int | float) else key) for key in self])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple) and Keys._exact(self) == Keys._exact(other)  # type: ignore[arg-type]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._exact())
+
+
 def flatten(tree: Any, what: str = "argument") -> tuple[list[Any], Structure]:
     """The leaves of a tree in order, and its structure. Dicts keep the order of their keys.
 
@@ -37,7 +55,10 @@ def _walk(node: Any, inside: tuple[int, ...], leaves: list[Any], what: str) -> S
         raise ValueError(f"{what}: a {type(node).__name__} that contains itself")
     inside = (*inside, id(node))
     if isinstance(node, dict):
-        return (dict, tuple(node), tuple([_walk(child, inside, leaves, what) for child in node.values()]))
+        keys = tuple(node)
+        if any(type(key) is not str for key in keys):
+            keys = Keys(keys)
+        return (dict, keys, tuple([_walk(child, inside, leaves, what) for child in node.values()]))
     kind = list if isinstance(node, list) else type(node)
     return (kind, None, tuple([_walk(child, inside, leaves, what) for child in node]))
 

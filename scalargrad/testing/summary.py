@@ -14,6 +14,11 @@ Key = tuple[str, str, int]  # the test, the function, the order of derivative
 Counts = list[float]  # points, largest error in ULP, then how many derivatives agree, are wrong, undecided, else
 
 
+def pytest_configure(config: Any) -> None:
+    """Called by pytest when the plugin has this module loaded."""
+    config.pluginmanager.register(Summary(config))
+
+
 class Summary:
     """Collects every report of a run, in this process and in those of pytest-xdist, and prints the table."""
 

@@ -99,7 +99,7 @@ class _Case:
         if not self.vouches(level) or self.line.at_zero:  # a fine term with a large slope may hide behind a coarse step
             for finer in self.line.relative_steps():
                 self.measured_at(finer)
-            if self.contradicted(level):
+            if any(x.k < k and not self.admits(x.slope, self.error(x)) for x in self.levels):
                 return None
         return self.says(State.AGREES, level)
 

@@ -77,7 +77,8 @@ def _expression(row: Primitive, operands: Sequence[str]) -> str | None:
     if row is table.sum:
         return " + ".join(operands)
     if row is table.mean:
-        return f"({' + '.join(operands)}) / {n}"
+        # No name of the user's begins with an underscore.
+        return f"(_s / {n} if -inf < (_s := {' + '.join(operands)}) < inf else mean({', '.join(operands)}))"
     if row is table.dot:
         return " + ".join(f"{x} * {w}" for x, w in zip(operands[: n // 2], operands[n // 2 :], strict=True))
     if row is table.prod:
@@ -98,7 +99,7 @@ class _Writer:
     def __init__(self, program: Program, name: str, functions: Functions) -> None:
         self.program = program
         self.functions: Functions = functions
-        self.scope: dict[str, Any] = {"inf": inf, "nan": nan, "sqrt": sqrt, "div": ieee.div}
+        self.scope: dict[str, Any] = {"inf": inf, "nan": nan, "sqrt": sqrt, "div": ieee.div, "mean": ieee.mean}
         self.taken = {*self.scope, "abs", "inputs", "m"}  # what expressions, and functions around them, refer to
         self.name = self.give(name)
         self.named: dict[int, str] = {k: self.give(text) for k, text in enumerate(program.names)}

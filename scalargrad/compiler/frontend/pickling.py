@@ -31,8 +31,8 @@ class Made(NamedTuple):
 def saved(function: Any) -> Any:
     """What to pickle for a function; None for one that cannot be found again, such as a lambda."""
     recipe = getattr(function, "recipe", None)
-    if recipe is not None:
-        maker, arguments = recipe
+    if recipe is not None and recipe[0]() is function:
+        _, maker, arguments = recipe
         kept = tuple([saved(each) if callable(each) else each for each in arguments])
         return None if None in kept else Made(maker, kept)
     try:

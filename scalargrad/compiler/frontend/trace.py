@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -63,15 +64,57 @@ class Traced(Value):
     def __format__(self, spec: str) -> str:
         return repr(self) if not spec else _refuse("formatting a Value")
 
+    def detach(self) -> Value:
+        return detached(self)  # type: ignore[no-any-return]  # on any thread
 
-class Condition(Traced):
+
+class Whole(Traced):
+    """What arithmetic of conditions and ints gives: an int outside of tracing, which knows no -0.0."""
+
+    __slots__ = ()
+
+    def __neg__(self) -> Value:
+        return _whole(0.0 - self)
+
+
+def _whole(node: Value) -> Value:
+    node.__class__ = Whole
+    return node
+
+
+def _of_ints(name: str) -> Any:
+    operator: Any = getattr(Value, name)
+
+    def method(self: Value, other: Any) -> Any:
+        found = operator(self, other)
+        return _whole(found + 0.0) if isinstance(other, int | Whole) and found is not NotImplemented else found
+
+    return method
+
+
+for _title in ("add", "sub", "mul", "mod", "floordiv"):
+    setattr(Whole, f"__{_title}__", _of_ints(f"__{_title}__"))
+    setattr(Whole, f"__r{_title}__", _of_ints(f"__r{_title}__"))
+
+
+class Condition(Whole):
     """A comparison of traced numbers, which is 1 or 0: data, until somebody asks for its truth.
 
-    It goes into `where`, into arithmetic, and through `&`, `|`, `^` and `~`; `if`, `and`, `or`, `not` and `int` ask for
-    its truth, which makes a guard.
+    It goes into `where`, into arithmetic, and through `&`, `|`, `^` and `~`; `if`, `and`, `or`, `not`, `int`, `str` and
+    its use as a key ask for its truth, which makes a guard.
     """
 
     __slots__ = ()
+
+    def __hash__(self) -> int:
+        ours = modes.is_ours(sys._getframe(1).f_code.co_filename)
+        return object.__hash__(self) if ours else hash(bool(self))
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
+
+    def __format__(self, spec: str) -> str:
+        return format(bool(self), spec)
 
     def __int__(self) -> int:
         return int(bool(self))
@@ -154,6 +197,7 @@ class Tracer:
 
     def __init__(self) -> None:
         self.nodes: list[Value] = []  # in the order in which they were made
+        self.inner: set[Value] = set()  # leaves that an inner derivative made of plain numbers
         self.guards: list[tuple[str, Value, Value, bool, str]] = []
 
     def made(self, node: Value, recording: bool) -> Value:
@@ -229,10 +273,9 @@ def _flattened(
     outputs: list[Any],
     output_structure: Structure,
 ) -> tuple[Program, Structure, list[Value]]:
-    guards = [g for g in tracer.guards if not (g[1].operation is CONSTANT and g[2].operation is CONSTANT)]
-    needed = _needed(tracer, [*outputs, *(x for g in guards for x in g[1:3])])
+    needed = _needed(tracer, [*outputs, *(x for g in tracer.guards for x in g[1:3])])
     known = set(tracer.nodes)
-    captured = [x for x in needed if x.operation is not CONSTANT and x not in known and _from_outside(x, begun)]
+    captured = [x for x in needed if x not in known and _from_outside(x, begun, tracer)]
     captured.sort(key=lambda node: node.label)
     places += [node.label or f"captured{k}" for k, node in enumerate(captured)]
     program = Program(len(inputs) + len(captured), places)
@@ -261,7 +304,7 @@ def _flattened(
             program.labels[k] = node.label
     program.outputs = [numbered(x) for x in outputs]
     seen: dict[tuple[str, int, int], Guard] = {}
-    for comparison, left, right, outcome, line in guards:
+    for comparison, left, right, outcome, line in tracer.guards:
         i, j = numbered(left), numbered(right)
         if i >= 0 or j >= 0:
             seen.setdefault((comparison, i, j), Guard(comparison, i, j, outcome, line))
@@ -284,9 +327,15 @@ def _needed(tracer: Tracer, ends: Iterable[Any]) -> set[Value]:
     return needed
 
 
-def _from_outside(node: Value, begun: NoGradient) -> bool:
-    """Whether a `Value` that no operation of the function made is one whose number may change between calls."""
-    return not node.is_leaf or made_before(node, begun)
+def _from_outside(node: Value, begun: NoGradient, tracer: Tracer) -> bool:
+    """Whether a `Value` that the tracer did not make is one whose number may change between calls."""
+    if node.parents and not node.has_gradient and not made_before(node, begun):
+        raise TraceError(
+            f"a result of {node.operation.name} was computed while the function was traced, but where tracing does not "
+            "see it, in another thread or context: its number of this one call would be frozen"
+        )
+    # Plain numbers in expressions of the function are constants; one from outside may be assigned to.
+    return made_before(node, begun) if node.operation is CONSTANT else node not in tracer.inner
 
 
 def names(f: Any, structure: Structure) -> list[str]:

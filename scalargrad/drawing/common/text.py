@@ -175,7 +175,7 @@ def marked(*runs: tuple[str, str], size: float) -> str:
     'w<tspan dy="3" font-size="9">1</tspan>'
     """
     out, back = [], ""
-    drop = f"{size / 4.0:.2g}"
+    drop = f"{size / 4.0:.0f}"
     for text, kind in runs:
         named = f' class="{kind}"' if kind else ""
         for k, part in enumerate(_INDEX.split(text)):

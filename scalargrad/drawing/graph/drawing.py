@@ -18,7 +18,7 @@ from ..page.html import show, to_html
 from .dot import to_dot
 from .frames import frames
 from .labels import labels_of
-from .layout import Layout, lay_out
+from .layout import Layout, as_laid_out, lay_out
 from .layout_engines import LayoutError, find, run
 from .picture import Picture
 from .reading import make_picture
@@ -55,7 +55,10 @@ class Drawing:
             labels = labels_of(self.picture)
             if self._layout is None:
                 self._layout = lay_out(self.picture, labels, self.time_limit)
-            self._svg = to_svg(self.picture, labels, self._layout, self.prefix, self.theme)
+            picture = as_laid_out(self.picture, self._layout)
+            if picture != self.picture:
+                labels = labels_of(picture)
+            self._svg = to_svg(picture, labels, self._layout, self.prefix, self.theme)
         return self._svg
 
     def frames(self) -> list[Drawing]:

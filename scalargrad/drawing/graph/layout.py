@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..common.text import clean
 from .dot import to_boxes
-from .labels import Labels
+from .labels import PATH_LINES, Labels
 from .layout_engines import LayoutError, find, run
 from .picture import Picture
 
@@ -92,6 +92,17 @@ def _parsed(output: bytes) -> Layout:
         if len(points) >= 4:
             edges[each["id"]] = Curve(points, tip or points[-1], point(each["lp"]) if "lp" in each else None)
     return Layout(round(right - left, 1), round(top - bottom, 1), nodes, edges, clusters)
+
+
+def as_laid_out(picture: Picture, layout: Layout) -> Picture:
+    """The picture with the paths of every node in the order in which their edges leave it, from the top or the left."""
+    across = 1 if picture.direction in ("LR", "RL") else 0
+    nodes = list(picture.nodes)
+    for k, n in enumerate(nodes):
+        if 1 < len(n.paths) <= PATH_LINES and all(p.edge in layout.edges for p in n.paths):
+            ends = {p.edge: (layout.edges[p.edge].points[0][across], layout.edges[p.edge].tip[across]) for p in n.paths}
+            nodes[k] = n._replace(paths=tuple(sorted(n.paths, key=lambda p, ends=ends: ends[p.edge])))  # type: ignore[misc]
+    return picture._replace(nodes=tuple(nodes))
 
 
 def lay_out(picture: Picture, labels: Labels, time_limit: float) -> Layout:

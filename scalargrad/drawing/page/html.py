@@ -13,7 +13,7 @@ from pathlib import Path
 from ..common.assets import MEDIA, as_json, asset, filled, opened, policy, script, sheet
 from ..common.text import clean, shortened, tenths, xml
 from ..graph.labels import labels_of
-from ..graph.layout import Layout, lay_out
+from ..graph.layout import Layout, as_laid_out, lay_out
 from ..graph.picture import Edge, Node, Picture
 from ..graph.svg import GraphDrawer
 from .data import to_data
@@ -33,9 +33,10 @@ def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0) -> 
     It is laid out once, with the widest texts that any step shows.
     """
     story = story_of(picture)
-    shown = story.picture._replace(title="", notes=())
     wide = roomy(story)._replace(title="", notes=())
-    drawer = _PageDrawer(shown, lay_out(wide, labels_of(wide), time_limit))
+    layout = lay_out(wide, labels_of(wide), time_limit)
+    story = story_of(as_laid_out(picture, layout))
+    drawer = _PageDrawer(story.picture._replace(title="", notes=()), layout)
     svg, light, dark = drawer.parts()
     title = clean(shortened(picture.title, 200)) or f"{picture.name}, step by step"
     style, code = asset(__package__, "page.css"), script(__package__, SCRIPTS)

@@ -27,7 +27,7 @@ function about({ dataset: { edge: e, node: i } }) {
 }
 
 function hush() {
-  if (tipOf) tipOf.classList.remove("tipped");
+  if (tipOf) tipOf.classList.remove("hot");
   tipOf = null;
   tip.hidden = true;
 }
@@ -36,7 +36,7 @@ function tipFor(el, { x, y }) {
   if (tipOf !== el) {
     hush();
     tipOf = el;
-    el.classList.add("tipped");
+    el.classList.add("hot");
     const [head, ...lines] = about(el);
     tip.replaceChildren(make("b", "", head), ...lines.filter(Boolean).map((line) => make("div", "", line)));
     tip.hidden = false;

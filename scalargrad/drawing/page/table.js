@@ -1,7 +1,7 @@
 // The steps as tables: the same story for who cannot see the picture. A long one shows the rows around the current step.
 
 const ROWS = 200;
-const inFull = (number) => (number ? full(number) : DASH);
+const cell = (number) => (number ? full(number) : DASH);
 
 function forwardRow(k) {
   const i = forward[k];
@@ -10,7 +10,7 @@ function forwardRow(k) {
     return value[j] ? `${name[j]} = ${full(value[j])}` : name[j];
   });
   if (incoming[i].length > 8) operands.push(`and ${incoming[i].length - 8} more`);
-  return [`${name[i]}${isBlock(i) ? ": " : " = "}${formula[i]}`, operands.join(", "), inFull(value[i])];
+  return [`${name[i]}${isBlock(i) ? ": " : " = "}${formula[i]}`, operands.join(", "), cell(value[i])];
 }
 
 function backwardRow(k) {
@@ -18,9 +18,9 @@ function backwardRow(k) {
   const i = source[e];
   const row = e in merged
     ? [plural(merged[e], "edge"), DASH, DASH]
-    : [`operand ${slot[e] + 1}`, inFull(upstream(e)), noted(e) + full(local[e])];
+    : [`operand ${slot[e] + 1}`, cell(upstream(e)), noted(e) + full(local[e])];
   row[0] = `${name[target[e]]} to ${name[i]}, ${row[0]}`;
-  return [...row, inFull(brought[e]), isBlock(i) ? DASH : inFull(running(k)), `${backward.arrived[k]} of ${due(i)}`];
+  return [...row, cell(brought[e]), isBlock(i) ? DASH : cell(running(k)), `${backward.arrived[k]} of ${due(i)}`];
 }
 
 const buttonOf = (tr) => tr.querySelector("button");
