@@ -358,14 +358,16 @@ def test_ctrl_c_while_a_model_is_traced_ends_the_training(monkeypatch: pytest.Mo
 
 def test_a_fault_of_the_compiler_itself_is_not_hidden(monkeypatch: pytest.MonkeyPatch, backend: str) -> None:
     from scalargrad.compiler.backends import python as python_backend
-    from scalargrad.compiler.batching import batch as native_batch
+    from scalargrad.compiler.batching import batch
+    from scalargrad.compiler.frontend import specialization
 
     def fault(*arguments: Any) -> None:
         raise KeyError("a fault")
 
     monkeypatch.setattr(trainer, "MARGIN", 0.0)
     monkeypatch.setattr(python_backend, "build", fault)
-    monkeypatch.setattr(native_batch, "lower", fault)
+    monkeypatch.setattr(specialization, "lower", fault)
+    monkeypatch.setattr(batch, "lower", fault)
     with pytest.raises(KeyError, match="a fault"):
         trained("auto")
 

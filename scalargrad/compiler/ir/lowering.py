@@ -60,7 +60,7 @@ def lower(program: Program, functions: Functions = "library") -> Lowered:
         operands = tuple([number[k] if k >= 0 else k for k in given])
         name = _ELEMENTARY.get(row)
         if name is not None:
-            k = emit(name, operands)
+            k = made.emit(name, operands)
         elif row is table.chain:
             k = emit("select", (emit("ne", (operands[0], zero)), emit("mul", operands), zero))
         elif row is table.gate:
@@ -129,6 +129,7 @@ def _polynomial(name: str) -> Program:
 
 
 _COMPARISONS = frozenset(("lt", "le", "eq", "ne", "nle"))
+_SHORTENED = _COMPARISONS | {"select"}
 
 
 def emit_short(into: Program, operation: Any, operands: tuple[int, ...]) -> int:
@@ -173,7 +174,8 @@ def inline(into: Program, what: Program, operands: tuple[int, ...]) -> int:
         return number[k] if k >= 0 else into.constant(what.constants[~k])
 
     for operation, given in zip(what.operations, what.operands, strict=True):
-        number.append(emit_short(into, operation, tuple(map(get, given))))
+        emit = emit_short if operation in _SHORTENED else Program.emit
+        number.append(emit(into, operation, tuple(map(get, given))))
     return get(what.outputs[0])
 
 

@@ -307,6 +307,7 @@ class RegisterAllocator:
             else:
                 a, b = operands[i]
                 next_a, next_b = following[i]
+                far = i + FAR
                 ra, rb = register[a], register[b]
                 if ra < 0:
                     if operation in _COMMUTES and (rb >= 0 or next_b < next_a):  # what is used sooner stays loaded
@@ -315,7 +316,7 @@ class RegisterAllocator:
                     rb = register[b]
                 place = home[b] if rb < 0 else None
                 when[a] = next_a
-                if next_a - i > FAR and (next_a == NEVER or home[a] is not None):
+                if next_a > far and (next_a == NEVER or home[a] is not None):
                     register[a] = -1
                     occupant[ra] = None
                     free.append(ra)
@@ -346,7 +347,7 @@ class RegisterAllocator:
                 else:
                     register[v] = r
                     occupant[r] = v
-                    if next_v - i > FAR:
+                    if next_v > far:
                         self.store(v)
                         self.leave(v)
             if i in guards:
