@@ -40,6 +40,7 @@ from scalargrad.compiler.ir.program import Program, without_selections
 from scalargrad.compiler.ir.symbolic import body
 from scalargrad.engine.table import Primitive
 from scalargrad.engine.trees import flatten
+from scalargrad.engine.value import constant
 
 from .extras import BACKENDS, HAS_LLVM, MAPPING, needs_llvm
 from .rows import ROWS
@@ -289,7 +290,7 @@ def test_repeated_and_dead_instructions_go_and_constants_fold() -> None:
     def f(x: Any) -> Any:
         unused = sg.exp(x) + 5.0
         del unused
-        return sg.sin(x) * sg.sin(x) + sg.sqrt(Value(4.0).detach()) * x
+        return sg.sin(x) * sg.sin(x) + sg.sqrt(constant(4.0)) * x
 
     compiled = compile(f)
     compiled(1.0)

@@ -635,3 +635,31 @@ def test_a_module_may_compile_its_call() -> None:
     assert model.outputs([1.0, 2.0]) == model([1.0, 2.0]).data
     next(iter(model.parameters())).data += 0.5
     assert model.outputs([1.0, 2.0]) == model([1.0, 2.0]).data
+
+
+class Holder:
+    """An object that holds what was compiled of its own method."""
+
+    def __init__(self, k: float) -> None:
+        self.k = k
+        self.fn = sg.compile(self.go)
+
+    def go(self, x: float) -> float:
+        return self.k * x
+
+
+def test_an_object_that_holds_the_compile_of_its_own_method_pickles() -> None:
+    again = pickle.loads(pickle.dumps(Holder(2.0)))
+    assert again.fn(3.0) == 6.0
+    again.fn(1.0)
+    assert pickle.loads(pickle.dumps(again)).fn(4.0) == 8.0
+
+
+def test_batches_that_are_none_are_refused() -> None:
+    f = sg.compile(lambda x: x)
+    for wrong in (b"ab", bytearray(b"ab")):
+        with pytest.raises(TypeError, match="expected a batch"):
+            f.map(wrong)
+    numpy = pytest.importorskip("numpy")
+    with pytest.raises(TypeError, match="mask"):
+        f.map(numpy.ma.array([1.0, 2.0], mask=[0, 1]))

@@ -278,6 +278,14 @@ class CompiledMethod(CompiledFunction):
         self.__self__ = instance
         self.__dict__ = made.__dict__
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CompiledMethod):
+            return NotImplemented
+        return self.__self__ is other.__self__ and self.__func__ is other.__func__
+
+    def __hash__(self) -> int:
+        return hash((id(self.__self__), id(self.__func__)))
+
     def __reduce__(self) -> Any:
         if getattr(type(self.__self__), self.name, None) is not self.__func__:
             raise pickle.PicklingError(f"{type(self.__self__).__name__} has no such compiled method {self.name!r}")

@@ -92,6 +92,8 @@ def _numpy_part(x: Any, axis: int, what: str) -> Part:
 
     if not -x.ndim <= axis < x.ndim:
         raise ValueError(f"{what}: in_axes {axis} is not an axis of an array of shape {x.shape}")
+    if isinstance(x, numpy.ma.MaskedArray):
+        raise TypeError(f"{what}: a masked array, whose mask would be lost; fill it, or leave the masked samples out")
     if x.dtype.kind not in "fiub" or x.dtype.itemsize > 8:
         raise TypeError(f"{what}: dtype {x.dtype} does not convert to float64 without loss; convert it with astype")
     x = numpy.moveaxis(x, axis, 0) if axis else x
@@ -168,8 +170,9 @@ def _mapped(x: Any, axis: int, what: str) -> Part:
         raise ValueError(f"{what}: in_axes {axis} needs a NumPy array; a list is mapped along axis 0")
     if isinstance(x, list):
         return _list_part(x, what)
+    numbers: Any = None if isinstance(x, bytes | bytearray) else x
     try:
-        view = memoryview(x)
+        view = memoryview(numbers)
     except TypeError:
         raise TypeError(
             f"{what}: expected a batch (a list with one sample an entry, an array.array or NumPy array, or a tuple or "

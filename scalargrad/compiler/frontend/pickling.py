@@ -11,6 +11,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from importlib import import_module
+from types import MethodType
 from typing import Any, NamedTuple
 
 
@@ -34,9 +35,13 @@ def saved(function: Any) -> Any:
     if recipe is not None and recipe[0]() is function:
         _, maker, arguments = recipe
         kept = tuple([saved(each) if callable(each) else each for each in arguments])
-        return None if None in kept else Made(maker, kept)
+        return None if any(each is None for each in kept) else Made(maker, kept)
+    if isinstance(function, MethodType):  # the pickler comes to its object, which may hold the compiled function
+        return function
     try:
         pickle.dumps(function)
+    except RecursionError:  # it holds the compiled function itself
+        return function
     except (pickle.PicklingError, AttributeError, TypeError):
         name = Named(getattr(function, "__module__", ""), getattr(function, "__qualname__", ""))
         return name if getattr(_global(name), "function", None) is function else None
