@@ -367,7 +367,7 @@ class Machine(RuleBasedStateMachine):
 
 
 TestMachine = Machine.TestCase
-TestMachine.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestMachine.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
 
 
 def _assigning(order: Any, seeds: Any, stop: Any = (), check: Any = None) -> dict[Any, float]:
