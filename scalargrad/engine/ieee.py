@@ -601,6 +601,8 @@ def pow_derivative(x: float, n: float, i: int, j: int) -> float:
         return 0.0 if j == 0 or not isnan(x) else nan
     m, error = two_sum(n, -float(i))
     power = pow(x, m)
+    if isinf(n) and power == 0.0:
+        return 0.0
     if x == 0.0 or isinf(x) or isnan(power):
         return factor * power
     adjust = exp(error * log(fabs(x))) if fabs(error) > 0.0 else 1.0  # it is nan where n is inf

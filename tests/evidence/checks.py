@@ -12,7 +12,7 @@ from functools import partial
 from math import inf, isfinite, isnan
 from typing import Any
 
-from scalargrad.engine.chain_rule import float_adjoints, graph_adjoints, topological_order
+from scalargrad.engine.chain_rule import _selects, float_adjoints, graph_adjoints, order_of_pass
 from scalargrad.engine.table import Primitive
 from scalargrad.engine.value import Value
 
@@ -151,9 +151,9 @@ def arriving(dag: Dag, nodes: list[Value], chosen: list[int]) -> dict[int, list[
         if k < n or upstream == 0.0 or nodes[k].operation.flat:
             continue
         operation = nodes[k].operation
-        for j, local in zip(dag.steps[k - n][1], nodes[k].local_gradients, strict=True):
+        for slot, (j, local) in enumerate(zip(dag.steps[k - n][1], nodes[k].local_gradients, strict=True)):
             if type(j) is int:
-                unselected = local == 0.0 and operation.selects and not isfinite(upstream)
+                unselected = local == 0.0 and _selects(operation, slot) and not isfinite(upstream)
                 received[j].append(0.0 if unselected else upstream * local)
     return received
 
@@ -211,7 +211,7 @@ def edges_of(dag: Dag, nodes: list[Value], chosen: list[int]) -> dict[int, list[
 
 def check_graph_pass(dag: Dag, nodes: list[Value], chosen: list[int], figures: Figures) -> None:
     """The pass whose gradients are graphs has the bits of the pass on floats, but for the sign of zero."""
-    order = topological_order((nodes[dag.output],))
+    order = order_of_pass((nodes[dag.output],))
     found = graph_adjoints(order, ((nodes[dag.output], dag.seed),))
     again = float_adjoints(order, ((nodes[dag.output], dag.seed),))
     for k in chosen:
