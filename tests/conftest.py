@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-collect_ignore_glob = ["benchmarks/*", "reference/*"]  # scripts, which want peers that the tests do without
+collect_ignore_glob = ["benchmarks/*", "reference/*", "without_extras.py"]  # scripts, and a plugin that blocks imports
 
 os.environ.setdefault("SCALARGRAD_CHECK", "1")  # all machine code is proven before it is run: see allocation_check.py
 
