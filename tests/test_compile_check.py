@@ -27,6 +27,7 @@ from scalargrad.compiler.ir.lowering import Lowered
 from scalargrad.compiler.ir.program import Guard, Program
 from scalargrad.engine import table
 
+from .evidence.masked import masked_units
 from .extras import HAS_LLVM
 from .test_compile import bits
 
@@ -586,25 +587,6 @@ def offsets_of(code: x86_backend.Code) -> dict[str, int]:
 
 
 # ---- masked units ----------------------------------------------------------------------------------------------------
-
-ACTIVATIONS = ("tanh", "cbrt", "erfc", "gelu", "silu", "acosh", "softplus", "sigmoid", "elu", "expm1", "erf")
-
-
-def masked_units(seed: int) -> tuple[Callable[[Any, Any, Any], Any], list[float], list[float], list[float]]:
-    """A sum of squares and a product of units, each of which one of two masks may leave out; masks, weights, inputs.
-
-    From the second unit of a mask on, its condition is known before the call: those calls are made out of line.
-    """
-    r = random.Random(seed)
-    names = [r.choice(ACTIVATIONS) for _ in range(r.randint(3, 10))]
-    functions = [getattr(sg, name, None) or getattr(sg.activations, name) for name in names]
-
-    def f(mask: Any, w: Any, x: Any) -> Any:
-        units = [sg.where(mask[k % 2], g(a + b), 0.0) for k, (g, a, b) in enumerate(zip(functions, w, x, strict=True))]
-        return sg.dot(units, w) + sg.sum([u * u for u in units])
-
-    mask = [float(r.random() < 0.7) for _ in range(2)]
-    return f, mask, [r.uniform(0.5, 2.0) for _ in names], [r.uniform(0.5, 2.0) for _ in names]
 
 
 def masked_units_that_differ(seeds: Sequence[int]) -> list[int]:

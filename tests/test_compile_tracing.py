@@ -456,3 +456,48 @@ def test_a_traced_value_shows_no_digits() -> None:
     fast = compile(lambda x: shown.append(f"{x} {x!r}") or x)
     fast(1.0)
     assert shown == ["Value(varies from call to call) Value(varies from call to call)"]
+
+
+class Own(tuple[Any, ...]):
+    """A tuple that takes its items one by one."""
+
+    def __new__(cls, *items: Any) -> Own:
+        return tuple.__new__(cls, items)
+
+
+def test_tuples_of_ones_own_come_back_as_they_are() -> None:
+    found = compile(lambda t: Own(t[1], 2.0 * t[0]))(Own(1.0, 2.0))
+    assert (type(found), found) == (Own, (2.0, 2.0))
+    assert grad(lambda t: t[0] * t[1])(Own(3.0, 4.0)) == (4.0, 3.0)
+
+
+def test_a_batch_that_reads_what_is_differentiated_by_is_refused() -> None:
+    with pytest.raises(TypeError, match="differentiated by"):
+        grad(lambda w: sg.sum(compile(lambda x: w * x).map([1.0, 2.0])))(2.0)
+    assert grad(lambda w: compile(grad(lambda x: w * x * x))(3.0) * w)(2.0) == 24.0
+
+
+WEIGHT = Value(3.0)
+
+
+def weighted(x: Any) -> Any:
+    return WEIGHT * x if x > 0.0 else WEIGHT * x * x
+
+
+class Cook:
+    recipe = "salt"
+
+    def __call__(self, x: Any) -> Any:
+        return x * 2.0
+
+
+def test_a_pickle_reads_the_values_from_outside_that_there_are() -> None:
+    fast = compile(weighted)
+    fast(2.0)
+    again = pickle.loads(pickle.dumps(fast))
+    try:
+        WEIGHT.data = 10.0
+        assert (again(2.0), again(-2.0)) == (20.0, 40.0)
+    finally:
+        WEIGHT.data = 3.0
+    assert pickle.loads(pickle.dumps(compile(Cook())))(3.0) == 6.0

@@ -230,7 +230,14 @@ class CompiledFunction(Dispatcher):
                 "cannot be pickled, so that nothing would arrive: define the function at a module's top level, or call "
                 "the compiled one before it is pickled"
             )
-        return {"function": function, **{name: self.__dict__[name] for name in kept}}
+        state = {"function": function, **{name: self.__dict__[name] for name in kept}}
+        if function is not None:  # which reads the Values from outside that there are where it arrives
+            state["specializations"] = {
+                structure: found
+                for structure, found in self.specializations.items()
+                if not any(each.captured for each in found)
+            }
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import ref
 
 from . import modes, table
@@ -152,11 +152,18 @@ def _chosen(argnums: int | Sequence[int], count: int) -> list[int]:
     return positive
 
 
+class Recipe(NamedTuple):
+    """How a derivative is made again, for pickles; and whose recipe it is, as functools.wraps hands attributes on."""
+
+    of: ref[Any]
+    maker: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
 def _named(made: Callable[..., Any], of: str, f: Any, *recipe: Any) -> Callable[..., Any]:
     _is_function(f)
     name = getattr(f, "__name__", "f")
-    # How to make it again, for pickles; and what that makes, as functools.wraps hands attributes on.
-    made.recipe = ref(made), recipe[0], (f, *recipe[1:])  # type: ignore[attr-defined]
+    made.recipe = Recipe(ref(made), recipe[0], (f, *recipe[1:]))  # type: ignore[attr-defined]
     made.__name__ = made.__qualname__ = f"{of}({name})"
     made.__doc__ = f"The {of} of `{name}`: takes the arguments that `{name}` takes."
     return made

@@ -79,7 +79,7 @@ def _build(part: Structure, supply: Iterator[Any]) -> Any:
     built = [_build(child, supply) for child in children]
     if kind is dict:
         return dict(zip(keys, built, strict=True))
-    return kind(*built) if hasattr(kind, "_fields") else kind(built)
+    return built if kind is list else tuple.__new__(kind, built)  # whatever its own __new__ takes
 
 
 def leaves_like(tree: Any, structure: Structure, what: str) -> list[Any]:

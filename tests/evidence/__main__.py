@@ -42,7 +42,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--replants", action="store_true", help="plant faults of old, and count programs to find them")
     parser.add_argument("--share", type=float, default=1.0, help="with --mutants: the share of them to try")
+    parser.add_argument("--units", type=int, metavar="N", help="so many masked units in machine code, and nothing else")
     options = parser.parse_args(arguments)
+    if options.units is not None:
+        from . import masked
+
+        return masked.main(options.units, options.seed, options.jobs)
     if options.mutants is not None:
         from . import mutants
 

@@ -16,6 +16,7 @@ from itertools import chain
 from operator import countOf
 from typing import Any, NamedTuple
 
+from ...engine.chain_rule import differentiating, made_before
 from ...engine.table import EXACT_INTEGERS, as_float
 from ...engine.trees import LEAF, Structure, flatten, unflatten
 from ..backends import native as native_backend
@@ -446,6 +447,12 @@ def map_batch(f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any
     if not (f.native_for(batch.count) and _on_threads(f, batch, every, answers, reduce is not None, threads)):
         for bounds in every:
             _in_python(f, batch, bounds, answers, reduce is not None)
+    if (begun := differentiating.begun) and any(
+        not made_before(x, begun[0]) for each in f.specializations[batch.structure] for x in each.captured
+    ):
+        raise TypeError(
+            f"map: {f.name} reads a Value that is being differentiated by, whose gradient would be lost here"
+        )
     if reduce is None:
         return unflatten(result, [_like(column, batch.kind) for column in answers.columns])
     totals = answers.sums[every[0][0]].tolist()

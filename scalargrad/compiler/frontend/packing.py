@@ -78,7 +78,7 @@ class _Source:
             return f"dict(zip({self.known(keys)}, ({inside})))"
         if kind in (list, tuple):
             return f"[{inside}]" if kind is list else f"({inside})"
-        return f"{self.known(kind)}({'*' if hasattr(kind, '_fields') else ''}({inside}))"
+        return f"{self.known(tuple.__new__)}({self.known(kind)}, ({inside}))"
 
     def function(self) -> Any:
         exec("\n".join(self.lines), self.scope)

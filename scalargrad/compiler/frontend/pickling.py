@@ -14,6 +14,8 @@ from importlib import import_module
 from types import MethodType
 from typing import Any, NamedTuple
 
+from ...engine.transforms import Recipe
+
 
 class Named(NamedTuple):
     """The function that the compiled function of that name was made of."""
@@ -32,7 +34,7 @@ class Made(NamedTuple):
 def saved(function: Any) -> Any:
     """What to pickle for a function; None for one that cannot be found again, such as a lambda."""
     recipe = getattr(function, "recipe", None)
-    if recipe is not None and recipe[0]() is function:
+    if isinstance(recipe, Recipe) and recipe.of() is function:
         _, maker, arguments = recipe
         kept = tuple([saved(each) if callable(each) else each for each in arguments])
         return None if any(each is None for each in kept) else Made(maker, kept)
