@@ -75,7 +75,10 @@ def given_text(argument: str) -> str:
     try:
         argument.encode()
     except UnicodeEncodeError:
-        return os.fsencode(argument).decode("utf-8", "surrogateescape")
+        try:
+            return os.fsencode(argument).decode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:  # no bytes that were typed
+            return argument
     return argument
 
 

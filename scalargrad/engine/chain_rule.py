@@ -118,9 +118,13 @@ def order_unseen(
         if node in seen:
             continue
         see(node)
-        if begun is not None and node._grad is not begun and made_before(node, begun):
-            if node.operation is not CONSTANT:
-                old.append(node)
+        if (
+            begun is not None
+            and node._grad is not begun
+            and node.operation is not CONSTANT
+            and made_before(node, begun)
+        ):
+            old.append(node)
             continue
         a, b = node._a, node._b
         if behind is not None and node.operation.flat:

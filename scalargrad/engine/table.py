@@ -256,7 +256,8 @@ def family(*examples: tuple[float, ...]) -> Callable[[Callable[..., Primitive]],
             except KeyError:
                 given = tuple([kind(x) for kind, x in zip(kinds, parameters, strict=True)])
                 made = make(*given)
-                made.remake = (member, given)
+                if TABLE.get(made.name) is not made:  # a member may be a row that has a name of its own
+                    made.remake = (member, given)
                 with lock:
                     made = rows.setdefault(pack(*parameters), made)
                     if len(rows) > MEMBERS:

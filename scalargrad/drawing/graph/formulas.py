@@ -19,8 +19,8 @@ _PLACEHOLDERS = 0xF0000  # a plane of private letters: names are put in after th
 def formula(operation: Any, operands: Sequence[str]) -> str:
     """An operation on operands of these names, as one would write it.
 
-    >>> from scalargrad import primitives
-    >>> formula(primitives.mul, ["a", "b"]), formula(primitives.tanh, ["n"])
+    >>> from scalargrad.engine import table
+    >>> formula(table.mul, ["a", "b"]), formula(table.tanh, ["n"])
     ('a × b', 'tanh(n)')
     """
     symbol, name, count = clean(operation.symbol), operation.name, len(operands)
