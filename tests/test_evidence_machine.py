@@ -10,6 +10,7 @@ import copy
 import json
 import pickle
 import threading
+import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -308,7 +309,9 @@ class Machine(RuleBasedStateMachine):
             with pytest.raises(RuntimeError, match="no parameter has a gradient"):
                 self.optimizer.step()
             return
-        self.optimizer.step()
+        with warnings.catch_warnings():  # backward() adds, here on purpose
+            warnings.filterwarnings("ignore", "SGD: the gradients of this step were added", UserWarning)
+            self.optimizer.step()
         rate = self._rate()
         for n, ((v, m), (_, moment)) in enumerate(zip(self.optimized, self.moments, strict=True)):
             if m.grad is None:
