@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import webbrowser
 from pathlib import Path
 from time import process_time, sleep
@@ -631,6 +632,32 @@ def test_a_layout_engine_ends_with_the_command_line(tmp_path: Path) -> None:
             return
         sleep(0.05)
     raise AssertionError("the engine goes on alone")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="scripts as programs")
+@pytest.mark.parametrize("nth", [1, 2, 3])
+def test_an_engine_ends_where_a_signal_comes_before_its_threads_are_started(
+    nth: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from scalargrad.drawing.graph import layout_engines
+
+    class Interrupted(threading.Thread):
+        count = 0
+
+        def start(self) -> None:
+            Interrupted.count += 1
+            if Interrupted.count == nth:
+                raise KeyboardInterrupt
+            super().start()
+
+    monkeypatch.setattr(layout_engines, "Thread", Interrupted)
+    engine = tmp_path / "dot"
+    engine.write_text("#!/bin/sh\nsleep 300\n")
+    engine.chmod(0o755)
+    monkeypatch.setenv("SCALARGRAD_DOT", str(engine))
+    x = Value(2.0, label="x")
+    with pytest.raises(KeyboardInterrupt):
+        draw(x * x).svg()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="scripts as programs")

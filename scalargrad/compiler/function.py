@@ -14,7 +14,7 @@ import weakref
 from array import array
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import update_wrapper, wraps
+from functools import partial, update_wrapper, wraps
 from types import MethodType
 from typing import Any, Literal, NamedTuple, overload
 
@@ -255,9 +255,12 @@ class CompiledFunction(Dispatcher):
     # ---- as a method -------------------------------------------------------------------------------------------------
 
     def __get__(self, instance: Any, owner: Any = None) -> CompiledFunction:
-        """Bound to an object, where the Python function would be: one compiled function for each object."""
+        """Bound to an object, where the Python function would be: one compiled function for each object.
+
+        A `functools.partial`, which Python binds from 3.14 on, is bound in none.
+        """
         function = self.function
-        if instance is None or isinstance(function, MethodType) or not hasattr(type(function), "__get__"):
+        if instance is None or isinstance(function, MethodType | partial) or not hasattr(type(function), "__get__"):
             return self
         with self.lock:
             reference, made = self.methods.get(id(instance), (None, None))

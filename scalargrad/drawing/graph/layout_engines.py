@@ -149,8 +149,11 @@ def run(engine: Engine, dot: str, format: str, time_limit: float) -> bytes:  # n
         if not ended:
             _kill(child)
         child.wait()
-        for thread in threads:
-            thread.join(1.0)
+        for thread, stream in zip(threads, (child.stdin, child.stderr, child.stdout), strict=True):
+            if thread.is_alive():  # not where a signal came before its start
+                thread.join(1.0)
+            if not thread.is_alive() and stream is not None:
+                stream.close()
     if len(out) > MOST_WRITTEN:
         raise LayoutError(
             f"{engine.name} wrote more than {MOST_WRITTEN:,} bytes, and was stopped: is it Graphviz's dot?"
