@@ -129,6 +129,25 @@ def test_truth_values_count_as_numbers() -> None:
         bool((x < y) == (x > y))
 
 
+def test_a_way_that_raises_is_taken_by_no_float() -> None:
+    """A row raises on no float, so where a way does, the other one is the answer, without a selection."""
+    program = Program(1)
+    x = symbolic.Symbol(program, 0)
+
+    def impossible(x: Any) -> Any:
+        raise ValueError
+
+    for f in (
+        lambda x: x + 1.0 if x < 0.0 else impossible(x),
+        lambda x: impossible(x) if x < 0.0 else x + 1.0,
+        lambda x: (impossible(x) if x < 1.0 else x + 1.0) if x == x else impossible(x),
+    ):
+        program.outputs = [symbolic.joined(f, [x]).k]
+        for at in (-2.0, 0.5, 3.0):
+            assert run(program, [at]) == at + 1.0
+    assert "select" not in program.operations
+
+
 def test_a_body_is_made_of_the_globals_of_the_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     before = body(activation_kernels.hardsigmoid, 1)
     assert before is not None
