@@ -7,7 +7,6 @@ numbers are.
 
 from __future__ import annotations
 
-import gc
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +17,7 @@ from typing import Any, NoReturn
 
 from ...engine import modes, table
 from ...engine.chain_rule import NoGradient, made_before
+from ...engine.collector import Resting
 from ...engine.table import CONSTANT, Primitive, as_float
 from ...engine.trees import Structure, flatten, paths, unflatten
 from ...engine.value import Value, begin, constant
@@ -272,20 +272,17 @@ def trace(
     inputs = [Value(x) for x in leaves]
     tracer.nodes += map(_category, inputs)
     arguments, keywords = unflatten(structure, inputs)
-    collecting = gc.isenabled()
-    gc.disable()  # a graph is all that is made here, and the collector would walk it again and again
     try:
-        with modes.tracing(tracer):
-            result = f(*arguments, **keywords)
-        outputs, output_structure = flatten(result, "the compiled function's result")
-        for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
-            if not isinstance(x, Value):
-                as_float(x, place)
-        return _flattened(tracer, begun, inputs, names(f, structure), outputs, output_structure)
+        with Resting():
+            with modes.tracing(tracer):
+                result = f(*arguments, **keywords)
+            outputs, output_structure = flatten(result, "the compiled function's result")
+            for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
+                if not isinstance(x, Value):
+                    as_float(x, place)
+            return _flattened(tracer, begun, inputs, names(f, structure), outputs, output_structure)
     finally:
         tracer.end()
-        if collecting:
-            gc.enable()
 
 
 def _flattened(
