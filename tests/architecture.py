@@ -17,6 +17,7 @@ FLOORS = (
     ("version",),
     ("engine",),
     ("functions",),
+    ("arrays",),
     ("activations",),
     ("losses",),
     ("state",),

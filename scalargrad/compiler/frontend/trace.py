@@ -19,7 +19,7 @@ from ...engine import modes, table
 from ...engine.chain_rule import NoGradient, made_before
 from ...engine.collector import Resting
 from ...engine.table import CONSTANT, Primitive, as_float
-from ...engine.trees import Structure, flatten, paths, unflatten
+from ...engine.trees import Static, Structure, flatten, paths, unflatten
 from ...engine.value import Value, begin, constant
 from ..ir.program import Guard, Program
 
@@ -271,12 +271,14 @@ def trace(
     begun = begin()
     inputs = [Value(x) for x in leaves]
     tracer.nodes += map(_category, inputs)
-    arguments, keywords = unflatten(structure, inputs)
+    arguments, keywords = unflatten(structure, inputs, "argument")
     try:
         with Resting():
             with modes.tracing(tracer):
                 result = f(*arguments, **keywords)
-            outputs, output_structure = flatten(result, "the compiled function's result")
+            outputs, output_structure = flatten(result, "the compiled function's result", static=True)
+            if output_structure[0] is Static:
+                as_float(result, "the compiled function's result")
             for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
                 if not isinstance(x, Value):
                     as_float(x, place)
