@@ -38,9 +38,9 @@ from scalargrad.compiler.ir.elementary import EVALUATE
 from scalargrad.compiler.ir.lowering import emit_short, lower
 from scalargrad.compiler.ir.program import Program, without_selections
 from scalargrad.compiler.ir.symbolic import body
-from scalargrad.engine.table import Primitive
-from scalargrad.engine.trees import flatten
+from scalargrad.engine.primitive import Primitive
 from scalargrad.engine.value import constant
+from scalargrad.transforms.trees import flatten
 
 from .extras import BACKENDS, HAS_LLVM, MAPPING, needs_llvm
 from .rows import ROWS

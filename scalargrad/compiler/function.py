@@ -21,8 +21,8 @@ from typing import Any, Literal, NamedTuple, overload
 from ..engine import modes
 from ..engine.chain_rule import differentiating, made_before
 from ..engine.rendering import rendered
-from ..engine.trees import Structure, flatten
 from ..engine.value import Value
+from ..transforms.trees import Structure, flatten
 from .backends import c as c_backend
 from .backends import native as native_backend
 from .backends import python as python_backend

@@ -83,7 +83,7 @@ REPLANTS = (
     ),
     Replant(
         "a zero gradient with the sign that its terms have",
-        "engine.transforms",
+        "transforms.derivatives",
         (("return [0.0 + found.get(x, 0.0) for x in self.inputs]", "return [found.get(x, 0.0) for x in self.inputs]"),),
     ),
     Replant(
@@ -98,7 +98,7 @@ REPLANTS = (
     ),
     Replant(
         "an inner derivative that forgets the leaves it closes over",
-        "engine.transforms",
+        "transforms.derivatives",
         (("(nested or bool(old) or", "(nested or"),),
     ),
     Replant(

@@ -14,7 +14,7 @@ from ctypes.util import find_library
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from ...engine.table import Primitive
+from ...engine.primitive import Primitive
 from ..ir.elementary import LIBRARY
 
 

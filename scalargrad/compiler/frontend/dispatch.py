@@ -12,8 +12,8 @@ from operator import countOf
 from time import perf_counter
 from typing import Any, Literal
 
-from ...engine.table import as_float
-from ...engine.trees import Structure
+from ...engine.primitive import as_float
+from ...transforms.trees import Structure
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..ir.lowering import Functions

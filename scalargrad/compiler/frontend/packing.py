@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from operator import countOf
 from typing import Any
 
-from ...engine.table import as_float
-from ...engine.trees import LEAF, Structure
+from ...engine.primitive import as_float
+from ...transforms.trees import LEAF, Structure
 
 Pack = Callable[[Any], "array[float] | None"]
 Unpack = Callable[[Sequence[float]], Any]
