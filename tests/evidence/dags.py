@@ -172,13 +172,18 @@ class Dag(NamedTuple):
             "from scalargrad import Value",
             "from scalargrad.activations import primitives as activation_rows",
             "from scalargrad.losses import primitives as loss_rows",
+            "from scalargrad.engine.primitive import *",
             "from scalargrad.engine.table import *",
+            "from scalargrad.functions.primitives import *",
             "",
         ]
         lines += [f"v{k} = Value({number(x)})" for k, x in enumerate(self.inputs)]
         for k, (operation, operands) in enumerate(self.steps, n):
             make, arguments = operation.remake
-            where = {"scalargrad.activations.primitives": "activation_rows.", "scalargrad.losses.primitives": "loss_rows."}
+            where = {
+                "scalargrad.activations.primitives": "activation_rows.",
+                "scalargrad.losses.primitives": "loss_rows.",
+            }
             given = ", ".join(number(x) if isinstance(x, float) else repr(x) for x in arguments)
             called = f"{where.get(make.__module__, '')}{make.__name__}({given})"
             given = ", ".join(f"v{j}" if type(j) is int else number(j) for j in operands)
