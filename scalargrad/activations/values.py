@@ -1,7 +1,7 @@
 """Activations and their slopes on floats, to the last digits: silu, both forms of gelu, and a few that need a line.
 
-`primitives.py` makes operations of them. Composed of simpler functions they would lose digits in the left tail, where the
-rounding of an exponent's argument is multiplied by it, and where a derivative changes sign. Near its zero `r` a
+`primitives.py` makes operations of them. Composed of simpler functions they would lose digits in the left tail, where
+the rounding of an exponent's argument is multiplied by it, and where a derivative changes sign. Near its zero `r` a
 derivative `f` is computed from `f(x) - f(r)`, as factors of `x - r`. Constants that need more than a float's digits
 stand as a sum of two. Measured against mpmath: values within 2 ULP, slopes within 4, curvatures within 16.
 """

@@ -1,8 +1,9 @@
 """The public functions: each row of the table under its name, documented, with types that follow its operands.
 
 Floats in, a float out; a `Value` among the operands, a `Value` out. What they compute stands in
-`primitives.py` and in the engine's table; here is what each does, at its awkward points above all. Operands may be any real numbers (int, bool, Fraction, NumPy scalars).
-Arithmetic follows IEEE 754: nothing raises on inf or nan, and nan in gives nan out unless the function says otherwise.
+`primitives.py` and in the engine's table; here is what each does, at its awkward points above all. Operands may be any
+real numbers (int, bool, Fraction, NumPy scalars). Arithmetic follows IEEE 754: nothing raises on inf or nan, and nan in
+gives nan out unless the function says otherwise.
 
 Functions of a whole sequence (`sum`, `dot`, ...) are in `reductions.py`. `abs`, `max`, `min`, `pow`, `round` and `sum`
 take numbers, not all that the builtins of these names do. References to DLMF are to the NIST Digital Library of

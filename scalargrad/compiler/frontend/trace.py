@@ -15,7 +15,7 @@ from functools import partial
 from math import inf, nan, nextafter
 from typing import Any, NoReturn
 
-from ...engine import modes, primitive
+from ...engine import modes, primitive, table
 from ...engine.chain_rule import NoGradient, made_before
 from ...engine.collector import Resting
 from ...engine.primitive import CONSTANT, Primitive, as_float
