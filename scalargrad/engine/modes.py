@@ -181,7 +181,7 @@ class detect_anomaly(_Context):  # noqa: N801
 
 
 class tracing(_Context):  # noqa: N801
-    """Hand every node that is made, every comparison and every truth value to a tracer: `compiler/frontend/trace.py`."""
+    """Hand every node that is made, every comparison and every truth value to `compiler/frontend/trace.py`."""
 
     def __init__(self, tracer: Any) -> None:
         self.tracer = tracer

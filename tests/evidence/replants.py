@@ -94,7 +94,7 @@ REPLANTS = (
     Replant(
         "a check of probabilities made on plain numbers",
         "losses.batches",
-        (("    whole = table.sum(*ts)\n", "    whole = table.sum(*map(plain, ts))\n"),),
+        (("    whole = primitives.sum(*ts)\n", "    whole = primitives.sum(*map(plain, ts))\n"),),
     ),
     Replant(
         "an inner derivative that forgets the leaves it closes over",
