@@ -30,7 +30,7 @@ from .batching.batch import map_batch
 from .frontend.dispatch import Backend, Dispatcher
 from .frontend.drawn import as_graph
 from .frontend.pickling import restored, saved
-from .frontend.specialization import Native, Specialization
+from .frontend.specialization import CallBuffers, Native, Specialization
 from .ir.lowering import Functions
 
 
@@ -331,26 +331,26 @@ class Buffered:
     takes another branch than before is traced, as everywhere.
     """
 
+    __slots__ = ("__call__", "inputs", "outputs")  # the call in a slot, so that it is the machine code's own
+
+    __call__: Callable[[], None]
+
     def __init__(self, function: CompiledFunction, leaves: Sequence[float], structure: Structure) -> None:
-        self._function = function
-        self._structure = structure
         found, outputs = function.evaluated(leaves, structure)
         runner = function.native_runner(found)
-        if isinstance(runner, Native) and not found.captured and not runner.machine.callbacks:
-            self._buffers = buffers = runner.buffers()
-            given, taken, self._call = buffers.x, buffers.y, buffers.call
-            self._right: tuple[int, ...] = (1, 3) if runner.exact is None else (1,)
-        else:
-            given, taken, self._call = array("d", leaves), array("d", outputs), lambda: 0
-            self._right = ()
-        given[:], taken[: len(outputs)] = array("d", leaves), array("d", outputs)
-        self.inputs = memoryview(given)  # an array whose memory is in use cannot be resized
-        self.outputs = memoryview(taken)[: len(outputs)]
 
-    def __call__(self) -> None:
-        if self._call() not in self._right:
-            _, outputs = self._function.evaluated(self.inputs, self._structure)
-            self.outputs[:] = memoryview(array("d", outputs))
+        def traced(code: int = 0) -> None:
+            _, outputs = function.evaluated(inputs, structure)
+            taken[:] = memoryview(array("d", outputs))
+
+        if isinstance(runner, Native) and not found.captured and not runner.machine.callbacks:
+            buffers = CallBuffers(runner.program, runner.machine, runner.right, traced)
+            x, y, self.__call__ = buffers.x, buffers.y, buffers.call
+        else:
+            x, y, self.__call__ = array("d", leaves), array("d", outputs), traced
+        self.inputs = inputs = memoryview(x)  # an array whose memory is in use cannot be resized
+        self.outputs = taken = memoryview(y)[: len(outputs)]
+        inputs[:], taken[:] = memoryview(array("d", leaves)), memoryview(array("d", outputs))
 
 
 @overload
