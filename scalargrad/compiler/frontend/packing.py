@@ -64,16 +64,20 @@ class _Source:
         for each, child in zip(own, children, strict=True):
             self.take_apart(child, each)
 
-    def built(self, part: Structure) -> str:
+    def built(self, part: Structure, depth: int = 0) -> str:
         """The expression for a tree of that structure, whose leaves are those of `o` from `at` on."""
         if part == LEAF:
             self.at += 1
             return f"o[{self.at - 1}]"
+        if depth == 30:  # a statement of its own: Python nests parentheses up to 200
+            expression, name = self.built(part), f"b{len(self.lines)}"
+            self.lines.append(f"    {name} = {expression}")
+            return name
         kind, keys, children = part
         if kind in (list, tuple) and len(children) > 4 and all(child == LEAF for child in children):
             self.at += len(children)
             return f"{kind.__name__}(o[{self.at - len(children)}:{self.at}])"
-        inside = "".join(f"{self.built(child)}, " for child in children)
+        inside = "".join(f"{self.built(child, depth + 1)}, " for child in children)
         if kind is dict:
             return f"dict(zip({self.known(keys)}, ({inside})))"
         if kind in (list, tuple):
@@ -123,6 +127,6 @@ def caller(structure: Structure, result: Structure, trace: Any, run: Any) -> Cal
         "    if o is None: return f.answer(x, structure)",
         "    f.hits += 1",
         "    trace.calls += 1",
-        f"    return {source.built(result)}",
     ]
+    source.lines.append(f"    return {source.built(result)}")
     return source.function()  # type: ignore[no-any-return]
