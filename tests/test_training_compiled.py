@@ -311,7 +311,7 @@ class Picky(MLP):
 
 
 ERRORS = {
-    KeyError: lambda x: {row[0]: 1 for row in INPUTS}[x],
+    KeyError: lambda x: {float: 1}[type(x)],
     AttributeError: lambda x: x.is_integer(),
     AssertionError: lambda x: unreachable() if not isinstance(x, float) else None,
     ZeroDivisionError: lambda x: 1 / isinstance(x, float),

@@ -21,6 +21,7 @@ from weakref import ref
 from . import modes, table
 from .anomaly import gradient_check
 from .chain_rule import depending, differentiating, float_adjoints, graph_adjoints, order_since, tangents
+from .collector import Resting
 from .table import as_float
 from .trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
 from .value import Value, begin, constant
@@ -183,14 +184,14 @@ def value_and_grad(
     """
 
     def derivative(*arguments: Any, **keywords: Any) -> tuple[Any, Any]:
-        run = _Run(f, arguments, _chosen(argnums, len(arguments)), keywords, has_aux)
-        y = run.scalar("grad")
-        trees = run.split(run.backward([1.0], run.as_graph))
-        value = run.plain(y)
+        with Resting():
+            run = _Run(f, arguments, _chosen(argnums, len(arguments)), keywords, has_aux)
+            y = run.scalar("grad")
+            trees = run.split(run.backward([1.0], run.as_graph))
+            value, aux = run.plain(y), run.aux
+            del run, y  # so that the collector finds no graph when it is back
         value = value if isinstance(value, Value) else as_float(value)
-        return (value, run.aux) if has_aux else value, trees[0] if not isinstance(argnums, list | tuple) else tuple(
-            trees
-        )
+        return (value, aux) if has_aux else value, trees[0] if not isinstance(argnums, list | tuple) else tuple(trees)
 
     return _named(derivative, "value_and_grad", f, value_and_grad, argnums, has_aux)
 
@@ -247,12 +248,14 @@ def vjp(f: Callable[..., Any], *primals: Tree) -> tuple[Tree, Callable[[Tree], t
     >>> y, pull_back([1.0, 0.0]), pull_back([0.0, 1.0])
     ([6.0, 5.0], (3.0, 2.0), (1.0, 1.0))
     """
-    run = _Run(f, primals, range(len(primals)), {}, False)
+    with Resting():
+        run = _Run(f, primals, range(len(primals)), {}, False)
 
     def pull_back(cotangent: Tree) -> tuple[Tree, ...]:
         seeds = _numbers_like(cotangent, run.output_structure, "cotangent")
         as_graph = run.as_graph or any(isinstance(s, Value) for s in seeds)
-        return tuple(run.split(run.backward(_varying(seeds) if as_graph else seeds, as_graph)))
+        with Resting():
+            return tuple(run.split(run.backward(_varying(seeds) if as_graph else seeds, as_graph)))
 
     return run.value(), pull_back
 
@@ -271,15 +274,16 @@ def jvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tree]
     _one_an_argument("tangents", tangents)
     if len(primals) != len(tangents):
         raise ValueError(f"jvp: {len(tangents)} tangent(s) for {len(primals)} primal(s)")
-    run = _Run(f, primals, range(len(primals)), {}, False)
-    directions = [
-        x
-        for k, (tangent, structure) in enumerate(zip(tangents, run.structures, strict=True))
-        for x in _numbers_like(tangent, structure, f"tangents[{k}]")
-    ]
-    as_graph = run.as_graph or any(isinstance(t, Value) for t in directions)
-    seeds = dict(zip(run.inputs, _varying(directions) if as_graph else directions, strict=True))
-    return run.value(), unflatten(run.output_structure, run.forward(seeds, as_graph))
+    with Resting():
+        run = _Run(f, primals, range(len(primals)), {}, False)
+        directions = [
+            x
+            for k, (tangent, structure) in enumerate(zip(tangents, run.structures, strict=True))
+            for x in _numbers_like(tangent, structure, f"tangents[{k}]")
+        ]
+        as_graph = run.as_graph or any(isinstance(t, Value) for t in directions)
+        seeds = dict(zip(run.inputs, _varying(directions) if as_graph else directions, strict=True))
+        return run.value(), unflatten(run.output_structure, run.forward(seeds, as_graph))
 
 
 def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
@@ -294,13 +298,14 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
     """
 
     def derivative(*arguments: Any, **keywords: Any) -> Any:
-        run = _Run(f, arguments, _chosen(argnums, len(arguments)), keywords, False)
-        n, m = len(run.inputs), len(run.outputs)
-        if m <= n:
-            rows = [run.backward([float(i == k) for i in range(m)], run.as_graph) for k in range(m)]
-        else:
-            columns = [run.forward({x: 1.0}, run.as_graph) for x in run.inputs]
-            rows = [[column[k] for column in columns] for k in range(m)]
+        with Resting():
+            run = _Run(f, arguments, _chosen(argnums, len(arguments)), keywords, False)
+            n, m = len(run.inputs), len(run.outputs)
+            if m <= n:
+                rows = [run.backward([float(i == k) for i in range(m)], run.as_graph) for k in range(m)]
+            else:
+                columns = [run.forward({x: 1.0}, run.as_graph) for x in run.inputs]
+                rows = [[column[k] for column in columns] for k in range(m)]
         trees = [run.split(row) for row in rows]
         only = not isinstance(argnums, list | tuple)
         return unflatten(run.output_structure, [tree[0] if only else tuple(tree) for tree in trees])

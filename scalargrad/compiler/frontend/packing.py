@@ -69,16 +69,20 @@ class _Source:
         for each, child in zip(own, part[2], strict=True):
             self.take_apart(child, each)
 
-    def built(self, part: Structure) -> str:
+    def built(self, part: Structure, depth: int = 0) -> str:
         """The expression for a tree of that structure, whose leaves are those of `o` from `at` on."""
         if part == LEAF:
             self.at += 1
             return f"o[{self.at - 1}]"
+        if depth == 30:  # a statement of its own: Python nests parentheses up to 200
+            expression, name = self.built(part), f"b{len(self.lines)}"
+            self.lines.append(f"    {name} = {expression}")
+            return name
         kind, keys, children = part
         if kind in (list, tuple) and len(children) > 4 and all(child == LEAF for child in children):
             self.at += len(children)
             return f"{kind.__name__}(o[{self.at - len(children)}:{self.at}])"
-        inside = "".join(f"{self.built(child)}, " for child in children)
+        inside = "".join(f"{self.built(child, depth + 1)}, " for child in children)
         if kind is dict:
             return f"dict(zip({self.known(keys)}, ({inside})))"
         if kind in (list, tuple):
@@ -124,33 +128,29 @@ def caller(structure: Structure, result: Structure, trace: Any, run: Any) -> Cal
     else:
         source.lines.append("    if keywords: return None")
     captured = [f"{source.known(each)}._data" for each in trace.captured]
-    leaves = ", ".join([*source.leaves, *captured])
-    built = source.built(result)
+    floats = " and ".join(source.floats) or "True"
     direct = getattr(run, "direct", None)
+    source.lines.append("    o = None")
     if direct is not None:
         source.scope |= direct
         source.lines += [
-            f"    if {' and '.join(source.floats) or True}:",
+            f"    if {floats}:",
             "        try: b = idle.pop()",
             "        except IndexError: b = buffers()",
-            f"        write(b.x, 0, {leaves})",
-            "        if b.call() is None:",
-            "            o = read(b.y)",
-            "            idle.append(b)",
-            "            f.hits += 1",
-            "            trace.calls += 1",
-            f"            return {built}",
+            f"        write(b.x, 0, {', '.join([*source.leaves, *captured])})",
+            "        if b.call() is None: o = read(b.y)",
             "        idle.append(b)",
         ]
     source.lines += [
-        f"    x = [{', '.join(source.leaves)}]",
-        f"    if not ({' and '.join(source.floats) or True}):",
-        "        try: x = [*map(as_float, x)]",
-        f"        {_NO_NUMBER}",
-        f"    o = run([*x, {', '.join(captured)}])" if captured else "    o = run(x)",
-        "    if o is None: return f.answer(x, structure)",
+        "    if o is None:",
+        f"        x = [{', '.join(source.leaves)}]",
+        f"        if not ({floats}):",
+        "            try: x = [*map(as_float, x)]",
+        f"            {_NO_NUMBER}",
+        f"        o = run([*x, {', '.join(captured)}])" if captured else "        o = run(x)",
+        "        if o is None: return f.answer(x, structure)",
         "    f.hits += 1",
         "    trace.calls += 1",
-        f"    return {built}",
     ]
+    source.lines.append(f"    return {source.built(result)}")
     return source.function()  # type: ignore[no-any-return]

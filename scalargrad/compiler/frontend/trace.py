@@ -7,7 +7,6 @@ numbers are.
 
 from __future__ import annotations
 
-import gc
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -18,6 +17,7 @@ from typing import Any, NoReturn
 
 from ...engine import modes, table
 from ...engine.chain_rule import NoGradient, made_before
+from ...engine.collector import Resting
 from ...engine.table import CONSTANT, Primitive, as_float
 from ...engine.trees import Structure, flatten, paths, unflatten
 from ...engine.value import Value, begin, constant
@@ -65,10 +65,28 @@ class Traced(Value):
         return repr(self) if not spec else _refuse("formatting a Value")
 
     def detach(self) -> Value:
-        return detached(self)  # type: ignore[no-any-return]  # on any thread
+        return _category(detached(self))  # on any thread
 
 
-class Whole(Traced):
+class Category(Traced):
+    """What a function may look up in a table: an argument, or a number that was rounded.
+
+    Numbers are found by equality, `Value`s by identity, which would take another branch than the function's own.
+    """
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        ours = modes.is_ours(sys._getframe(1).f_code.co_filename)
+        return object.__hash__(self) if ours else _refuse("using a Value as a key")
+
+
+def _category(node: Value) -> Value:
+    node.__class__ = Category
+    return node
+
+
+class Whole(Category):
     """What arithmetic of conditions and ints gives: an int outside of tracing, which knows no -0.0."""
 
     __slots__ = ()
@@ -151,6 +169,8 @@ _WAYS_OUT = {
     "detect_anomaly()": "which would check the numbers of this one call: call the compiled function under it",
     "assigning to .data": "which a program cannot repeat: compute a new Value",
     "assigning to .grad": "which a program cannot repeat: return the gradient",
+    "using a Value as a key": "which would be found by identity, not by its number: compare numbers (x == 1.0), or use "
+    "id(v) as the key",
     "reading .grad": "whose number is of this one call: pass it as an argument, or take grad(f)(...)",
 }
 
@@ -193,6 +213,9 @@ def threshold(comparison: str, x: Any) -> tuple[str, float]:
     return comparison, nan  # which equals no float
 
 
+_KEPT = (table.identity, table.mod)  # what makes categories of categories, besides operations whose derivative is zero
+
+
 class Tracer:
     """What `modes.tracing` hands nodes, comparisons and truth values to."""
 
@@ -202,9 +225,10 @@ class Tracer:
         self.guards: list[tuple[str, Value, Value, bool, str]] = []
 
     def made(self, node: Value, recording: bool) -> Value:
-        node.__class__ = Traced
+        operation = node.operation
+        node.__class__ = Category if operation.flat or operation in _KEPT else Traced
         self.nodes.append(node)
-        if recording or node.operation is detached:
+        if recording or operation is detached:
             return node
         constant_here: Value = detached(node)
         return constant_here
@@ -246,24 +270,19 @@ def trace(
     tracer = Tracer()
     begun = begin()
     inputs = [Value(x) for x in leaves]
-    for node in inputs:
-        node.__class__ = Traced
-    tracer.nodes += inputs
+    tracer.nodes += map(_category, inputs)
     arguments, keywords = unflatten(structure, inputs)
-    collecting = gc.isenabled()
-    gc.disable()  # a graph is all that is made here, and the collector would walk it again and again
     try:
-        with modes.tracing(tracer):
-            result = f(*arguments, **keywords)
-        outputs, output_structure = flatten(result, "the compiled function's result")
-        for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
-            if not isinstance(x, Value):
-                as_float(x, place)
-        return _flattened(tracer, begun, inputs, names(f, structure), outputs, output_structure)
+        with Resting():
+            with modes.tracing(tracer):
+                result = f(*arguments, **keywords)
+            outputs, output_structure = flatten(result, "the compiled function's result")
+            for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
+                if not isinstance(x, Value):
+                    as_float(x, place)
+            return _flattened(tracer, begun, inputs, names(f, structure), outputs, output_structure)
     finally:
         tracer.end()
-        if collecting:
-            gc.enable()
 
 
 def _flattened(
