@@ -17,8 +17,8 @@ from scalargrad.compiler import GuardLimitError, TraceError
 from scalargrad.compiler.backends import native as native_backend
 from scalargrad.compiler.batching.batch import SMALLEST_CHUNK
 from scalargrad.compiler.ir.program import bits
-from scalargrad.engine import table
 from scalargrad.engine.anomaly import AnomalyError
+from scalargrad.functions import primitives
 from scalargrad.nn import MLP, Module
 from scalargrad.optim import SGD, Adam, NonFiniteGradientError, Optimizer, RMSProp, clip_grad_norm
 from scalargrad.schedules import Cosine, Exponential, ReduceOnPlateau
@@ -101,9 +101,9 @@ def refused(text: str, error: type[Exception], **arguments: Any) -> None:
 
 def spread(predictions: list[Any], targets: list[Any]) -> Any:
     """A loss that is no mean over samples, and looks at numbers."""
-    middle = table.mean(*predictions)
+    middle = primitives.mean(*predictions)
     weight = 2.0 if max(p.data if isinstance(p, Value) else p for p in predictions) > 0.5 else 1.0
-    return weight * table.mean(*[(p - middle) ** 2 * t for p, t in zip(predictions, targets, strict=True)])
+    return weight * primitives.mean(*[(p - middle) ** 2 * t for p, t in zip(predictions, targets, strict=True)])
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,11 @@ from functools import lru_cache
 from operator import attrgetter, is_not
 from typing import Any, Self
 
+from ..engine.primitive import LEAF
 from ..engine.rendering import rendered
-from ..engine.table import LEAF
-from ..engine.trees import shown
 from ..engine.value import Value
 from ..state import Path, at, attributes, dict_at, list_at, number_at, read_state, slots_of, within, write_state
+from ..transforms.trees import shown
 
 Number = Any  # a float or a `Value`
 

@@ -14,11 +14,11 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, TypedDict, Unpack
 
 from ..engine import modes
-from ..engine.table import as_float
-from ..engine.trees import shown
+from ..engine.primitive import as_float
 from ..engine.value import Value
 from ..schedules import parts_with
 from ..state import at, count_at, dict_at, list_at, number_at, text_at, within
+from ..transforms.trees import shown
 
 Parameters = Iterable[Value] | Iterable[Mapping[str, Any]]
 Rate = Callable[[int], float]  # a schedule: from the number of steps made to the rate of the next

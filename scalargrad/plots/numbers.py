@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from math import hypot, inf, isfinite, nan, sqrt
 from typing import Any, NamedTuple
 
-from ..engine.table import as_float
-from ..engine.transforms import value_and_grad
+from ..engine.primitive import as_float
 from ..engine.value import Value
 from ..nn import Layer, Module
 from ..optim.base import Optimizer
 from ..state import whole
+from ..transforms.derivatives import value_and_grad
 
 # ---- a function and its derivative -----------------------------------------------------------------------------------
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any
 
-from ..engine import table
-from ..engine.transforms import jacobian
-from ..engine.trees import LEAF, flatten, paths
+from ..functions import primitives
 from ..state import whole
+from ..transforms.derivatives import jacobian
+from ..transforms.trees import LEAF, flatten, paths
 from .checks import Check, Function, flat, same
 from .claims import Gradient, JacobianVector, VectorJacobian
 from .points import Point, numbers
@@ -146,7 +146,7 @@ def _reduced(claim: Callable[..., Any], labels: list[str], random: Random) -> tu
 
     def reduced(*arguments: Any) -> list[Any]:
         leaves, _ = flatten(claim(*arguments))
-        return [leaves[k] for k in some] + [table.dot(*leaves, *each) for each in signs]
+        return [leaves[k] for k in some] + [primitives.dot(*leaves, *each) for each in signs]
 
     return reduced, [labels[k] for k in some] + [
         f"(sum {k + 1} of all derivatives with random signs)" for k in range(SUMS)

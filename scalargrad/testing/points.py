@@ -7,9 +7,9 @@ from math import isfinite
 from operator import index
 from typing import Any
 
-from ..engine.table import as_float
-from ..engine.trees import LEAF, Structure, flatten, paths, unflatten
+from ..engine.primitive import as_float
 from ..engine.value import Value
+from ..transforms.trees import LEAF, Structure, flatten, paths, unflatten
 
 
 def numbers(tree: Any, what: str, like: Structure | None = None) -> list[Any]:

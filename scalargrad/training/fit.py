@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..data.dataset import Dataset
-from ..engine.table import as_float
+from ..engine.primitive import as_float
 from ..engine.value import Value
 from ..nn import Module
 from ..optim.base import Optimizer

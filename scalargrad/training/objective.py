@@ -24,11 +24,12 @@ from typing import Any
 from ..engine import modes
 from ..engine.anomaly import gradient_check
 from ..engine.chain_rule import float_adjoints, order_of_pass
-from ..engine.table import as_float, mean
-from ..engine.trees import LEAF, Structure, flatten, unflatten
+from ..engine.primitive import as_float
 from ..engine.value import Value
+from ..functions.primitives import mean
 from ..losses.summation import added
 from ..nn.module import Module, Swap
+from ..transforms.trees import LEAF, Structure, flatten, unflatten
 from .sample_losses import SampleLoss
 
 Loss = Callable[[list[Any], list[Any]], Any]

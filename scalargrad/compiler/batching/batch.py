@@ -17,9 +17,9 @@ from operator import countOf, index
 from typing import Any, NamedTuple
 
 from ...engine.chain_rule import differentiating, made_before
-from ...engine.table import EXACT_INTEGERS, as_float
-from ...engine.trees import LEAF, Structure, flatten, unflatten
+from ...engine.primitive import EXACT_INTEGERS, as_float
 from ...state import whole
+from ...transforms.trees import LEAF, Structure, flatten, unflatten
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..backends.llvm import driver

@@ -12,8 +12,8 @@ from operator import countOf
 from time import perf_counter
 from typing import Any, Literal
 
-from ...engine.table import as_float
-from ...engine.trees import Structure
+from ...engine.primitive import as_float
+from ...transforms.trees import Structure
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..ir.lowering import Functions
@@ -23,7 +23,7 @@ from .trace import TraceError, names, trace
 
 Backend = Literal["auto", "python", "native"]
 HOT = 300  # calls after which machine code pays
-SMALL = 40  # instructions up to which Python source is called faster, because it is called with less ado
+SMALL = 10  # instructions up to which Python source is called faster, because it is called with less ado
 WORTH_NATIVE = 300  # samples from which machine code pays, for "auto"
 
 

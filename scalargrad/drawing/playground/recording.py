@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from ...activations import functions as activations
 from ...data.dataset import Dataset
-from ...engine.table import as_float, dot
+from ...engine.primitive import as_float
+from ...functions.primitives import dot
 from ...nn import Module
 from ...state import whole
 from ..network.layers import activation_name, chain_of_layers
