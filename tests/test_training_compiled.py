@@ -543,8 +543,9 @@ def steep(predictions: list[Any], targets: list[float]) -> Any:
 
 
 @pytest.mark.parametrize("what", ["skip", "apply"])
-def test_a_step_that_is_not_finite_is_left_out_or_applied(what: str) -> None:
-    agree(loss=steep, optimizer=partial(RMSProp, lr=0.01, centered=True, on_nonfinite=what))
+@pytest.mark.parametrize("method", [partial(RMSProp, centered=True), Adam])
+def test_a_step_that_is_not_finite_is_left_out_or_applied(what: str, method: Any) -> None:
+    agree(loss=steep, optimizer=partial(method, lr=0.01, on_nonfinite=what))
 
 
 def test_a_gradient_that_is_not_finite_changes_nothing_and_is_told() -> None:

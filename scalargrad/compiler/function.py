@@ -23,6 +23,7 @@ from ..engine import modes
 from ..engine.chain_rule import differentiating, made_before
 from ..engine.rendering import rendered
 from ..engine.value import Value
+from ..state import whole
 from ..transforms.trees import Structure, flatten
 from .backends import c as c_backend
 from .backends import javascript as js_backend
@@ -506,8 +507,7 @@ def compile(
     """
     if backend not in ("auto", "python", "native"):
         raise ValueError(f"compile: backend must be 'auto', 'python' or 'native', got {backend!r}")
-    if not isinstance(max_traces, int) or max_traces < 1:
-        raise ValueError(f"compile: max_traces must be a whole number of at least 1, got {max_traces!r}")
+    max_traces = whole("compile: max_traces", max_traces)
     if functions not in ("library", "polynomial"):
         raise ValueError(f"compile: functions must be 'library' or 'polynomial', got {functions!r}")
     if f is None:

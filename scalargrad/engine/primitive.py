@@ -123,6 +123,7 @@ def exact(x: Any) -> Any:
 class Primitive:
     """One row of the table. Called on numbers it returns a float; an operand that is a `Value` records it.
 
+    >>> from scalargrad.engine.table import sin
     >>> sin(0.5)
     0.479425538604203
     >>> sin.name, sin.local(sin(0.5), 0.5)
@@ -180,6 +181,7 @@ class Primitive:
     def local_notation(self, y: str, operands: Sequence[str]) -> tuple[str, ...]:
         """The local gradients as text, given names for the output and the operands.
 
+        >>> from scalargrad.engine.table import mul
         >>> mul.local_notation("y", ["w", "x"])
         ('x', 'w')
         """

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from ..functions import primitives
+from ..state import whole
 from ..transforms.derivatives import jacobian
 from ..transforms.trees import LEAF, flatten, paths
 from .checks import Check, Function, flat, same
@@ -126,8 +127,7 @@ def _call(name: str, args: Sequence[Any], options: dict[str, Any]) -> str:
 
 def _given(gradient: Any, order: int | None) -> list[Callable[..., Any] | None]:
     """The claims of order 1, 2, ...; None for scalargrad's own."""
-    if order is not None and (not isinstance(order, int) or order < 1):
-        raise ValueError(f"order: expected a whole number from 1 on, got {order!r}")
+    order = None if order is None else whole("order", order)
     if gradient is None:
         return [None] * (2 if order is None else order)
     given = list(gradient) if isinstance(gradient, list | tuple) else [gradient]
