@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial, update_wrapper, wraps
+from math import nan
 from types import MethodType
 from typing import Any, Literal, NamedTuple, overload
 
@@ -26,6 +27,7 @@ from ..state import whole
 from ..transforms.trees import Structure, flatten
 from .backends import c as c_backend
 from .backends import javascript as js_backend
+from .backends import low_level
 from .backends import native as native_backend
 from .backends import python as python_backend
 from .batching.batch import map_batch
@@ -264,6 +266,47 @@ class CompiledFunction(Dispatcher):
         """The function on fixed memory, for the shortest possible call: see `Buffered`."""
         leaves, structure = flatten((arguments, keywords), "arguments")
         return Buffered(self, self.floats(leaves, structure), structure)
+
+    def low_level_callable(self, *arguments: Any) -> Any:
+        """The function as a `scipy.LowLevelCallable`, which `scipy.integrate.quad` and `nquad` call without Python.
+
+        The arguments are as a call would get them: numbers, or whatever holds numbers; C gets them flat and in order,
+        the variable of integration first, then those in quad's `args`. The function must return one number. At a branch
+        that was not traced it is traced, as everywhere; where that raises, and where quad gives another number of
+        arguments, the integrand is nan, and the next call of the compiled function raises the error. For one thread at
+        a time. Needs SciPy; raises `TypeError` for a function that returns more than one number.
+
+        >>> import scalargrad as sg
+        >>> f = sg.compile(lambda x, a: sg.exp(-a * x * x))
+        >>> from scipy.integrate import quad
+        >>> round(quad(f.low_level_callable(0.5, 2.0), 0.0, 1.0, args=(2.0,))[0], 6)
+        0.598144
+        """
+        from scipy import LowLevelCallable  # type: ignore[import-untyped]
+
+        leaves, structure = flatten((arguments, {}), "arguments")
+        found, outputs = self.evaluated(self.floats(leaves, structure), structure)
+        if len(outputs) != 1:
+            raise TypeError(f"low_level_callable: {self.name} must return one number, not {len(outputs)}")
+
+        def answer(xs: list[float]) -> float:
+            if self.postponed is not None:
+                return nan
+            try:
+                if len(xs) != len(leaves):
+                    raise TypeError(
+                        f"{self.name}: its low-level callable takes {len(leaves)} number(s), x and those in args=, "
+                        f"and was given {len(xs)}"
+                    )
+                return self.evaluated(xs, structure)[1][0]
+            except BaseException as error:  # which C cannot pass on
+                self.postponed, self.recent = error, None
+                return nan
+
+        runner = self.native_runner(found)
+        if isinstance(runner, Native) and not found.captured and not runner.machine.callbacks:
+            return LowLevelCallable(low_level.integrand(runner.program, runner.machine, runner.right, answer))
+        return LowLevelCallable(low_level.in_python(answer))
 
     # ---- pickling ----------------------------------------------------------------------------------------------------
 

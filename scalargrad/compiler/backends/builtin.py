@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from .executable import Executable
+from .x86.assembler import RAX, RDI, move
 
 METH_NOARGS = 0x0004
 
@@ -67,13 +68,9 @@ def builtin(run: bytes, right: tuple[int, ...], otherwise: Callable[[int], Any],
     def failed() -> Any:
         return otherwise(code.value)
 
-    def moved(register: int, x: int) -> bytes:  # mov r64, imm64
-        return bytes((0x48, 0xB8 | register)) + x.to_bytes(8, "little")
-
-    rax, rdi = 0, 7
-    none = moved(rdi, id(None)) + moved(rax, taken) + b"\xff\xd0" + moved(rax, id(None)) + b"\x5a\xc3"
+    none = move(RDI, id(None)) + move(RAX, taken) + b"\xff\xd0" + move(RAX, id(None)) + b"\x5a\xc3"
     other = b"\xa2" + ctypes.addressof(code).to_bytes(8, "little")  # mov [code], al
-    other += moved(rdi, id(failed)) + moved(rax, called) + b"\x5a\xff\xe0"  # pop rdx; jmp rax
+    other += move(RDI, id(failed)) + move(RAX, called) + b"\x5a\xff\xe0"  # pop rdx; jmp rax
     test = b"\x88\xc1\x80\xe1" + bytes((1 if 3 in right else 3,))  # mov cl, al; and cl, ...
     test += b"\x80\xf9\x01\x75" + bytes((len(none),))  # cmp cl, 1; jne
     start = b"\x50\xe8" + (len(test) + len(none) + len(other)).to_bytes(4, "little")  # push rax; call to `run`, below

@@ -48,6 +48,7 @@ class Dispatcher:
         self.hits = self.misses = 0
         self.callers: dict[Specialization, Call] = {}  # of traces whose backend is settled
         self.recent: Call | None = None  # the last of them that a call was for
+        self.postponed: BaseException | None = None  # what was raised below C, for the next call to raise
         self.shared_arguments: dict[str, tuple[Pack, Structure]] = {}  # of `map`: how they were flattened the last time
         self.recent_batch: tuple[list[Structure], Structure] | None = None  # of `map`: parts' structures, and the whole
         self.idle: dict[Any, list[Any]] = {}  # memory for batches that no thread is using
@@ -55,6 +56,9 @@ class Dispatcher:
 
     def answer(self, leaves: Sequence[float], structure: Structure) -> Any:
         """The result for these leaves, in its structure."""
+        if self.postponed is not None:
+            error, self.postponed = self.postponed, None
+            raise error
         found, outputs = self.evaluated(leaves, structure)
         if self.backend != "auto" or "native" in found.runners or len(found.program) <= SMALL:
             call = self.callers.get(found)
