@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from ..engine.rendering import register
-from ..engine.trees import Container, finders
+from ..transforms.trees import Container, finders
 
 
 def _find(kind: type) -> Container | None:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy
 
-from ..engine import table
 from ..engine.value import Value
+from ..functions import primitives
 from .ufuncs import matmul, reduced
 from .values import Array, filled, plain, wrapped
 
@@ -40,7 +40,7 @@ def call(function: Any, types: Any, arguments: Any, options: Any) -> Any:
     return type(found)(map(wrapped, found)) if type(found) in (list, tuple) else wrapped(found)
 
 
-_where = numpy.frompyfunc(table.where, 3, 1)
+_where = numpy.frompyfunc(primitives.where, 3, 1)
 
 
 def where(condition: Any, *arms: Any) -> Any:
@@ -76,7 +76,7 @@ def dot(a: Any, b: Any, out: None = None) -> Any:
 def mean(
     x: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
 ) -> Any:
-    return reduced(table.mean, None, "np.mean", x, axis, None, keepdims, None, where)
+    return reduced(primitives.mean, None, "np.mean", x, axis, None, keepdims, None, where)
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from functools import lru_cache
 from math import inf, pi
 from typing import Any
 
 import numpy
 
 from ..engine import table
+from ..engine.primitive import TABLE
 from ..engine.value import Value
+from ..functions import primitives
 from .values import Array, Mask, filled, number, plain, wrapped
 
 
@@ -27,18 +30,13 @@ def _with_numbers(of_values: Callable[[Any, Any], Any], row: Callable[..., Any])
     return compute
 
 
-_BY_ROW = {
-    "exp": table.exp, "exp2": table.exp2, "expm1": table.expm1, "log": table.log, "log2": table.log2,
-    "log10": table.log10, "log1p": table.log1p, "sqrt": table.sqrt, "cbrt": table.cbrt, "sin": table.sin,
-    "cos": table.cos, "tan": table.tan, "arcsin": table.asin, "arccos": table.acos, "arctan": table.atan,
-    "sinh": table.sinh, "cosh": table.cosh, "tanh": table.tanh, "arcsinh": table.asinh, "arccosh": table.acosh,
-    "arctanh": table.atanh, "absolute": table.abs, "fabs": table.abs, "sign": table.sign, "floor": table.floor,
-    "ceil": table.ceil, "rint": table.round, "erf": table.erf, "erfc": table.erfc, "expit": table.sigmoid,
-    "arctan2": table.atan2, "hypot": table.hypot, "maximum": table.max, "minimum": table.min, "clip": table.clamp,
-    "logaddexp": table.logsumexp,
+# Rows that go by another name in NumPy, or in SciPy; those of the same name are found by it.
+_ROWS = {
+    "arcsin": "asin", "arccos": "acos", "arctan": "atan", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh",
+    "arctan2": "atan2", "absolute": "abs", "fabs": "abs", "rint": "round", "maximum": "max", "minimum": "min",
+    "clip": "clamp", "logaddexp": "logsumexp", "expit": "sigmoid",
 }  # fmt: skip
 _NUMBERS: dict[str, Callable[..., Any]] = {
-    **_BY_ROW,
     "add": operator.add,
     "subtract": operator.sub,
     "multiply": operator.mul,
@@ -67,21 +65,22 @@ _CONDITIONS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 _IDENTITIES = {"logical_and": True, "logical_or": False}
 _LANES = {
-    "add": (table.sum, 0.0),
-    "multiply": (table.prod, 1.0),
-    "maximum": (table.max, None),
-    "minimum": (table.min, None),
-    "logaddexp": (table.logsumexp, -inf),
+    "add": (primitives.sum, 0.0),
+    "multiply": (primitives.prod, 1.0),
+    "maximum": (primitives.max, None),
+    "minimum": (primitives.min, None),
+    "logaddexp": (primitives.logsumexp, -inf),
 }
-_ARITY = {"arctan2": 2, "hypot": 2, "maximum": 2, "minimum": 2, "logaddexp": 2, "clip": 3}
 
 
-def _made(name: str, compute: Callable[..., Any]) -> Any:
-    arity = _ARITY.get(name) or getattr(numpy, name).nin if hasattr(numpy, name) else 1
+@lru_cache(maxsize=256)
+def loop(name: str, arity: int) -> Any:
+    """The loops over objects that stand for a ufunc; None where there is no operation for it."""
+    row = TABLE.get(_ROWS.get(name, name))
+    compute = _NUMBERS.get(name) or _CONDITIONS.get(name) or (row if row is not None and row.public else None)
+    if compute is None:
+        return None
     return numpy.frompyfunc(compute, arity, 1, identity=_IDENTITIES.get(name))
-
-
-_UFUNCS = {name: _made(name, compute) for name, compute in {**_NUMBERS, **_CONDITIONS}.items()}
 
 
 def call(ufunc: Any, method: str, *operands: Any, out: Any = None, **options: Any) -> Any:
@@ -91,7 +90,7 @@ def call(ufunc: Any, method: str, *operands: Any, out: Any = None, **options: An
         return call(numpy.floor_divide, method, *operands), call(numpy.remainder, method, *operands)
     if name == "matmul":
         found = matmul(*operands)
-    elif name not in _UFUNCS:
+    elif (ours := loop(name, ufunc.nin)) is None or ufunc.nout != 1:
         raise TypeError(
             f"np.{name} of a Value: there is no operation for it; write it in those that there are, or make one of "
             "your own with scalargrad.primitive"
@@ -101,7 +100,7 @@ def call(ufunc: Any, method: str, *operands: Any, out: Any = None, **options: An
     else:
         options.pop("dtype", None)
         options.pop("casting", None)
-        found = wrapped(getattr(_UFUNCS[name], method)(*map(plain, operands), **options))
+        found = wrapped(getattr(ours, method)(*map(plain, operands), **options))
         if name in _CONDITIONS:
             found = _condition(found)
     return found if out is None else _stored(found, out[0], name)
@@ -186,7 +185,7 @@ def matmul(a: Any, b: Any) -> Any:
     shape = numpy.broadcast_shapes(rows.shape, columns.shape)
     width = shape[-1]
     pairs = (numpy.broadcast_to(x, shape).reshape(-1, width).tolist() for x in (rows, columns))
-    found = [table.dot(*x, *y) for x, y in zip(*pairs, strict=True)]
+    found = [primitives.dot(*x, *y) for x, y in zip(*pairs, strict=True)]
     result = filled(shape[:-1], found)
     if b.ndim == 1:
         result = result[..., 0]

@@ -13,9 +13,9 @@ from typing import Any
 import numpy
 
 from ..engine import rendering
-from ..engine.table import as_float, exact
-from ..engine.trees import Container, container
+from ..engine.primitive import as_float, exact
 from ..engine.value import Value
+from ..transforms.trees import Container, container
 
 Plain = numpy.ndarray[Any, Any]
 
