@@ -23,6 +23,7 @@ FLOORS = (
     ("schedules",),
     ("data", "nn", "optim"),
     ("compiler",),
+    ("control",),
     ("drawing",),
     ("training",),
     ("plots", "testing"),

@@ -22,6 +22,7 @@ from .anomaly import check_value, gradient_check
 from .chain_rule import NoGradient, differentiating, float_adjoints, graph_adjoints, made_before, order_of_pass
 from .pickling import reduce, unseen_first
 from .rendering import rendered
+from .several import Vector
 from .table import CONSTANT, LEAF, Primitive, as_float, exact
 
 _new = object.__new__
@@ -435,10 +436,10 @@ def _text(x: Any, what: str) -> str:
     return x
 
 
-def _node(x: Any) -> Value:
+def _node(x: Any) -> Any:
     """A gradient as a `Value`, -0.0 as 0.0; one that does not vary is a leaf, whose own derivatives are zero."""
     if not isinstance(x, Value):
-        return Value(0.0 + x)
+        return x if x.__class__ is Vector else Value(0.0 + x)
     return x if x._data != 0.0 else 0.0 + x
 
 
@@ -524,7 +525,7 @@ def _unary(operation: Primitive, a: Value) -> Value:
 def _in_mode(node: Value) -> Value:
     """The node as the current thread's and task's mode wants it."""
     mode = modes.current()
-    if mode.anomaly:
+    if mode.anomaly and not node.operation.several:
         node._origin = modes.users_line()
         check_value(node, node.parents)
     if mode.tracer is not None:

@@ -280,22 +280,24 @@ def trace(
             for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
                 if not isinstance(x, Value):
                     as_float(x, place)
-            return _flattened(tracer, begun, inputs, names(f, structure), outputs, output_structure)
+            return flattened(tracer, begun, inputs, names(f, structure), outputs, output_structure)
     finally:
         tracer.end()
 
 
-def _flattened(
+def flattened(
     tracer: Tracer,
     begun: NoGradient,
     inputs: list[Value],
     places: list[str],
     outputs: list[Any],
     output_structure: Structure,
+    skip: tuple[Primitive, ...] = (detached,),
 ) -> tuple[Program, Structure, list[Value]]:
-    needed = _needed(tracer, [*outputs, *(x for g in tracer.guards for x in g[1:3])])
+    """The program of what a tracer has seen. Rows in `skip` are their operand, for who differentiates no more."""
+    needed = needed_for(tracer.nodes[len(inputs) :], [*outputs, *(x for g in tracer.guards for x in g[1:3])])
     known = set(tracer.nodes)
-    captured = [x for x in needed if x not in known and _from_outside(x, begun, tracer)]
+    captured = [x for x in needed if x not in known and from_outside(x, begun, tracer)]
     captured.sort(key=lambda node: node.label)
     places += [node.label or f"captured{k}" for k, node in enumerate(captured)]
     program = Program(len(inputs) + len(captured), places)
@@ -307,7 +309,7 @@ def _flattened(
         found = number.get(x)
         return program.constant(x._data) if found is None else found
 
-    record, skip = program.record, (detached,)
+    record = program.record
     for node in tracer.nodes[len(inputs) :]:
         if node not in needed:
             continue
@@ -332,10 +334,10 @@ def _flattened(
     return program.without_dead(), output_structure, captured
 
 
-def _needed(tracer: Tracer, ends: Iterable[Any]) -> set[Value]:
+def needed_for(nodes: Sequence[Value], ends: Iterable[Any]) -> set[Value]:
     """The `Value`s that those depend on, and they themselves."""
     needed = {x for x in ends if isinstance(x, Value)}
-    for node in reversed(tracer.nodes):
+    for node in reversed(nodes):
         if node in needed:
             a, b = node._a, node._b
             if a is not None:
@@ -347,7 +349,7 @@ def _needed(tracer: Tracer, ends: Iterable[Any]) -> set[Value]:
     return needed
 
 
-def _from_outside(node: Value, begun: NoGradient, tracer: Tracer) -> bool:
+def from_outside(node: Value, begun: NoGradient, tracer: Tracer) -> bool:
     """Whether a `Value` that the tracer did not make is one whose number may change between calls."""
     if node.parents and not node.has_gradient and not made_before(node, begun):
         raise TraceError(
