@@ -82,8 +82,7 @@ from typing import TYPE_CHECKING, Any
 from . import drawing as _drawing  # noqa: F401  # registers what draws
 from .engine.anomaly import AnomalyError
 from .engine.modes import detect_anomaly, group, no_grad
-from .engine.table import Primitive, primitive
-from .engine.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .engine.primitive import Primitive
 from .engine.value import Value
 from .functions import abs as abs
 from .functions import (
@@ -133,6 +132,8 @@ from .functions import min as min
 from .functions import pow as pow
 from .functions import round as round
 from .functions import sum as sum
+from .functions.custom import primitive
+from .transforms.derivatives import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .version import VERSION
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ PACKAGE = Path(__file__).parent.parent / "scalargrad"
 FLOORS = (
     ("version",),
     ("engine",),
+    ("transforms",),
     ("functions",),
     ("activations",),
     ("losses",),

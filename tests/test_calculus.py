@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import scalargrad as sg
 from scalargrad import Value, grad, hessian, hvp, jacobian, jvp, no_grad, value_and_grad, vjp
-from scalargrad.engine.trees import flatten, leaves_like, paths, unflatten
+from scalargrad.transforms.trees import flatten, leaves_like, paths, unflatten
 
 
 class Point(NamedTuple):

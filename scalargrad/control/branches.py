@@ -8,9 +8,9 @@ from typing import Any
 from ..compiler.frontend.bodies import traced_bodies
 from ..compiler.frontend.derived import DifferentiableCall, element
 from ..engine import modes
-from ..engine.table import CONSTANT
-from ..engine.trees import Structure, flatten, paths, unflatten
+from ..engine.primitive import CONSTANT
 from ..engine.value import Value
+from ..transforms.trees import Structure, flatten, paths, unflatten
 from .columns import number
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..engine.table import as_float
-from ..engine.trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
+from ..engine.primitive import as_float
 from ..engine.value import Value
+from ..transforms.trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
 
 
 class Columns(NamedTuple):

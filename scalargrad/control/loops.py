@@ -11,8 +11,8 @@ from ..compiler.frontend.bodies import traced_bodies
 from ..compiler.frontend.derived import DifferentiableLoop, LoopError, element, shown
 from ..compiler.ir.loops import Column
 from ..engine import modes
-from ..engine.trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
 from ..engine.value import Value
+from ..transforms.trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
 from .columns import Columns, columns_of, each_column, joined, leaves_of, number, read, written
 
 _NO_RESULT = ("none",)  # stands for the structure of a step's result that is None

@@ -19,7 +19,7 @@ from numbers import Real
 from random import Random
 from typing import Any
 
-from ..engine.table import as_float
+from ..engine.primitive import as_float
 from ..state import seed_of, whole
 
 # fmt: off

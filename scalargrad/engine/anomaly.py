@@ -7,8 +7,8 @@ from math import isfinite
 from typing import Any
 
 from .chain_rule import edge_product
+from .primitive import CONSTANT
 from .several import Output
-from .table import CONSTANT
 
 
 class AnomalyError(ArithmeticError):

@@ -13,9 +13,9 @@ from math import inf, isfinite
 from threading import local
 from typing import Any
 
-from . import table
+from . import primitive, table
+from .primitive import CONSTANT
 from .several import Unit, Vector
-from .table import CONSTANT
 
 Node = Any
 
@@ -203,14 +203,14 @@ def float_adjoints(
     return adjoint
 
 
-def edge_product(operation: table.Primitive, slot: int, upstream: float, local: float) -> float:
+def edge_product(operation: primitive.Primitive, slot: int, upstream: float, local: float) -> float:
     """What one edge brings to its operand: upstream x local, and 0 where nothing passes. See `contribution`."""
     if operation.flat:
         return 0.0
     return (table.gate if _selects(operation, slot) else table.chain).compute(upstream, local)
 
 
-def _selects(operation: table.Primitive, slot: int) -> bool:
+def _selects(operation: primitive.Primitive, slot: int) -> bool:
     selects = operation.selects
     return selects if isinstance(selects, bool) else selects[slot]
 
@@ -233,7 +233,7 @@ def _propagate_nonfinite(node: Node, upstream: float, adjoint: dict[Node, float]
         adjoint[p] += edge_product(operation, slot, upstream, d)
 
 
-def contribution(operation: table.Primitive, slot: int, upstream: Any, local: Any) -> Any:
+def contribution(operation: primitive.Primitive, slot: int, upstream: Any, local: Any) -> Any:
     """What one edge brings to its operand, as a graph: the chain rule. None where it is nothing, whatever the numbers.
 
     Upstream x local, by the row `chain`: zero where the upstream gradient is zero, even if the local one is inf or nan;

@@ -14,7 +14,7 @@ from functools import lru_cache
 from math import nan
 from typing import Any, NamedTuple
 
-from .table import Primitive
+from .primitive import Primitive
 
 
 class Column(NamedTuple):

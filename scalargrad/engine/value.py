@@ -1,7 +1,7 @@
 """`Value`: a number that remembers how it was computed, so that `backward()` can tell what it depends on and how much.
 
-Nodes and operators are here; what the operations are and what their derivatives are stands in the table,
-`primitives.py`; what is done to a whole graph, in `graph.py`.
+Nodes and operators are here; what the operations are and what their derivatives are stands in `table.py`; what is done
+to a whole graph, in `chain_rule.py`.
 
 A node holds its operands in two slots, `_a` and `_b`, rather than in a tuple: `(a, None)` for one operand, `(a, b)` for
 two, `(None, tuple)` for any other number, `(None, None)` for none. The garbage collector walks every tracked object
@@ -21,9 +21,9 @@ from . import modes, table
 from .anomaly import check_value, gradient_check
 from .chain_rule import NoGradient, differentiating, float_adjoints, graph_adjoints, made_before, order_of_pass
 from .pickling import reduce, unseen_first
+from .primitive import CONSTANT, LEAF, Primitive, as_float, exact
 from .rendering import rendered
 from .several import Vector
-from .table import CONSTANT, LEAF, Primitive, as_float, exact
 
 _new = object.__new__
 

@@ -12,8 +12,9 @@ from numbers import Integral
 from typing import Any
 
 from ..engine import table
-from ..engine.table import as_float
+from ..engine.primitive import as_float
 from ..engine.value import Value
+from ..functions import primitives
 
 
 def plain(x: Any) -> float:
@@ -55,8 +56,8 @@ def reduced(losses: list[Any], reduction: str, total_weight: Any = None) -> Any:
     if reduction == "none":
         return losses
     if reduction == "sum":
-        return table.sum(*losses)
-    return table.mean(*losses) if total_weight is None else table.div(table.sum(*losses), total_weight)
+        return primitives.sum(*losses)
+    return primitives.mean(*losses) if total_weight is None else table.div(primitives.sum(*losses), total_weight)
 
 
 Position = tuple[int, int | None]  # a sample, and which of its numbers where it has several
@@ -110,7 +111,7 @@ def distribution(ts: list[Any], name: str, what: str) -> list[Any]:
     for k, t in enumerate(ts):
         if t < 0.0 or t > 1.0:
             raise ValueError(f"{name}: {what} has {plain(t)!r} as probability {k}, which is outside [0, 1]")
-    whole = table.sum(*ts)
+    whole = primitives.sum(*ts)
     if abs(whole - 1.0) > 1e-6:
         raise ValueError(f"{name}: {what} sums to {plain(whole)!r}, where probabilities sum to 1")
     return ts
@@ -175,7 +176,7 @@ def by_class(
 
 def _times(weight: float, loss: Any) -> Any:
     """A weight of zero brings exactly nothing, of an infinite loss, too."""
-    return table.mul(weight, loss) if weight != 0.0 else table.where(0.0, loss, 0.0)
+    return table.mul(weight, loss) if weight != 0.0 else primitives.where(0.0, loss, 0.0)
 
 
 def class_index(target: Any, name: str, n: int, count: int) -> int:

@@ -12,10 +12,10 @@ from dataclasses import asdict
 from typing import Any
 
 from ..data.dataset import Dataset
-from ..engine.trees import shown
 from ..nn import Module
 from ..optim.base import Optimizer
 from ..state import Path, count_at, dict_at, read_state, seed_of, whole, within, write_state
+from ..transforms.trees import shown
 from .history import Best, EarlyStopping, History
 from .step import Clip
 from .trainer import Trainer

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from operator import countOf
 from typing import Any
 
-from ...engine.table import as_float
-from ...engine.trees import LEAF, Structure
+from ...engine.primitive import as_float
+from ...transforms.trees import LEAF, Structure
 
 Pack = Callable[[Any], "array[float] | None"]
 Unpack = Callable[[Sequence[float]], Any]
@@ -58,10 +58,15 @@ class _Source:
             self.leaves.append(f"*{name}")
             self.floats.append(f"countOf(map(type, {name}), float) == {len(children)}")
             return
-        own = [f"t{self.names + k}" for k in range(len(children))]
-        self.names += len(children)
-        self.lines.append(f"    {', '.join(own)}, = {name}")
-        for each, child in zip(own, children, strict=True):
+        self.children(part, name)
+
+    def children(self, part: Structure, name: str) -> None:
+        """Go on with what a tree of that name holds, which is known to be as many."""
+        own = [f"t{self.names + k}" for k in range(len(part[2]))]
+        self.names += len(own)
+        if own:
+            self.lines.append(f"    {', '.join(own)}, = {name}")
+        for each, child in zip(own, part[2], strict=True):
             self.take_apart(child, each)
 
     def built(self, part: Structure, depth: int = 0) -> str:
@@ -110,21 +115,40 @@ def unpacker(structure: Structure) -> Unpack:
 def caller(structure: Structure, result: Structure, trace: Any, run: Any) -> Call:
     """A function `(f, arguments, keywords)` that answers calls of that structure by one trace, and others with None.
 
-    Where the trace does not hold, it has `f` answer.
+    Where the trace does not hold, it has `f` answer. What a runner of machine code does around the code (see `Native`)
+    is written out, as it costs more than the code of a short program.
     """
     source = _Source("def made(f, arguments, keywords):")
     source.scope |= {"trace": trace, "run": run, "structure": structure}
-    for part, name in zip(structure[2], ("arguments", "keywords"), strict=True):
-        source.take_apart(part, name)
-    leaves = ", ".join(source.leaves)
+    arguments, keywords = structure[2]
+    source.lines.append(f"    if len(arguments) != {len(arguments[2])}: return None")
+    source.children(arguments, "arguments")
+    if keywords[2]:
+        source.take_apart(keywords, "keywords")
+    else:
+        source.lines.append("    if keywords: return None")
     captured = [f"{source.known(each)}._data" for each in trace.captured]
+    floats = " and ".join(source.floats) or "True"
+    direct = getattr(run, "direct", None)
+    source.lines.append("    o = None")
+    if direct is not None:
+        source.scope |= direct
+        source.lines += [
+            f"    if {floats}:",
+            "        try: b = idle.pop()",
+            "        except IndexError: b = buffers()",
+            f"        write(b.x, 0, {', '.join([*source.leaves, *captured])})",
+            "        if b.call() is None: o = read(b.y)",
+            "        idle.append(b)",
+        ]
     source.lines += [
-        f"    x = [{leaves}]",
-        f"    if not ({' and '.join(source.floats) or True}):",
-        "        try: x = [*map(as_float, x)]",
-        f"        {_NO_NUMBER}",
-        f"    o = run([*x, {', '.join(captured)}])" if captured else "    o = run(x)",
-        "    if o is None: return f.answer(x, structure)",
+        "    if o is None:",
+        f"        x = [{', '.join(source.leaves)}]",
+        f"        if not ({floats}):",
+        "            try: x = [*map(as_float, x)]",
+        f"            {_NO_NUMBER}",
+        f"        o = run([*x, {', '.join(captured)}])" if captured else "        o = run(x)",
+        "        if o is None: return f.answer(x, structure)",
         "    f.hits += 1",
         "    trace.calls += 1",
     ]

@@ -14,7 +14,7 @@ from importlib import import_module
 from types import MethodType
 from typing import Any, NamedTuple
 
-from ...engine.transforms import Recipe
+from ...transforms.derivatives import Recipe
 
 
 class Named(NamedTuple):

@@ -15,16 +15,17 @@ from functools import partial
 from math import inf, nan, nextafter
 from typing import Any, NoReturn
 
-from ...engine import modes, table
+from ...engine import modes, primitive, table
 from ...engine.chain_rule import NoGradient, made_before
 from ...engine.collector import Resting
-from ...engine.table import CONSTANT, Primitive, as_float
-from ...engine.trees import Structure, flatten, paths, unflatten
+from ...engine.primitive import CONSTANT, Primitive, as_float
 from ...engine.value import Value, begin, constant
+from ...functions import primitives
+from ...transforms.trees import Structure, flatten, paths, unflatten
 from ..ir.program import Guard, Program
 
 # A number that nothing is differentiated by, but that varies from call to call: what `detach()` and `no_grad()` give.
-_inner = partial(table.row, __name__)
+_inner = partial(primitive.row, __name__)
 detached = _inner("detached", 1, lambda a: a, None, oracle="a")
 
 
@@ -143,7 +144,7 @@ class Condition(Whole):
         return float(bool(self))
 
     def __invert__(self) -> Value:
-        return _condition(table.is_zero(self))
+        return _condition(primitives.is_zero(self))
 
 
 def _condition(node: Value) -> Value:
@@ -160,7 +161,7 @@ def _connective(row: Primitive) -> Any:
     return method
 
 
-for _title, _row in (("and", table.both), ("or", table.either), ("xor", table.ne)):
+for _title, _row in (("and", primitives.both), ("or", primitives.either), ("xor", primitives.ne)):
     setattr(Condition, f"__{_title}__", _connective(_row))
     setattr(Condition, f"__r{_title}__", _connective(_row))
 
@@ -187,8 +188,8 @@ def _refuse(what: str) -> NoReturn:
 
 # Comparisons by their names in Python: the row, and whether its operands change places.
 _COMPARISONS = {
-    "lt": (table.lt, False), "le": (table.le, False), "gt": (table.lt, True), "ge": (table.le, True),
-    "eq": (table.eq, False), "ne": (table.ne, False),
+    "lt": (primitives.lt, False), "le": (primitives.le, False), "eq": (primitives.eq, False),
+    "gt": (primitives.lt, True), "ge": (primitives.le, True), "ne": (primitives.ne, False),
 }  # fmt: skip
 
 
@@ -247,7 +248,7 @@ class Tracer:
     def truth(self, node: Value) -> bool:
         """Whether a node is true in this call; in others, it is another program."""
         comparison, left, right = "ne", node, constant(0.0)
-        if node.operation in (table.lt, table.le, table.eq, table.ne):
+        if node.operation in (primitives.lt, primitives.le, primitives.eq, primitives.ne):
             comparison, (left, right) = node.operation.name, node.parents
         outcome = node._data != 0.0
         self.guards.append((comparison, left, right, outcome, modes.users_line()))

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
-from ...engine import ieee, table
-from ...engine.table import Primitive
+from ...engine import table
+from ...engine.primitive import TABLE, Primitive
 from .elementary import EVALUATE
 from .polynomials import POLYNOMIALS
 from .program import Program
@@ -105,7 +105,7 @@ def body_of(row: Primitive, count: int, functions: Functions) -> Program | None:
         return None
     if functions == "library":
         return body(row.compute, count)
-    whole = POLYNOMIALS.get(row.name) if row.compute is getattr(ieee, row.name, None) else None
+    whole = POLYNOMIALS.get(row.name) if TABLE.get(row.name) is row else None
     found = body_of(row, count, "library") if whole is None else body(whole, count)
     if found is None or whole is not None or not any(each in POLYNOMIALS for each in found.operations):
         return found

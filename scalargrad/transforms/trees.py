@@ -1,7 +1,7 @@
 """Nested lists, tuples and dicts of numbers, taken apart and put together again.
 
-This stands apart because derivatives, compiled functions and saved states all need the same answer to "which numbers
-are in here, in which order, and what holds them?". A structure is a hashable description: two arguments with equal
+Derivatives, compiled functions and saved states all need the same answer to "which numbers are in here, in which order,
+and what holds them?". A structure is a hashable description: two arguments with equal
 structures can stand in for each other.
 """
 

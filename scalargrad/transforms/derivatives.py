@@ -1,8 +1,7 @@
 """Derivatives as functions of functions: `grad`, `jacobian`, `hessian` and their kin, composable to any order.
 
-A function is differentiated by running it on `Value`s and walking the graph that it leaves behind. This stands apart
-from `Value.backward` because nothing is stored in the leaves: the results are returned, in the structure of the
-arguments.
+A function is differentiated by running it on `Value`s and walking the graph that it leaves behind. Unlike
+`Value.backward`, nothing is stored in the leaves: the results are returned, in the structure of the arguments.
 
 Arguments are numbers or nested lists, tuples and dicts of numbers. Each call gives the function fresh nodes; where an
 argument is already a `Value`, because a derivative of this derivative is being taken, the node is an `identity` of it,
@@ -18,13 +17,13 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 from weakref import ref
 
-from . import modes, table
-from .anomaly import gradient_check
-from .chain_rule import depending, differentiating, float_adjoints, graph_adjoints, order_since, tangents
-from .collector import Resting
-from .table import as_float
+from ..engine import modes, table
+from ..engine.anomaly import gradient_check
+from ..engine.chain_rule import depending, differentiating, float_adjoints, graph_adjoints, order_since, tangents
+from ..engine.collector import Resting
+from ..engine.primitive import as_float
+from ..engine.value import Value, begin, constant
 from .trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
-from .value import Value, begin, constant
 
 Tree = Any  # a number, or nested lists, tuples and dicts of numbers
 
