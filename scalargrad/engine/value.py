@@ -74,12 +74,12 @@ class Value:
     operation: Primitive
     _data: float
     _grad: Any  # a float; a `Value` after backward(create_graph=True); a `NoGradient` before any pass
-    _made: NoGradient  # of leaves alone: see `NoGradient`
+    _made: Any  # of leaves alone: see `NoGradient`; while a function is compiled, of derivatives: the tracer
     _a: Value | None
     _b: Any  # a `Value`, a tuple of them, or None
     _group: str
     _label: str
-    _origin: str
+    _origin: Any  # where it was recorded, under `detect_anomaly()`; while a function is compiled, its number
 
     def __init__(self, data: Any, label: str = "") -> None:
         self._data = data if type(data) is float else as_float(data)
