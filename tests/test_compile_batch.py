@@ -16,7 +16,7 @@ import scalargrad as sg
 from scalargrad import Value
 from scalargrad.compiler import compile
 from scalargrad.compiler.batching.batch import chunks
-from scalargrad.engine.trees import flatten
+from scalargrad.transforms.trees import flatten
 
 from .extras import MAPPING, needs_llvm, needs_numpy, np
 from .test_compile import AWKWARD_NUMBERS, bits, tree_bits

@@ -25,7 +25,7 @@ from scalargrad.compiler.backends.x86.numbering import AllocationError
 from scalargrad.compiler.ir.elementary import BINARY_LIBRARY, EVALUATE, LIBRARY
 from scalargrad.compiler.ir.lowering import Lowered
 from scalargrad.compiler.ir.program import Guard, Program
-from scalargrad.engine import table
+from scalargrad.functions import primitives
 
 from .evidence.masked import masked_units
 from .extras import HAS_LLVM
@@ -99,7 +99,7 @@ def random_program(r: random.Random, inputs: int, size: int, own: dict[str, int]
 def random_module(seed: int, size: int = 120, guards: bool = True) -> Lowered:
     """A program with functions of its own, one of which calls the other, and one of Python's."""
     r = random.Random(seed)
-    low = Lowered(Program(0), callbacks={"python_1": (table.atan2, 2)})
+    low = Lowered(Program(0), callbacks={"python_1": (primitives.atan2, 2)})
     known: dict[str, int] = {}
     for name in ("first", "second", "third"):
         inputs = r.randrange(2, 4)

@@ -9,8 +9,8 @@ import pytest
 
 import scalargrad as sg
 from scalargrad.compiler.frontend import trace as tracing
-from scalargrad.engine import table
-from scalargrad.engine.trees import flatten
+from scalargrad.engine.primitive import TABLE
+from scalargrad.transforms.trees import flatten
 
 
 def polynomial_of(x: Any) -> Any:
@@ -68,9 +68,9 @@ def test_templates_make_the_program_that_nodes_make(f: Any, order: str, monkeypa
     assert by_templates == shown(derivative, x)
 
 
-@pytest.mark.parametrize("name", [name for name, row in table.TABLE.items() if not row.flat and not row.own])
+@pytest.mark.parametrize("name", [name for name, row in TABLE.items() if not row.flat and not row.own])
 def test_the_template_of_every_row(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = table.TABLE[name]
+    row = TABLE[name]
     count = 3 if row.arity is None else row.arity
 
     def f(x: Any) -> Any:

@@ -23,8 +23,8 @@ from scalargrad.compiler import CompiledFunction, GuardLimitError
 from scalargrad.compiler.backends import native
 from scalargrad.compiler.backends.executable import features
 from scalargrad.compiler.batching.order import added
-from scalargrad.engine.table import as_float
-from scalargrad.engine.trees import flatten, unflatten
+from scalargrad.engine.primitive import as_float
+from scalargrad.transforms.trees import flatten, unflatten
 
 from .programs import Program
 

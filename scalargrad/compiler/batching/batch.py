@@ -13,12 +13,13 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import chain
-from operator import countOf
+from operator import countOf, index
 from typing import Any, NamedTuple
 
 from ...engine.chain_rule import differentiating, made_before
-from ...engine.table import EXACT_INTEGERS, as_float
-from ...engine.trees import LEAF, Structure, flatten, unflatten
+from ...engine.primitive import EXACT_INTEGERS, as_float
+from ...state import whole
+from ...transforms.trees import LEAF, Structure, flatten, unflatten
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..backends.llvm import driver
@@ -200,12 +201,13 @@ class Batch:
     """The arguments of one call of `map`: columns and shared numbers in the order of the leaves."""
 
     def __init__(self, f: Dispatcher, arguments: Sequence[Any], in_axes: Any) -> None:
-        axes = [in_axes] * len(arguments) if in_axes is None or isinstance(in_axes, int) else list(in_axes)
+        axes = list(in_axes) if isinstance(in_axes, list | tuple) else [in_axes] * len(arguments)
         if len(axes) != len(arguments):
             raise ValueError(f"map: in_axes has {len(axes)} entries for {len(arguments)} argument(s)")
-        for axis in axes:
-            if axis is not None and (not isinstance(axis, int) or isinstance(axis, bool)):
+        for k, axis in enumerate(axes):
+            if axis is not None and (not hasattr(axis, "__index__") or isinstance(axis, bool)):
                 raise TypeError(f"map: an entry of in_axes is an axis or None, got {axis!r}")
+            axes[k] = None if axis is None else index(axis)
         parts = [
             _shared(x, f"argument {k}", f.shared_arguments) if axis is None else _mapped(x, axis, f"argument {k}")
             for k, (x, axis) in enumerate(zip(arguments, axes, strict=True))
@@ -433,8 +435,7 @@ def map_batch(f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any
     """`CompiledFunction.map`: see there."""
     if reduce not in (None, "sum", "mean"):
         raise ValueError(f"map: reduce must be None, 'sum' or 'mean', got {reduce!r}")
-    if not isinstance(threads, int) or threads < 1:
-        raise ValueError(f"map: threads must be a whole number of at least 1, got {threads!r}")
+    threads = whole("map: threads", threads)
     batch = Batch(f, arguments, in_axes)
     if batch.structure not in f.specializations:
         f.traced(batch.sample(0), batch.structure)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from ...engine import table
-from ...engine.table import Primitive
+from ...engine.primitive import Primitive
 from ..ir.program import Program, bits
 
 Entry = int  # a number on the tape; a constant if it is negative

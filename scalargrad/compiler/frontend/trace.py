@@ -15,17 +15,18 @@ from functools import lru_cache, partial
 from math import inf, nan, nextafter
 from typing import Any, NoReturn
 
-from ...engine import modes, table
+from ...engine import modes, primitive, table
 from ...engine.chain_rule import contribution, made_before
 from ...engine.collector import Resting
-from ...engine.table import CONSTANT, LEAF, Primitive, as_float
-from ...engine.trees import Structure, flatten, paths, unflatten
+from ...engine.primitive import CONSTANT, LEAF, Primitive, as_float
 from ...engine.value import Value, begin, constant
+from ...functions import primitives
+from ...transforms.trees import Static, Structure, flatten, paths, unflatten
 from ..ir.program import Guard, Program
 from .tape import Instruction, Tape, Template, Walk
 
 # A number that nothing is differentiated by, but that varies from call to call: what `detach()` and `no_grad()` give.
-_inner = partial(table.row, __name__)
+_inner = partial(primitive.row, __name__)
 detached = _inner("detached", 1, lambda a: a, None, oracle="a")
 
 
@@ -163,7 +164,7 @@ class Condition(Whole):
         return float(bool(self))
 
     def __invert__(self) -> Value:
-        return _condition(table.is_zero(self))
+        return _condition(primitives.is_zero(self))
 
 
 def _condition(node: Value) -> Value:
@@ -180,7 +181,7 @@ def _connective(row: Primitive) -> Any:
     return method
 
 
-for _title, _row in (("and", table.both), ("or", table.either), ("xor", table.ne)):
+for _title, _row in (("and", primitives.both), ("or", primitives.either), ("xor", primitives.ne)):
     setattr(Condition, f"__{_title}__", _connective(_row))
     setattr(Condition, f"__r{_title}__", _connective(_row))
 
@@ -207,8 +208,8 @@ def _refuse(what: str) -> NoReturn:
 
 # Comparisons by their names in Python: the row, and whether its operands change places.
 _COMPARISONS = {
-    "lt": (table.lt, False), "le": (table.le, False), "gt": (table.lt, True), "ge": (table.le, True),
-    "eq": (table.eq, False), "ne": (table.ne, False),
+    "lt": (primitives.lt, False), "le": (primitives.le, False), "eq": (primitives.eq, False),
+    "gt": (primitives.lt, True), "ge": (primitives.le, True), "ne": (primitives.ne, False),
 }  # fmt: skip
 
 
@@ -357,7 +358,7 @@ class Tracer:
     def truth(self, node: Value) -> bool:
         """Whether a node is true in this call; in others, it is another program."""
         comparison, left, right = "ne", node, constant(0.0)
-        if node.operation in (table.lt, table.le, table.eq, table.ne):
+        if node.operation in (primitives.lt, primitives.le, primitives.eq, primitives.ne):
             comparison, (left, right) = node.operation.name, node.parents
         outcome = node._data != 0.0
         self.guards.append((comparison, self.entry(left), self.entry(right), outcome, modes.users_line()))
@@ -455,10 +456,12 @@ def _recorded(
     inputs = [Value(x) for x in leaves]
     tracer = Tracer(inputs)
     try:
-        arguments, keywords = unflatten(structure, inputs)
+        arguments, keywords = unflatten(structure, inputs, "argument")
         with modes.tracing(tracer):
             result = f(*arguments, **keywords)
-        outputs, output_structure = flatten(result, "the compiled function's result")
+        outputs, output_structure = flatten(result, "the compiled function's result", static=True)
+        if output_structure[0] is Static:
+            as_float(result, "the compiled function's result")
         for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
             if not isinstance(x, Value):
                 as_float(x, place)
