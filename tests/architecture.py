@@ -18,6 +18,7 @@ FLOORS = (
     ("engine",),
     ("transforms",),
     ("functions",),
+    ("arrays",),
     ("activations",),
     ("losses",),
     ("state",),

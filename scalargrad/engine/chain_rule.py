@@ -128,7 +128,9 @@ def order_unseen(
             old.append(node)
             continue
         a, b = node._a, node._b
-        if behind is not None and node.operation.flat:
+        if a is None and b is None:
+            emit(node)
+        elif behind is not None and node.operation.flat:
             emit(node)
             behind += node.parents
         elif a is not None:
@@ -138,8 +140,6 @@ def order_unseen(
                 push(b)
             if a not in seen:
                 push(a)
-        elif b is None:
-            emit(node)
         else:
             push(node)
             push(None)

@@ -150,4 +150,4 @@ def _order(results: Sequence[Value], stop: Iterable[Value], begun: NoGradient) -
 
 
 def _plain(y: Any) -> float:
-    return y.data if isinstance(y, Value) else as_float(y)
+    return y._data if isinstance(y, Value) else as_float(y)

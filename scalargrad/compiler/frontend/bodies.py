@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...engine import modes
 from ...engine.collector import Resting
-from ...engine.value import Value, begin, constant
+from ...engine.primitive import CONSTANT
+from ...engine.value import Value, constant
 from ..ir.program import Program
-from .trace import Traced, TraceError, Tracer, flattened, from_outside, needed_for
+from .trace import TraceError, Tracer, from_outside
 
 
 class BodyTracer(Tracer):
     """The tracer of a body, inside another one's or on its own. Which way it branches may not depend on its numbers."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__()
+    def __init__(self, inputs: Sequence[Value], what: str) -> None:
+        super().__init__(inputs)
         self.what = what
-        self.inputs: list[Value] = []
         self.outer = modes.tracer()
 
     def truth(self, node: Value) -> bool:
         outcome = super().truth(node)
-        self.settle(self.guards.pop())
+        comparison, left, right, _, line = self.guards.pop()
+        self.settle(comparison, self._not_own(left, line), self._not_own(right, line), outcome, line)
         return outcome
 
-    def settle(self, guard: tuple[str, Value, Value, bool, str]) -> None:
-        """Hand a guard on to whoever made the numbers that it compares."""
-        own = self.inner.union(self.nodes, self.inputs)
-        if guard[1] in own or guard[2] in own:
+    def _not_own(self, k: int, line: str) -> Value:
+        """The `Value` of an entry that was not made here."""
+        if k >= 0 and k not in self.outside:
             raise TraceError(
                 f"{self.what} branches on a number that differs from step to step, and is traced once for all of them: "
-                f"use cond(pred, f, g, *args), or where(condition, a, b)\n  at {guard[4]}"
+                f"use cond(pred, f, g, *args), or where(condition, a, b)\n  at {line}"
             )
-        if isinstance(self.outer, BodyTracer):
-            self.outer.settle(guard)
-        elif self.outer is not None:
-            self.outer.guards.append(guard)
+        return self.outside[k] if k >= 0 else constant(self.tape.constants[~k])
+
+    def settle(self, comparison: str, left: Value, right: Value, outcome: bool, line: str) -> None:
+        """Hand a guard on to whoever made the numbers that it compares."""
+        outer = self.outer
+        if isinstance(outer, BodyTracer):
+            left, right = (outer._not_own(outer.entry(x), line) for x in (left, right))
+            outer.settle(comparison, left, right, outcome, line)
+        elif outer is not None:
+            outer.guards.append((comparison, outer.entry(left), outer.entry(right), outcome, line))
 
 
 def traced_bodies(
@@ -45,51 +51,36 @@ def traced_bodies(
 ) -> tuple[list[Program], list[Value]]:
     """Programs of functions of flat numbers, and the `Value`s from outside that they use, which are the first inputs of
     all of them."""
-    begun = begin()
-    runs: list[tuple[BodyTracer, list[Value], Sequence[Any]]] = []
-    outside: dict[Value, None] = {}
+    runs: list[tuple[BodyTracer, Sequence[Any]]] = []
+    outside: dict[int, Value] = {}
     with Resting():
         try:
             for function, point in zip(functions, points, strict=True):
-                tracer = BodyTracer(what)
-                inputs = tracer.inputs = [_input(x) for x in point]
-                runs.append((tracer, inputs, ()))
+                inputs = [Value(x) for x in point]
+                tracer = BodyTracer(inputs, what)
+                runs.append((tracer, ()))
                 with modes.tracing(tracer):
-                    outputs = function(inputs)
-                runs[-1] = tracer, inputs, outputs
-                own = {*inputs, *tracer.nodes}
-                needed = needed_for(tracer.nodes, outputs)
-                for x in (*_operands(tracer.nodes, needed), *outputs):
-                    if isinstance(x, Value) and x not in own and from_outside(x, begun, tracer):
-                        outside[x] = None
-            return [_program(*run, list(outside), begun) for run in runs], list(outside)
+                    ends = list(map(tracer.entry, function(inputs)))
+                runs[-1] = tracer, ends
+                live = tracer.tape.needed(ends)
+                outside |= {id(x): x for k, x in tracer.outside.items() if live[k] and from_outside(x, tracer)}
+            return [_program(*run, len(point), outside) for run, point in zip(runs, points, strict=True)], [
+                *outside.values()
+            ]
         finally:
-            for tracer, _, _ in runs:
-                tracer.nodes += tracer.inputs
+            for tracer, _ in runs:
                 tracer.end()
 
 
-def _input(x: float) -> Value:
-    node = Value(x)
-    node.__class__ = Traced
-    return node
-
-
-def _operands(nodes: Sequence[Value], needed: set[Value]) -> Iterator[Value]:
-    for node in nodes:
-        if node in needed:
-            yield from node.parents
-
-
-def _program(
-    tracer: BodyTracer, inputs: list[Value], outputs: Sequence[Any], outside: list[Value], begun: Any
-) -> Program:
-    every = [*outside, *inputs]
-    whole = Tracer()
-    whole.inner = tracer.inner
-    whole.nodes = [*every, *tracer.nodes]
-    names = [x.label or f"x{k}" for k, x in enumerate(every)]
-    return flattened(whole, begun, every, names, list(outputs), None, ())[0]
+def _program(tracer: BodyTracer, ends: Sequence[int], count: int, outside: dict[int, Value]) -> Program:
+    tape = tracer.tape
+    inputs = [*map(tracer.entry, outside.values()), *range(count)]
+    live = tape.needed(ends)
+    constants = {k: x._data for k, x in tracer.outside.items() if live[k] and id(x) not in outside}
+    names = [*(x.label or f"shared{k}" for k, x in enumerate(outside.values())), *(f"x{k}" for k in range(count))]
+    program, number = tape.program(inputs, names, live, constants, CONSTANT)  # what is detached remains so
+    program.outputs = [number[k] for k in ends]
+    return program  # type: ignore[no-any-return]
 
 
 def derived_program(function: Callable[[list[Any]], Sequence[Any]], point: Sequence[float]) -> Program:
