@@ -64,7 +64,7 @@ class Objective:
                     )
             plain.append(([y._data if type(y) is Value else as_float(y) for y in outputs], structure))
         value, seeds = self.of_predictions(plain, targets)
-        gradient = added(self._gradients(leaves, nested, seeds), len(nested), len(leaves))
+        gradient = added(self._gradients(leaves, nested, seeds))
         return self.with_penalty(weights, value, gradient)
 
     def _predictions(self, weights: list[Value], inputs: list[Any]) -> list[Any]:

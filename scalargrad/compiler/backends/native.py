@@ -80,7 +80,7 @@ def on_fixed_memory(machine: Machine, x: int, y: int, m: int) -> Callable[[], in
     return call  # type: ignore[no-any-return]
 
 
-def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int, reduce: bool) -> Machine:
+def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int) -> Machine:
     """Machine code for eight samples: see batch_loop.py for what x and y hold.
 
     `mapped` says of each leaf of the arguments whether it is mapped; further inputs of the program are shared numbers,
@@ -92,8 +92,8 @@ def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int, reduce: bool) ->
     behind = 64 * sum(mapped) + 8 * (len(mapped) - sum(mapped) + skip)
     places += [(False, behind + 8 * k) for k in range(inputs - len(mapped))]
     if chosen() == "x86" and "avx512" in features():
-        return _machine(kernel_code(lowered, places, reduce))
-    return llvm_backend.kernel(lowered, places, reduce)
+        return _machine(kernel_code(lowered, places))
+    return llvm_backend.kernel(lowered, places)
 
 
 def _machine(code: Code) -> Machine:
