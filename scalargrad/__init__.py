@@ -20,6 +20,7 @@ Values and derivatives
     no_grad                 compute without recording
     detect_anomaly          raise AnomalyError where a nan or an infinity first appears
     primitive, Primitive    an operation of your own, by its value and its local gradients
+    register_pytree_node    a class of your own as what holds numbers, beside lists, dicts, dataclasses, arrays
 
 Functions (a star import leaves out what is named as a builtin: abs, max, min, pow, round, sum and compile)
     exp, exp2, expm1, log, log2, log10, log1p, logsumexp    exponentials and logarithms
@@ -73,11 +74,11 @@ Compiling
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import arrays as _arrays  # noqa: F401  # registers what NumPy asks for
 from . import drawing as _drawing  # noqa: F401  # registers what draws
 from .engine.anomaly import AnomalyError
 from .engine.modes import detect_anomaly, group, no_grad
-from .engine.table import Primitive, primitive
-from .engine.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .engine.primitive import Primitive
 from .engine.value import Value
 from .functions import abs as abs
 from .functions import (
@@ -127,6 +128,9 @@ from .functions import min as min
 from .functions import pow as pow
 from .functions import round as round
 from .functions import sum as sum
+from .functions.custom import primitive
+from .transforms.derivatives import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .transforms.trees import register_pytree_node
 from .version import VERSION
 
 if TYPE_CHECKING:
@@ -177,7 +181,7 @@ __all__ = [  # noqa: RUF022  # by name alone, as a reader looks them up
     "cbrt", "ceil", "clamp", "cos", "cosh", "detect_anomaly", "dot", "draw", "draw_change", "draw_network",
     "erf", "erfc", "exp", "exp2", "expm1", "floor", "floordiv", "grad", "group", "hessian", "hvp", "hypot",
     "jacobian", "jvp", "log", "log10", "log1p", "log2", "logsumexp", "mean", "mod", "name_values", "no_grad",
-    "primitive", "prod", "relu", "sigmoid", "sign", "sin", "sinh", "softplus", "sqrt", "step", "tan", "tanh",
-    "value_and_grad", "vjp", "where",
+    "primitive", "prod", "register_pytree_node", "relu", "sigmoid", "sign", "sin", "sinh", "softplus", "sqrt", "step",
+    "tan", "tanh", "value_and_grad", "vjp", "where",
 ]
 # fmt: on

@@ -16,7 +16,9 @@ PACKAGE = Path(__file__).parent.parent / "scalargrad"
 FLOORS = (
     ("version",),
     ("engine",),
+    ("transforms",),
     ("functions",),
+    ("arrays",),
     ("activations",),
     ("losses",),
     ("state",),

@@ -21,7 +21,7 @@ import scalargrad as sg
 from scalargrad import Value, compile, detect_anomaly, grad, hvp, no_grad, value_and_grad, where  # noqa: A004
 from scalargrad.activations import elu, hardsigmoid, hardtanh, leaky_relu, softmax, softplus
 from scalargrad.compiler import TraceError
-from scalargrad.engine.table import exact
+from scalargrad.engine.primitive import exact
 from scalargrad.losses import categorical_cross_entropy, kl_divergence
 from scalargrad.training import accuracy, confusion_matrix, r2_score
 
@@ -456,6 +456,38 @@ def test_a_traced_value_shows_no_digits() -> None:
     fast = compile(lambda x: shown.append(f"{x} {x!r}") or x)
     fast(1.0)
     assert shown == ["Value(varies from call to call) Value(varies from call to call)"]
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: x * {1.0: 2.0}.get(x, 1.0),
+        lambda x: x if x in {1.0, 2.0} else -x,
+        lambda x: x * {3: 2.0}.get(sg.floor(x * 3.5), 1.0),
+        lambda x: x * {2.0: 2.0}.get(x * 4.0 // 2.0, 1.0),
+        lambda x: x * {0.0: 2.0}.get(x % 1.0, 1.0),
+        lambda x: x * {1.0: 2.0}.get(x.detach(), 1.0),
+        lambda x: x * {2: 2.0}.get((x > 0) + (x > 1), 1.0),
+        lambda x: x * (hash(x) % 2),
+        grad(lambda x: x * {1.0: 2.0}.get(x, 1.0)),
+    ],
+)
+def test_a_number_that_is_looked_up_in_a_table_is_refused(f: Any) -> None:
+    with pytest.raises(TraceError, match="as a key"):
+        compile(f)(1.0)
+
+
+def test_results_of_a_hundred_lists_within_lists() -> None:
+    for build in (lambda t: [t], lambda t: (t, 1.0), lambda t: {"a": t, "b": 2.0}):
+
+        def nested(x: Any, build: Any = build) -> Any:
+            for _ in range(100):
+                x = build(x)
+            return x
+
+        assert compile(lambda t: t)(nested(0.5)) == nested(0.5)
+        fast = compile(nested, backend="python")
+        assert fast(0.5) == fast(0.5) == nested(0.5)
 
 
 class Own(tuple[Any, ...]):

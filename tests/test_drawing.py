@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+from io import BytesIO
 from math import inf, isfinite, nan
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,8 +20,9 @@ from hypothesis import strategies as st
 
 from scalargrad import Value, group
 from scalargrad.activations import log_softmax, softmax
-from scalargrad.drawing import Drawing, draw
+from scalargrad.drawing import Drawing, draw, draw_network
 from scalargrad.drawing.common import style
+from scalargrad.drawing.common.images import NoPainterError
 from scalargrad.drawing.common.text import clean, marked, number, shortened, signed, width
 from scalargrad.drawing.graph import layout_engines as engines
 from scalargrad.drawing.graph import styles
@@ -29,11 +31,13 @@ from scalargrad.drawing.graph.layout import read_layout
 from scalargrad.drawing.graph.layout_engines import LayoutError, LayoutTimeoutError, NoEngineError
 from scalargrad.drawing.graph.replay import to_dict
 from scalargrad.drawing.graph.selection import EVERYTHING
-from scalargrad.engine import table
+from scalargrad.engine import primitive, table
+from scalargrad.functions import primitives
 from scalargrad.losses import cross_entropy
+from scalargrad.nn import MLP
 
 SVG = "{http://www.w3.org/2000/svg}"
-INSTALLED = list(engines.engines("json0"))
+INSTALLED = list(engines.engines())
 
 
 def steps_of(picture):
@@ -53,6 +57,11 @@ def micrograd():
     e = named(a * b, "e")
     d = named(e + c, "d")
     return named(d * f, "L")
+
+
+def backward(value):
+    value.backward()
+    return value
 
 
 def named(value, label):
@@ -174,7 +183,7 @@ def test_labels(labels, lines):
 def test_a_zero_upstream_brings_nothing_even_where_the_local_gradient_is_infinite():
     x = Value(0.0, label="x")
     r = named(table.sqrt(x), "r")
-    y = named(table.where(Value(1.0), x, r), "y")
+    y = named(primitives.where(Value(1.0), x, r), "y")
     y.backward()
     (edge,) = edges_between(draw(y).picture, "x", "r")
     assert (edge.upstream, edge.local, edge.contribution) == (0.0, inf, 0.0)
@@ -292,7 +301,7 @@ def test_the_steps_are_the_backward_pass():
     ]
 
 
-@pytest.mark.parametrize("row", [r for r in table.TABLE.values() if r.arity], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [r for r in primitive.TABLE.values() if r.arity], ids=lambda row: row.name)
 def test_every_row_of_the_table_is_drawn(row):
     given = [max(interval.low, -1.0) * 0.5 + min(interval.high, 2.0) * 0.5 for interval in row.domain[: row.arity]]
     operands = [Value(x, label=f"x{k}") for k, x in enumerate(given)]
@@ -342,7 +351,9 @@ def graphs(draw_from):
     """A result of random operations on shared, repeated and constant operands."""
     values = [Value(draw_from(st.floats(-3, 3)), label=f"x{k}") for k in range(draw_from(st.integers(1, 4)))]
     for _ in range(draw_from(st.integers(1, 12))):
-        operation = draw_from(st.sampled_from([table.add, table.mul, table.sub, table.tanh, table.sum, table.relu]))
+        operation = draw_from(
+            st.sampled_from([table.add, table.mul, table.sub, table.tanh, primitives.sum, table.relu])
+        )
         count = operation.arity or draw_from(st.integers(1, 4))
         pool = st.one_of(st.sampled_from(values), st.sampled_from([2.0, -0.5]))
         operands = [draw_from(st.sampled_from(values)), *(draw_from(pool) for _ in range(count - 1))]
@@ -609,9 +620,9 @@ def test_direction():
         ({"labels": "all"}, ValueError, "'local', 'contribution', 'full', 'none'"),
         ({"direction": "up"}, ValueError, "'LR', 'RL', 'TB', 'BT'"),
         ({"theme": "sepia"}, ValueError, "'auto', 'light', 'dark'"),
-        ({"depth": -1}, ValueError, "depth is a whole number from 0 on, got -1"),
+        ({"depth": -1}, ValueError, "depth must be a whole number of at least 0, got -1"),
         ({"depth": True}, ValueError, "got True"),
-        ({"hops": 1.5}, ValueError, "hops is a whole number"),
+        ({"hops": 1.5}, ValueError, "hops must be a whole number"),
         ({"time_limit": 0.0}, ValueError, "positive, got 0.0"),
         ({"time_limit": nan}, ValueError, "positive, got nan"),
         ({"focus": 3.0}, TypeError, "focus takes a Value, got float"),
@@ -652,12 +663,12 @@ def mlp(*sizes):
         made = []
         for k in range(size):
             weights = [Value(((7 * k + 3 * j) % 11 - 5) / 10, label=f"w{k + 1},{j + 1}") for j in range(len(layer))]
-            sums = table.dot(*layer, *weights)
+            sums = primitives.dot(*layer, *weights)
             made.append(table.tanh(sums))
             parameters += weights
             groups[f"layer{depth}/neuron{k + 1}"] = [*weights, sums, made[-1]]
         layer = made
-    loss = named(table.sum(*layer), "loss")
+    loss = named(primitives.sum(*layer), "loss")
     loss.backward()
     return loss, groups, parameters
 
@@ -784,7 +795,7 @@ def test_what_is_too_large_is_folded_into_blocks_and_told(build):
 
 
 def wide(n):
-    y = table.sum(*(table.exp(Value(k / n)) for k in range(n)))
+    y = primitives.sum(*(table.exp(Value(k / n)) for k in range(n)))
     y.backward()
     return y
 
@@ -833,8 +844,6 @@ def test_save_by_suffix(tmp_path):
     assert json.loads((tmp_path / "x.json").read_text()) == drawing.to_dict()
     assert (tmp_path / "x.dot").read_text(encoding="utf-8") == drawing.source
     assert (tmp_path / "x.txt").read_text(encoding="utf-8") == str(drawing) + "\n"
-    drawing.save(str(tmp_path / "x.png"))
-    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_saving_where_it_cannot_be(tmp_path):
@@ -847,13 +856,54 @@ def test_saving_where_it_cannot_be(tmp_path):
         drawing.save(tmp_path / "missing" / "x.svg")
 
 
-def test_a_png_without_glyphs_warns(tmp_path, monkeypatch):
-    bundled = [e for e in INSTALLED if e.ascii_only_png]
-    if not bundled:
-        pytest.skip("graphviz-pure is not installed")
-    monkeypatch.setattr(engines, "engines", lambda *_: iter(bundled))
-    with pytest.warns(UserWarning, match="no glyphs for '가중치'"):
-        draw(named(Value(1.0, label="가중치") * 2, "y")).save(tmp_path / "x.png")
+def _pixels(png):
+    image = pytest.importorskip("matplotlib.image", reason="matplotlib is not installed")
+    return image.imread(BytesIO(png))[:, :, :3]
+
+
+PAINTED = {
+    "graph": lambda theme: draw(backward(micrograd()), title="Chain rule, 가중치", theme=theme),
+    "network": lambda theme: draw_network(
+        MLP(2, [2, 1], seed=1), inputs=[0.5, -1.0], region=((-1, 1), (-1, 1)), theme=theme
+    ),
+}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("kind", PAINTED)
+def test_a_png_shows_what_the_svg_shows_in_a_browser(kind, theme, visit_page, tmp_path):
+    pytest.importorskip("typst", reason="typst is not installed")
+    drawing = PAINTED[kind](theme)
+    page = visit_page(f"<style>body{{margin:0}}</style>{drawing.svg()}", device_scale_factor=2)
+    shown = page.locator("svg").screenshot()
+    drawing.save(tmp_path / "x.png")
+    mine, theirs = _pixels((tmp_path / "x.png").read_bytes()), _pixels(shown)
+    assert mine.shape == pytest.approx(theirs.shape, abs=1)  # half a pixel
+    inner = (slice(20, mine.shape[0] - 20), slice(20, mine.shape[1] - 20))  # the corners are transparent, or the page's
+    assert abs(mine[inner] - theirs[inner]).mean() < 0.012
+    assert abs(mine[inner] - 1.0 * (theme == "light")).mean() > 0.02  # it shows anything
+
+
+def test_a_pdf_is_as_large_as_the_svg_and_the_same_each_time(tmp_path):
+    pytest.importorskip("typst", reason="typst is not installed")
+    drawing = draw(backward(micrograd()))
+    drawing.save(tmp_path / "x.pdf")
+    made = (tmp_path / "x.pdf").read_bytes()
+    wide, high = (float(ET.fromstring(drawing.svg()).get(name)) for name in ("width", "height"))
+    box = re.search(rb"/MediaBox ?\[0 0 ([\d.]+) ([\d.]+)\]", made)
+    assert (float(box[1]), float(box[2])) == pytest.approx((0.75 * wide, 0.75 * high), abs=0.1)
+    assert made.startswith(b"%PDF-")
+    assert b"/Font" in made  # text is text
+    assert drawing.image("pdf") == made
+
+
+def test_an_image_without_the_library_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "typst", None)
+    for drawing in (draw(micrograd()), draw_network(MLP(1, [1]))):
+        for form in ("png", "pdf"):
+            with pytest.raises(NoPainterError, match=rf"a \.{form} .* pip install 'scalargrad\[images\]'"):
+                drawing.save(tmp_path / f"x.{form}")
+    assert not list(tmp_path.iterdir())
 
 
 def test_json_holds_every_number():
@@ -876,7 +926,7 @@ def test_dot_is_for_any_graphviz(engine):
     ids = {e.get("id") for e in root.iter() if e.get("id")}
     assert {f"{drawing.prefix}-{each.id}" for each in (*drawing.picture.nodes, *drawing.picture.edges)} <= ids
     shown = [t.strip() for t in texts(root)]
-    for text in ("Chain rule", "a", "value", "−8", "∂L/∂d"):
+    for text in ("Chain rule", "a", "value: −8", "∂L/∂d: −2"):
         assert text in shown
     assert "shape=record" not in drawing.dot()
 
@@ -948,20 +998,6 @@ def test_without_any_engine_the_error_says_what_to_do(monkeypatch):
         assert words in str(caught.value)
     assert draw(micrograd()).dot()
     assert draw(micrograd()).json()
-
-
-def test_a_format_that_an_engine_cannot_make_is_looked_for_further(monkeypatch):
-    bundled = engines.Engine("graphviz-pure", ("x",), without=("pdf",))
-    monkeypatch.delenv(engines.VARIABLE, raising=False)
-    monkeypatch.setattr(engines, "_bundled", lambda: bundled)
-    monkeypatch.setattr(engines, "_system", lambda: engines.Engine("dot", ("dot",)))
-    assert engines.find("svg") is bundled
-    assert engines.find("pdf").name == "dot"
-    monkeypatch.setattr(engines, "_system", lambda: "dot: not on PATH")
-    monkeypatch.setattr(engines, "_pygraphviz", lambda: "pygraphviz: not installed")
-    with pytest.raises(NoEngineError, match="graphviz-pure: makes no PDF") as caught:
-        engines.find("pdf")
-    assert "pip install graphviz-pure" not in str(caught.value)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in engines are scripts with a shebang")

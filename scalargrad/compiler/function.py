@@ -15,23 +15,28 @@ from array import array
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial, update_wrapper, wraps
+from math import nan
 from types import MethodType
 from typing import Any, Literal, NamedTuple, overload
 
 from ..engine import modes
 from ..engine.chain_rule import differentiating, made_before
 from ..engine.rendering import rendered
-from ..engine.trees import Structure, flatten
 from ..engine.value import Value
+from ..state import whole
+from ..transforms.trees import Structure, flatten
 from .backends import c as c_backend
+from .backends import javascript as js_backend
+from .backends import low_level
 from .backends import native as native_backend
 from .backends import python as python_backend
 from .batching.batch import map_batch
 from .frontend.dispatch import Backend, Dispatcher
 from .frontend.drawn import as_graph
 from .frontend.pickling import restored, saved
-from .frontend.specialization import Native, Specialization
+from .frontend.specialization import CallBuffers, Native, Specialization
 from .ir.lowering import Functions
+from .ir.program import Program
 
 
 class TraceInfo(NamedTuple):
@@ -89,7 +94,7 @@ class CompiledFunction(Dispatcher):
             result = call(self, arguments, keywords)
             if result is not None:
                 return result
-        leaves, structure = flatten((arguments, keywords), "arguments")
+        leaves, structure = flatten((arguments, keywords), "arguments", static=True)
         if any(isinstance(each, Value) for each in leaves):
             return self.original("on Values")(*arguments, **keywords)
         leaves = self.floats(leaves, structure)
@@ -110,6 +115,7 @@ class CompiledFunction(Dispatcher):
         in_axes: int | Sequence[Any] | None = 0,
         reduce: Literal["sum", "mean"] | None = None,
         threads: int = 1,
+        start: int | None = None,
     ) -> Any:
         """Run on every sample of a batch, with SIMD lanes and threads where the backend is machine code.
 
@@ -120,10 +126,12 @@ class CompiledFunction(Dispatcher):
           for lists, an `array.array` for such, a NumPy array if one was given. "sum" and "mean" give numbers, in memory
           that does not depend on the size of the batch.
         - `threads`: how many work at once; the result does not depend on it.
+        - `start`: the number of the first sample, where the batch is a part of a larger one: what is returned then is
+          the part's `PartialSum`, for `scalargrad.compiler.merge`. Batches of no samples have one, too.
 
-        A sum is taken in a fixed order, described in `batch.py`; it is the same on every backend. Samples that branch
-        otherwise are answered by traces of their own. Raises `ValueError` for batches of different lengths or none,
-        `TypeError` for a dtype that would lose precision.
+        The order of a sum depends on the samples' numbers alone; it is the same on every backend, and described in
+        `scalargrad/losses/summation.py`. Samples that branch otherwise are answered by traces of their own. Raises
+        `ValueError` for batches of different lengths or none, `TypeError` for a dtype that would lose precision.
 
         >>> import scalargrad as sg
         >>> f = sg.compile(sg.value_and_grad(lambda w, x: (w * x) ** 2), backend="python")
@@ -132,7 +140,7 @@ class CompiledFunction(Dispatcher):
         >>> f.map(3.0, [1.0, 2.0], in_axes=(None, 0), reduce="sum")
         (45.0, 30.0)
         """
-        return map_batch(self, arguments, in_axes, reduce, threads)
+        return map_batch(self, arguments, in_axes, reduce, threads, start)
 
     # ---- looking inside ----------------------------------------------------------------------------------------------
 
@@ -205,19 +213,103 @@ class CompiledFunction(Dispatcher):
 
         Raises `ValueError` before the first call, and where there are traces for several structures of arguments.
         """
+        return c_backend.source(*self._of_one_structure("to_c", "C"), name, real, self.functions)
+
+    def to_js(self, name: str) -> str:
+        """The function as an ES module: the text of a file that needs no other, for browsers and for Node.
+
+        It exports a function of that name, of the inputs and of an array that takes the outputs, flat and in order, and
+        which returns 0, or 1 where the inputs take a branch that was not traced; and the numbers of both. Arithmetic
+        has Python's bits. JavaScript's own elementary functions have not, to some ULP: with
+        `compile(..., functions="polynomial")`, those that have polynomials (see `compiler/polynomials.py`) are the same
+        in every browser as in Python.
+
+        Raises as `to_c`.
+
+        >>> import scalargrad as sg
+        >>> f = sg.compile(sg.value_and_grad(lambda x: x * x), backend="python")
+        >>> f(3.0)
+        (9.0, 6.0)
+        >>> print(f.to_js("square").split("*/")[1])  # doctest: +NORMALIZE_WHITESPACE
+        export const SQUARE_INPUTS = 1, SQUARE_OUTPUTS = 2;
+        function square_trace0_0(x, y, m)
+        {
+            const v1 = x[0] * x[0];
+            const v2 = x[0] + x[0];
+            const v3 = 0.0 + v2;
+            y[0] = v1;
+            y[1] = v3;
+            return 0;
+        }
+        const square_trace0_m = new Float64Array(1);
+        function square_trace0(x, y)
+        {
+            const m = square_trace0_m;
+            return square_trace0_0(x, y, m);
+        }
+        export function square(x, y)
+        {
+            if (!square_trace0(x, y)) return 0;
+            return 1;
+        }
+        """
+        return js_backend.source(*self._of_one_structure("to_js", "JavaScript"), name, self.functions)
+
+    def _of_one_structure(self, what: str, language: str) -> tuple[list[Program], list[list[float]]]:
+        """The programs of all traces, and the numbers that they were made with from outside."""
         if len(self.specializations) > 1:
             raise ValueError(
-                f"to_c: {self.name} was traced for {len(self.specializations)} structures of arguments; C needs one"
+                f"{what}: {self.name} was traced for {len(self.specializations)} structures of arguments; {language} "
+                "needs one"
             )
-        self._only("to_c")
-        (known,) = self.specializations.values()
-        captured = [[x._data for x in v.captured] for v in known]
-        return c_backend.source([v.program for v in known], captured, name, real, self.functions)
+        known = self._only(what)
+        return [v.program for v in known], [[x._data for x in v.captured] for v in known]
 
     def buffered(self, *arguments: Any, **keywords: Any) -> Buffered:
         """The function on fixed memory, for the shortest possible call: see `Buffered`."""
-        leaves, structure = flatten((arguments, keywords), "arguments")
+        leaves, structure = flatten((arguments, keywords), "arguments", static=True)
         return Buffered(self, self.floats(leaves, structure), structure)
+
+    def low_level_callable(self, *arguments: Any) -> Any:
+        """The function as a `scipy.LowLevelCallable`, which `scipy.integrate.quad` and `nquad` call without Python.
+
+        The arguments are as a call would get them: numbers, or whatever holds numbers; C gets them flat and in order,
+        the variable of integration first, then those in quad's `args`. The function must return one number. At a branch
+        that was not traced it is traced, as everywhere; where that raises, and where quad gives another number of
+        arguments, the integrand is nan, and the next call of the compiled function raises the error. For one thread at
+        a time. Needs SciPy; raises `TypeError` for a function that returns more than one number.
+
+        >>> import scalargrad as sg
+        >>> f = sg.compile(lambda x, a: sg.exp(-a * x * x))
+        >>> from scipy.integrate import quad
+        >>> round(quad(f.low_level_callable(0.5, 2.0), 0.0, 1.0, args=(2.0,))[0], 6)
+        0.598144
+        """
+        from scipy import LowLevelCallable  # type: ignore[import-untyped]
+
+        leaves, structure = flatten((arguments, {}), "arguments")
+        found, outputs = self.evaluated(self.floats(leaves, structure), structure)
+        if len(outputs) != 1:
+            raise TypeError(f"low_level_callable: {self.name} must return one number, not {len(outputs)}")
+
+        def answer(xs: list[float]) -> float:
+            if self.postponed is not None:
+                return nan
+            try:
+                if len(xs) != len(leaves):
+                    raise TypeError(
+                        f"{self.name}: its low-level callable takes {len(leaves)} number(s), x and those in args=, "
+                        f"and was given {len(xs)}"
+                    )
+                return self.evaluated(xs, structure)[1][0]
+            except BaseException as error:  # which C cannot pass on
+                self.postponed, self.recent = error, None
+                return nan
+
+        runner = self.native_runner(found)
+        if isinstance(runner, Native) and not found.captured and not runner.machine.callbacks:
+            return LowLevelCallable(low_level.integrand(runner.program, runner.machine, runner.right, answer))
+        return LowLevelCallable(low_level.in_python(answer))
 
     # ---- pickling ----------------------------------------------------------------------------------------------------
 
@@ -331,26 +423,26 @@ class Buffered:
     takes another branch than before is traced, as everywhere.
     """
 
+    __slots__ = ("__call__", "inputs", "outputs")  # the call in a slot, so that it is the machine code's own
+
+    __call__: Callable[[], None]
+
     def __init__(self, function: CompiledFunction, leaves: Sequence[float], structure: Structure) -> None:
-        self._function = function
-        self._structure = structure
         found, outputs = function.evaluated(leaves, structure)
         runner = function.native_runner(found)
-        if isinstance(runner, Native) and not found.captured and not runner.machine.callbacks:
-            self._buffers = buffers = runner.buffers()
-            given, taken, self._call = buffers.x, buffers.y, buffers.call
-            self._right: tuple[int, ...] = (1, 3) if runner.exact is None else (1,)
-        else:
-            given, taken, self._call = array("d", leaves), array("d", outputs), lambda: 0
-            self._right = ()
-        given[:], taken[: len(outputs)] = array("d", leaves), array("d", outputs)
-        self.inputs = memoryview(given)  # an array whose memory is in use cannot be resized
-        self.outputs = memoryview(taken)[: len(outputs)]
 
-    def __call__(self) -> None:
-        if self._call() not in self._right:
-            _, outputs = self._function.evaluated(self.inputs, self._structure)
-            self.outputs[:] = memoryview(array("d", outputs))
+        def traced(code: int = 0) -> None:
+            _, outputs = function.evaluated(inputs, structure)
+            taken[:] = memoryview(array("d", outputs))
+
+        if isinstance(runner, Native) and not found.captured and not runner.machine.callbacks:
+            buffers = CallBuffers(runner.program, runner.machine, runner.right, traced)
+            x, y, self.__call__ = buffers.x, buffers.y, buffers.call
+        else:
+            x, y, self.__call__ = array("d", leaves), array("d", outputs), traced
+        self.inputs = inputs = memoryview(x)  # an array whose memory is in use cannot be resized
+        self.outputs = taken = memoryview(y)[: len(outputs)]
+        inputs[:], taken[:] = memoryview(array("d", leaves)), memoryview(array("d", outputs))
 
 
 @overload
@@ -418,8 +510,7 @@ def compile(
     """
     if backend not in ("auto", "python", "native"):
         raise ValueError(f"compile: backend must be 'auto', 'python' or 'native', got {backend!r}")
-    if not isinstance(max_traces, int) or max_traces < 1:
-        raise ValueError(f"compile: max_traces must be a whole number of at least 1, got {max_traces!r}")
+    max_traces = whole("compile: max_traces", max_traces)
     if functions not in ("library", "polynomial"):
         raise ValueError(f"compile: functions must be 'library' or 'polynomial', got {functions!r}")
     if f is None:

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any
 
 from .chain_rule import edge_product
-from .table import CONSTANT
+from .primitive import CONSTANT
 
 
 class AnomalyError(ArithmeticError):

@@ -13,8 +13,8 @@ from math import inf, isfinite
 from threading import local
 from typing import Any
 
-from . import table
-from .table import CONSTANT
+from . import primitive, table
+from .primitive import CONSTANT
 
 Node = Any
 
@@ -127,7 +127,9 @@ def order_unseen(
             old.append(node)
             continue
         a, b = node._a, node._b
-        if behind is not None and node.operation.flat:
+        if a is None and b is None:
+            emit(node)
+        elif behind is not None and node.operation.flat:
             emit(node)
             behind += node.parents
         elif a is not None:
@@ -137,8 +139,6 @@ def order_unseen(
                 push(b)
             if a not in seen:
                 push(a)
-        elif b is None:
-            emit(node)
         else:
             push(node)
             push(None)
@@ -202,14 +202,14 @@ def float_adjoints(
     return adjoint
 
 
-def edge_product(operation: table.Primitive, slot: int, upstream: float, local: float) -> float:
+def edge_product(operation: primitive.Primitive, slot: int, upstream: float, local: float) -> float:
     """What one edge brings to its operand: upstream x local, and 0 where nothing passes. See `contribution`."""
     if operation.flat:
         return 0.0
     return (table.gate if _selects(operation, slot) else table.chain).compute(upstream, local)
 
 
-def _selects(operation: table.Primitive, slot: int) -> bool:
+def _selects(operation: primitive.Primitive, slot: int) -> bool:
     selects = operation.selects
     return selects if isinstance(selects, bool) else selects[slot]
 
@@ -224,7 +224,7 @@ def _propagate_nonfinite(node: Node, upstream: float, adjoint: dict[Node, float]
         adjoint[p] += edge_product(operation, slot, upstream, d)
 
 
-def contribution(operation: table.Primitive, slot: int, upstream: Any, local: Any) -> Any:
+def contribution(operation: primitive.Primitive, slot: int, upstream: Any, local: Any) -> Any:
     """What one edge brings to its operand, as a graph: the chain rule. None where it is nothing, whatever the numbers.
 
     Upstream x local, by the row `chain`: zero where the upstream gradient is zero, even if the local one is inf or nan;

@@ -1,7 +1,7 @@
 """`Value`: a number that remembers how it was computed, so that `backward()` can tell what it depends on and how much.
 
-Nodes and operators are here; what the operations are and what their derivatives are stands in the table,
-`primitives.py`; what is done to a whole graph, in `graph.py`.
+Nodes and operators are here; what the operations are and what their derivatives are stands in `table.py`; what is done
+to a whole graph, in `chain_rule.py`.
 
 A node holds its operands in two slots, `_a` and `_b`, rather than in a tuple: `(a, None)` for one operand, `(a, b)` for
 two, `(None, tuple)` for any other number, `(None, None)` for none. The garbage collector walks every tracked object
@@ -21,8 +21,8 @@ from . import modes, table
 from .anomaly import check_value, gradient_check
 from .chain_rule import NoGradient, differentiating, float_adjoints, graph_adjoints, made_before, order_of_pass
 from .pickling import reduce, unseen_first
+from .primitive import CONSTANT, LEAF, Primitive, as_float, exact
 from .rendering import rendered
-from .table import CONSTANT, LEAF, Primitive, as_float, exact
 
 _new = object.__new__
 
@@ -68,7 +68,6 @@ class Value:
     """
 
     __slots__ = ("__weakref__", "_a", "_b", "_data", "_grad", "_group", "_label", "_made", "_origin", "operation")
-    __array_ufunc__ = None  # NumPy scalars and arrays leave their operators to ours
     __match_args__ = ("data",)
 
     operation: Primitive
@@ -258,6 +257,12 @@ class Value:
             return tracer.detached(self)  # type: ignore[no-any-return]
         return constant(self._data)
 
+    def __array_ufunc__(self, *given: Any, **options: Any) -> Any:
+        return rendered("ufunc", *given, **options)  # NumPy asks for it, of numbers and arrays of its own too
+
+    def __array_function__(self, *given: Any) -> Any:
+        return rendered("array function", *given)
+
     def draw(self, **options: Any) -> Any:
         """Draw how this value was computed and how its gradient comes back: see `scalargrad.draw`."""
         return rendered("graph", self, **options)
@@ -335,7 +340,8 @@ class Value:
     def __float__(self) -> float:
         raise TypeError(
             "float() of a Value, or a function of math or numpy on one, would lose its gradient: "
-            "use scalargrad's function of that name, or v.data for the bare number"
+            "use scalargrad's function of that name, or v.data for the bare number; an array of Values to assign into "
+            "is np.zeros_like(x), or np.empty_like(x), of one"
         )
 
     def __int__(self) -> int:
@@ -545,7 +551,9 @@ def _number(x: Any, name: str, reflected: str) -> Any:
     try:
         return as_float(x, name)
     except TypeError:
-        if type(x).__module__ not in ("builtins", "numpy") and hasattr(type(x), reflected):
+        kind = type(x)
+        numpys_scalar = kind.__module__ == "numpy" and not hasattr(kind, "__array_function__")
+        if kind.__module__ != "builtins" and not numpys_scalar and hasattr(kind, reflected):
             return NotImplemented
         raise
 

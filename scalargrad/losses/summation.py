@@ -1,10 +1,10 @@
 """The order in which the samples of a batch are added, whoever adds: it depends on the samples' numbers alone.
 
-A range of numbers is dyadic if it is [m 2^k, (m + 1) 2^k). Its sum is the sum of its first half plus that of its second;
-samples that are not there bring nothing. So a sum over any samples is known from the sums over the largest dyadic
-ranges that they fill, at most 2 log2(n) for n in a row; and those of two parts give those of both. The error is within
-log2(n) u/(1 - log2(n) u) of the sum of the terms' sizes, u = 2^-53 (Higham, Accuracy and Stability of Numerical
-Algorithms, 2nd ed., section 4.2: pairwise summation).
+A range of numbers is dyadic if it is [m 2^k, (m + 1) 2^k). Its sum is the sum of its first half plus that of its
+second; samples that are not there bring nothing. So a sum over any samples is known from the sums over the largest
+dyadic ranges that they fill, at most 2 log2(n) for n in a row; and those of two parts give those of both. The error is
+within log2(n) u/(1 - log2(n) u) of the sum of the terms' sizes, u = 2^-53, log2 rounded up (Higham, Accuracy and
+Stability of Numerical Algorithms, 2nd ed., section 4.2: pairwise summation).
 
 A compiled function's `map` adds in this order in machine code; here it is on plain lists.
 """
@@ -12,6 +12,7 @@ A compiled function's `map` adds in this order in machine code; here it is on pl
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from operator import add
 
 Ranges = dict[tuple[int, int], Sequence[float]]  # the sums over dyadic ranges, by size and first number
@@ -33,7 +34,7 @@ def total(ranges: Ranges) -> list[float]:
         size, first = min(left)  # whose other half has no samples but those that have been added
         put(left, 2 * size, first & ~size, left.pop((size, first)))
     (row,) = left.values()
-    return [y + 0.0 for y in row]
+    return list(map(add, row, repeat(0.0)))
 
 
 def added(rows: Iterable[Sequence[float]]) -> list[float]:
@@ -42,7 +43,12 @@ def added(rows: Iterable[Sequence[float]]) -> list[float]:
     >>> added([[0.1], [0.2], [0.3], [0.4]]) == [(0.1 + 0.2) + (0.3 + 0.4)]
     True
     """
-    ranges: Ranges = {}
-    for k, row in enumerate(rows):
-        put(ranges, 1, k, row)
-    return total(ranges)
+    halves: list[Sequence[float]] = []  # the ranges so far, as `put` would leave them
+    for count, row in enumerate(rows, 1):
+        for _ in range((count & -count).bit_length() - 1):
+            row = list(map(add, halves.pop(), row))
+        halves.append(row)
+    row = halves.pop()
+    while halves:
+        row = list(map(add, halves.pop(), row))
+    return list(map(add, row, repeat(0.0)))

@@ -22,9 +22,9 @@ from scalargrad import Value
 from scalargrad.compiler import CompiledFunction, GuardLimitError
 from scalargrad.compiler.backends import native
 from scalargrad.compiler.backends.executable import features
+from scalargrad.engine.primitive import as_float
 from scalargrad.losses.summation import added
-from scalargrad.engine.table import as_float
-from scalargrad.engine.trees import flatten, unflatten
+from scalargrad.transforms.trees import flatten, unflatten
 
 from .programs import Program
 

@@ -83,7 +83,7 @@ REPLANTS = (
     ),
     Replant(
         "a zero gradient with the sign that its terms have",
-        "engine.transforms",
+        "transforms.derivatives",
         (("return [0.0 + found.get(x, 0.0) for x in self.inputs]", "return [found.get(x, 0.0) for x in self.inputs]"),),
     ),
     Replant(
@@ -94,11 +94,11 @@ REPLANTS = (
     Replant(
         "a check of probabilities made on plain numbers",
         "losses.batches",
-        (("    whole = table.sum(*ts)\n", "    whole = table.sum(*map(plain, ts))\n"),),
+        (("    whole = primitives.sum(*ts)\n", "    whole = primitives.sum(*map(plain, ts))\n"),),
     ),
     Replant(
         "an inner derivative that forgets the leaves it closes over",
-        "engine.transforms",
+        "transforms.derivatives",
         (("(nested or bool(old) or", "(nested or"),),
     ),
     Replant(

@@ -1,13 +1,13 @@
 """The loop over a batch as LLVM assembly: eight samples at a time, through as many traces as it takes.
 
-It is one text for all programs: a program's code for eight samples is a kernel, called by address. A kernel reads eight
-samples of every mapped input and the shared inputs from `x`, and writes eight samples of every output to `y`. It answers
-with one bit a sample: whether its guards hold.
+It is one text for all programs: a program's code for eight samples is a kernel, called by address. A kernel reads
+eight samples of every mapped input and the shared inputs from `x`, and writes eight samples of every output to `y`. It
+answers with one bit a sample: whether its guards hold.
 
-Sums are taken in the order of `losses/summation.py`. When reducing, the loop goes from one dyadic range of samples to the
-next, the largest that starts there, of 32 at most. Each lane has an eighth of it: four samples in four rows, which are
-added in pairs, as then are the lanes. What comes of it is a number for each output; two that are of ranges of one size
-become one, where these are the halves of a range.
+Sums are taken in the order of `losses/summation.py`. When reducing, the loop goes from one dyadic range of samples to
+the next, the largest that starts there, of 32 at most. Each lane has an eighth of it: four samples in four rows, which
+are added in pairs, as then are the lanes. What comes of it is a number for each output; two that are of ranges of one
+size become one, where these are the halves of a range.
 """
 
 ROWS = 4  # more would cost cache, fewer time to add lanes
@@ -79,10 +79,10 @@ def _folded() -> str:
 
 # x: mapped inputs, 64 bytes each, and the shared inputs. info: 0 mapped inputs, 1 outputs, 2 kernels, 3 guarded, 4
 # reduce. bases, outs: addresses of the sample of number 0, whether it is there or not. all: four rows of vectors for
-# all outputs, when reducing. sums: numbers for all outputs, in whole vectors, behind those of earlier ranges; sizes: how
-# many samples these are of. flags: 0 becomes 1 where an output that is stored is nan; where a block is not answered, 1
-# has the lanes in which no kernel answers, 2 the row of the block, and 3 the distance of lanes, in samples; 2 is also the
-# row to start with; 4: how many sums there are.
+# all outputs, when reducing. sums: numbers for all outputs, in whole vectors, behind those of earlier ranges; sizes:
+# how many samples these are of. flags: 0 becomes 1 where an output that is stored is nan; where a block is not
+# answered, 1 has the lanes in which no kernel answers, 2 the row of the block, and 3 the distance of lanes, in samples;
+# 2 is also the row to start with; 4: how many sums there are.
 # Returns the first sample of the range in which no kernel answers for some sample, or -1.
 DRIVER = """
 define i64 @drive(i64 %start, i64 %stop, ptr %info, ptr %bases, ptr %strides, ptr %x, ptr %kernels, ptr %all,

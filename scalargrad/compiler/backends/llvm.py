@@ -371,7 +371,7 @@ def llvm() -> Any:
         return binding
 
 
-def _compiled(text: str, level: int) -> Any:
+def compiled(text: str, level: int = 2) -> Any:
     """An engine, which holds the machine code of that assembly for as long as it lives."""
     binding = llvm()
     with _lock:
@@ -394,7 +394,7 @@ def _machine(assembly: Assembly, scratch: int) -> Machine:
         unique = f"sg_{name}_{address:x}"
         text = text.replace(f"@sg_{name}(", f"@{unique}(")
         binding.add_symbol(unique, address)
-    engine = _compiled(text, 2 if len(lowered.program) <= OPTIMISED else 0)
+    engine = compiled(text, 2 if len(lowered.program) <= OPTIMISED else 0)
     return Machine(engine.get_function_address("run"), b"", scratch, callbacks, engine)
 
 
@@ -452,7 +452,7 @@ def driver() -> Any:
     """The loop over a batch, compiled once in a process."""
     with _lock:
         if not _driver:
-            engine = _compiled(DRIVER, 3)
+            engine = compiled(DRIVER, 3)
             made = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 2, *[ctypes.c_void_p] * 13)
             _driver.extend((made(engine.get_function_address("drive")), engine))
         return _driver[0]

@@ -13,13 +13,15 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import chain, pairwise
-from operator import countOf
+from operator import countOf, index
 from threading import Lock
 from typing import Any, NamedTuple
 
 from ...engine.chain_rule import differentiating, made_before
-from ...engine.table import EXACT_INTEGERS, as_float
-from ...engine.trees import LEAF, Structure, flatten, unflatten
+from ...engine.primitive import EXACT_INTEGERS, as_float
+from ...losses.summation import Ranges, put
+from ...state import whole
+from ...transforms.trees import LEAF, Structure, flatten, unflatten
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..backends.llvm import driver
@@ -27,9 +29,9 @@ from ..backends.machine import AlignedMemory, Machine, raise_failed
 from ..frontend.dispatch import Dispatcher
 from ..frontend.packing import Pack, as_floats, packer
 from ..frontend.specialization import Specialization, errors_of_ours
-from ...losses.summation import Ranges, put, total
 from ..ir.lowering import lower
 from ..ir.program import summands
+from .partial import PartialSum
 
 CHUNKS = 64  # about as many; fewer, larger ones would leave threads idle
 SMALLEST_CHUNK = 1024  # samples; a power of two
@@ -133,7 +135,7 @@ def _rows(values: array[float], structure: Structure, width: int, count: int, ki
 def _list_part(samples: list[Any], what: str) -> Part:
     """A list with one sample an entry."""
     if not samples:
-        raise ValueError(f"{what}: an empty batch")
+        return _rows(array("d"), LEAF, 1, 0, "list")
     first = samples[0]
     try:
         if isinstance(first, float | int):
@@ -212,12 +214,13 @@ class Batch:
 
     def __init__(self, f: Dispatcher, arguments: Sequence[Any], in_axes: Any, first: int = 0) -> None:
         self.first = first  # the number of the first sample
-        axes = [in_axes] * len(arguments) if in_axes is None or isinstance(in_axes, int) else list(in_axes)
+        axes = list(in_axes) if isinstance(in_axes, list | tuple) else [in_axes] * len(arguments)
         if len(axes) != len(arguments):
             raise ValueError(f"map: in_axes has {len(axes)} entries for {len(arguments)} argument(s)")
-        for axis in axes:
-            if axis is not None and (not isinstance(axis, int) or isinstance(axis, bool)):
+        for k, axis in enumerate(axes):
+            if axis is not None and (not hasattr(axis, "__index__") or isinstance(axis, bool)):
                 raise TypeError(f"map: an entry of in_axes is an axis or None, got {axis!r}")
+            axes[k] = None if axis is None else index(axis)
         parts = [
             _shared(x, f"argument {k}", f.shared_arguments) if axis is None else _mapped(x, axis, f"argument {k}")
             for k, (x, axis) in enumerate(zip(arguments, axes, strict=True))
@@ -229,8 +232,6 @@ class Batch:
         if any(part.samples != self.count for part in mapped):
             counts = {f"argument {k}": part.samples for k, part in enumerate(parts) if part.samples is not None}
             raise ValueError(f"map: batch lengths differ: {counts}")
-        if self.count == 0:
-            raise ValueError("map: an empty batch")
         self.kind = "numpy" if any(part.kind == "numpy" for part in mapped) else mapped[0].kind
         shapes = [part.structure for part in parts]
         if f.recent_batch is not None and f.recent_batch[0] == shapes:
@@ -437,23 +438,30 @@ def _on_threads(
     return True
 
 
-def map_batch(f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int) -> Any:
+def map_batch(
+    f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: Any, start: Any = None
+) -> Any:
     """`CompiledFunction.map`: see there."""
     if reduce not in (None, "sum", "mean"):
         raise ValueError(f"map: reduce must be None, 'sum' or 'mean', got {reduce!r}")
-    if not isinstance(threads, int) or threads < 1:
-        raise ValueError(f"map: threads must be a whole number of at least 1, got {threads!r}")
-    batch = Batch(f, arguments, in_axes)
+    threads = whole("map: threads", threads)
+    if start is not None and reduce is None:
+        raise ValueError(f"map: start={start!r} numbers the samples of a sum: it needs reduce='sum' or 'mean'")
+    first_sample = 0 if start is None else whole("map: start", start, least=0)
+    batch = Batch(f, arguments, in_axes, first_sample)
+    if batch.count == 0:
+        if start is None:
+            raise ValueError("map: an empty batch")
+        return PartialSum(f.name, reduce, None, (), {})
     if batch.structure not in f.specializations:
         f.traced(batch.sample(batch.first), batch.structure)
     first = f.specializations[batch.structure][0]
     result, outputs = first.result, len(first.program.outputs)
-    if outputs == 0:
-        return result if result == LEAF else unflatten(result, [])
     every = chunks(batch.first, batch.count)
     answers = _Answers(batch, outputs, reduce is not None)
-    if not (f.native_for(batch.count) and _on_threads(f, batch, every, answers, reduce is not None, threads)):
-        for bounds in every:
+    native = outputs and f.native_for(batch.count)
+    if not (native and _on_threads(f, batch, every, answers, reduce is not None, threads)):
+        for bounds in every if outputs else ():
             _in_python(f, batch, bounds, answers, reduce is not None)
     if (begun := differentiating.begun) and any(
         not made_before(x, begun[0]) for each in f.specializations[batch.structure] for x in each.captured
@@ -463,10 +471,8 @@ def map_batch(f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any
         )
     if reduce is None:
         return unflatten(result, [_like(column, batch.kind) for column in answers.columns])
-    totals = total(answers.ranges)
-    if reduce == "mean":
-        totals = [y / batch.count for y in totals]
-    return first.unpack(totals)
+    part = PartialSum(f.name, reduce, result, [(batch.first, batch.first + batch.count)], answers.ranges)
+    return first.unpack(part.totals()) if start is None else part
 
 
 def _like(column: array[float], kind: str) -> Any:

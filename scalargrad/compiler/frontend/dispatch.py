@@ -12,8 +12,8 @@ from operator import countOf
 from time import perf_counter
 from typing import Any, Literal
 
-from ...engine.table import as_float
-from ...engine.trees import Structure
+from ...engine.primitive import as_float
+from ...transforms.trees import Structure
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..ir.lowering import Functions
@@ -23,7 +23,7 @@ from .trace import TraceError, names, trace
 
 Backend = Literal["auto", "python", "native"]
 HOT = 300  # calls after which machine code pays
-SMALL = 40  # instructions up to which Python source is called faster, because it is called with less ado
+SMALL = 10  # instructions up to which Python source is called faster, because it is called with less ado
 WORTH_NATIVE = 300  # samples from which machine code pays, for "auto"
 
 
@@ -48,6 +48,7 @@ class Dispatcher:
         self.hits = self.misses = 0
         self.callers: dict[Specialization, Call] = {}  # of traces whose backend is settled
         self.recent: Call | None = None  # the last of them that a call was for
+        self.postponed: BaseException | None = None  # what was raised below C, for the next call to raise
         self.shared_arguments: dict[str, tuple[Pack, Structure]] = {}  # of `map`: how they were flattened the last time
         self.recent_batch: tuple[list[Structure], Structure] | None = None  # of `map`: parts' structures, and the whole
         self.idle: dict[Any, list[Any]] = {}  # memory for batches that no thread is using
@@ -55,6 +56,9 @@ class Dispatcher:
 
     def answer(self, leaves: Sequence[float], structure: Structure) -> Any:
         """The result for these leaves, in its structure."""
+        if self.postponed is not None:
+            error, self.postponed = self.postponed, None
+            raise error
         found, outputs = self.evaluated(leaves, structure)
         if self.backend != "auto" or "native" in found.runners or len(found.program) <= SMALL:
             call = self.callers.get(found)

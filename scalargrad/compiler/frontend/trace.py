@@ -7,7 +7,6 @@ numbers are.
 
 from __future__ import annotations
 
-import gc
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -16,15 +15,17 @@ from functools import partial
 from math import inf, nan, nextafter
 from typing import Any, NoReturn
 
-from ...engine import modes, table
+from ...engine import modes, primitive, table
 from ...engine.chain_rule import NoGradient, made_before
-from ...engine.table import CONSTANT, Primitive, as_float
-from ...engine.trees import Structure, flatten, paths, unflatten
+from ...engine.collector import Resting
+from ...engine.primitive import CONSTANT, Primitive, as_float
 from ...engine.value import Value, begin, constant
+from ...functions import primitives
+from ...transforms.trees import Static, Structure, flatten, paths, unflatten
 from ..ir.program import Guard, Program
 
 # A number that nothing is differentiated by, but that varies from call to call: what `detach()` and `no_grad()` give.
-_inner = partial(table.row, __name__)
+_inner = partial(primitive.row, __name__)
 detached = _inner("detached", 1, lambda a: a, None, oracle="a")
 
 
@@ -65,10 +66,28 @@ class Traced(Value):
         return repr(self) if not spec else _refuse("formatting a Value")
 
     def detach(self) -> Value:
-        return detached(self)  # type: ignore[no-any-return]  # on any thread
+        return _category(detached(self))  # on any thread
 
 
-class Whole(Traced):
+class Category(Traced):
+    """What a function may look up in a table: an argument, or a number that was rounded.
+
+    Numbers are found by equality, `Value`s by identity, which would take another branch than the function's own.
+    """
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        ours = modes.is_ours(sys._getframe(1).f_code.co_filename)
+        return object.__hash__(self) if ours else _refuse("using a Value as a key")
+
+
+def _category(node: Value) -> Value:
+    node.__class__ = Category
+    return node
+
+
+class Whole(Category):
     """What arithmetic of conditions and ints gives: an int outside of tracing, which knows no -0.0."""
 
     __slots__ = ()
@@ -125,7 +144,7 @@ class Condition(Whole):
         return float(bool(self))
 
     def __invert__(self) -> Value:
-        return _condition(table.is_zero(self))
+        return _condition(primitives.is_zero(self))
 
 
 def _condition(node: Value) -> Value:
@@ -142,7 +161,7 @@ def _connective(row: Primitive) -> Any:
     return method
 
 
-for _title, _row in (("and", table.both), ("or", table.either), ("xor", table.ne)):
+for _title, _row in (("and", primitives.both), ("or", primitives.either), ("xor", primitives.ne)):
     setattr(Condition, f"__{_title}__", _connective(_row))
     setattr(Condition, f"__r{_title}__", _connective(_row))
 
@@ -151,6 +170,8 @@ _WAYS_OUT = {
     "detect_anomaly()": "which would check the numbers of this one call: call the compiled function under it",
     "assigning to .data": "which a program cannot repeat: compute a new Value",
     "assigning to .grad": "which a program cannot repeat: return the gradient",
+    "using a Value as a key": "which would be found by identity, not by its number: compare numbers (x == 1.0), or use "
+    "id(v) as the key",
     "reading .grad": "whose number is of this one call: pass it as an argument, or take grad(f)(...)",
 }
 
@@ -167,8 +188,8 @@ def _refuse(what: str) -> NoReturn:
 
 # Comparisons by their names in Python: the row, and whether its operands change places.
 _COMPARISONS = {
-    "lt": (table.lt, False), "le": (table.le, False), "gt": (table.lt, True), "ge": (table.le, True),
-    "eq": (table.eq, False), "ne": (table.ne, False),
+    "lt": (primitives.lt, False), "le": (primitives.le, False), "eq": (primitives.eq, False),
+    "gt": (primitives.lt, True), "ge": (primitives.le, True), "ne": (primitives.ne, False),
 }  # fmt: skip
 
 
@@ -193,6 +214,9 @@ def threshold(comparison: str, x: Any) -> tuple[str, float]:
     return comparison, nan  # which equals no float
 
 
+_KEPT = (table.identity, table.mod)  # what makes categories of categories, besides operations whose derivative is zero
+
+
 class Tracer:
     """What `modes.tracing` hands nodes, comparisons and truth values to."""
 
@@ -202,9 +226,10 @@ class Tracer:
         self.guards: list[tuple[str, Value, Value, bool, str]] = []
 
     def made(self, node: Value, recording: bool) -> Value:
-        node.__class__ = Traced
+        operation = node.operation
+        node.__class__ = Category if operation.flat or operation in _KEPT else Traced
         self.nodes.append(node)
-        if recording or node.operation is detached:
+        if recording or operation is detached:
             return node
         constant_here: Value = detached(node)
         return constant_here
@@ -223,7 +248,7 @@ class Tracer:
     def truth(self, node: Value) -> bool:
         """Whether a node is true in this call; in others, it is another program."""
         comparison, left, right = "ne", node, constant(0.0)
-        if node.operation in (table.lt, table.le, table.eq, table.ne):
+        if node.operation in (primitives.lt, primitives.le, primitives.eq, primitives.ne):
             comparison, (left, right) = node.operation.name, node.parents
         outcome = node._data != 0.0
         self.guards.append((comparison, left, right, outcome, modes.users_line()))
@@ -246,24 +271,21 @@ def trace(
     tracer = Tracer()
     begun = begin()
     inputs = [Value(x) for x in leaves]
-    for node in inputs:
-        node.__class__ = Traced
-    tracer.nodes += inputs
-    arguments, keywords = unflatten(structure, inputs)
-    collecting = gc.isenabled()
-    gc.disable()  # a graph is all that is made here, and the collector would walk it again and again
+    tracer.nodes += map(_category, inputs)
+    arguments, keywords = unflatten(structure, inputs, "argument")
     try:
-        with modes.tracing(tracer):
-            result = f(*arguments, **keywords)
-        outputs, output_structure = flatten(result, "the compiled function's result")
-        for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
-            if not isinstance(x, Value):
-                as_float(x, place)
-        return _flattened(tracer, begun, inputs, names(f, structure), outputs, output_structure)
+        with Resting():
+            with modes.tracing(tracer):
+                result = f(*arguments, **keywords)
+            outputs, output_structure = flatten(result, "the compiled function's result", static=True)
+            if output_structure[0] is Static:
+                as_float(result, "the compiled function's result")
+            for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
+                if not isinstance(x, Value):
+                    as_float(x, place)
+            return _flattened(tracer, begun, inputs, names(f, structure), outputs, output_structure)
     finally:
         tracer.end()
-        if collecting:
-            gc.enable()
 
 
 def _flattened(

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
-from ...engine import ieee, table
-from ...engine.table import Primitive
+from ...engine import table
+from ...engine.primitive import TABLE, Primitive
 from .elementary import EVALUATE
 from .polynomials import POLYNOMIALS
 from .program import Program
@@ -42,10 +42,11 @@ _ELEMENTARY: dict[Primitive, str] = {
 }
 
 
-def lower(program: Program, functions: Functions = "library") -> Lowered:
+def lower(program: Program, functions: Functions = "library", most: int | None = None) -> Lowered:
     """The program in elementary operations, with the same inputs, outputs and guards, and the same bits.
 
-    With `functions="polynomial"` those of the C library that `polynomials.py` has are taken from there.
+    With `functions="polynomial"` those of the C library that `polynomials.py` has are taken from there. Rows of more
+    than `most` instructions become functions; if it is None, of more than is good for machine code.
     """
     made = Program(program.inputs, program.names, list(program.constants))
     low = Lowered(made)
@@ -69,7 +70,7 @@ def lower(program: Program, functions: Functions = "library") -> Lowered:
         else:
             use = templates.get((row, len(operands)))
             if use is None:
-                use = templates[row, len(operands)] = _template(low, row, len(operands), functions)
+                use = templates[row, len(operands)] = _template(low, row, len(operands), functions, most)
             k = use(operands)
         number.append(k)
     made.outputs, made.guards = program.ends(number)
@@ -77,12 +78,15 @@ def lower(program: Program, functions: Functions = "library") -> Lowered:
     return low
 
 
-def _template(low: Lowered, row: Primitive, count: int, functions: Functions) -> Callable[[tuple[int, ...]], int]:
+def _template(
+    low: Lowered, row: Primitive, count: int, functions: Functions, most: int | None
+) -> Callable[[tuple[int, ...]], int]:
     """How a row with so many operands is put into the program."""
     made = low.program
     found, longest = body_of(row, count, functions), max(INLINE, 6 * count)
     if functions == "polynomial" and found is not None and found is not body_of(row, count, "library"):
         longest = INLINE_POLYNOMIALS
+    longest = longest if most is None else most
     if found is not None and len(found) <= longest:
         return lambda operands: inline(made, found, operands)
     stem = re.sub(r"\W+", "_", row.name).strip("_").lower()
@@ -101,7 +105,7 @@ def body_of(row: Primitive, count: int, functions: Functions) -> Program | None:
         return None
     if functions == "library":
         return body(row.compute, count)
-    whole = POLYNOMIALS.get(row.name) if row.compute is getattr(ieee, row.name, None) else None
+    whole = POLYNOMIALS.get(row.name) if TABLE.get(row.name) is row else None
     found = body_of(row, count, "library") if whole is None else body(whole, count)
     if found is None or whole is not None or not any(each in POLYNOMIALS for each in found.operations):
         return found

@@ -14,7 +14,8 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from ...engine import table
-from ...engine.table import Primitive
+from ...engine.primitive import Primitive
+from ...functions import primitives
 
 Operation = Any  # a Primitive, or the name of an elementary operation
 
@@ -165,19 +166,20 @@ def summands(program: Program) -> Program:
 
 # What a zero's sign can do to a result: nothing, be that of a zero again, or more.
 _LOSES_SIGN = {
-    *(table.less, table.within, table.lt, table.le, table.eq, table.ne, table.both, table.either),
-    *(table.share_of_tie, table.count_of_ties),
+    *(primitives.less, primitives.within, primitives.share_of_tie, primitives.count_of_ties),
+    *(primitives.lt, primitives.le, primitives.eq, primitives.ne, primitives.both, primitives.either),
 }
 _KEEPS_SIGN = {
     *(table.add, table.sub, table.mul, table.chain, table.gate, table.neg, table.identity),
-    *(table.sum, table.mean, table.dot, table.prod, table.max, table.min, table.clamp, table.where),
+    *(primitives.sum, primitives.mean, primitives.dot, primitives.prod),
+    *(primitives.max, primitives.min, primitives.clamp, primitives.where),
 }
 
 
 @lru_cache(maxsize=1024)
 def _effect_of_sign(row: Primitive, slot: int) -> str:
     """ "none", "sign" or "more": what the sign of an operand that is zero can change."""
-    if row in _LOSES_SIGN and not (row is table.share_of_tie and slot == 2):  # whose last operand divides
+    if row in _LOSES_SIGN and not (row is primitives.share_of_tie and slot == 2):  # whose last operand divides
         return "none"
     if row in _KEEPS_SIGN or (row is table.div and slot == 0):
         return "sign"

@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from .images import painted
 from .style import THEMES
 from .text import xml
 
@@ -50,7 +51,17 @@ class SvgDrawing:
 
     def svg(self) -> str:
         """The picture as SVG text."""
+        return self._drawn(self.theme)
+
+    def _drawn(self, theme: str) -> str:
         raise NotImplementedError
+
+    def image(self, form: str) -> bytes:
+        """The picture as `"png"` or `"pdf"`, on light paper unless the theme is dark.
+
+        Raises `NoPainterError` without the extra `images`.
+        """
+        return painted(self._drawn("dark" if self.theme == "dark" else "light"), form, self.picture.heading)
 
     def text(self) -> str:
         """The picture's numbers as lines of text, which `print` shows."""
@@ -83,18 +94,23 @@ class SvgDrawing:
         return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
 
     def save(self, path: Any) -> SvgDrawing:
-        """Write the picture to a file, as .svg, .html, .json or .txt; return the drawing.
+        """Write the picture to a file, as .svg, .html, .json or .txt, or, with the extra `images`, .png or .pdf; return
+        the drawing.
 
-        Raises `ValueError` for another suffix, `FileNotFoundError` for a folder that is not there.
+        Raises `ValueError` for another suffix, `FileNotFoundError` for a folder that is not there, `NoPainterError`
+        for .png and .pdf without the extra.
         """
         file, form = file_for(path, _FORMS)
-        file.write_bytes(form(self).encode())
+        made = form(self)
+        file.write_bytes(made if isinstance(made, bytes) else made.encode())
         return self
 
 
-_FORMS: dict[str, Callable[[SvgDrawing], str]] = {
+_FORMS: dict[str, Callable[[SvgDrawing], str | bytes]] = {
     ".svg": lambda drawing: drawing.svg(),
     ".html": lambda drawing: drawing.html(),
     ".json": lambda drawing: drawing.json(),
     ".txt": lambda drawing: drawing.text() + "\n",
+    ".png": lambda drawing: drawing.image("png"),
+    ".pdf": lambda drawing: drawing.image("pdf"),
 }

@@ -1,17 +1,16 @@
-"""The picture in the DOT language: with all its texts, for people and for any Graphviz; bare boxes, to be laid out.
+"""The picture in the DOT language: with its texts, for people and for any Graphviz; bare boxes, to be laid out.
 
-The bare form asks an engine for places only, of boxes whose sizes are ours. So no engine's idea of a font's widths, of
-tables or of markup can spoil a picture, and a layout takes the least time.
+The bare form asks an engine for places only, of boxes whose sizes are ours. So no engine's idea of a font's widths or
+of markup can spoil a picture, and a layout takes the least time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from ..common.style import COLOURS, SCALE, scale_colour
+from ..common.style import COLOURS, scale_colour
 from ..common.text import clean, shortened, width, xml
-from .labels import HEADER, ROW, SMALL, Labels, NodeLabel
+from .labels import ROW, SMALL, Labels, NodeLabel
 from .picture import Node, Picture
 from .styles import edge_widths
 from .tooltips import edge_tooltip, node_tooltip
@@ -19,59 +18,47 @@ from .tooltips import edge_tooltip, node_tooltip
 if TYPE_CHECKING:
     from graphviz import Digraph  # type: ignore[import-untyped]
 
-FONT = "Helvetica"
-
 
 def to_dot(picture: Picture, labels: Labels, prefix: str, dark: bool = False) -> str:
-    """The whole picture as DOT, with HTML-like labels."""
+    """The picture as DOT, its texts as plain labels."""
     graph = _graph(picture)
-    ink, muted = COLOURS["ink"][dark], COLOURS["muted"][dark]
-    caption = _caption(picture, dark)
-    graph.attr("graph", bgcolor=COLOURS["page"][dark], fontname=FONT, fontcolor=ink, fontsize=str(ROW), pad="0.2")
-    graph.attr("node", shape="plain", fontname=FONT, fontcolor=ink, fontsize=str(ROW))
-    graph.attr("edge", fontname=FONT, fontcolor=ink, fontsize=str(SMALL), arrowsize="0.7")
+    colours = {name: pair[dark] for name, pair in COLOURS.items()}
+    font = {"fontname": "Helvetica", "fontsize": str(ROW), "fontcolor": colours["ink"]}
+    caption = [clean(shortened(picture.title, 120))] if picture.title else []
+    caption += picture.notes
     if caption:
-        graph.attr("graph", label=caption, labelloc="t" if picture.title else "b", labeljust="l")
+        graph.attr("graph", label=_lines(caption), labelloc="t" if picture.title else "b", labeljust="l")
+    graph.attr("graph", bgcolor=colours["page"], pad="0.2", **font)
+    graph.attr("node", shape="box", margin="0.1,0.06", **font)
+    graph.attr("edge", arrowsize="0.7", **font | {"fontsize": str(SMALL)})
     widths = edge_widths(picture)
     names = {n.id: n.name for n in picture.nodes}
 
     def node(into: Digraph, each: Node) -> None:
-        into.node(
-            each.id,
-            id=f"{prefix}-{each.id}",
-            label=_table(labels.nodes[each.id], each.kind, dark),
-            tooltip=_tooltip(node_tooltip(each)),
-        )
+        made = labels.nodes[each.id]
+        looks = _looks(made, each.kind, dark) if each.kind != "constant" else {"shape": "plain"}
+        rows = [f"{made.name}{made.rest}", *(": ".join(filter(None, row[:2])) for row in made.rows)]
+        tooltip = _escaped(node_tooltip(each))
+        into.node(each.id, id=f"{prefix}-{each.id}", label=_lines(rows), tooltip=tooltip, **looks)
 
     def cluster(path: str) -> dict[str, str]:
         name = clean(shortened(path.rpartition("/")[2], 40))
-        return {
-            "label": f"<{_text(name)}>",
-            "style": "rounded,filled",
-            "fillcolor": COLOURS["group"][dark],
-            "color": COLOURS["line"][dark],
-            "fontcolor": muted,
-            "labeljust": "l",
-        }
+        looks = {"fillcolor": colours["group"], "color": colours["line"], "fontcolor": colours["muted"]}
+        return {"label": _escaped(name), "style": "rounded,filled", "labeljust": "l", **looks}
 
     _nested(graph, picture, prefix, node, cluster)
     for edge in picture.edges:
         lines, sign, _, _, style = labels.edges[edge.id]
-        label = {}
-        if lines:
-            runs = [_run(text, kind, dark) for text, kind in lines]
-            runs[0] += _run(sign, style, dark, bold=True) if sign else ""
-            rows = "".join(f"<TR><TD>{run}</TD></TR>" for run in runs)
-            label["label"] = f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="1">{rows}</TABLE>>'
+        texts = [text for text, _ in lines]
         graph.edge(
             edge.source,
             edge.target,
             id=f"{prefix}-{edge.id}",
-            tooltip=_tooltip(edge_tooltip(edge, names[edge.source], names[edge.target])),
-            color=_colour(style, dark),
+            tooltip=_escaped(edge_tooltip(edge, names[edge.source], names[edge.target])),
+            color=colours[{"mixed": "muted"}.get(style, style if style in ("pos", "neg", "bad") else "line")],
             penwidth=str(widths[edge.id]),
             style="dotted" if style == "zero" else "solid",
-            **label,
+            **({"label": _lines([texts[0] + sign, *texts[1:]])} if texts else {}),
         )
     return str(graph.source)
 
@@ -128,13 +115,14 @@ def _nested(graph: Digraph, picture: Picture, prefix: str, node: Any, cluster: A
         graph.subgraph(inner)
 
 
-def _text(text: str) -> str:
-    """Text for an HTML-like label. A backslash stands alone, as with the letter behind it, it could be an escape."""
-    return xml(text).replace("\\", "<FONT>&#92;</FONT>")
-
-
-def _tooltip(text: str) -> str:
+def _escaped(text: str) -> str:
+    """Text as a DOT string reads it: neither markup nor escapes."""
     return xml(text).replace("\\", "\\\\").replace("\n", "&#10;")
+
+
+def _lines(lines: list[str]) -> str:
+    """Lines of a label, each to the left."""
+    return "".join(_escaped(line) + "\\l" for line in lines)
 
 
 def _box(wide: float, high: float) -> str:
@@ -144,53 +132,11 @@ def _box(wide: float, high: float) -> str:
     )
 
 
-def _colour(kind: str, dark: bool) -> str:
-    return COLOURS[{"zero": "line", "none": "line", "constant": "line", "mixed": "muted"}.get(kind, kind)][dark]
-
-
-def _run(text: str, kind: str, dark: bool, bold: bool = False) -> str:
-    names = {"": "ink", "pos": "pos text", "neg": "neg text", "bad": "bad text", "ink": "ink"}
-    colour = COLOURS[names.get(kind, "muted")][dark]
-    inner = f"<B>{_text(text)}</B>" if bold else _text(text)
-    return f'<FONT COLOR="{colour}">{inner}</FONT>'
-
-
-def _table(made: NodeLabel, kind: str, dark: bool) -> str:
-    if kind == "constant":
-        return f'<<FONT POINT-SIZE="{SMALL}" COLOR="{COLOURS["muted"][dark]}">{_text(made.name)}</FONT>>'
-    style, fill = made.style, COLOURS["plain"][dark] if made.scale is None else scale_colour(made.scale, dark)
-    border = "3" if style == "exploding" else "2" if kind == "parameter" else "1"
-    colour = COLOURS["bad" if style == "bad" else "leaf" if kind == "parameter" else "line"][dark]
-    outline = "ROUNDED,DASHED" if style == "vanishing" else "ROUNDED"
-    header = f'<FONT POINT-SIZE="{HEADER}"><B>{_text(made.name)}</B>{_text(made.rest)}</FONT>'
-    rows = [f'<TR><TD ALIGN="LEFT" COLSPAN="2">{header}</TD></TR>']
-    for row in made.rows:
-        if row.rule:
-            rows.append("<HR/>")
-        key = _run(row.key, "muted", dark)
-        rows.append(f'<TR><TD ALIGN="LEFT">{key}</TD><TD ALIGN="RIGHT">{_run(row.text, row.kind, dark)}</TD></TR>')
-    return (
-        f'<<TABLE STYLE="{outline}" BORDER="{border}" CELLBORDER="0" CELLSPACING="0" CELLPADDING="3" COLOR="{colour}" '
-        f'BGCOLOR="{fill}">{"".join(rows)}</TABLE>>'
-    )
-
-
-def _caption(picture: Picture, dark: bool) -> str:
-    rows: list[str] = []
-    if picture.title:
-        rows.append(f'<FONT POINT-SIZE="16"><B>{_text(clean(shortened(picture.title, 120)))}</B></FONT>')
-    if picture.has_gradients:
-        rows.append(
-            _run("|gradient|  10⁻⁶ ", "muted", dark)
-            + "".join(f'<FONT COLOR="{scale_colour(k, dark)}">■</FONT>' for k in SCALE)
-            + _run(" 10³     contribution ", "muted", dark)
-            + _run("(+) ", "pos", dark)
-            + _run("(−)", "neg", dark)
-        )
-    rows += [_run(note, "muted", dark) for note in picture.notes]
-    return _stacked(rows) if rows else ""
-
-
-def _stacked(rows: Iterable[str]) -> str:
-    cells = "".join(f'<TR><TD ALIGN="LEFT">{row}</TD></TR>' for row in rows)
-    return f'<<TABLE BORDER="0" CELLBORDER="0" CELLSPACING="0" CELLPADDING="2">{cells}</TABLE>>'
+def _looks(made: NodeLabel, kind: str, dark: bool) -> dict[str, str]:
+    style = made.style
+    return {
+        "style": "rounded,filled,dashed" if style == "vanishing" else "rounded,filled",
+        "fillcolor": COLOURS["plain"][dark] if made.scale is None else scale_colour(made.scale, dark),
+        "color": COLOURS["bad" if style == "bad" else "leaf" if kind == "parameter" else "line"][dark],
+        "penwidth": "3" if style == "exploding" else "2" if kind == "parameter" else "1",
+    }

@@ -6,12 +6,13 @@ What is drawn is fixed when `draw` is called; the engine runs when an image is a
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...engine.value import Value
+from ...state import whole
+from ..common.images import painted
 from ..common.style import THEMES
 from ..common.svg_drawing import file_for, new_prefix
 from ..page.html import show, to_html
@@ -19,7 +20,7 @@ from .dot import to_dot
 from .frames import frames
 from .labels import labels_of
 from .layout import Layout, as_laid_out, lay_out
-from .layout_engines import LayoutError, find, run
+from .layout_engines import LayoutError
 from .picture import Picture
 from .reading import make_picture
 from .replay import to_dict
@@ -52,14 +53,25 @@ class Drawing:
     def svg(self) -> str:
         """The picture as SVG text. Raises `LayoutError` where no engine is found, or one fails or takes too long."""
         if not self._svg:
-            labels = labels_of(self.picture)
-            if self._layout is None:
-                self._layout = lay_out(self.picture, labels, self.time_limit)
-            picture = as_laid_out(self.picture, self._layout)
-            if picture != self.picture:
-                labels = labels_of(picture)
-            self._svg = to_svg(picture, labels, self._layout, self.prefix, self.theme)
+            self._svg = self._drawn(self.theme)
         return self._svg
+
+    def _drawn(self, theme: str) -> str:
+        labels = labels_of(self.picture)
+        if self._layout is None:
+            self._layout = lay_out(self.picture, labels, self.time_limit)
+        picture = as_laid_out(self.picture, self._layout)
+        if picture != self.picture:
+            labels = labels_of(picture)
+        return to_svg(picture, labels, self._layout, self.prefix, theme)
+
+    def image(self, form: str) -> bytes:
+        """The SVG as `"png"` or `"pdf"`, on light paper unless the theme is dark.
+
+        Raises as `svg()`, and `NoPainterError` without the extra `images`.
+        """
+        title = self.picture.title.strip() or f"Computation graph of {self.picture.name}"
+        return painted(self._drawn("dark" if self.theme == "dark" else "light"), form, title)
 
     def frames(self) -> list[Drawing]:
         """The backward pass as drawings for print: before it begins, and after each step; all with the same layout.
@@ -129,26 +141,13 @@ class Drawing:
 
     # ---- files -------------------------------------------------------------------------------------------------------
 
-    def _image(self, suffix: str) -> bytes:
-        engine = find(suffix)
-        source = self.dot()
-        if suffix == "png" and engine.ascii_only_png:
-            wide = sorted({c for n in self.picture.nodes for c in n.name if ord(c) > 0x2FFF})
-            if wide:
-                letters = "".join(wide[:10])
-                warnings.warn(
-                    f"the PNG of {engine.name} has no glyphs for {letters!r}: save .svg, or install Graphviz",
-                    stacklevel=4,
-                )
-        return run(engine, source, suffix, self.time_limit)
-
     def save(self, path: Any) -> Drawing:
         """Write the picture to a file, in the form that its suffix names; return the drawing.
 
-        .html is the step-through page. .svg, .html, .png and .pdf need a layout engine (PDF: another one than the
-        bundled); .dot, .json and .txt need none.
+        .html is the step-through page. .svg, .html, .png and .pdf need a layout engine, .png and .pdf also the extra
+        `images`, which paints the SVG; .dot, .json and .txt need nothing.
         Raises `ValueError` for another suffix, `FileNotFoundError` for a folder that is not there, `LayoutError` as
-        `svg()`.
+        `svg()`, `NoPainterError` for .png and .pdf without the extra.
         """
         file, form = file_for(path, FORMS)
         made = form(self)
@@ -162,8 +161,8 @@ FORMS: dict[str, Callable[[Drawing], str | bytes]] = {
     ".json": Drawing.json,
     ".txt": lambda drawing: drawing.text() + "\n",
     ".html": Drawing.html,
-    ".png": lambda drawing: drawing._image("png"),
-    ".pdf": lambda drawing: drawing._image("pdf"),
+    ".png": lambda drawing: drawing.image("png"),
+    ".pdf": lambda drawing: drawing.image("pdf"),
 }
 
 
@@ -242,9 +241,7 @@ def _check(
             raise ValueError(
                 f"draw: {name}={given!r} is none of {', '.join([repr(k) for k in known if k is not None])}"
             )
-    for name, steps in (("depth", depth), ("hops", hops)):
-        if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 0):
-            raise ValueError(f"draw: {name} is a whole number from 0 on, got {steps!r}")
+    depth, hops = None if depth is None else whole("draw: depth", depth, 0), whole("draw: hops", hops, 0)
     if not time_limit > 0.0:
         raise ValueError(f"draw: time_limit is in seconds and positive, got {time_limit!r}")
     if path is not None and (not isinstance(path, Sequence) or len(path) != 2):

@@ -107,5 +107,5 @@ def as_laid_out(picture: Picture, layout: Layout) -> Picture:
 
 def lay_out(picture: Picture, labels: Labels, time_limit: float) -> Layout:
     """Have the first engine that is found lay the picture out."""
-    engine = find("json0")
+    engine = find()
     return read_layout(run(engine, to_boxes(picture, labels), "json0", time_limit), picture, engine.name)

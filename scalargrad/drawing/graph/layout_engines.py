@@ -42,8 +42,6 @@ class Engine(NamedTuple):
 
     name: str
     command: tuple[str, ...]
-    without: tuple[str, ...] = ()  # formats that it cannot make
-    ascii_only_png: bool = False
 
 
 def _chosen() -> Engine | str:
@@ -65,7 +63,7 @@ def _bundled() -> Engine | str:
         if file.name in ("graphviz-pure", "graphviz-pure.exe"):
             found = shutil.which(os.path.abspath(str(package.locate_file(file))))
             if found is not None:
-                return Engine("graphviz-pure", (found,), without=("pdf",), ascii_only_png=True)
+                return Engine("graphviz-pure", (found,))
     return "graphviz-pure: installed, but without its executable"
 
 
@@ -80,35 +78,28 @@ def _pygraphviz() -> Engine | str:
     return Engine("pygraphviz", (sys.executable, "-c", _PYGRAPHVIZ))
 
 
-def engines(format: str = "svg", tried: list[str] | None = None) -> Iterator[Engine]:  # noqa: A002  # as dot calls it
-    """The engines that are there and make this format, in the order of preference; `tried` gets the others, and why."""
+def engines(tried: list[str] | None = None) -> Iterator[Engine]:
+    """The engines that are there, in the order of preference; `tried` gets the others, and why."""
     for look in (_chosen, _bundled, _system, _pygraphviz):
         found = look()
-        if isinstance(found, Engine) and format not in found.without:
+        if isinstance(found, Engine):
             yield found
         elif tried is not None:
-            tried.append(found if isinstance(found, str) else f"{found.name}: makes no {format.upper()}")
+            tried.append(found)
 
 
-def find(format: str = "svg") -> Engine:  # noqa: A002
-    """The first engine for a format, or an error that lists what was tried and what to do."""
+def find() -> Engine:
+    """The first engine, or an error that lists what was tried and what to do."""
     tried: list[str] = []
-    for engine in engines(format, tried):
+    for engine in engines(tried):
         return engine
-    ways = [
-        "pip install graphviz-pure     (Linux, macOS, Windows; SVG and PNG)",
-        "apt install graphviz, brew install graphviz, or winget install graphviz",
-        "pip install pygraphviz        (SVG, PNG and PDF)",
-        f"{VARIABLE}=/path/to/dot",
-    ]
-    if format == "pdf":
-        del ways[0]
     raise NoEngineError(
-        f"no Graphviz engine found that makes {format.upper()}. Tried:\n  "
-        + "\n  ".join(tried)
-        + "\nAny of these gives one:\n  "
-        + "\n  ".join(ways)
-        + "\nNone is needed for .dot and .json, nor for print(drawing)."
+        "no Graphviz engine found. Tried:\n  " + "\n  ".join(tried) + "\nAny of these gives one:\n  "
+        "pip install graphviz-pure     (Linux, macOS, Windows)\n  "
+        "apt install graphviz, brew install graphviz, or winget install graphviz\n  "
+        "pip install pygraphviz\n  "
+        f"{VARIABLE}=/path/to/dot\n"
+        "None is needed for .dot and .json, nor for print(drawing)."
     )
 
 

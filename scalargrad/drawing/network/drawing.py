@@ -18,9 +18,8 @@ class NetworkDrawing(SvgDrawing):
 
     picture: NetworkPicture
 
-    def svg(self) -> str:
-        """The picture as SVG text."""
-        return to_svg(self.picture, self.prefix, self.theme)
+    def _drawn(self, theme: str) -> str:
+        return to_svg(self.picture, self.prefix, theme)
 
     def text(self) -> str:
         """The layers, and, if they are not too many, every parameter, line by line."""

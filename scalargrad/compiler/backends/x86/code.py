@@ -30,14 +30,19 @@ from .assembler import (  # fmt: skip
     PLAIN,
     PROLOGUE,
     R14,
+    RAX,
+    RDI,
+    RDX,
     REGISTERS,
     RETURN,
+    RSI,
     SCALAR,
     VZEROUPPER,
     WIDE,
     Addressing,
     Form,
     MemoryOperand,
+    move,
     vex,
 )
 from .registers import INPUTS, MEMORY, OUTPUTS, RegisterAllocator
@@ -226,6 +231,5 @@ def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]]) -> Code:
 
 def call_on(address: int, *operands: int) -> bytes:
     """A function without arguments that calls the one at an address with up to three integers."""
-    loads = zip((0xBF, 0xBE, 0xBA), operands, strict=False)  # mov rdi, ...; mov rsi, ...; mov rdx, ...
-    moves = b"".join(bytes((0x48, opcode)) + x.to_bytes(8, "little") for opcode, x in loads)
-    return moves + b"\x48\xb8" + address.to_bytes(8, "little") + b"\xff\xe0"  # mov rax, address; jmp rax
+    moves = b"".join(move(register, x) for register, x in zip((RDI, RSI, RDX), operands, strict=False))
+    return moves + move(RAX, address) + b"\xff\xe0"  # jmp rax
