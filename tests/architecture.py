@@ -25,6 +25,7 @@ FLOORS = (
     ("schedules",),
     ("data", "nn", "optim"),
     ("compiler",),
+    ("control",),
     ("drawing",),
     ("training",),
     ("plots", "testing"),

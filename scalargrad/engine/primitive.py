@@ -131,6 +131,8 @@ class Primitive:
     ('sin', (0.8775825618903728,))
     """
 
+    several = False  # whether its result is no number, but the numbers of several outputs: see `several.py`
+
     def __init__(
         self,
         name: str,

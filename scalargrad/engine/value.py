@@ -23,6 +23,7 @@ from .chain_rule import NoGradient, differentiating, float_adjoints, graph_adjoi
 from .pickling import reduce, unseen_first
 from .primitive import CONSTANT, LEAF, Primitive, as_float, exact
 from .rendering import rendered
+from .several import Vector
 
 _new = object.__new__
 
@@ -73,12 +74,12 @@ class Value:
     operation: Primitive
     _data: float
     _grad: Any  # a float; a `Value` after backward(create_graph=True); a `NoGradient` before any pass
-    _made: NoGradient  # of leaves alone: see `NoGradient`
+    _made: Any  # of leaves alone: see `NoGradient`; while a function is compiled, of derivatives: the tracer
     _a: Value | None
     _b: Any  # a `Value`, a tuple of them, or None
     _group: str
     _label: str
-    _origin: str
+    _origin: Any  # where it was recorded, under `detect_anomaly()`; while a function is compiled, its number
 
     def __init__(self, data: Any, label: str = "") -> None:
         self._data = data if type(data) is float else as_float(data)
@@ -441,10 +442,10 @@ def _text(x: Any, what: str) -> str:
     return x
 
 
-def _node(x: Any) -> Value:
+def _node(x: Any) -> Any:
     """A gradient as a `Value`, -0.0 as 0.0; one that does not vary is a leaf, whose own derivatives are zero."""
     if not isinstance(x, Value):
-        return Value(0.0 + x)
+        return x if x.__class__ is Vector else Value(0.0 + x)
     return x if x._data != 0.0 else 0.0 + x
 
 
@@ -530,7 +531,7 @@ def _unary(operation: Primitive, a: Value) -> Value:
 def _in_mode(node: Value) -> Value:
     """The node as the current thread's and task's mode wants it."""
     mode = modes.current()
-    if mode.anomaly:
+    if mode.anomaly and not node.operation.several:
         node._origin = modes.users_line()
         check_value(node, node.parents)
     if mode.tracer is not None:

@@ -92,6 +92,8 @@ class _Run:
         nested = False
         recording = not modes.active or modes.current().recording
         begun = begin()
+        tracer = modes.tracer()
+        mark = tracer.mark() if tracer is not None else None
         self.inputs: list[Value] = []
         self.structures: list[Structure] = []
         with _recording():
@@ -127,11 +129,16 @@ class _Run:
         if self.output_structure[0] is Static:
             as_float(result, "the function's result")
         _all_numbers(self.outputs, self.output_structure, "the function's result")
-        self.order, old = order_since(begun, [x for x in self.outputs if isinstance(x, Value)], self.inputs)
+        # While a function is compiled, everything is kept as a graph, by the tracer where it can.
+        self.walk = tracer.walk(mark, self.outputs, self.inputs) if tracer is not None else None
+        self.kept_from = tracer.detached if tracer is not None and not recording else None
+        self.order: list[Value] = []
+        old: list[Value] = []
+        if self.walk is None:
+            self.order, old = order_since(begun, [x for x in self.outputs if isinstance(x, Value)], self.inputs)
         # The result is differentiable in its turn if it depends on more than was made here: on an argument that is a
-        # `Value`, or on one from outside, be it a leaf or an input of another differentiation. While a function is
-        # compiled, everything is kept as a graph.
-        self.as_graph = recording and (nested or bool(old) or modes.tracer() is not None)
+        # `Value`, or on one from outside, be it a leaf or an input of another differentiation.
+        self.as_graph = tracer is not None or (recording and (nested or bool(old)))
         self.stop = [*self.inputs, *old]
         self.wanted = depending(self.order, self.inputs) if self.as_graph else None
         if aux and not self.as_graph:
@@ -140,7 +147,11 @@ class _Run:
 
     def plain(self, x: Any) -> Any:
         """A result as the caller gets it."""
-        return x._data if isinstance(x, Value) and not self.as_graph else x
+        return x._data if isinstance(x, Value) and not self.as_graph else self.kept(x)
+
+    def kept(self, x: Any) -> Any:
+        """A result that is a graph while a function is compiled, as `no_grad()` around the derivative wants it."""
+        return x if self.kept_from is None or not isinstance(x, Value) else self.kept_from(x)
 
     def value(self) -> Tree:
         return unflatten(self.output_structure, [self.plain(x) for x in self.outputs])
@@ -153,21 +164,27 @@ class _Run:
 
     def backward(self, seeds: Sequence[Any], as_graph: bool) -> list[Any]:
         """The derivative of the seeded outputs by every input; a zero is 0.0, not -0.0."""
+        if self.walk is not None:
+            return [self.kept(x) for x in self.walk.backward(seeds)]
         given = [(y, s) for y, s in zip(self.outputs, seeds, strict=True) if isinstance(y, Value)]
         check = gradient_check(seeds) if modes.active and modes.current().anomaly else None
         found: dict[Any, Any]
         if as_graph:
             with _recording():
                 found = graph_adjoints(self.order, given, self.inputs, check, self.wanted)
-                return [0.0 + found.get(x, 0.0) for x in self.inputs]
+                found = {x: 0.0 + found.get(x, 0.0) for x in self.inputs}
+            return [self.kept(found[x]) for x in self.inputs]
         found = float_adjoints(self.order, given, self.stop, check)
         return [found.get(x, 0.0) for x in self.inputs]
 
     def forward(self, seeds: dict[Value, Any], as_graph: bool) -> list[Any]:
         """The directional derivative of every output."""
+        if self.walk is not None:
+            return [self.kept(x) for x in self.walk.forward(seeds)]
         with _recording():
             found = tangents(self.order, seeds, as_graph)
-            return [0.0 + found.get(y, 0.0) if isinstance(y, Value) else 0.0 for y in self.outputs]
+            every = [0.0 + found.get(y, 0.0) if isinstance(y, Value) else 0.0 for y in self.outputs]
+        return [self.kept(x) for x in every]
 
     def split(self, flat: Sequence[Any]) -> list[Tree]:
         """A flat list over all inputs as one tree an argument."""

@@ -90,16 +90,15 @@ def merge(parts: Iterable[PartialSum]) -> PartialSum:
     ranges: Ranges = {}
     for part in given:
         if part.reduce != first.reduce or part.structure not in (None, first.structure):
-            raise ValueError(
-                f"merge: {first!r} and {part!r} are of results of different structures, or a sum and a mean"
-            )
-        for (size, start), sums in part.ranges.items():
-            put(ranges, size, start, sums)
-    for each in sorted(each for part in given for each in part.samples):
+            raise ValueError(f"merge: {first!r} and {part!r}: a sum and a mean, or results of different structures")
+    before = first
+    for each, part in sorted([(each, part) for part in given for each in part.samples], key=lambda pair: pair[0]):
         if samples and each[0] < samples[-1][1]:
             both = f"{each[0]} to {min(each[1], samples[-1][1]) - 1}"
-            raise ValueError(f"merge: samples {both} are in two of the parts: {', '.join(map(repr, given))}")
-        if samples and each[0] == samples[-1][1]:
-            each = (samples.pop()[0], each[1])
-        samples.append(each)
+            raise ValueError(f"merge: samples {both} are in two of the parts: {before!r}, {part!r}")
+        samples.append((samples.pop()[0], each[1]) if samples and each[0] == samples[-1][1] else each)
+        before = part
+    for part in given:
+        for (size, start), sums in part.ranges.items():
+            put(ranges, size, start, sums)
     return PartialSum(first.name, first.reduce, first.structure, samples, ranges)
