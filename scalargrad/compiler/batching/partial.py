@@ -92,7 +92,8 @@ def merge(parts: Iterable[PartialSum]) -> PartialSum:
         if part.reduce != first.reduce or part.structure not in (None, first.structure):
             raise ValueError(f"merge: {first!r} and {part!r}: a sum and a mean, or results of different structures")
     before = first
-    for each, part in sorted([(each, part) for part in given for each in part.samples], key=lambda pair: pair[0]):
+    placed = [(each, part) for part in given for each in part.samples]
+    for each, part in sorted(placed, key=lambda pair: pair[0]):
         if samples and each[0] < samples[-1][1]:
             both = f"{each[0]} to {min(each[1], samples[-1][1]) - 1}"
             raise ValueError(f"merge: samples {both} are in two of the parts: {before!r}, {part!r}")
