@@ -36,6 +36,17 @@ function go(to) {
   if (p === last) pause();
 }
 
+/** Show the same position with other numbers. */
+function showAgain() {
+  const [where, what] = words(position);
+  draw(position, true);
+  tell(position);
+  markForward(position, true);
+  markBackward(position, true);
+  sayAgain();
+  slider.setAttribute("aria-valuetext", `${where}: ${what}`);
+}
+
 function pause() {
   clearTimeout(timer);
   classList.remove("playing");
@@ -115,9 +126,14 @@ on(document, "keydown", (event) => {
 classList.add("alive");
 slider.max = last;
 $("to-backward").disabled = !hasPass;
+startInputs();
 fit(false);
 go(start);
 showTheme();
+if (inputRows.length) {
+  recompute();
+  fromLink();
+}
 new ResizeObserver(() => {
   if (!chosen && fitScale() >= READABLE) fit(false);
   reveal(around(stepAt(position)));
