@@ -292,7 +292,9 @@ def lattice(wide, deep):
 
 
 def test_sizes():
-    assert len(page_of(draw(fifteen(), title="One weight, three paths")).encode()) < 90_000  # half of it are the scripts
+    assert (
+        len(page_of(draw(fifteen(), title="One weight, three paths")).encode()) < 90_000
+    )  # half of it are the scripts
     drawing, page = large()
     assert 1900 < len(drawing.picture.nodes) <= 2000
     assert len(page.encode()) < 2_000_000

@@ -4,20 +4,21 @@ const panel = $("inputs");
 const xs = isLive ? live.inputs.map(([, text]) => parsed(text)) : [];
 const inputRows = []; // of each input: its field, its slider and the ends of its range
 const plotted = $("plot");
-const PLOT = { width: 264, height: 150, left: 6, right: 6, top: 8, bottom: 8, points: 121 };
+const PLOT = { width: 264, height: 150, left: 6, right: 6, top: 8, bottom: 8 };
 let moved = 0; // the input that was moved last
 let waiting = 0;
 let voice = 0;
 
 /** The least of 1, 2 and 5 times a power of ten that is no less. */
 function roundUp(x) {
+  if (!(x > 1e-300 && x < 1e300)) return x;
   const power = 10 ** Math.floor(Math.log10(x));
   return Number(([1, 2, 5, 10].find((m) => m * power >= x * (1 - 1e-12)) * power).toPrecision(1));
 }
 
 /** From minus to plus twice its size, or more. */
 function usualRange(x) {
-  const most = Number.isFinite(x) && x ? roundUp(Math.min(Math.max(2 * Math.abs(x), 1e-300), 1e300)) : 1;
+  const most = (Number.isFinite(x) && roundUp(2 * Math.abs(x))) || 1;
   return [-most, most];
 }
 
@@ -65,8 +66,8 @@ function setRange({ track, low, high }, x) {
   if (!Number.isFinite(from)) from = usualFrom;
   if (!Number.isFinite(to)) to = usualTo;
   if (from > to) [from, to] = [to, from];
-  if (x < from) from = x;
-  if (x > to) to = x;
+  if (x < from) from = x < 0 ? -roundUp(-x) : x;
+  if (x > to) to = x > 0 ? roundUp(x) : x;
   if (from === to) to = from + 1;
   [low.value, high.value] = [from, to];
   [track.min, track.max, track.value] = [from, to, Number.isFinite(x) ? x : from];
@@ -153,8 +154,9 @@ function drawPlot() {
   const [x0, y0, slope] = [xs[moved], valueOf(root), slopeOf(moved)];
   const kept = Float64Array.from(numbers);
   const given = [...xs];
-  const line = Array.from({ length: PLOT.points }, (_, n) => {
-    given[moved] = from + ((to - from) * n) / (PLOT.points - 1);
+  const points = Math.round(Math.min(Math.max(1.5e5 / live.places.length, 25), 121));
+  const line = Array.from({ length: points }, (_, n) => {
+    given[moved] = from + ((to - from) * n) / (points - 1);
     compute(given, numbers);
     return [given[moved], valueOf(root)];
   });
@@ -190,7 +192,7 @@ function drawPlot() {
 
 // ---- from the start --------------------------------------------------------------------------------------------------
 
-function put(numbersByName) {
+function fill(numbersByName) {
   inputRows.forEach((row, k) => {
     const to = numbersByName.get(live.inputs[k][0]);
     if (to === undefined || Number.isNaN(to)) return;
@@ -202,7 +204,7 @@ function put(numbersByName) {
 }
 
 function fromLink() {
-  if (location.hash.includes("=")) put(new Map([...new URLSearchParams(location.hash.slice(1))].map(([key, text]) => [key, parsed(text)])));
+  if (location.hash.includes("=")) fill(new Map([...new URLSearchParams(location.hash.slice(1))].map(([key, text]) => [key, parsed(text)])));
 }
 
 function startInputs() {
@@ -218,7 +220,7 @@ function startInputs() {
       const [low, high] = usualRange(parsed(live.inputs[k][1]));
       [row.low.value, row.high.value] = [low, high];
     });
-    put(new Map(live.inputs.map(([text, given]) => [text, parsed(given)])));
+    fill(new Map(live.inputs.map(([text, given]) => [text, parsed(given)])));
   });
   on(window, "hashchange", fromLink);
 }

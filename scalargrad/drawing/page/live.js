@@ -17,8 +17,8 @@ const columns = { value, gradient: nodes.gradient, local, brought, worked: nodes
 const recorded = isLive ? structuredClone(columns) : null;
 const firsts = recorded && { local: local.map(brief), value: value.map(brief), brought: brought.map((x) => withSign(parsed(full(x)))) };
 const upstreams = edges.upstream;
-const arrows = []; // of each edge that was drawn anew: the tip, the middle of the base, and the way to its end
-const ends = new Map(); // of texts of which only the end is a number: that end
+const constants = []; // of each constant that has changed: its number
+const parts = []; // of each edge that was drawn anew: its arrow, its texts, its sign, the text that ends in a number
 
 const listed = (edges) => (Array.isArray(edges) ? edges : [edges]);
 const signOf = (x) => (!Number.isFinite(x) ? "bad" : x > 0 ? "pos" : x < 0 ? "neg" : "zero");
@@ -89,15 +89,23 @@ function addUp() {
 
 // ---- the picture -----------------------------------------------------------------------------------------------------
 
-/** Write another number at the end of a text, whose last piece may stand in a tspan of its own. */
-function writeEnd(el, first, says) {
-  const before = ends.get(el) || first;
-  const texts = document.createTreeWalker(el, NodeFilter.SHOW_TEXT, (text) => (text.parentNode.matches("tspan.b") ? 2 : 1));
+/** An attribute, set only where it changes: of most elements it does not. */
+function put(el, key, to) {
+  if (el.getAttribute(key) !== to) el.setAttribute(key, to);
+}
+
+/** The last piece of a text, which ends in a number; a sign may stand behind it. */
+function tailOf(el, number) {
+  const texts = document.createTreeWalker(el, NodeFilter.SHOW_TEXT);
   let last = null;
-  while (texts.nextNode()) last = texts.currentNode;
-  if (!last || before === says || !last.data.endsWith(before)) return;
-  last.data = last.data.slice(0, -before.length) + says;
-  ends.set(el, says);
+  while (texts.nextNode()) if (!texts.currentNode.parentNode.matches("tspan.b")) last = texts.currentNode;
+  return last && last.data.endsWith(number) ? { last, number } : null;
+}
+
+function writeTail(tail, number) {
+  if (!tail || tail.number === number) return;
+  tail.last.data = tail.last.data.slice(0, -tail.number.length) + number;
+  tail.number = number;
 }
 
 function productOf([e, k]) {
@@ -108,7 +116,9 @@ function productOf([e, k]) {
 function restyleNode(i) {
   const members = live.node[i];
   if (kind[i] === "c") {
-    writeEnd(nodeEls[i].querySelector("text"), firsts.value[i], brief(value[i]));
+    if (firsts.value[i] === brief(value[i]) && !constants[i]) return;
+    constants[i] = constants[i] || tailOf(nodeEls[i].querySelector("text"), firsts.value[i]);
+    writeTail(constants[i], brief(value[i]));
     return;
   }
   const card = cardOf(i);
@@ -119,17 +129,19 @@ function restyleNode(i) {
     const sum = lines.reduce((all, [e]) => all + broughtBy(e), 0);
     const line = card[2 * row + 3];
     line.end = lines.length > 1 ? withSign(sum) : productOf(lines[0]);
-    line.el.setAttribute("class", `v ${signOf(sum)}`);
-    line.says = "";
+    const look = `v ${signOf(sum)}`;
+    if (line.look !== look) line.el.setAttribute("class", line.el.matches(".wait") ? `${look} wait` : look);
+    line.look = look;
   });
   const sizes = nodes.gradient[i] ? listed(members).map((k) => Math.abs(gradientOf(k))) : [];
   const size = sizes.length ? range(sizes)[1] : NaN;
   const isBad = sizes.some((x) => !Number.isFinite(x)) || (!isBlock(i) && !Number.isFinite(valueOf(members)));
   const look = isBad ? "bad" : !sizes.length ? "none" : size > 0 && size < 1e-6 ? "vanishing" : size > 1e3 ? "exploding" : "usual";
+  const shade = size > 0 ? SHADES[size < 1e-6 ? 0 : Number.isFinite(size) ? Math.min(Math.round(Math.log10(size)), 3) + 6 : 9] : "";
   const { classList } = nodeEls[i];
+  if (classList.contains(look) && (!shade || classList.contains(shade))) return;
   classList.remove(...LOOKS, ...SHADES);
-  classList.add(look);
-  if (size > 0) classList.add(SHADES[size < 1e-6 ? 0 : Number.isFinite(size) ? Math.min(Math.round(Math.log10(size)), 3) + 6 : 9]);
+  classList.add(...[look, shade].filter(Boolean));
   outline(nodeEls[i], look === "exploding");
 }
 
@@ -145,50 +157,61 @@ function outline(el, isThere) {
   rect.before(frame);
 }
 
+function partsOf(e) {
+  if (parts[e]) return parts[e];
+  const el = edgeEls[e];
+  const head = el.querySelector(".a");
+  const [x, y, dx, dy, ex, ey] = head.getAttribute("d").match(/-?(?:\d+\.?\d*|\.\d+)/g).map(Number);
+  const texts = el.querySelectorAll("text");
+  parts[e] = {
+    line: lineOf(e), head, texts,
+    mark: texts.length ? texts[0].querySelector("tspan.b") : null,
+    tail: texts.length && !Array.isArray(live.edge[e]) ? tailOf(texts[0], (live.labels === "contribution" ? firsts.brought : firsts.local)[e]) : null,
+    look: EDGE_LOOKS.find((each) => el.classList.contains(each)),
+    tip: [x + dx, y + dy], base: [x + (dx + ex) / 2, y + (dy + ey) / 2], across: [-(dx + ex) / 2, -(dy + ey) / 2],
+  };
+  return parts[e];
+}
+
 /** The look of an edge by what it brings, and how wide it is. */
 function restyleEdge(e, largest) {
-  const el = edgeEls[e];
-  const all = brought[e] ? listed(live.edge[e]).map(broughtBy) : [];
-  let look = EDGE_LOOKS.find((each) => el.classList.contains(each));
-  if (all.length && look !== "constant") {
-    const was = look;
+  const part = partsOf(e);
+  const { texts, mark, tail } = part;
+  const own = live.edge[e];
+  const all = brought[e] ? listed(own).map(broughtBy) : [];
+  if (all.length && part.look !== "constant") {
+    const was = part.look;
     const [low, high] = range(all);
-    if (!all.every(Number.isFinite)) look = "bad";
-    else look = low === 0 && high === 0 ? "zero" : low >= 0 ? "pos" : high <= 0 ? "neg" : "mixed";
-    el.classList.replace(was, look);
-    widen(e, 1 + 3 * Math.sqrt(Math.max(0, ...all.map(Math.abs).filter(Number.isFinite)) / (largest || 1)));
+    if (!all.every(Number.isFinite)) part.look = "bad";
+    else part.look = low === 0 && high === 0 ? "zero" : low >= 0 ? "pos" : high <= 0 ? "neg" : "mixed";
+    if (was !== part.look) edgeEls[e].classList.replace(was, part.look);
+    widen(part, 1 + 3 * Math.sqrt(Math.max(0, ...all.map(Math.abs).filter(Number.isFinite)) / (largest || 1)));
   }
-  const texts = el.querySelectorAll("text");
-  if (!texts.length || Array.isArray(live.edge[e])) return;
+  if (!texts.length) return;
+  if (mark && MARKS[part.look]) {
+    if (mark.textContent !== MARKS[part.look]) mark.textContent = MARKS[part.look];
+    put(mark, "class", `b ${part.look}`);
+  }
   if (live.labels === "contribution") {
-    if (all.length) writeEnd(texts[0], firsts.brought[e], withSign(all[0]));
-    texts[0].setAttribute("class", `e ${look}`);
-    return;
-  }
-  writeEnd(texts[0], firsts.local[e], brief(local[e]));
-  const mark = texts[0].querySelector("tspan.b");
-  if (mark && MARKS[look]) {
-    mark.textContent = MARKS[look];
-    mark.setAttribute("class", `b ${look}`);
-  }
+    if (all.length) writeTail(tail, withSign(all[0]));
+    if (tail) put(texts[0], "class", `e ${part.look}`);
+  } else writeTail(tail, brief(local[e]));
   if (texts[1] && all.length) {
-    texts[1].textContent = productOf([live.edge[e], live.node[target[e]]]);
-    texts[1].setAttribute("class", `e ${look}`);
+    const says = productOf([own, live.node[target[e]]]);
+    if (texts[1].textContent !== says) texts[1].textContent = says;
+    put(texts[1], "class", `e ${part.look}`);
   }
 }
 
 /** A line as wide as that, and its arrow. */
-function widen(e, pen) {
-  const head = edgeEls[e].querySelector(".a");
-  lineOf(e).setAttribute("stroke-width", pen.toFixed(2));
-  if (!arrows[e]) {
-    const [x, y, dx, dy, ex, ey] = head.getAttribute("d").match(/-?(?:\d+\.?\d*|\.\d+)/g).map(Number);
-    arrows[e] = { tip: [x + dx, y + dy], base: [x + (dx + ex) / 2, y + (dy + ey) / 2], across: [-(dx + ex) / 2, -(dy + ey) / 2] };
-  }
-  const { tip, base, across: [nx, ny] } = arrows[e];
+function widen(part, pen) {
+  if (Math.abs(pen - part.pen) < 0.005) return;
+  const { line, head, tip, base, across: [nx, ny] } = part;
   const half = (2.4 + pen * 0.7) / (Math.hypot(nx, ny) || 1);
   const corner = (s) => `${(base[0] + s * half * nx).toFixed(1)},${(base[1] + s * half * ny).toFixed(1)}`;
+  line.setAttribute("stroke-width", pen.toFixed(2));
   head.setAttribute("d", `M${corner(1)}L${tip}L${corner(-1)}Z`);
+  part.pen = pen;
 }
 
 function restyle() {

@@ -84,8 +84,8 @@ def record(graph: Graph, place_of: Sequence[int], given: Iterable[Any]) -> Recor
         one = each if isinstance(each, Comparison) else Comparison((tuple(each[:3]),), *each[3:])
         if not all(len(term) == 3 and term[1] in SIGNS for term in one.terms):
             raise ValueError(f"draw: guards: a comparison is such as (x, '<', 1.0), got {each!r}")
-        outcome = all(SIGNS[sign](getattr(a, "data", a), getattr(b, "data", b)) for a, sign, b in one.terms)
         terms = tuple([(place(a), sign, place(b)) for a, sign, b in one.terms])
+        outcome = all(SIGNS[sign](getattr(a, "data", a), getattr(b, "data", b)) for a, sign, b in one.terms)
         drawn_as = -1 if one.drawn_as is None else position.get(one.drawn_as, -1)
         decisions.append(Decision(terms, one.text, drawn_as, outcome))
     operands = graph.operands + [tuple([position[p] for p in v.parents]) for v in values[len(graph.operands) :]]
@@ -246,7 +246,7 @@ class _Numbers:
         self.drawn = {n.id: k for k, n in enumerate(self.picture.nodes)}
         self.blocks: dict[str, list[int]] = {}
         for i, place in enumerate(recorded.place):
-            if place < -1:
+            if place < -1 and recorded.gradients[i] is not None:
                 self.blocks.setdefault(f"g{-1 - place}", []).append(i)
         self.merged: dict[str, list[int]] = {}
         for k, (i, slot) in enumerate(edges):
@@ -277,7 +277,7 @@ class _Numbers:
                 [f"{name} ({k + 1})" if names.index(name) < k else name, repr(recorded.data[i])]
                 for k, (i, name) in enumerate(zip(recorded.inputs, names, strict=True))
             ],
-            "node": [self.blocks[n.id] if n.kind == "block" else self.node[n.id] for n in nodes],
+            "node": [self.blocks.get(n.id, []) if n.kind == "block" else self.node[n.id] for n in nodes],
             "edge": [self.merged.get(e.id, []) if e.local is None else self.edge[e.id] for e in self.picture.edges],
             "rows": {
                 str(k): [[self.with_consumer(p) for p in line] for line in path_lines(n.paths)]

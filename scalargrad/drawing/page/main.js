@@ -6,6 +6,7 @@ const set = (id, attribute, to) => $(id).setAttribute(attribute, to);
 let position = -1;
 let timer = 0;
 let speech = 0;
+let tables = 0;
 
 function around({ is, i, e }) {
   if (is === "backward") return [nodeEls[i], edgeEls[e], nodeEls[target[e]]];
@@ -41,8 +42,11 @@ function showAgain() {
   const [where, what] = words(position);
   draw(position, true);
   tell(position);
-  markForward(position, true);
-  markBackward(position, true);
+  clearTimeout(tables); // which are long: when the input rests
+  tables = setTimeout(() => {
+    markForward(position, true);
+    markBackward(position, true);
+  }, 150);
   sayAgain();
   slider.setAttribute("aria-valuetext", `${where}: ${what}`);
 }
