@@ -20,7 +20,7 @@ from scalargrad.compiler import CompiledFunction, GuardLimitError
 from scalargrad.compiler.backends import javascript
 from scalargrad.compiler.ir import elementary
 from scalargrad.compiler.ir.program import Program
-from scalargrad.engine.trees import flatten
+from scalargrad.transforms.trees import flatten
 
 from .evidence import backends
 from .evidence.programs import program

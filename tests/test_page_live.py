@@ -351,7 +351,7 @@ def shifted(a):
 def test_why_a_page_does_not_compute(visit):  # noqa: F811
     x = Value(1.0, label="x")
     page = visit(draw(shifted(x)))
-    assert text(page, "#fixed") == "The numbers cannot be moved here: shifted is written in Python."
+    assert text(page, "#fixed") == "The numbers cannot be moved here: shifted has no form in JavaScript."
     assert page.locator("#inputs").is_hidden()
     y = x * x
     x.data = 3.0

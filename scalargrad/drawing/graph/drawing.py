@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...engine.value import Value
+from ...state import whole
 from ..common.assets import opened
 from ..common.images import painted
 from ..common.style import THEMES
@@ -253,9 +254,7 @@ def _check(
             raise ValueError(
                 f"draw: {name}={given!r} is none of {', '.join([repr(k) for k in known if k is not None])}"
             )
-    for name, steps in (("depth", depth), ("hops", hops)):
-        if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 0):
-            raise ValueError(f"draw: {name} is a whole number from 0 on, got {steps!r}")
+    depth, hops = None if depth is None else whole("draw: depth", depth, 0), whole("draw: hops", hops, 0)
     if not time_limit > 0.0:
         raise ValueError(f"draw: time_limit is in seconds and positive, got {time_limit!r}")
     if path is not None and (not isinstance(path, Sequence) or len(path) != 2):

@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 from ...compiler.backends import javascript
 from ...compiler.frontend.trace import trace
+from ...compiler.ir.lowering import body_of
 from ...compiler.ir.program import Program
-from ...engine import table
 from ...engine.chain_rule import product_row, topological_order
-from ...engine.trees import flatten
+from ...engine.primitive import as_float
 from ...engine.value import Value
+from ...transforms.trees import flatten
 from ..common.text import clean, number, shortened
 from ..graph.labels import path_lines
 from ..graph.picture import Node, Path
@@ -72,7 +73,7 @@ def record(graph: Graph, place_of: Sequence[int], given: Iterable[Any]) -> Recor
 
     def place(x: Any) -> Operand:
         if not isinstance(x, Value):
-            return table.as_float(x, "draw: guards")
+            return as_float(x, "draw: guards")
         for v in reversed(topological_order([x])):
             if v not in position:
                 position[v] = len(values)
@@ -107,9 +108,10 @@ def why_not(recorded: Recorded) -> str:
     """Why a page cannot compute a graph anew; "" if it can."""
     if len(recorded.rows) > MOST:
         return f"the graph has {len(recorded.rows):,} values, more than the {MOST:,} that a page computes"
-    own = sorted({clean(row.name) for row in recorded.rows if row is not None and row.own})
+    rows = {(row, len(operands)) for row, operands in zip(recorded.rows, recorded.operands, strict=True) if row}
+    own = sorted({clean(row.name) for row, count in rows if body_of(row, count, "polynomial") is None})
     if own:
-        return f"{shortened(', '.join(own), 80)} is written in Python"
+        return f"{shortened(', '.join(own), 80)} has no form in JavaScript"
     data = recorded.data
     for row, operands, x in zip(recorded.rows, recorded.operands, data, strict=True):
         now = x if row is None else row.compute(*[data[j] for j in operands])
