@@ -203,8 +203,9 @@ class Value:
 
     # ---- differentiating ---------------------------------------------------------------------------------------------
 
-    def __dir__(self) -> list[str]:
-        return [name for name in object.__dir__(self) if name not in _ELSEWHERE]
+    def __getattr__(self, name: str) -> Any:
+        hint = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+        raise AttributeError(f"a Value has no {name!r}{hint}", name=name, obj=self)
 
     def backward(self, seed: Any = 1.0, create_graph: bool = False, **unknown: Any) -> None:
         """Differentiate this node by everything it was computed from: the chain rule, in reverse topological order.
@@ -272,7 +273,7 @@ class Value:
         return rendered("graph in a notebook", self)  # type: ignore[no-any-return]
 
     # ---- operators ---------------------------------------------------------------------------------------------------
-    # Those of arithmetic and comparison are made below the class, from rows of the table.
+    # Those of arithmetic and comparison, and the functions that are methods, are made below the class from rows.
 
     if TYPE_CHECKING:
 
@@ -292,6 +293,14 @@ class Value:
         def __le__(self, other: Any) -> bool: ...
         def __gt__(self, other: Any) -> bool: ...
         def __ge__(self, other: Any) -> bool: ...
+        def exp(self) -> Value: ...
+        def log(self) -> Value: ...
+        def sqrt(self) -> Value: ...
+        def sin(self) -> Value: ...
+        def cos(self) -> Value: ...
+        def tanh(self) -> Value: ...
+        def sigmoid(self) -> Value: ...
+        def relu(self) -> Value: ...
 
     def __neg__(self) -> Value:
         return _unary(table.neg, self)
@@ -352,40 +361,6 @@ class Value:
 
     def __complex__(self) -> complex:
         raise TypeError("complex() of a Value would lose its gradient: use v.data for the bare number")
-
-    # ---- functions as methods, as in micrograd -----------------------------------------------------------------------
-
-    def exp(self) -> Value:
-        """`exp(self)`."""
-        return _unary(table.exp, self)
-
-    def log(self) -> Value:
-        """The natural logarithm."""
-        return _unary(table.log, self)
-
-    def sqrt(self) -> Value:
-        """The square root."""
-        return _unary(table.sqrt, self)
-
-    def sin(self) -> Value:
-        """`sin(self)`, in radians."""
-        return _unary(table.sin, self)
-
-    def cos(self) -> Value:
-        """`cos(self)`, in radians."""
-        return _unary(table.cos, self)
-
-    def tanh(self) -> Value:
-        """`tanh(self)`."""
-        return _unary(table.tanh, self)
-
-    def sigmoid(self) -> Value:
-        """`1/(1 + exp(-self))`."""
-        return _unary(table.sigmoid, self)
-
-    def relu(self) -> Value:
-        """`max(self, 0)`, with derivative 0 at 0."""
-        return _unary(table.relu, self)
 
     # ---- recording, copying ------------------------------------------------------------------------------------------
 
@@ -622,18 +597,20 @@ def _make_product(row: Primitive) -> None:
     setattr(Value, f"_{row.name}", method)
 
 
-def _make_elsewhere(name: str, hint: str) -> None:
-    def missing(self: Value) -> Any:
-        raise AttributeError(f"a Value has no {name!r}: {hint}")
+def _make_method(row: Primitive) -> None:
+    def method(self: Value) -> Value:
+        return _unary(row, self)
 
-    setattr(Value, name, property(missing))
+    method.__name__, method.__qualname__ = row.name, f"Value.{row.name}"
+    method.__doc__ = f"`scalargrad.{row.name}(self)`."
+    setattr(Value, row.name, method)
 
 
-for _name, _hint in _ELSEWHERE.items():
-    _make_elsewhere(_name, _hint)
 for _each in (table.add, table.sub, table.mul, table.div, table.mod, table.floordiv):
     _make_operators(_each)
 for _each in (table.chain, table.gate):
     _make_product(_each)
+for _each in (table.exp, table.log, table.sqrt, table.sin, table.cos, table.tanh, table.sigmoid, table.relu):
+    _make_method(_each)
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
     _make_comparison(_name, getattr(operator, _name))

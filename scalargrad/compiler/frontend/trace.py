@@ -17,10 +17,10 @@ from typing import Any, NoReturn
 
 from ...engine import modes, primitive, table
 from ...engine.chain_rule import contribution, made_before
-from ...engine.collector import Resting
 from ...engine.primitive import CONSTANT, LEAF, Primitive, as_float
 from ...engine.value import Value, begin, constant
 from ...functions import primitives
+from ...transforms.collector import Resting
 from ...transforms.trees import Static, Structure, flatten, paths, unflatten
 from ..ir.program import Guard, Program
 from .tape import Instruction, Tape, Template, Walk
