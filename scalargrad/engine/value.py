@@ -14,6 +14,7 @@ import operator
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,11 @@ _ELSEWHERE = {
     "grad_fn": "v.operation and v.parents tell what it was computed from",
     "value": "the number is v.data",
 }
+# Methods that NumPy's loops call for the elements of an array of its own, such as np.array makes of Values.
+_NUMPYS = (
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "conjugate", "cosh", "deg2rad",
+    "exp2", "expm1", "fabs", "hypot", "log10", "log1p", "log2", "rad2deg", "rint", "sinh", "tan",
+)  # fmt: skip
 _now = NoGradient()  # the `_grad` of nodes that are made now
 _lock = Lock()
 
@@ -204,6 +210,8 @@ class Value:
     # ---- differentiating ---------------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
+        if name in _NUMPYS:
+            return partial(rendered, "method of a ufunc's name", name, self)
         hint = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
         raise AttributeError(f"a Value has no {name!r}{hint}", name=name, obj=self)
 
