@@ -106,7 +106,7 @@ def call(ufunc: Any, method: str, *operands: Any, out: Any = None, **options: An
         found = wrapped(getattr(ufunc, method)(*map(plain, operands), **options))
     elif (ours := loop(name, ufunc.nin)) is None or ufunc.nout != 1:
         raise TypeError(
-            f"np.{name} of a Value: there is no operation for it; write it in those that there are, or make one of "
+            f"{name} of a Value: there is no operation for it; write it in those that there are, or make one of "
             "your own with scalargrad.primitive"
         )
     elif method == "reduce" and name in _LANES:

@@ -115,6 +115,7 @@ class CompiledFunction(Dispatcher):
         in_axes: int | Sequence[Any] | None = 0,
         reduce: Literal["sum", "mean"] | None = None,
         threads: int = 1,
+        start: int | None = None,
     ) -> Any:
         """Run on every sample of a batch, with SIMD lanes and threads where the backend is machine code.
 
@@ -125,10 +126,12 @@ class CompiledFunction(Dispatcher):
           for lists, an `array.array` for such, a NumPy array if one was given. "sum" and "mean" give numbers, in memory
           that does not depend on the size of the batch.
         - `threads`: how many work at once; the result does not depend on it.
+        - `start`: the number of the first sample, where the batch is a part of a larger one: what is returned then is
+          the part's `PartialSum`, for `scalargrad.compiler.merge`. Batches of no samples have one, too.
 
-        A sum is taken in a fixed order, described in `batch.py`; it is the same on every backend. Samples that branch
-        otherwise are answered by traces of their own. Raises `ValueError` for batches of different lengths or none,
-        `TypeError` for a dtype that would lose precision.
+        The order of a sum depends on the samples' numbers alone; it is the same on every backend, and described in
+        `scalargrad/losses/summation.py`. Samples that branch otherwise are answered by traces of their own. Raises
+        `ValueError` for batches of different lengths or none, `TypeError` for a dtype that would lose precision.
 
         >>> import scalargrad as sg
         >>> f = sg.compile(sg.value_and_grad(lambda w, x: (w * x) ** 2), backend="python")
@@ -137,7 +140,7 @@ class CompiledFunction(Dispatcher):
         >>> f.map(3.0, [1.0, 2.0], in_axes=(None, 0), reduce="sum")
         (45.0, 30.0)
         """
-        return map_batch(self, arguments, in_axes, reduce, threads)
+        return map_batch(self, arguments, in_axes, reduce, threads, start)
 
     # ---- looking inside ----------------------------------------------------------------------------------------------
 
@@ -199,7 +202,8 @@ class CompiledFunction(Dispatcher):
             raise ValueError(f"draw: {self.name} has {len(every)} trace(s), which count from 0, got {trace!r}")
         program = every[trace].program
         title = f"{self.name}, trace {trace}: {len(program)} instructions, {len(program.guards)} guard(s)"
-        return rendered("graph", as_graph(program, every[trace].point), **{"title": title, **options})
+        outputs, guards = as_graph(program, every[trace].point)
+        return rendered("graph", outputs, **{"title": title, "guards": guards, **options})
 
     def to_c(self, name: str, *, real: Literal["double", "float"] = "double") -> tuple[str, str]:
         """The function as C99: the text of `name.h` and of `name.c`, which need nothing but the C library's math.h.
