@@ -23,7 +23,7 @@ from .anomaly import check_value, gradient_check
 from .chain_rule import NoGradient, differentiating, float_adjoints, graph_adjoints, made_before, order_of_pass
 from .pickling import reduce, unseen_first
 from .primitive import CONSTANT, LEAF, Primitive, as_float, exact
-from .rendering import rendered
+from .rendering import rendered, renderers
 from .several import Vector
 
 _new = object.__new__
@@ -37,11 +37,6 @@ _ELSEWHERE = {
     "grad_fn": "v.operation and v.parents tell what it was computed from",
     "value": "the number is v.data",
 }
-# Methods that NumPy's loops call for the elements of an array of its own, such as np.array makes of Values.
-_NUMPYS = (
-    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "conjugate", "cosh", "deg2rad",
-    "exp2", "expm1", "fabs", "hypot", "log10", "log1p", "log2", "rad2deg", "rint", "sinh", "tan",
-)  # fmt: skip
 _now = NoGradient()  # the `_grad` of nodes that are made now
 _lock = Lock()
 
@@ -210,8 +205,8 @@ class Value:
     # ---- differentiating ---------------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
-        if name in _NUMPYS:
-            return partial(rendered, "method of a ufunc's name", name, self)
+        if (method := f"method {name}") in renderers:
+            return partial(renderers[method], self)
         hint = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
         raise AttributeError(f"a Value has no {name!r}{hint}", name=name, obj=self)
 
