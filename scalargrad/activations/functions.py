@@ -20,7 +20,6 @@ from typing import Any, TypeVar, overload
 from ..engine import primitive, table
 from ..engine.primitive import as_float
 from ..engine.value import Value
-from ..functions import elementary as functions
 from ..functions import primitives
 from ..functions.reductions import Number, _filled, _listed
 from . import primitives as own
@@ -58,7 +57,7 @@ def sigmoid(x: T) -> T:
     >>> x = Value(0.0); y = sigmoid(x); y.backward(); (y.data, x.grad)
     (0.5, 0.25)
     """
-    return functions.sigmoid(x)
+    return table.sigmoid(x)
 
 
 def tanh(x: T) -> T:
@@ -69,7 +68,7 @@ def tanh(x: T) -> T:
     >>> x = Value(0.0); y = tanh(x); y.backward(); (y.data, x.grad)
     (0.0, 1.0)
     """
-    return functions.tanh(x)
+    return table.tanh(x)
 
 
 def relu(x: T) -> T:
@@ -81,7 +80,7 @@ def relu(x: T) -> T:
     >>> x = Value(3.0); y = relu(x); y.backward(); (y.data, x.grad)
     (3.0, 1.0)
     """
-    return functions.relu(x)
+    return table.relu(x)
 
 
 def leaky_relu(x: T, slope: Number = 0.01) -> T:

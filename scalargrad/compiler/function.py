@@ -94,7 +94,7 @@ class CompiledFunction(Dispatcher):
             result = call(self, arguments, keywords)
             if result is not None:
                 return result
-        leaves, structure = flatten((arguments, keywords), "arguments")
+        leaves, structure = flatten((arguments, keywords), "arguments", static=True)
         if any(isinstance(each, Value) for each in leaves):
             return self.original("on Values")(*arguments, **keywords)
         leaves = self.floats(leaves, structure)
@@ -264,7 +264,7 @@ class CompiledFunction(Dispatcher):
 
     def buffered(self, *arguments: Any, **keywords: Any) -> Buffered:
         """The function on fixed memory, for the shortest possible call: see `Buffered`."""
-        leaves, structure = flatten((arguments, keywords), "arguments")
+        leaves, structure = flatten((arguments, keywords), "arguments", static=True)
         return Buffered(self, self.floats(leaves, structure), structure)
 
     def low_level_callable(self, *arguments: Any) -> Any:

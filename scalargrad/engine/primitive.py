@@ -89,7 +89,8 @@ def as_float(x: Any, operation: str = "Value") -> float:
     elif isinstance(x, str):
         hint = "; convert it with float() first"
     elif hasattr(x, "__array__"):
-        hint = "; for arrays, use lists of numbers (x.tolist()), one operation an element"
+        form = f" of dtype {getattr(x, 'dtype', None)} and shape {getattr(x, 'shape', None)}"
+        hint = f"{form}; for one number give an element, for many lists (x.tolist()) or a plain array of real numbers"
     elif hasattr(x, "detach") and hasattr(x, "parents"):
         hint = "; it is one already: use it as it is, or x.data for the bare number"
     raise TypeError(f"{operation}: expected a real number, got {kind}{hint}")
@@ -129,6 +130,8 @@ class Primitive:
     >>> sin.name, sin.local(sin(0.5), 0.5)
     ('sin', (0.8775825618903728,))
     """
+
+    several = False  # whether its result is no number, but the numbers of several outputs: see `several.py`
 
     def __init__(
         self,

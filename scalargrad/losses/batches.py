@@ -16,6 +16,8 @@ from ..engine.primitive import as_float
 from ..engine.value import Value
 from ..functions import primitives
 
+_NUMBERS = (float, Value)
+
 
 def plain(x: Any) -> float:
     """The number, for a message: what is computed with it would be frozen where the loss is compiled."""
@@ -74,6 +76,10 @@ def elementwise(
     losses: list[Any] = []
     shaped: list[Any] = []  # as the predictions are, for "none"
     for n, (p, t) in enumerate(batch(name, predictions, targets, reduction)):
+        if type(p) in _NUMBERS and type(t) in _NUMBERS:  # nearly always
+            losses.append(one(p, t, (n, None)))
+            shaped.append(losses[-1])
+            continue
         nested = is_list(p)
         if nested != is_list(t):
             kinds = ("a list", "a number") if nested else ("a number", "a list")

@@ -84,7 +84,7 @@ REPLANTS = (
     Replant(
         "a zero gradient with the sign that its terms have",
         "transforms.derivatives",
-        (("return [0.0 + found.get(x, 0.0) for x in self.inputs]", "return [found.get(x, 0.0) for x in self.inputs]"),),
+        (("{x: 0.0 + found.get(x, 0.0) for x in self.inputs}", "{x: found.get(x, 0.0) for x in self.inputs}"),),
     ),
     Replant(
         "comparisons with the nearest float of an exact number",
@@ -99,7 +99,7 @@ REPLANTS = (
     Replant(
         "an inner derivative that forgets the leaves it closes over",
         "transforms.derivatives",
-        (("(nested or bool(old) or", "(nested or"),),
+        (("(nested or bool(old))", "nested"),),
     ),
     Replant(
         "a generated function by the name of one that it calls",

@@ -23,6 +23,7 @@ from typing import Any
 
 from ...engine import ieee, table
 from ...engine.primitive import Primitive
+from ...engine.several import Output
 from ...functions import primitives, values
 from ..ir.elementary import EVALUATE
 from ..ir.lowering import Functions, body_of
@@ -78,6 +79,10 @@ def _expression(row: Primitive, operands: Sequence[str]) -> str | None:
     pattern = _EXPRESSIONS.get(row)
     if pattern is not None:
         return pattern.format(*operands)
+    if row.name == "detached":
+        return operands[0]
+    if isinstance(row, Output):
+        return f"{operands[0]}[{row.k}]"
     n = len(operands)
     if not 0 < n <= LONGEST_SUM:
         return None
@@ -273,7 +278,7 @@ class _Writer:
 
 def value_of(row: Primitive, count: int, functions: Functions) -> Callable[..., float]:
     """A row's value, as it is computed with those elementary functions."""
-    if functions == "library":
+    if functions == "library" or row.several:
         return row.compute
     found = body_of(row, count, functions)
     if found is None or found is body_of(row, count, "library"):

@@ -445,7 +445,8 @@ def map_batch(f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any
         return result if result == LEAF else unflatten(result, [])
     every = chunks(batch.count)
     answers = _Answers(batch, outputs, reduce is not None)
-    if not (f.native_for(batch.count) and _on_threads(f, batch, every, answers, reduce is not None, threads)):
+    native = f.native_for(batch.count) and not any(v.program.has_blocks() for v in f.specializations[batch.structure])
+    if not (native and _on_threads(f, batch, every, answers, reduce is not None, threads)):
         for bounds in every:
             _in_python(f, batch, bounds, answers, reduce is not None)
     if (begun := differentiating.begun) and any(

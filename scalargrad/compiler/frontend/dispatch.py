@@ -134,6 +134,8 @@ class Dispatcher:
 
     def backend_of(self, found: Specialization) -> str:
         """What is to run a trace now: "python" or "native"."""
+        if found.program.has_blocks():
+            return "python"
         if self.backend != "auto":
             return self.backend
         if "native" in found.runners:

@@ -12,7 +12,7 @@ from operator import countOf
 from typing import Any
 
 from ...engine.primitive import as_float
-from ...transforms.trees import LEAF, Structure
+from ...transforms.trees import LEAF, Container, Static, Structure, container
 
 Pack = Callable[[Any], "array[float] | None"]
 Unpack = Callable[[Sequence[float]], Any]
@@ -29,7 +29,7 @@ class _Source:
 
     def __init__(self, head: str) -> None:
         self.lines = [head]
-        self.scope: dict[str, Any] = {"as_float": as_float, "as_floats": as_floats, "countOf": countOf}
+        self.scope: dict[str, Any] = {"as_float": as_float, "as_floats": as_floats, "countOf": countOf, "C": container}
         self.leaves: list[str] = []  # expressions that make up the list of the leaves
         self.floats: list[str] = []  # and what holds if they are all floats
         self.names = 0
@@ -47,6 +47,13 @@ class _Source:
             self.floats.append(f"type({name}) is float")
             return
         kind, keys, children = part
+        known = container(kind)
+        if kind is Static:
+            self.lines.append(f"    if {self.known(Static)}({name}) != {self.known(keys)}: return None")
+            return
+        if known is not None:
+            self.take_container_apart(known, keys, children, name)
+            return
         length = f"len({name}) != {len(children)}" if children else name
         self.lines.append(f"    if type({name}) is not {self.known(kind)} or {length}: return None")
         if not children:
@@ -69,6 +76,26 @@ class _Source:
         for each, child in zip(own, part[2], strict=True):
             self.take_apart(child, each)
 
+    def take_container_apart(self, known: Container, keys: Any, children: Any, name: str) -> None:
+        found = f"t{self.names}"
+        self.names += 1
+        same = f"C(type({name})) is not {self.known(known)} or ({found} := {self.known(known.take)}({name})) is None"
+        self.lines += [
+            f"    if {same} or {found}[0] != {self.known(keys)}: return None",
+            f"    {found} = {found}[1]",
+        ]
+        count = children if known.flat else len(children)
+        self.lines.append(f"    if len({found}) != {count}: return None")
+        if known.flat:
+            self.leaves.append(f"*{found}")
+            self.floats.append(f"countOf(map(type, {found}), float) == {count}")
+            return
+        for k, child in enumerate(children):
+            own = f"t{self.names}"
+            self.names += 1
+            self.lines.append(f"    {own} = {found}[{k}]")
+            self.take_apart(child, own)
+
     def built(self, part: Structure, depth: int = 0) -> str:
         """The expression for a tree of that structure, whose leaves are those of `o` from `at` on."""
         if part == LEAF:
@@ -79,10 +106,17 @@ class _Source:
             self.lines.append(f"    {name} = {expression}")
             return name
         kind, keys, children = part
+        if kind is Static:
+            return self.known(keys.value)
+        if (known := container(kind)) is not None and known.flat:
+            self.at += children
+            return f"{self.known(known.build)}({self.known(keys)}, list(o[{self.at - children}:{self.at}]))"
         if kind in (list, tuple) and len(children) > 4 and all(child == LEAF for child in children):
             self.at += len(children)
             return f"{kind.__name__}(o[{self.at - len(children)}:{self.at}])"
         inside = "".join(f"{self.built(child, depth + 1)}, " for child in children)
+        if known is not None:
+            return f"{self.known(known.build)}({self.known(keys)}, [{inside}])"
         if kind is dict:
             return f"dict(zip({self.known(keys)}, ({inside})))"
         if kind in (list, tuple):

@@ -93,7 +93,7 @@ class Program:
         """As `emit`, of a row of the table: what is a number already, or has a shorter form of the same bits, goes."""
         if row is table.identity:
             return operands[0]
-        if max(operands, default=-1) < 0:
+        if max(operands, default=-1) < 0 and not row.several:
             return self.constant(row.compute(*[self.constants[~k] for k in operands]))
         if row is table.chain:  # upstream x local, where the upstream gradient is zero: zero
             u, d = operands
@@ -117,6 +117,10 @@ class Program:
                     if p >= 0:
                         needed[p] = True
         return needed[self.inputs :]
+
+    def has_blocks(self) -> bool:
+        """Whether there are loops or calls among the instructions."""
+        return any(getattr(row, "several", False) for row in self.operations)
 
     def roots(self) -> list[int]:
         return [*self.outputs, *(k for guard in self.guards for k in (guard.left, guard.right))]

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from math import isfinite
+from math import isfinite, nan
 
 from ...engine.chain_rule import edge_product
+from ...engine.several import Output, Several
 from ...engine.value import Value
 from ..common.text import clean, number, shortened
 from .formulas import formula, notations
@@ -27,7 +28,7 @@ class _Facts:
 
     def __init__(self, graph: Graph) -> None:
         values, operands = graph.values, graph.operands
-        self.data = [v.data for v in values]
+        self.data = [nan if v.operation.several else v.data for v in values]
         self.labels = [v.label for v in values]
         self.gradients = [gradient_of(v) for v in values]
         self.kinds = [
@@ -61,7 +62,7 @@ class _Names(dict[tuple[int, int], str]):
 
 def gradient_of(value: Value) -> float | None:
     """The value's gradient as a float; None where no backward pass has reached it."""
-    if not value.has_gradient:
+    if not value.has_gradient or value.operation.several:
         return None
     return float(getattr(value.grad, "data", value.grad))
 
@@ -210,7 +211,9 @@ class _Maker:
 
     def is_stale(self, i: int) -> bool:
         operands = self.graph.operands[i]
-        now = self.graph.values[i].operation.compute(*[self.facts.data[j] for j in operands])
+        if isinstance((operation := self.graph.values[i].operation), Output | Several):
+            return False
+        now = operation.compute(*[self.facts.data[j] for j in operands])
         return now != self.facts.data[i] and not (now != now and self.facts.data[i] != self.facts.data[i])
 
     def block(self, k: int) -> Node:
