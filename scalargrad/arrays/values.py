@@ -37,7 +37,7 @@ class Array(Plain):
         return super().__getitem__(_index(key))
 
     def __setitem__(self, key: Any, x: Any) -> None:
-        super().__setitem__(_index(key), plain(x))
+        super().__setitem__(_index(key), x[()] if isinstance(x, numpy.ndarray) and not x.ndim else x)
 
     def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **options: Any) -> Any:
         return numpy.mean(self, axis=axis, out=out, keepdims=keepdims, **options)

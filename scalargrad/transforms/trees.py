@@ -69,6 +69,13 @@ class Static:
     def __reduce__(self) -> Any:
         return Static, (self.value,)
 
+    def holds(self, x: Any) -> bool:
+        """Whether another object is the same, as far as a trace is concerned."""
+        try:
+            return x is self.value or Static(x).key == self.key
+        except TypeError:  # it has no hash
+            return False
+
 
 def is_static(x: Any) -> bool:
     """Whether something is carried along: None, a str, an enumeration, a function or a class."""
@@ -333,20 +340,35 @@ def steps(structure: Structure) -> Iterable[str]:
     return [f"[{key!r}]" for key in keys or range(count)] if kind is not Static else ()
 
 
-def paths(structure: Structure, root: str = "", static: bool = False) -> Iterator[str]:
-    """The place of each leaf as Python would write it, for messages; with `static` those of what is static, instead.
+def without_static(structure: Structure) -> Structure:
+    """The structure with None where something is static: equal for those that differ in that alone."""
+    if structure == LEAF or type(structure[2]) is int:
+        return structure
+    kind, keys, children = structure
+    return (kind, None if kind is Static else keys, tuple([without_static(child) for child in children]))
+
+
+def paths(structure: Structure, root: str = "") -> Iterator[str]:
+    """The place of each leaf as Python would write it, for messages.
 
     >>> list(paths(flatten({"w": [1, 2], "b": 3})[1], "p"))
     ["p['w'][0]", "p['w'][1]", "p['b']"]
     """
+    return (place for place, part in _places(structure, root) if part == LEAF)
+
+
+def statics(structure: Structure, root: str = "") -> Iterator[tuple[str, Static]]:
+    """What is static, with its place."""
+    return ((place, part[1]) for place, part in _places(structure, root) if part != LEAF)
+
+
+def _places(structure: Structure, root: str) -> Iterator[tuple[str, Structure]]:
     if structure == LEAF or structure[0] is Static:
-        if (structure == LEAF) is not static:
-            yield root
+        yield root, structure
         return
     children = structure[2]
-    flat = type(children) is int
-    for step, child in zip(steps(structure), (LEAF,) * children if flat else children, strict=True):
-        yield from paths(child, f"{root}{step}", static)
+    for step, child in zip(steps(structure), (LEAF,) * children if type(children) is int else children, strict=True):
+        yield from _places(child, f"{root}{step}")
 
 
 def is_number(x: Any) -> bool:
