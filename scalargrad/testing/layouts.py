@@ -48,7 +48,8 @@ class Layout:
 
     def __init__(self, tree: Any, what: str) -> None:
         self.what = what
-        leaves, self.whole = flatten(tree, what)
+        leaves, self.whole = flatten(tree, what, static=True)
+        self.leaves = len(leaves)
         self.arrays: dict[int, Any] = {}  # of other libraries, by their place among the leaves
         self.numbers: list[Any] = []
         self.paths: list[str] = []
@@ -76,12 +77,12 @@ class Layout:
                     "convert it, or name the other arguments in argnums="
                 )
 
-    def build(self, numbers: Sequence[Any]) -> Any:
-        """The tree with these numbers in it."""
+    def build(self, numbers: Sequence[Any], role: str = "derivative") -> Any:
+        """The tree with these numbers in it; `role` as for `unflatten`."""
+        if not self.arrays:
+            return unflatten(self.whole, numbers, role)
         supply = iter(numbers)
-        count = len(list(paths(self.whole)))
-        leaves = [self._leaf(k, supply) for k in range(count)]
-        return unflatten(self.whole, leaves)
+        return unflatten(self.whole, [self._leaf(k, supply) for k in range(self.leaves)], role)
 
     def _leaf(self, k: int, supply: Iterator[Any]) -> Any:
         like = self.arrays.get(k)
@@ -120,5 +121,6 @@ def _with(structure: Structure, parts: Iterator[Structure]) -> Structure:
         return next(parts)
     kind, keys, children = structure
     if isinstance(children, int):
-        return (list, keys, [next(parts) for _ in range(children)] and children)
+        list(islice(parts, children))
+        return (list, keys, children)
     return (kind, keys, tuple([_with(child, parts) for child in children]))

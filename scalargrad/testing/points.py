@@ -10,7 +10,7 @@ from typing import Any
 
 from ..engine.primitive import as_float
 from ..engine.value import Value
-from ..transforms.trees import LEAF, Structure, flatten
+from ..transforms.trees import LEAF, Static, Structure, container, flatten
 from .layouts import Layout, flattened, shape_of, size
 
 
@@ -92,7 +92,8 @@ def _in_blocks(
         found = flattened(tree.tolist() if hasattr(tree, "tolist") else tree)
         blocks.append((starts, extents, [number(x, what) for x in found if not isinstance(x, tuple | dict)]))
         return tuple(getattr(tree, "shape", ())) == shape and len(blocks[-1][2]) == prod(shape)
-    stack = [(tree, levels[0])]
+    alone = isinstance(tree, tuple) and len(tree) == 1 and (levels[0] == LEAF or levels[0][0] is not tuple)
+    stack = [(tree[0] if alone else tree, levels[0])]
     start = 0
     while stack:
         part, like = stack.pop()
@@ -105,14 +106,18 @@ def _in_blocks(
             start += extent
             continue
         kind, keys, children = like
+        if kind is Static:
+            continue
         if kind is dict:
             if not isinstance(part, dict) or set(part) != set(keys):
                 return False
             inner = [part[key] for key in keys]
         else:
-            if not isinstance(part, list | tuple) or len(part) != len(children):
+            known = container(type(part))
+            taken = (None, part) if known is None else known.take(part)
+            if taken is None or not isinstance(taken[1], list | tuple) or len(taken[1]) != len(children):
                 return False
-            inner = list(part)
+            inner = list(taken[1])
         stack += reversed(list(zip(inner, children, strict=True)))
     return True
 
@@ -164,6 +169,8 @@ class Point:
         self.layouts: list[Layout] = []
         for k in self.argnums:
             layout = Layout(args[k], f"args[{k}]")
+            if layout.whole[0] is Static:
+                as_float(args[k], f"args[{k}]")
             layout.only_float64()
             self.inputs += [as_float(x, place) for x, place in zip(layout.numbers, layout.paths, strict=True)]
             self.paths += layout.paths
@@ -177,15 +184,17 @@ class Point:
         self.structure: Structure = (tuple, None, structures)
         self.derivatives: Structure = self.structure if len(structures) > 1 else structures[0]  # of one number
 
-    def trees(self, inputs: Sequence[Any]) -> list[Any]:
-        """These numbers as the arguments to differentiate by, one tree each."""
+    def trees(self, inputs: Sequence[Any], role: str = "derivative") -> list[Any]:
+        """These numbers as the arguments to differentiate by, one tree each; `role` as for `unflatten`."""
         ends = list(accumulate(len(each.numbers) for each in self.layouts))
         starts = [0, *ends]
-        return [each.build(inputs[start:end]) for each, start, end in zip(self.layouts, starts, ends, strict=False)]
+        return [
+            each.build(inputs[start:end], role) for each, start, end in zip(self.layouts, starts, ends, strict=False)
+        ]
 
     def arguments(self, inputs: Sequence[Any]) -> list[Any]:
         """The arguments with these numbers in them."""
         given = list(self.args)
-        for k, tree in zip(self.argnums, self.trees(inputs), strict=True):
+        for k, tree in zip(self.argnums, self.trees(inputs, "argument"), strict=True):
             given[k] = tree
         return given

@@ -49,7 +49,8 @@ ARRAYS = _operations(
     "{a} + {b}", "{a} * {b}", "{a} - {b}", "-{a}", "np.sin({a})", "np.cos({a})", "np.tanh({a})", "np.arctan({a})",
     "np.exp(-{a} * {a})", "np.log1p({a} * {a})", "np.sqrt(1.0 + {a} ** 2)", "np.expm1(-{a} * {a})", "np.arcsinh({a})",
     "np.hypot({a}, 1.0)", "np.arctan2({a}, 2.0)", "np.logaddexp({a}, {b})", "{a} / (1.0 + {b} ** 2)",
-    "0.5 * {a} + 0.25", "np.tanh(np.sum({a} * {b})) * {c}", "{a} - np.mean({b})", "{a} / np.linalg.norm(1.0 + {b} ** 2)",
+    "0.5 * {a} + 0.25", "np.tanh(np.sum({a} * {b})) * {c}", "{a} - np.mean({b})",
+    "{a} / np.linalg.norm(1.0 + {b} ** 2)",
 )
 VECTORS = _operations("np.tanh({a} @ {b}) * {c}", "{a}[::-1] * {b}", "np.concatenate([{a}[:1], {b}[1:]])")
 MATRICES = _operations(
