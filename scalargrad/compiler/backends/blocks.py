@@ -99,9 +99,9 @@ def _made(layout: Layout, inputs: int, functions: Functions) -> Machine:
     constants = array("d", reversed(layout.constants)).tobytes()
     end = memory.room(0, constants)
     for each in entries:
-        while each is not None:
-            each.memory -= end
-            each = each.exact
+        for one in (each, each.exact):
+            if one is not None:
+                one.memory -= end
     foreign = [_foreign(each) for each in layout.foreign]
     addresses = [ctypes.cast(each, ctypes.c_void_p).value or 0 for each in foreign]
     orders = Orders(layout, cells - end, entries, addresses)

@@ -280,7 +280,8 @@ class _Writer:
 def value_of(row: Primitive, count: int, functions: Functions) -> Callable[..., float]:
     """A row's value, as it is computed with those elementary functions."""
     if isinstance(row, Loop):
-        return lambda *operands: row.run(operands, row.keeps)
+        loop = row
+        return lambda *operands: loop.run(operands, loop.keeps)  # type: ignore[return-value]
     if functions == "library" or row.several:
         return row.compute
     found = body_of(row, count, functions)
