@@ -753,3 +753,10 @@ def test_c_needs_a_trace_and_a_name() -> None:
         compiled.to_c("a-b")
     with pytest.raises(ValueError, match="'half'"):
         compiled.to_c("f", real="half")  # type: ignore[arg-type]
+
+
+def test_rows_are_merged_with_what_bodies_of_others_compute() -> None:
+    f = compile(lambda x, y: x * y + x**2 + x * x - (x + y), backend="native")
+    f(2.0, 3.0)
+    operations = lower(next(iter(f.specializations.values()))[0].program).program.operations
+    assert operations.count("mul") == 2

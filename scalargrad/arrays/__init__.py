@@ -25,6 +25,10 @@ def _ufunc(*given: Any, **options: Any) -> Any:
     return import_module(f"{__name__}.ufuncs").call(*given, **options)
 
 
+def _method(*given: Any) -> Any:
+    return import_module(f"{__name__}.ufuncs").method(*given)
+
+
 def _function(*given: Any) -> Any:
     return import_module(f"{__name__}.functions").call(*given)
 
@@ -32,6 +36,7 @@ def _function(*given: Any) -> Any:
 finders.append(_find)
 register("ufunc", _ufunc)
 register("array function", _function)
+register("method of a ufunc's name", _method)
 __all__: list[str] = []
 
 

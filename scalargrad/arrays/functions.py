@@ -13,6 +13,7 @@ import numpy
 
 from ..engine.value import Value
 from ..functions import primitives
+from . import linalg
 from .ufuncs import matmul, reduced
 from .values import Array, filled, plain, wrapped
 
@@ -32,11 +33,11 @@ def call(function: Any, types: Any, arguments: Any, options: Any) -> Any:
     arguments, options = [_of(x) for x in arguments], {name: _of(x) for name, x in options.items()}
     try:
         found = function._implementation(*arguments, **options)
-    except TypeError as error:
-        raise TypeError(
-            f"np.{function.__name__} does not work on arrays of Values ({error}); write it in those functions that do: "
-            "ufuncs, reductions, where, dot, and indexing"
-        ) from error
+    except (TypeError, AttributeError) as error:
+        error.add_note(
+            f"np.{function.__name__} of Values: if it cannot, write it in ufuncs, sums, where, dot and indexing"
+        )
+        raise
     return type(found)(map(wrapped, found)) if type(found) in (list, tuple) else wrapped(found)
 
 
@@ -47,6 +48,15 @@ def where(condition: Any, *arms: Any) -> Any:
     if not arms:
         return numpy.nonzero(numpy.asarray(condition).astype(bool))
     return _where(plain(condition), *map(plain, arms))
+
+
+def select(condlist: Any, choicelist: Any, default: Any = 0.0) -> Any:
+    if len(condlist) != len(choicelist):
+        raise ValueError(f"np.select: {len(condlist)} conditions for {len(choicelist)} choices")
+    found = default
+    for condition, choice in reversed([*zip(condlist, choicelist, strict=True)]):
+        found = where(condition, choice, found)
+    return found
 
 
 def _like(fill: float) -> Callable[..., Any]:
@@ -81,6 +91,7 @@ def mean(
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     numpy.where: where,
+    numpy.select: select,
     numpy.zeros_like: _like(0.0),
     numpy.empty_like: _like(0.0),
     numpy.ones_like: _like(1.0),
@@ -88,4 +99,5 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     numpy.copy: lambda x, **_: x.copy(),
     numpy.dot: dot,
     numpy.mean: mean,
+    **linalg.FUNCTIONS,
 }

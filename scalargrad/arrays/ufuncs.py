@@ -54,6 +54,7 @@ _NUMBERS: dict[str, Callable[..., Any]] = {
     "radians": lambda x: x * (pi / 180.0),
     "rad2deg": lambda x: x * (180.0 / pi),
     "degrees": lambda x: x * (180.0 / pi),
+    "heaviside": lambda x, at_zero: primitives.where(x == 0.0, at_zero, table.step(x)),
 }
 _CONDITIONS: dict[str, Callable[..., Any]] = {
     "less": operator.lt, "less_equal": operator.le, "greater": operator.gt, "greater_equal": operator.ge,
@@ -76,11 +77,22 @@ _LANES = {
 @lru_cache(maxsize=256)
 def loop(name: str, arity: int) -> Any:
     """The loops over objects that stand for a ufunc; None where there is no operation for it."""
+    compute = operation(name)
+    return None if compute is None else numpy.frompyfunc(compute, arity, 1, identity=_IDENTITIES.get(name))
+
+
+def operation(name: str) -> Callable[..., Any] | None:
+    """What a ufunc of that name computes on numbers and `Value`s, if anything."""
     row = TABLE.get(_ROWS.get(name, name))
-    compute = _NUMBERS.get(name) or _CONDITIONS.get(name) or (row if row is not None and row.public else None)
+    return _NUMBERS.get(name) or _CONDITIONS.get(name) or (row if row is not None and row.public else None)
+
+
+def method(name: str, *operands: Any) -> Any:
+    """What NumPy's loop over an array of objects of its own calls a method of that name for."""
+    compute = operation(name)
     if compute is None:
-        return None
-    return numpy.frompyfunc(compute, arity, 1, identity=_IDENTITIES.get(name))
+        raise AttributeError(name)
+    return compute(*operands)
 
 
 def call(ufunc: Any, method: str, *operands: Any, out: Any = None, **options: Any) -> Any:
@@ -90,9 +102,11 @@ def call(ufunc: Any, method: str, *operands: Any, out: Any = None, **options: An
         return call(numpy.floor_divide, method, *operands), call(numpy.remainder, method, *operands)
     if name == "matmul":
         found = matmul(*operands)
+    elif all(set(each) <= {"O", "-", ">"} for each in ufunc.types):  # made by frompyfunc or vectorize
+        found = wrapped(getattr(ufunc, method)(*map(plain, operands), **options))
     elif (ours := loop(name, ufunc.nin)) is None or ufunc.nout != 1:
         raise TypeError(
-            f"np.{name} of a Value: there is no operation for it; write it in those that there are, or make one of "
+            f"{name} of a Value: there is no operation for it; write it in those that there are, or make one of "
             "your own with scalargrad.primitive"
         )
     elif method == "reduce" and name in _LANES:

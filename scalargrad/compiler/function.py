@@ -78,8 +78,8 @@ class Info(NamedTuple):
 class CompiledFunction(Dispatcher):
     """What `compile` returns: call it as the function itself."""
 
-    def __init__(self, function: Callable[..., Any], backend: Backend, max_traces: int, functions: Functions) -> None:
-        super().__init__(function, backend, max_traces, functions)
+    def __init__(self, function: Callable[..., Any], *options: Any) -> None:
+        super().__init__(function, *options)
         update_wrapper(self, function, updated=())
 
     def _begin(self) -> None:
@@ -94,7 +94,7 @@ class CompiledFunction(Dispatcher):
             result = call(self, arguments, keywords)
             if result is not None:
                 return result
-        leaves, structure = flatten((arguments, keywords), "arguments", static=True)
+        leaves, structure = self.taken(arguments, keywords)
         if any(isinstance(each, Value) for each in leaves):
             return self.original("on Values")(*arguments, **keywords)
         leaves = self.floats(leaves, structure)
@@ -115,6 +115,7 @@ class CompiledFunction(Dispatcher):
         in_axes: int | Sequence[Any] | None = 0,
         reduce: Literal["sum", "mean"] | None = None,
         threads: int = 1,
+        start: int | None = None,
     ) -> Any:
         """Run on every sample of a batch, with SIMD lanes and threads where the backend is machine code.
 
@@ -125,10 +126,12 @@ class CompiledFunction(Dispatcher):
           for lists, an `array.array` for such, a NumPy array if one was given. "sum" and "mean" give numbers, in memory
           that does not depend on the size of the batch.
         - `threads`: how many work at once; the result does not depend on it.
+        - `start`: the number of the first sample, where the batch is a part of a larger one: what is returned then is
+          the part's `PartialSum`, for `scalargrad.compiler.merge`. Batches of no samples have one, too.
 
-        A sum is taken in a fixed order, described in `batch.py`; it is the same on every backend. Samples that branch
-        otherwise are answered by traces of their own. Raises `ValueError` for batches of different lengths or none,
-        `TypeError` for a dtype that would lose precision.
+        The order of a sum depends on the samples' numbers alone; it is the same on every backend, and described in
+        `scalargrad/losses/summation.py`. Samples that branch otherwise are answered by traces of their own. Raises
+        `ValueError` for batches of different lengths or none, `TypeError` for a dtype that would lose precision.
 
         >>> import scalargrad as sg
         >>> f = sg.compile(sg.value_and_grad(lambda w, x: (w * x) ** 2), backend="python")
@@ -137,7 +140,7 @@ class CompiledFunction(Dispatcher):
         >>> f.map(3.0, [1.0, 2.0], in_axes=(None, 0), reduce="sum")
         (45.0, 30.0)
         """
-        return map_batch(self, arguments, in_axes, reduce, threads)
+        return map_batch(self, arguments, in_axes, reduce, threads, start)
 
     # ---- looking inside ----------------------------------------------------------------------------------------------
 
@@ -264,7 +267,7 @@ class CompiledFunction(Dispatcher):
 
     def buffered(self, *arguments: Any, **keywords: Any) -> Buffered:
         """The function on fixed memory, for the shortest possible call: see `Buffered`."""
-        leaves, structure = flatten((arguments, keywords), "arguments", static=True)
+        leaves, structure = self.taken(arguments, keywords)
         return Buffered(self, self.floats(leaves, structure), structure)
 
     def low_level_callable(self, *arguments: Any) -> Any:
@@ -311,7 +314,7 @@ class CompiledFunction(Dispatcher):
     # ---- pickling ----------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("backend", "max_traces", "functions", "name", "specializations")
+        kept = ("backend", "max_traces", "functions", "static", "static_positions", "name", "specializations")
         function = saved(self.function)
         if function is None and not self.specializations:
             raise pickle.PicklingError(
@@ -354,7 +357,8 @@ class CompiledFunction(Dispatcher):
         with self.lock:
             reference, made = self.methods.get(id(instance), (None, None))
             if made is None or reference is None or reference() is not instance:
-                made = CompiledFunction(bound(function, instance), self.backend, self.max_traces, self.functions)
+                options = self.backend, self.max_traces, self.functions, self.static
+                made = CompiledFunction(bound(function, instance), *options)
                 methods, key = self.methods, id(instance)
                 self.methods[key] = weakref.ref(instance, lambda _: methods.pop(key, None)), made
         return CompiledMethod(self, instance, made)
@@ -444,11 +448,21 @@ class Buffered:
 
 @overload
 def compile(
-    f: Callable[..., Any], *, backend: Backend = "auto", max_traces: int = 16, functions: Functions = "library"
+    f: Callable[..., Any],
+    *,
+    backend: Backend = "auto",
+    max_traces: int = 16,
+    functions: Functions = "library",
+    static_argnames: str | Sequence[str] = (),
 ) -> CompiledFunction: ...
 @overload
 def compile(
-    f: None = None, *, backend: Backend = "auto", max_traces: int = 16, functions: Functions = "library"
+    f: None = None,
+    *,
+    backend: Backend = "auto",
+    max_traces: int = 16,
+    functions: Functions = "library",
+    static_argnames: str | Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
 def compile(
     f: Callable[..., Any] | None = None,
@@ -456,19 +470,22 @@ def compile(
     backend: Backend = "auto",
     max_traces: int = 16,
     functions: Functions = "library",
+    static_argnames: str | Sequence[str] = (),
 ) -> Any:
     """Make a function fast: trace it once, replay it with the same bits.
 
-    `f` takes numbers, or nested lists, tuples and dicts of numbers, and returns such. It is run once on `Value`s for
-    each structure of its arguments; what it computes becomes a straight-line program, which later calls replay. It may
-    be a derivative: `compile(value_and_grad(f))`. A call that would take another branch is traced again and kept beside
-    the first; never answered from the wrong branch.
+    `f` takes numbers and what holds numbers (lists, tuples, dicts, dataclasses, arrays: see `grad`), and returns such.
+    It is run once on `Value`s for each structure of its arguments, arrays told apart by their shapes; what it computes
+    becomes a straight-line program, which later calls replay. It may be a derivative: `compile(value_and_grad(f))`. A
+    call that would take another branch is traced again and kept beside the first; never answered from the wrong branch.
 
     - `backend`: "python", generated source; "native", machine code for this processor: on x86-64 under Linux with the
       standard library alone, elsewhere, and for `map`, through llvmlite (`pip install llvmlite numpy`); "auto", source
       for what is short, else machine code where it is made as fast as source, elsewhere for what is called often, if
       llvmlite is there.
-    - `max_traces`: how many ways to branch are kept for one structure of arguments.
+    - `max_traces`: how many ways to branch are kept for one structure of arguments, and how many values of what is
+      static: str, None, enumerations, functions, and what `static_argnames` names, are part of what finds a trace.
+    - `static_argnames`: parameters whose arguments `f` gets as they are, such as the number of turns of a loop.
     - `functions`: where exp, expm1, log, log1p, tanh, sin and cos come from: "library", the C library, whose bits are
       Python's; or "polynomial", arithmetic that runs on eight samples at once, several times as fast in `map`, within
       a few ULP (see `compiler/polynomials.py`). Results are then the same on every backend, but not those of the eager
@@ -511,9 +528,24 @@ def compile(
     if functions not in ("library", "polynomial"):
         raise ValueError(f"compile: functions must be 'library' or 'polynomial', got {functions!r}")
     if f is None:
-        return lambda g: compile(g, backend=backend, max_traces=max_traces, functions=functions)
+        options: Any = {"backend": backend, "max_traces": max_traces, "functions": functions}
+        return lambda g: compile(g, **options, static_argnames=static_argnames)
     if not callable(f):
         raise TypeError(f"compile: expected a function, got {type(f).__name__}")
     if backend == "native":
         native_backend.require()
-    return CompiledFunction(f, backend, max_traces, functions)
+    static = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    _are_parameters(f, static)
+    return CompiledFunction(f, backend, max_traces, functions, static)
+
+
+def _are_parameters(f: Callable[..., Any], static: tuple[str, ...]) -> None:
+    if not static:
+        return
+    with suppress(ValueError):  # of functions that do not tell
+        known = inspect.signature(f).parameters.values()
+        missing = [each for each in static if each not in [parameter.name for parameter in known]]
+        if missing and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known):
+            raise TypeError(
+                f"compile: static_argnames: {missing[0]!r} is no parameter of {getattr(f, '__name__', 'f')}"
+            )

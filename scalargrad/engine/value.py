@@ -36,6 +36,11 @@ _ELSEWHERE = {
     "grad_fn": "v.operation and v.parents tell what it was computed from",
     "value": "the number is v.data",
 }
+# Methods that NumPy's loops call for the elements of an array of its own, such as np.array makes of Values.
+_NUMPYS = (
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "conjugate", "cosh", "deg2rad",
+    "exp2", "expm1", "fabs", "hypot", "log10", "log1p", "log2", "rad2deg", "rint", "sinh", "tan",
+)  # fmt: skip
 _now = NoGradient()  # the `_grad` of nodes that are made now
 _lock = Lock()
 
@@ -204,7 +209,7 @@ class Value:
     # ---- differentiating ---------------------------------------------------------------------------------------------
 
     def __dir__(self) -> list[str]:
-        return [name for name in object.__dir__(self) if name not in _ELSEWHERE]
+        return [name for name in object.__dir__(self) if name not in _ELSEWHERE and name not in _NUMPYS]
 
     def backward(self, seed: Any = 1.0, create_graph: bool = False, **unknown: Any) -> None:
         """Differentiate this node by everything it was computed from: the chain rule, in reverse topological order.
@@ -629,6 +634,15 @@ def _make_elsewhere(name: str, hint: str) -> None:
     setattr(Value, name, property(missing))
 
 
+def _make_numpys(name: str) -> None:
+    def method(self: Value, *others: Any) -> Any:
+        return rendered("method of a ufunc's name", name, self, *others)
+
+    setattr(Value, name, method)
+
+
+for _name in _NUMPYS:
+    _make_numpys(_name)
 for _name, _hint in _ELSEWHERE.items():
     _make_elsewhere(_name, _hint)
 for _each in (table.add, table.sub, table.mul, table.div, table.mod, table.floordiv):

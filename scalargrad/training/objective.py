@@ -61,7 +61,7 @@ class Objective:
                     return self.with_penalty(*self._gradient(loss, self.parameters, "loss", begun))
             plain.append(([y._data if type(y) is Value else as_float(y) for y in outputs], structure))
         value, seeds = self.of_predictions(plain, targets)
-        return self.with_penalty(value, added(self._gradients(nested, seeds, begun), len(nested), len(self.parameters)))
+        return self.with_penalty(value, added(self._gradients(nested, seeds, begun)))
 
     def _gradients(
         self, predictions: list[tuple[list[Any], Structure]], seeds: list[list[float]], begun: NoGradient

@@ -64,7 +64,7 @@ class SampleLoss:
     def mean_of_terms(self, terms: Sequence[float], count: int) -> float:
         """The loss of so many samples, each with as many of the terms."""
         width = len(terms) // count
-        return self.mean(added(iter([terms[k : k + width] for k in range(0, len(terms), width)]), count, width), count)
+        return self.mean(added([terms[k : k + width] for k in range(0, len(terms), width)]), count)
 
     # ---- one sample --------------------------------------------------------------------------------------------------
 

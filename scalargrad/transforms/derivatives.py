@@ -53,11 +53,12 @@ def parameter(f: Any, place: int | str) -> str:
     """What a function calls an argument, of whose position or name is given."""
     if isinstance(place, str):
         return place
-    named = dict(zip(_positional(f), range(place + 1), strict=False))
+    named = dict(zip(parameters(f), range(place + 1), strict=False))
     return next((name for name, k in named.items() if k == place), f"argument {place}")
 
 
-def _positional(f: Any) -> list[str]:
+def parameters(f: Any) -> list[str]:
+    """The names of the parameters that can be given by position, less what is bound; none if `f` does not tell."""
     import inspect  # not paid for where nothing is to be named
 
     try:
@@ -204,7 +205,7 @@ def _chosen(
     if argnums is None and argnames is None:
         argnums = 0
     found: list[int | str] = [] if argnums is None else list(_positions(argnums, len(arguments)))
-    known = _positional(f) if names else []
+    known = parameters(f) if names else []
     for name in names:
         if name in keywords:
             found.append(name)
@@ -405,6 +406,28 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = None, argnames: Argnames 
         return unflatten(run.output_structure, [tree[0] if only else tuple(tree) for tree in trees], "derivative")
 
     return _named(derivative, "jacobian", f, jacobian, argnums, argnames)
+
+
+def elementwise_grad(f: Callable[..., Any], argnums: Argnums = None, argnames: Argnames = None) -> Callable[..., Any]:
+    """Make the gradient of the sum of all numbers that `f` returns, in one pass; named as in autograd.
+
+    Of a function that NumPy applies to each number of an array, that is the array of its derivatives. Arguments and
+    errors are those of `grad`.
+
+    >>> from scalargrad import elementwise_grad
+    >>> elementwise_grad(lambda x: [x[0] ** 2, x[1] ** 2])([3.0, 5.0])
+    [6.0, 10.0]
+    """
+
+    def derivative(*arguments: Any, **keywords: Any) -> Any:
+        with Resting():
+            chosen, only = _chosen(f, argnums, argnames, arguments, keywords)
+            run = _Run(f, arguments, chosen, keywords, False)
+            trees = run.split(run.backward([1.0] * len(run.outputs), run.as_graph))
+            del run
+        return trees[0] if only else tuple(trees)
+
+    return _named(derivative, "elementwise_grad", f, elementwise_grad, argnums, argnames)
 
 
 def hessian(f: Callable[..., Any], argnums: Argnums = None, argnames: Argnames = None) -> Callable[..., Any]:

@@ -24,6 +24,8 @@ def _exact(x: Any) -> Any:
     """A key of which 1, 1.0 and True, and 0.0 and -0.0, are different: what they are in a result."""
     if type(x) is tuple:
         return tuple([_exact(each) for each in x])
+    if hasattr(x, "__array_interface__"):
+        return type(x), x.dtype.str, x.shape, x.tobytes()
     return type(x), repr(x) if isinstance(x, int | float) else x
 
 
@@ -68,6 +70,13 @@ class Static:
 
     def __reduce__(self) -> Any:
         return Static, (self.value,)
+
+    def holds(self, x: Any) -> bool:
+        """Whether another object is the same, as far as a trace is concerned."""
+        try:
+            return x is self.value or Static(x).key == self.key
+        except TypeError:  # it has no hash
+            return False
 
 
 def is_static(x: Any) -> bool:
@@ -204,9 +213,8 @@ def _walk(node: Any, inside: tuple[int, ...], leaves: list[Any], what: str, stat
     if kind is float:
         leaves.append(node)
         return LEAF
-    taken = None
-    if (known := container(kind)) is not None:
-        taken = known.take(node)
+    known = _containers[kind] if kind in _containers else container(kind)
+    taken = None if known is None else known.take(node)
     if taken is None and not isinstance(node, list | tuple | dict):
         if kind is Static or (static and is_static(node)):
             return (Static, node if kind is Static else Static(node, what), ())
@@ -247,7 +255,7 @@ def _build(part: Structure, supply: Iterator[Any], role: str) -> Any:
     kind, keys, children = part
     if kind is Static:
         return None if role == "derivative" else keys.value
-    known = container(kind)
+    known = _containers[kind] if kind in _containers else container(kind)
     if type(children) is int:
         built = list(islice(supply, children))
     else:
@@ -333,20 +341,35 @@ def steps(structure: Structure) -> Iterable[str]:
     return [f"[{key!r}]" for key in keys or range(count)] if kind is not Static else ()
 
 
-def paths(structure: Structure, root: str = "", static: bool = False) -> Iterator[str]:
-    """The place of each leaf as Python would write it, for messages; with `static` those of what is static, instead.
+def without_static(structure: Structure) -> Structure:
+    """The structure with None where something is static: equal for those that differ in that alone."""
+    if structure == LEAF or type(structure[2]) is int:
+        return structure
+    kind, keys, children = structure
+    return (kind, None if kind is Static else keys, tuple([without_static(child) for child in children]))
+
+
+def paths(structure: Structure, root: str = "") -> Iterator[str]:
+    """The place of each leaf as Python would write it, for messages.
 
     >>> list(paths(flatten({"w": [1, 2], "b": 3})[1], "p"))
     ["p['w'][0]", "p['w'][1]", "p['b']"]
     """
+    return (place for place, part in _places(structure, root) if part == LEAF)
+
+
+def statics(structure: Structure, root: str = "") -> Iterator[tuple[str, Static]]:
+    """What is static, with its place."""
+    return ((place, part[1]) for place, part in _places(structure, root) if part != LEAF)
+
+
+def _places(structure: Structure, root: str) -> Iterator[tuple[str, Structure]]:
     if structure == LEAF or structure[0] is Static:
-        if (structure == LEAF) is not static:
-            yield root
+        yield root, structure
         return
     children = structure[2]
-    flat = type(children) is int
-    for step, child in zip(steps(structure), (LEAF,) * children if flat else children, strict=True):
-        yield from paths(child, f"{root}{step}", static)
+    for step, child in zip(steps(structure), (LEAF,) * children if type(children) is int else children, strict=True):
+        yield from _places(child, f"{root}{step}")
 
 
 def is_number(x: Any) -> bool:

@@ -97,7 +97,7 @@ def or_else(
     return call
 
 
-def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int, reduce: bool) -> Machine:
+def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int) -> Machine:
     """Machine code for eight samples: see batch_loop.py for what x and y hold.
 
     `mapped` says of each leaf of the arguments whether it is mapped; further inputs of the program are shared numbers,
@@ -109,8 +109,8 @@ def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int, reduce: bool) ->
     behind = 64 * sum(mapped) + 8 * (len(mapped) - sum(mapped) + skip)
     places += [(False, behind + 8 * k) for k in range(inputs - len(mapped))]
     if chosen() == "x86" and "avx512" in features():
-        return _machine(kernel_code(lowered, places, reduce))
-    return llvm_backend.kernel(lowered, places, reduce)
+        return _machine(kernel_code(lowered, places))
+    return llvm_backend.kernel(lowered, places)
 
 
 def _machine(code: Code) -> Machine:

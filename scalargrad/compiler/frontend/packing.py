@@ -49,7 +49,7 @@ class _Source:
         kind, keys, children = part
         known = container(kind)
         if kind is Static:
-            self.lines.append(f"    if {self.known(Static)}({name}) != {self.known(keys)}: return None")
+            self.lines.append(f"    if not {self.known(keys)}.holds({name}): return None")
             return
         if known is not None:
             self.take_container_apart(known, keys, children, name)

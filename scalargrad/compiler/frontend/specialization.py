@@ -13,6 +13,7 @@ from struct import Struct
 from time import perf_counter
 from typing import Any
 
+from ...engine.collector import Resting
 from ...engine.value import Value
 from ...transforms.trees import Structure
 from ..backends import native as native_backend
@@ -188,7 +189,7 @@ class Specialization:
 
     def _build(self, backend: str) -> Runner:
         start = perf_counter()
-        with errors_of_ours(self.name):
+        with errors_of_ours(self.name), Resting():
             runner = self._made(backend)
         self.seconds[backend] = perf_counter() - start
         return runner

@@ -7,9 +7,8 @@ numbers are.
 
 from __future__ import annotations
 
-import inspect
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
 from math import inf, nan, nextafter
@@ -21,7 +20,8 @@ from ...engine.collector import Resting
 from ...engine.primitive import CONSTANT, LEAF, Primitive, as_float
 from ...engine.value import Value, begin, constant
 from ...functions import primitives
-from ...transforms.trees import Static, Structure, flatten, paths, unflatten
+from ...transforms.derivatives import parameters
+from ...transforms.trees import Static, Structure, flatten, paths, statics, unflatten
 from ..ir.program import Guard, Program
 from .tape import Instruction, Tape, Template, Walk
 
@@ -507,14 +507,18 @@ def from_outside(node: Value, tracer: Tracer) -> bool:
 
 def names(f: Any, structure: Structure) -> list[str]:
     """The place of every leaf of the arguments, by the names of the function's parameters where it has its own."""
+    return [place for root, part in _roots(f, structure) for place in paths(part, root)]
+
+
+def places_of_static(f: Any, structure: Structure) -> list[tuple[str, Static]]:
+    """What is static among the arguments, with its place."""
+    return [found for root, part in _roots(f, structure) for found in statics(part, root)]
+
+
+def _roots(f: Any, structure: Structure) -> Iterator[tuple[str, Structure]]:
+    """The arguments, with their names."""
     _, _, ((_, _, arguments), (_, keys, keywords)) = structure
-    parameters: Iterable[inspect.Parameter] = ()
-    with suppress(TypeError, ValueError):  # of functions that do not tell, as some that are written in C
-        parameters = inspect.signature(f).parameters.values()  # without an argument that is bound
-    known = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
-    found: list[str] = []
+    known = parameters(f)
     for k, part in enumerate(arguments):
-        found += paths(part, known[k] if k < len(known) else f"x{k}")
-    for key, part in zip(keys, keywords, strict=True):
-        found += paths(part, key)
-    return found
+        yield known[k] if k < len(known) else f"x{k}", part
+    yield from zip(keys, keywords, strict=True)
