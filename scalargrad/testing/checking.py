@@ -44,14 +44,14 @@ def check_grads(
     `f` takes numbers, or what holds numbers (lists, tuples, dicts, dataclasses, arrays), and returns such; `args` are
     its arguments, as a tuple. An array of another library than NumPy is known by its protocols, and must be of float64;
     `f` and the claims get arrays of its kind. Without `gradient`, `f` is written in scalargrad's functions, and what is
-    checked is what scalargrad makes of it, up to `order`, 2 if not given. The derivatives of order `k` are checked as the slopes
-    of those of order `k - 1`.
+    checked is what scalargrad makes of it, up to `order`, 2 if not given. The derivatives of order `k` are checked as
+    the slopes of those of order `k - 1`.
 
     - `gradient`: any other claim. A function that takes what `f` takes and returns the derivatives by all numbers of
       `args` (of each output in turn, if `f` has several), in any nesting, also as an array; where the arguments have
       dicts, it has them too, matched by key. By arrays, the derivatives of an array of shape `s` may also come as JAX
-      and PyTorch give them: in the structure of the arguments, in the place of one of shape `t` one of shape `s + t`. Several such
-      functions, for orders 1, 2, ...: gradient, Hessian, ... They are called with plain floats, as `f` is.
+      and PyTorch give them: in the structure of the arguments, in the place of one of shape `t` one of shape `s + t`.
+      Several such functions, for orders 1, 2, ...: gradient, Hessian, ... They are called with plain floats, as `f` is.
     - `jvp`, `vjp`: claims of products. `jvp(args, tangents)` returns `J v` in the shape of the result, `vjp(args,
       cotangent)` returns `v J`, a tree for each argument differentiated by. In JAX, `lambda args, v: jax.jvp(f, args,
       v)[1]` and `lambda args, v: jax.vjp(f, *args)[1](v)`. Both are asked for single derivatives and for sums of them.
