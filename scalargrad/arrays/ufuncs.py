@@ -102,6 +102,7 @@ def method(name: str, *operands: Any) -> Any:
     return compute(*operands)
 
 
+@numpy.errstate(all="ignore")  # of the loops over objects: rows are total, and warn of nothing
 def call(ufunc: Any, method: str, *operands: Any, out: Any = None, **options: Any) -> Any:
     """What NumPy hands over where an operand of a ufunc is a `Value` or an `Array`."""
     name = ufunc.__name__

@@ -119,6 +119,8 @@ def _built(shape: tuple[int, ...], xs: list[Any]) -> Any:
         return numpy.array(xs, numpy.float64).reshape(shape)
     if all(isinstance(x, Value | float | int) for x in xs):
         return filled(shape, xs)
+    if all(isinstance(x, complex | float) for x in xs):  # a function's argument in a complex step
+        return numpy.array(xs, numpy.complex128).reshape(shape)
     return _stacked(shape, xs)
 
 
