@@ -55,6 +55,7 @@ _NUMBERS: dict[str, Callable[..., Any]] = {
     "radians": lambda x: x * (pi / 180.0),
     "rad2deg": lambda x: x * (180.0 / pi),
     "degrees": lambda x: x * (180.0 / pi),
+    "trunc": lambda x: primitives.where(x < 0.0, table.ceil(x), table.floor(x)),
     "heaviside": lambda x, at_zero: primitives.where(x == 0.0, at_zero, table.step(x)),
 }
 _CONDITIONS: dict[str, Callable[..., Any]] = {

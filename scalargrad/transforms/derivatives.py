@@ -21,9 +21,9 @@ from weakref import ref
 from ..engine import modes, table
 from ..engine.anomaly import gradient_check
 from ..engine.chain_rule import depending, differentiating, float_adjoints, graph_adjoints, order_since, tangents
-from ..engine.collector import Resting
 from ..engine.primitive import as_float
 from ..engine.value import Value, begin, constant
+from .collector import Resting
 from .trees import LEAF, Static, Structure, described, flatten, leaves_like, paths, unflatten
 
 Tree = Any  # a number, or what holds numbers: see `trees.py`

@@ -13,8 +13,8 @@ from struct import Struct
 from time import perf_counter
 from typing import Any
 
-from ...engine.collector import Resting
 from ...engine.value import Value
+from ...transforms.collector import Resting
 from ...transforms.trees import Structure
 from ..backends import native as native_backend
 from ..backends import python as python_backend
