@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
+from operator import countOf
 from typing import Any
 
 import numpy
@@ -82,8 +83,8 @@ def plain(x: Any) -> Any:
         made = numpy.empty((), object)
         made[()] = x
         return made
-    if isinstance(x, numpy.generic):
-        return exact(x.item())  # as a number of Python's, of which a loop does not come back here
+    if isinstance(x, numpy.generic):  # as a number of Python's, of which a loop does not come back here
+        return exact(x.item()) if x.dtype.kind in "fiub" else x.item()
     if isinstance(x, numpy.ndarray) and x.dtype.char == "g":  # whose elements are NumPy's even as objects
         return filled(x.shape, [exact(each) for each in x.ravel()]).view(numpy.ndarray)
     return x
@@ -114,10 +115,12 @@ def _taken(x: Any) -> tuple[Any, list[Any]] | None:
 
 
 def _built(shape: tuple[int, ...], xs: list[Any]) -> Any:
-    if all(type(x) is float for x in xs):
+    if countOf(map(type, xs), float) == len(xs) or all(isinstance(x, float | int) for x in xs):
         return numpy.array(xs, numpy.float64).reshape(shape)
     if all(isinstance(x, Value | float | int) for x in xs):
         return filled(shape, xs)
+    if all(isinstance(x, complex | float) for x in xs):  # a function's argument in a complex step
+        return numpy.array(xs, numpy.complex128).reshape(shape)
     return _stacked(shape, xs)
 
 
