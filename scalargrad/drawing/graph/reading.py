@@ -12,6 +12,7 @@ from math import isfinite, nan
 from ...engine.chain_rule import edge_product
 from ...engine.several import Output, Several
 from ...engine.value import Value
+from ...functions.primitives import where
 from ..common.text import clean, number, shortened
 from .formulas import formula, notations
 from .picture import Edge, Node, Path, Picture
@@ -34,6 +35,9 @@ class _Facts:
         self.kinds = [
             "operation" if operands[i] else "constant" if v.is_constant else "input" for i, v in enumerate(values)
         ]
+        for v, slots in zip(values, operands, strict=True):
+            if v.operation is where and self.kinds[slots[0]] == "constant":  # what `x > 0` came to, on plain `Value`s
+                self.labels[slots[0]] = "true" if self.data[slots[0]] != 0.0 else "false"
 
 
 class _Names(dict[tuple[int, int], str]):
@@ -161,7 +165,7 @@ class _Maker:
             operation=operation.name if operands else "",
             symbol=clean(operation.symbol) if operands else "",
             arity=operation.arity if operands else None,
-            formula=formula(operation, self.names_of(operands)) if operands else "",
+            formula=formula(operation, self.written(i)) if operands else "",
             value=self.facts.data[i],
             gradient=gradient,
             gradient_name=f"∂{self.of}/∂{self.names[i, 10]}" if self.of and elsewhere is None else "gradient",
@@ -172,6 +176,14 @@ class _Maker:
             is_root=i in self.roots,
             is_stale=stale,
         )
+
+    def written(self, i: int) -> list[str]:
+        """The operands' names, and a condition as it reads."""
+        operands, values = self.graph.operands[i], self.graph.values
+        names = self.names_of(operands)
+        if values[i].operation is where and (condition := values[operands[0]].operation).symbol in ("<", "≤", "=", "≠"):
+            names[0] = formula(condition, self.names_of(self.graph.operands[operands[0]]))
+        return names
 
     def names_of(self, positions: Sequence[int]) -> list[str]:
         return [self.names[i, NAME_LIMIT] for i in positions]
