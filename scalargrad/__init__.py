@@ -70,12 +70,12 @@ Drawing
 Testing
     scalargrad.testing      check_grads, check_primitive, which give a Report of Findings (Finding, Verdict, State) or
                             raise GradientError, UndecidedError; measure_derivative, which gives a Measurement; for
-                            hypothesis: finite_floats, number_arrays, values, expressions, array_expressions, networks,
-                            datasets, which draw numbers, arrays of them, Value, Program, Network
+                            hypothesis: finite_floats, number_arrays, values, expressions, array_expressions,
+                            networks, datasets, which draw numbers, Value, Program, Network
 
 Compiling
     compile                 machine code of a function, with the same bits; its `to_c` gives the C source
-    scalargrad.compiler     compile, CompiledFunction, Buffered, TraceError, GuardLimitError
+    scalargrad.compiler     compile, CompiledFunction, Buffered, PartialSum, merge, TraceError, GuardLimitError
 """
 
 from importlib import import_module
@@ -191,8 +191,8 @@ __all__ = [  # noqa: RUF022  # by name alone, as a reader looks them up
     "atanh", "cbrt", "ceil", "clamp", "cond", "cos", "cosh", "detect_anomaly", "dot", "draw", "draw_change",
     "draw_network", "elementwise_grad", "erf", "erfc", "exp", "exp2", "expm1", "floor", "floordiv", "fori_loop",
     "grad", "group", "hessian", "hessp", "hvp", "hypot", "jacobian", "jvp", "log", "log10", "log1p", "log2",
-    "logsumexp", "mean", "mod", "name_values", "no_grad", "primitive", "prod", "register_pytree_node", "relu", "scan",
-    "sigmoid", "sign", "sin", "sinh", "softplus", "sqrt", "step", "tan", "tanh", "value_and_grad", "vjp", "where",
-    "while_loop",
+    "logsumexp",
+    "mean", "mod", "name_values", "no_grad", "primitive", "prod", "register_pytree_node", "relu", "scan", "sigmoid",
+    "sign", "sin", "sinh", "softplus", "sqrt", "step", "tan", "tanh", "value_and_grad", "vjp", "where", "while_loop",
 ]
 # fmt: on
