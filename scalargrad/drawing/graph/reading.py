@@ -6,12 +6,14 @@ Here `Value`s are read; what is read off them is plain from here on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
+from typing import Any
 
 from ...engine.chain_rule import edge_product
 from ...engine.value import Value
 from ..common.text import clean, number, shortened
+from .folding import Neuron
 from .formulas import formula, notations
 from .picture import Edge, Node, Path, Picture
 from .selection import EVERYTHING, HIDDEN, UNLABELLED, Graph, Selection, outer_groups
@@ -19,6 +21,7 @@ from .styles import edge_size
 
 NAME_LIMIT = 16  # columns of a name inside a formula
 LABEL_LIMIT = 32  # columns of a name where it stands alone
+_SUM = "Σ θ·x + b"
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -39,8 +42,9 @@ class _Names(dict[tuple[int, int], str]):
     """What values are called, in at most so many columns: their label, a constant's number, or v₁, v₂, ... in the order
     of computation."""
 
-    def __init__(self, facts: _Facts) -> None:
+    def __init__(self, facts: _Facts, neurons: Mapping[int, Neuron]) -> None:
         self.facts = facts
+        self.neurons = neurons
         self.counts: list[int] = []
         k = 0
         for label, kind in zip(facts.labels, facts.kinds, strict=True):
@@ -53,6 +57,8 @@ class _Names(dict[tuple[int, int], str]):
         if not name:
             is_constant = self.facts.kinds[i] == "constant"
             name = number(self.facts.data[i]) if is_constant else f"v{self.counts[i]}".translate(_SUBSCRIPTS)
+            if i in self.neurons:
+                name = self.neurons[i].name
         elif len(name) > limit or not name.isascii() or not name.isprintable():
             name = clean(shortened(name, limit))
         self[key] = name
@@ -97,7 +103,9 @@ class _Maker:
         self.direction = direction
         self.title = title
         self.facts = _Facts(graph)
-        self.names = _Names(self.facts)
+        self.neurons = selection.neurons
+        self.owner = {i: output for output, each in self.neurons.items() for i in each.inner}
+        self.names = _Names(self.facts, self.neurons)
         self.parameters = None if parameters is None else set(parameters)
         self.drawn = [i for i, place in enumerate(selection.place) if place == i]
         count = len(self.drawn) + len(selection.blocks)
@@ -134,6 +142,7 @@ class _Maker:
             total=len(self.graph.values),
             labels=self.labels,
             direction=self.direction,
+            is_layered=bool(self.neurons or any(not b.is_group for b in self.selection.blocks)),
             is_compact=self.is_compact,
             largest=max(map(edge_size, edges), default=0.0),
         )
@@ -152,6 +161,8 @@ class _Maker:
         if kind == "input" and (self.parameters is None or v in self.parameters):
             kind = "parameter"
         operation = v.operation
+        if neuron := self.neurons.get(i):
+            operands = ()
         return Node(
             id=f"n{i + 1}",
             kind=kind,
@@ -160,7 +171,7 @@ class _Maker:
             operation=operation.name if operands else "",
             symbol=clean(operation.symbol) if operands else "",
             arity=operation.arity if operands else None,
-            formula=formula(operation, self.names_of(operands)) if operands else "",
+            formula=formula(operation, self.names_of(operands)) if operands else self.formula_of(neuron),
             value=self.facts.data[i],
             gradient=gradient,
             gradient_name=f"∂{self.of}/∂{self.names[i, 10]}" if self.of and elsewhere is None else "gradient",
@@ -170,7 +181,29 @@ class _Maker:
             undrawn=len([j for j in operands if place[j] == HIDDEN]) if operands else 0,
             is_root=i in self.roots,
             is_stale=stale,
+            **self.inside(neuron),
         )
+
+    def formula_of(self, neuron: Neuron | None) -> str:
+        """What a neuron computes: its activation of z, or of several operations f."""
+        if neuron is None:
+            return ""
+        if neuron.total is None or len(neuron.inner) > 2:
+            return "f(z)" if neuron.total is not None else "f(θ, x)"
+        output = neuron.inner[-1]
+        return _SUM if output == neuron.total else formula(self.graph.values[output].operation, ["z"])
+
+    def inside(self, neuron: Neuron | None) -> dict[str, Any]:
+        """What stands on a neuron's node besides what stands on every operation's."""
+        if neuron is None:
+            return {}
+        data, gradients, parts = self.facts.data, self.facts.gradients, []
+        if neuron.total is not None:
+            if neuron.total != neuron.inner[-1]:
+                parts.append((f"z = {_SUM}", data[neuron.total]))
+            parts.append(("b", data[neuron.weights[-1]]))
+        weights = tuple([(self.names[j, LABEL_LIMIT], data[j], gradients[j]) for j in neuron.weights])
+        return {"parts": tuple(parts), "weights": weights, "members": len(neuron.inner) + len(weights)}
 
     def names_of(self, positions: Sequence[int]) -> list[str]:
         return [self.names[i, NAME_LIMIT] for i in positions]
@@ -182,9 +215,10 @@ class _Maker:
             if upstream is not None:
                 local = self.local(k)[slot]
                 brought = edge_product(self.graph.values[k].operation, slot, upstream, local)
-                place = self.selection.place[k]
+                shown = self.owner.get(k, k)
+                place = self.selection.place[shown]
                 block = clean(shortened(self.selection.blocks[-2 - place].name, NAME_LIMIT)) if place < -1 else ""
-                found.append(Path(f"e{k + 1}_{slot + 1}", self.names[k, 10], upstream, local, brought, block))
+                found.append(Path(f"e{k + 1}_{slot + 1}", self.names[shown, 10], upstream, local, brought, block))
         return tuple(found)
 
     def elsewhere(self, i: int, gradient: float | None, paths: tuple[Path, ...]) -> float | None:
@@ -248,33 +282,35 @@ class _Maker:
     def edges(self) -> Iterator[Edge]:
         place, values, facts = self.selection.place, self.graph.values, self.facts
         for i in self.drawn:
-            operands = self.graph.operands[i]
-            texts: tuple[str, ...] = ()
-            for slot, j in enumerate(operands):
-                if place[j] < 0:
-                    continue
-                if not texts:
-                    texts = notations(values[i].operation, self.names[i, NAME_LIMIT], self.names_of(operands))
-                upstream, local = facts.gradients[i], self.local(i)[slot]
-                to_constant = facts.kinds[j] == "constant"
-                known = upstream is not None and not to_constant
-                yield Edge(
-                    id=f"e{i + 1}_{slot + 1}",
-                    source=f"n{j + 1}",
-                    target=f"n{i + 1}",
-                    slot=slot,
-                    notation=texts[slot] if slot < len(texts) else "",
-                    local=local,
-                    upstream=upstream,
-                    contribution=edge_product(values[i].operation, slot, upstream or 0.0, local) if known else None,
-                    to_constant=to_constant,
-                )
+            for k in self.neurons[i].inner if i in self.neurons else (i,):
+                operands = self.graph.operands[k]
+                texts: tuple[str, ...] = ()
+                for slot, j in enumerate(operands):
+                    if place[j] < 0:
+                        continue
+                    if not texts:
+                        texts = notations(values[k].operation, self.names[k, NAME_LIMIT], self.names_of(operands))
+                    upstream, local = facts.gradients[k], self.local(k)[slot]
+                    to_constant = facts.kinds[j] == "constant"
+                    known = upstream is not None and not to_constant
+                    yield Edge(
+                        id=f"e{k + 1}_{slot + 1}",
+                        source=f"n{j + 1}",
+                        target=f"n{i + 1}",
+                        slot=slot,
+                        notation=texts[slot] if slot < len(texts) else "",
+                        local=local,
+                        upstream=upstream,
+                        contribution=edge_product(values[k].operation, slot, upstream or 0.0, local) if known else None,
+                        to_constant=to_constant,
+                    )
 
     def merged_edges(self) -> Iterator[Edge]:
         """One edge for all between a block and another node."""
         if not self.selection.blocks:
             return
-        place, facts = self.selection.place, self.facts
+        facts = self.facts
+        place = [self.selection.place[self.owner.get(i, i)] for i in range(len(self.graph.values))]
         merged: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
         for i, operands in enumerate(self.graph.operands):
             for slot, j in enumerate(operands):

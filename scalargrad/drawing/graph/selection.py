@@ -13,7 +13,9 @@ from typing import Any, NamedTuple
 
 from ...engine.chain_rule import topological_order
 from ...engine.value import Value
+from .folding import Neuron, components, is_neuron, is_weight, neurons, repeats
 
+READABLE, MOST_NEURONS = 25, 40  # nodes: of more, neurons and repeats are folded; of more neurons, layers
 EVERYTHING = 200  # up to so many drawn nodes, edges have labels; more than this many are never drawn of a larger graph
 UNLABELLED = 2000  # up to so many values are drawn one by one
 NEAR, BANDS = 5, 10  # of a graph too large to be read: levels drawn one by one, blocks along the rest of its depth
@@ -75,7 +77,7 @@ def group_paths(graph: Graph, given: Groups | None) -> list[str] | None:
     """The group of each value, as "layer1/neuron0"; None where there are no groups at all.
 
     Values are given groups by `with group(...)` while they are recorded, or by the option `groups`. An input or
-    constant that has none is counted to the group that alone uses it.
+    constant that has none is counted to the group that alone uses it; but what goes into a neuron stays outside of it.
     """
     paths = [_path(v.group) for v in graph.values]
     for path, members in (given or {}).items():
@@ -88,8 +90,8 @@ def group_paths(graph: Graph, given: Groups | None) -> list[str] | None:
     for i in range(len(paths)):
         if not paths[i] and not graph.operands[i]:
             users = {paths[k] for k, _ in graph.consumers[i]}
-            if len(users) == 1:
-                paths[i] = users.pop()
+            if len(users) == 1 and (not is_neuron(path := users.pop()) or is_weight(graph, i)):
+                paths[i] = path
     return paths
 
 
@@ -112,6 +114,7 @@ class Selection(NamedTuple):
     blocks: list[Block]
     groups: list[str] | None
     notes: list[str]
+    neurons: dict[int, Neuron]  # by output, of those that are drawn as one operation: the rest of them is hidden
 
 
 def select(
@@ -139,23 +142,29 @@ def select(
     paths = group_paths(graph, groups)
     place = [i if i in shown else HIDDEN for i in range(total)]
     blocks: list[Block] = []
-    if paths is not None:
-        folded = _groups_to_fold(paths, shown, collapse, full)
-        _fold_groups(paths, folded, place, blocks)
-        if folded and collapse is None:
-            count = sum(len(b.members) for b in blocks)
-            notes.append(f"{count:,} values folded into {len(blocks)} groups (collapse=False unfolds them)")
-    elif collapse not in (None, False, True):
+    drawn: dict[int, Neuron] = {}
+    if paths is None and collapse not in (None, False, True):
         raise ValueError(
             "draw: collapse names groups, but the graph has none; see scalargrad.group and the option groups"
         )
+    by_itself = collapse is None and not full
+    if by_itself and READABLE < len(shown) == total:
+        drawn = _fold_to_read(graph, paths or [""] * total, place, blocks, notes)
+    if paths is not None and not drawn and not blocks:
+        folded = _groups_to_fold(paths, shown, collapse, full)
+        named = {each for each in folded if is_neuron(each)}
+        drawn = _fold_neurons(graph, neurons(graph, paths, named), place)
+        _fold_groups(paths, folded, place, blocks)
+        if folded and by_itself:
+            count = sum(len(b.members) for b in blocks)
+            notes.append(f"{count:,} values folded into {len(blocks)} groups (collapse=False unfolds them)")
     single = [i for i in range(total) if place[i] == i]
     if not full and len(single) + len(blocks) > UNLABELLED:
         before = len(blocks)
         _fold_bands(graph, single, place, blocks, EVERYTHING - before)
         count = sum(len(b.members) for b in blocks[before:])
         notes.append(f"{count:,} of {total:,} values folded into {len(blocks) - before} blocks (full=True draws all)")
-    return Selection(place, blocks, paths, notes)
+    return Selection(place, blocks, paths, notes, drawn)
 
 
 def _cut(graph: Graph, depth: int | None, focus: Value | None, hops: int, path: tuple[Value, Value] | None) -> set[int]:
@@ -223,6 +232,48 @@ def _fold_groups(paths: list[str], folded: set[str], place: list[int], blocks: l
             blocks[block_of[name]].members.append(i)
 
 
+# ---- networks and recurrences ----------------------------------------------------------------------------------------
+
+
+def _fold_neurons(graph: Graph, found: Iterable[Neuron], place: list[int]) -> dict[int, Neuron]:
+    """Hide all of these neurons but their outputs, and what weights and biases are theirs."""
+    drawn = {each.inner[-1]: each for each in found if all(place[i] == i for i in each.inner)}
+    owned = {i for each in drawn.values() for i in each.inner}
+    for i in owned.difference(drawn):
+        place[i] = HIDDEN
+    for i, used in enumerate(graph.consumers if drawn else ()):
+        if used and is_weight(graph, i) and owned.issuperset([k for k, _ in used]):
+            place[i] = HIDDEN
+    return drawn
+
+
+def _fold_to_read(
+    graph: Graph, paths: list[str], place: list[int], blocks: list[Block], notes: list[str]
+) -> dict[int, Neuron]:
+    """Fold neurons, and what repeats, where that leaves little enough to be read; else fold nothing."""
+    before, drawn = place[:], dict[int, Neuron]()
+    names = {path for path in paths if is_neuron(path)}
+    if names:
+        drawn = _fold_neurons(graph, neurons(graph, paths, names), place)
+    count = sum(map(int.__eq__, place, range(len(place))))
+    if count > READABLE:
+        left = [i for i in range(len(place)) if place[i] == i]
+        steps = [drawn[i].inner if i in drawn else (i,) for i in left if graph.operands[i]]
+        for name, members in repeats(graph, steps, [i for i in left if not graph.operands[i]]):
+            for i in members:
+                place[i] = -2 - len(blocks)
+                drawn.pop(i, None)
+            blocks.append(Block(name, members, False))
+        count = sum(map(int.__eq__, place, range(len(place)))) + len(blocks)
+    if count > MOST_NEURONS or not (drawn or blocks):
+        place[:] = before
+        blocks.clear()
+        return {}
+    what = [f"{len(drawn)} neurons"] * bool(drawn) + [f"{len(blocks)} block{'s' * (len(blocks) > 1)}"] * bool(blocks)
+    notes.append(f"{len(place) - count + len(blocks):,} values folded into {' and '.join(what)} (full=True draws all)")
+    return drawn
+
+
 # ---- too much to be read ---------------------------------------------------------------------------------------------
 # The values nearest to the roots stay as they are. The rest is cut into bands by the longest way to a root; what hangs
 # together within a band is one block. As every edge leads from a band to a later one or stays inside a block, the
@@ -243,7 +294,7 @@ def _fold_bands(graph: Graph, single: list[int], place: list[int], blocks: list[
         last += 1
     rest = [i for i in single if level[i] >= last]
     band = _bands(sizes, last, len(rest), BANDS)
-    parts = _components(graph, rest, [band[level[i]] for i in rest])
+    parts = components(graph, rest, [band[level[i]] for i in rest])
     if len(set(parts.values())) > max(room - kept, BANDS):
         parts = {i: band[level[i]] for i in rest}
     members: dict[int, list[int]] = {}
@@ -268,21 +319,3 @@ def _bands(sizes: Mapping[int, int], first: int, total: int, count: int) -> dict
         band[level] = min(so_far * count // total, count - 1)
         so_far += sizes[level]
     return band
-
-
-def _components(graph: Graph, nodes: list[int], band: list[int]) -> dict[int, int]:
-    """For each node the first node that it hangs together with, by edges within its band."""
-    of = dict(zip(nodes, band, strict=True))
-    parent = {i: i for i in nodes}
-
-    def top(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for i in nodes:
-        for j in graph.operands[i]:
-            if j in of and of[j] == of[i]:
-                parent[top(i)] = top(j)
-    return {i: top(i) for i in nodes}
