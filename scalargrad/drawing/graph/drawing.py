@@ -18,7 +18,8 @@ from ..page.html import show, to_html
 from .dot import to_dot
 from .frames import frames
 from .labels import labels_of
-from .layout import Layout, as_laid_out, lay_out
+from .laying_out import lay_out
+from .layout import Layout, as_laid_out
 from .layout_engines import LayoutError
 from .picture import Picture
 from .reading import make_picture

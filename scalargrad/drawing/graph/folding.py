@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _NEURON = re.compile(r"(?:^|/)neuron(\d+)$")
 _LAYER = re.compile(r"(?:^|/)layer(\d+)/neuron\d+$")
 _WEIGHT = re.compile(r"\[\d+,\d+\]$")  # as parameters of networks are labelled, destination first
-FEWEST = 4  # repeats that are folded
+FEWEST = 4  # steps alike of which any are folded
 _CANDIDATES, _APART = 12, 4  # periods that are tried; how many alike lie between the two that suggest one
 
 
@@ -61,12 +61,8 @@ def neurons(graph: Graph, paths: Sequence[str], groups: Iterable[str]) -> Iterat
     """The neurons among these groups, one for every call, where they have one output and are more than that."""
     wanted = set(groups)
     own = [i for i, path in enumerate(paths) if path in wanted and graph.operands[i]]
-    parts = components(graph, own, [paths[i] for i in own])
-    members: dict[int, list[int]] = {}
-    for i in own:
-        members.setdefault(parts[i], []).append(i)
     roots = set(graph.roots)
-    for inner in members.values():
+    for inner in _parts(graph, own, paths).values():
         inside = set(inner)
         outputs = [i for i in inner if i in roots or any(k not in inside for k, _ in graph.consumers[i])]
         leaves = dict.fromkeys(j for i in inner for j in graph.operands[i] if is_weight(graph, j))
@@ -79,52 +75,47 @@ def neurons(graph: Graph, paths: Sequence[str], groups: Iterable[str]) -> Iterat
             yield Neuron(_name(paths[inner[-1]]), tuple(inner), total, tuple(kept))
 
 
-def components(graph: Graph, nodes: Sequence[int], band: Sequence[object]) -> dict[int, int]:
-    """For each node the first node that it hangs together with, by edges within its band."""
-    of = dict(zip(nodes, band, strict=True))
-    parent = {i: i for i in nodes}
-
-    def top(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for i in nodes:
-        for j in graph.operands[i]:
-            if j in of and of[j] == of[i]:
-                parent[top(i)] = top(j)
-    return {i: top(i) for i in nodes}
+def _parts(graph: Graph, own: Sequence[int], paths: Sequence[str]) -> dict[int, list[int]]:
+    """The operations of every call of a neuron: those of one group that hang together, except by what is weighted."""
+    part: dict[int, int] = {}
+    members: dict[int, list[int]] = {}
+    for i in own:
+        operands, name = graph.operands[i], graph.values[i].operation.name
+        weighs = name in ("dot", "mul") and any(is_weight(graph, j) for j in operands)
+        near = {part[j] for j in operands if j in part and paths[j] == paths[i]} if not weighs else set()
+        first = min(near, default=i)
+        for other in near - {first}:
+            for j in members[other]:
+                part[j] = first
+            members[first] += members.pop(other)
+        part[i] = first
+        members.setdefault(first, []).append(i)
+    return {first: sorted(each) for first, each in members.items()}
 
 
 # ---- repeats ---------------------------------------------------------------------------------------------------------
 
 
-class Repeats(NamedTuple):
-    """Steps of a recurrence, or what is alike side by side, to be folded: operations and the leaves that are theirs."""
+def levels(operands: Sequence[Iterable[tuple[int, int]]], early: Collection[int] = ()) -> list[int]:
+    """How far away from the inputs each operation is, given its operands among them, which stand before it, and how
+    far each of these is away at least.
 
-    name: str
-    members: list[int]
-
-
-def levels(operands: Sequence[Iterable[int]]) -> list[int]:
-    """How many operations away from the inputs each one is, given its operands among them, which stand before it.
-
-    What does not depend on anything that is used twice is as late as its consumer allows, so that what a step of a
-    recurrence makes of its own inputs stands with that step.
+    What does not depend on anything that is used twice, nor on one of `early`, is as late as its consumer allows, so
+    that what a step of a recurrence makes of its own inputs stands with that step.
     """
     level = [0] * len(operands)
-    uses: list[list[int]] = [[] for _ in operands]
+    uses: list[list[tuple[int, int]]] = [[] for _ in operands]
     for k, each in enumerate(operands):
-        for j in each:
-            level[k] = max(level[k], level[j] + 1)
-            uses[j].append(k)
+        for j, apart in each:
+            level[k] = max(level[k], level[j] + apart)
+            uses[j].append((k, apart))
     is_free = [False] * len(operands)
     for k, each in enumerate(operands):
-        is_free[k] = len(uses[k]) == 1 and all(is_free[j] for j in each)
+        is_free[k] = len(uses[k]) == 1 and k not in early and all(is_free[j] for j, _ in each)
     for k in range(len(operands) - 1, -1, -1):
         if is_free[k]:
-            level[k] = level[uses[k][0]] - 1
+            ((consumer, apart),) = uses[k]
+            level[k] = level[consumer] - apart
     return level
 
 
@@ -136,10 +127,10 @@ class _Line:
         of = {i: k for k, inner in enumerate(steps) for i in inner}
         used = [[j for i in inner for j in graph.operands[i] if of.get(j) != k] for k, inner in enumerate(steps)]
         names = [tuple([graph.values[i].operation.name for i in inner]) for inner in steps]
-        level = levels([[of[j] for j in each if j in of] for each in used])
+        level = levels([[(of[j], 1) for j in each if j in of] for each in used])
         by_level: dict[int, list[int]] = {}
-        for k, each in enumerate(level):
-            by_level.setdefault(each, []).append(k)
+        for k, at in enumerate(level):
+            by_level.setdefault(at, []).append(k)
         order: list[int] = []
         self.index: dict[int, int] = {}
         for _, ks in sorted(by_level.items()):  # within a level by what they are computed from, not by who was first
@@ -181,7 +172,10 @@ class _Line:
         places: dict[object, list[int]] = {}
         for k, kind in enumerate(self.kinds):
             places.setdefault(kind, []).append(k)
-        apart = Counter(b - a for each in places.values() for r in range(1, _APART + 1) for a, b in zip(each, each[r:]))
+        apart: Counter[int] = Counter()
+        for each in places.values():
+            for r in range(1, _APART + 1):
+                apart.update([b - a for a, b in zip(each, each[r:], strict=False)])
         return sorted(period for period, _ in apart.most_common(_CANDIDATES))
 
     def cut(self, start: int, period: int) -> tuple[int, bool]:
@@ -201,8 +195,10 @@ class _Line:
         return best, handed[best] > 0
 
 
-def repeats(graph: Graph, steps: Sequence[Sequence[int]], leaves: Iterable[int]) -> list[Repeats]:
-    """The repeats to fold, of operations in the order of computation, each with the values drawn as part of it."""
+def repeats(graph: Graph, steps: Sequence[Sequence[int]], leaves: Iterable[int]) -> list[tuple[str, list[int]]]:
+    """Steps of a recurrence, or what is alike side by side, to be folded: what to call them, and the operations with
+    the leaves that are theirs. `steps` are the drawn operations in an order of computation, each with those inside it.
+    """
     line = _Line(graph, steps)
     found: list[tuple[int, int, int]] = []
     most = 0
@@ -215,12 +211,12 @@ def repeats(graph: Graph, steps: Sequence[Sequence[int]], leaves: Iterable[int])
     drawn = set(leaves)
     for start, end, period in found:
         begin, is_chain = line.cut(start, period)
-        count = (end - begin) // period - 2
-        if count < 2:
-            continue
-        low, high = begin + period, begin + period * (count + 1)
+        first = 0 if begin >= period else 1  # a step that stands before is drawn: it is the first
+        count = (end - begin) // period - first - 1
+        low = begin + period * first
+        high = low + period * count
         inside = {i for k in range(low, high) for i in line.steps[k]}
         own = dict.fromkeys(j for k in range(low, high) for j in line.uses[k] if j in drawn)
         members = [j for j in own if all(k in inside for k, _ in graph.consumers[j])]
-        folded.append(Repeats(f"{count:,} more {'steps' if is_chain else 'alike'}", sorted([*members, *inside])))
+        folded.append((f"{count:,} more {'steps' if is_chain else 'alike'}", sorted([*members, *inside])))
     return folded

@@ -6,14 +6,14 @@ Here `Value`s are read; what is read off them is plain from here on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite
 from typing import Any
 
 from ...engine.chain_rule import edge_product
 from ...engine.value import Value
 from ..common.text import clean, number, shortened
-from .folding import Neuron
+from .folding import Neuron, is_neuron
 from .formulas import formula, notations
 from .picture import Edge, Node, Path, Picture
 from .selection import EVERYTHING, HIDDEN, UNLABELLED, Graph, Selection, outer_groups
@@ -105,6 +105,7 @@ class _Maker:
         self.facts = _Facts(graph)
         self.neurons = selection.neurons
         self.owner = {i: output for output, each in self.neurons.items() for i in each.inner}
+        self.place = [selection.place[self.owner.get(i, i)] for i in range(len(graph.values))]
         self.names = _Names(self.facts, self.neurons)
         self.parameters = None if parameters is None else set(parameters)
         self.drawn = [i for i, place in enumerate(selection.place) if place == i]
@@ -127,6 +128,8 @@ class _Maker:
             order |= {n.id: b.members[0] for n, b in zip(blocks, self.selection.blocks, strict=True)}
             everything = sorted([*nodes, *blocks], key=lambda n: order[n.id])
         edges = (*self.edges(), *self.merged_edges())
+        if blocks:
+            everything = _operands_first(everything, edges)
         notes = list(self.selection.notes)
         if stale := len([n for n in nodes if n.is_stale]):
             notes.append(f"⚠ {stale} stale: data was changed after recording; run the forward pass again")
@@ -142,10 +145,15 @@ class _Maker:
             total=len(self.graph.values),
             labels=self.labels,
             direction=self.direction,
-            is_layered=bool(self.neurons or any(not b.is_group for b in self.selection.blocks)),
+            is_layered=self.is_layered(groups),
             is_compact=self.is_compact,
             largest=max(map(edge_size, edges), default=0.0),
         )
+
+    def is_layered(self, groups: Iterable[str]) -> bool:
+        """Whether it is a network, or a recurrence."""
+        blocks = self.selection.blocks
+        return bool(self.neurons) or any(not b.is_group for b in blocks) or any(map(is_neuron, groups))
 
     # ---- nodes -------------------------------------------------------------------------------------------------------
 
@@ -177,12 +185,16 @@ class _Maker:
             gradient_name=f"∂{self.of}/∂{self.names[i, 10]}" if self.of and elsewhere is None else "gradient",
             paths=paths if len(paths) > 1 else (),
             elsewhere=elsewhere,
-            group="" if self.selection.groups is None else self.selection.groups[i],
+            group=self.group(i, neuron),
             undrawn=len([j for j in operands if place[j] == HIDDEN]) if operands else 0,
             is_root=i in self.roots,
             is_stale=stale,
             **self.inside(neuron),
         )
+
+    def group(self, i: int, neuron: Neuron | None) -> str:
+        path = "" if self.selection.groups is None else self.selection.groups[i]
+        return path.rpartition("/")[0] if neuron is not None else path  # the layer, of a neuron
 
     def formula_of(self, neuron: Neuron | None) -> str:
         """What a neuron computes: its activation of z, or of several operations f."""
@@ -266,7 +278,7 @@ class _Maker:
             value=None,
             gradient=None,
             gradient_name="|gradient|",
-            group=block.name.rpartition("/")[0] if block.is_group else "",
+            group=block.name.rpartition("/")[0] if block.is_group else block.group,
             is_root=any(i in self.roots for i in block.members),
             members=len(block.members),
             gradient_range=_range(known) if known else None,
@@ -276,11 +288,11 @@ class _Maker:
     # ---- edges -------------------------------------------------------------------------------------------------------
 
     def place_id(self, i: int) -> str:
-        place = self.selection.place[i]
-        return f"n{i + 1}" if place >= 0 else f"g{-1 - place}" if place < -1 else ""
+        place = self.place[i]
+        return f"n{place + 1}" if place >= 0 else f"g{-1 - place}" if place < -1 else ""
 
     def edges(self) -> Iterator[Edge]:
-        place, values, facts = self.selection.place, self.graph.values, self.facts
+        place = self.selection.place
         for i in self.drawn:
             for k in self.neurons[i].inner if i in self.neurons else (i,):
                 operands = self.graph.operands[k]
@@ -288,29 +300,36 @@ class _Maker:
                 for slot, j in enumerate(operands):
                     if place[j] < 0:
                         continue
-                    if not texts:
-                        texts = notations(values[k].operation, self.names[k, NAME_LIMIT], self.names_of(operands))
-                    upstream, local = facts.gradients[k], self.local(k)[slot]
-                    to_constant = facts.kinds[j] == "constant"
-                    known = upstream is not None and not to_constant
-                    yield Edge(
-                        id=f"e{k + 1}_{slot + 1}",
-                        source=f"n{j + 1}",
-                        target=f"n{i + 1}",
-                        slot=slot,
-                        notation=texts[slot] if slot < len(texts) else "",
-                        local=local,
-                        upstream=upstream,
-                        contribution=edge_product(values[k].operation, slot, upstream or 0.0, local) if known else None,
-                        to_constant=to_constant,
-                    )
+                    texts = texts or self.notations(k)
+                    yield self.edge(k, slot, texts[slot] if slot < len(texts) else "")
+
+    def edge(self, k: int, slot: int, notation: str) -> Edge:
+        j, operation = self.graph.operands[k][slot], self.graph.values[k].operation
+        upstream, local = self.facts.gradients[k], self.local(k)[slot]
+        to_constant = self.facts.kinds[j] == "constant"
+        known = upstream is not None and not to_constant
+        return Edge(
+            id=f"e{k + 1}_{slot + 1}",
+            source=self.place_id(j),
+            target=self.place_id(k),
+            slot=slot,
+            notation=notation,
+            local=local,
+            upstream=upstream,
+            contribution=edge_product(operation, slot, upstream or 0.0, local) if known else None,
+            to_constant=to_constant,
+        )
+
+    def notations(self, k: int) -> tuple[str, ...]:
+        """The local gradients of an operation as text."""
+        operands = self.names_of(self.graph.operands[k])
+        return notations(self.graph.values[k].operation, self.names[k, NAME_LIMIT], operands)
 
     def merged_edges(self) -> Iterator[Edge]:
         """One edge for all between a block and another node."""
         if not self.selection.blocks:
             return
-        facts = self.facts
-        place = [self.selection.place[self.owner.get(i, i)] for i in range(len(self.graph.values))]
+        place, facts = self.place, self.facts
         merged: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
         for i, operands in enumerate(self.graph.operands):
             for slot, j in enumerate(operands):
@@ -318,6 +337,10 @@ class _Maker:
                 if shown and (place[i] < 0 or place[j] < 0):
                     merged.setdefault((self.place_id(j), self.place_id(i)), []).append((i, slot, j))
         for (source, target), slots in merged.items():
+            if len(slots) == 1 and place[slots[0][0]] >= 0:  # out of a block into an operation: an edge as any other
+                k, slot, _ = slots[0]
+                yield self.edge(k, slot, (*self.notations(k), "")[slot])
+                continue
             brought = [
                 edge_product(self.graph.values[i].operation, slot, upstream, self.local(i)[slot])
                 for i, slot, j in slots
@@ -352,6 +375,27 @@ class _Maker:
         shown = ", ".join([f"{self.names[i, LABEL_LIMIT]}: {number(facts.gradients[i] or 0.0)}" for i in known[:12]])
         more = f", and {len(known) - 12:,} more" if len(known) > 12 else ""
         return f"{text} Gradients{f' of {self.of}' if self.of else ''} by input: {shown}{more}."
+
+
+def _operands_first(nodes: list[Node], edges: Sequence[Edge]) -> list[Node]:
+    """The nodes, each behind what it is computed from, else as they are; in a cycle of blocks too."""
+    at = {n.id: k for k, n in enumerate(nodes)}
+    operands: list[list[int]] = [[] for _ in nodes]
+    for e in edges:
+        operands[at[e.target]].append(at[e.source])
+    order: dict[int, None] = {}
+    seen: set[int] = set()
+    for top in range(len(nodes)):
+        stack = [top]
+        while stack:
+            k = stack[-1]
+            left = [j for j in operands[k] if j not in seen] if k not in order else []
+            seen.add(k)
+            if left:
+                stack += reversed(left)
+            else:
+                order[stack.pop()] = None
+    return [nodes[k] for k in order]
 
 
 def _range(numbers: Sequence[float]) -> tuple[float, float]:

@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 from ...engine.chain_rule import topological_order
 from ...engine.value import Value
-from .folding import Neuron, components, is_neuron, is_weight, neurons, repeats
+from .folding import Neuron, is_neuron, is_weight, neurons, repeats
 
-READABLE, MOST_NEURONS = 25, 40  # nodes: of more, neurons and repeats are folded; of more neurons, layers
+READABLE = 25  # nodes: of more, neurons and repeats are folded,
+WIDE, MOST_NEURONS = 4, 40  # in a layer of more neurons those in the middle, of more neurons in all, whole groups
 EVERYTHING = 200  # up to so many drawn nodes, edges have labels; more than this many are never drawn of a larger graph
 UNLABELLED = 2000  # up to so many values are drawn one by one
 NEAR, BANDS = 5, 10  # of a graph too large to be read: levels drawn one by one, blocks along the rest of its depth
@@ -105,6 +106,7 @@ class Block(NamedTuple):
     name: str
     members: list[int]
     is_group: bool
+    group: str = ""  # that it is in, where its name does not say so
 
 
 class Selection(NamedTuple):
@@ -154,7 +156,7 @@ def select(
         folded = _groups_to_fold(paths, shown, collapse, full)
         named = {each for each in folded if is_neuron(each)}
         drawn = _fold_neurons(graph, neurons(graph, paths, named), place)
-        _fold_groups(paths, folded, place, blocks)
+        _fold_groups(paths, folded.difference([paths[i] for i in drawn]), place, blocks)
         if folded and by_itself:
             count = sum(len(b.members) for b in blocks)
             notes.append(f"{count:,} values folded into {len(blocks)} groups (collapse=False unfolds them)")
@@ -255,23 +257,46 @@ def _fold_to_read(
     names = {path for path in paths if is_neuron(path)}
     if names:
         drawn = _fold_neurons(graph, neurons(graph, paths, names), place)
-    count = sum(map(int.__eq__, place, range(len(place))))
-    if count > READABLE:
-        left = [i for i in range(len(place)) if place[i] == i]
-        steps = [drawn[i].inner if i in drawn else (i,) for i in left if graph.operands[i]]
-        for name, members in repeats(graph, steps, [i for i in left if not graph.operands[i]]):
-            for i in members:
+    for fold in (_wide_layers, _repeats):
+        for block in fold(graph, paths, place, drawn) if _count(place) > READABLE else ():
+            for i in block.members:
                 place[i] = -2 - len(blocks)
                 drawn.pop(i, None)
-            blocks.append(Block(name, members, False))
-        count = sum(map(int.__eq__, place, range(len(place)))) + len(blocks)
-    if count > MOST_NEURONS or not (drawn or blocks):
+            blocks.append(block)
+    if len(drawn) > MOST_NEURONS or not (drawn or blocks):
         place[:] = before
         blocks.clear()
         return {}
+    count = len(place) - _count(place)
     what = [f"{len(drawn)} neurons"] * bool(drawn) + [f"{len(blocks)} block{'s' * (len(blocks) > 1)}"] * bool(blocks)
-    notes.append(f"{len(place) - count + len(blocks):,} values folded into {' and '.join(what)} (full=True draws all)")
+    notes.append(f"{count:,} values folded into {' and '.join(what)} (full=True draws all)")
     return drawn
+
+
+def _count(place: list[int]) -> int:
+    """How many values are drawn as themselves."""
+    return sum(map(int.__eq__, place, range(len(place))))
+
+
+def _wide_layers(graph: Graph, paths: list[str], place: list[int], drawn: Mapping[int, Neuron]) -> list[Block]:
+    """Of each layer that is called once, the neurons between its first two and its last."""
+    layers: dict[str, dict[str, list[int]]] = {}
+    for i in drawn:
+        layers.setdefault(paths[i].rpartition("/")[0], {}).setdefault(paths[i], []).append(i)
+    found = []
+    for path, each in layers.items():
+        if len(each) > WIDE and all(len(calls) == 1 for calls in each.values()):
+            middle = [drawn[i] for (i,) in each.values()][2:-1]
+            members = [k for n in middle for k in (*n.weights, *n.inner)]
+            found.append(Block(f"{len(middle)} more, {path.rpartition('/')[2]}", members, False, path))
+    return found
+
+
+def _repeats(graph: Graph, paths: list[str], place: list[int], drawn: Mapping[int, Neuron]) -> list[Block]:
+    left = [i for i in range(len(place)) if place[i] == i]
+    steps = [drawn[i].inner if i in drawn else (i,) for i in left if graph.operands[i]]
+    found = repeats(graph, steps, [i for i in left if not graph.operands[i]])
+    return [Block(name, members, False) for name, members in found]
 
 
 # ---- too much to be read ---------------------------------------------------------------------------------------------
@@ -294,7 +319,7 @@ def _fold_bands(graph: Graph, single: list[int], place: list[int], blocks: list[
         last += 1
     rest = [i for i in single if level[i] >= last]
     band = _bands(sizes, last, len(rest), BANDS)
-    parts = components(graph, rest, [band[level[i]] for i in rest])
+    parts = _components(graph, rest, [band[level[i]] for i in rest])
     if len(set(parts.values())) > max(room - kept, BANDS):
         parts = {i: band[level[i]] for i in rest}
     members: dict[int, list[int]] = {}
@@ -319,3 +344,21 @@ def _bands(sizes: Mapping[int, int], first: int, total: int, count: int) -> dict
         band[level] = min(so_far * count // total, count - 1)
         so_far += sizes[level]
     return band
+
+
+def _components(graph: Graph, nodes: list[int], band: list[int]) -> dict[int, int]:
+    """For each node the first node that it hangs together with, by edges within its band."""
+    of = dict(zip(nodes, band, strict=True))
+    parent = {i: i for i in nodes}
+
+    def top(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    for i in nodes:
+        for j in graph.operands[i]:
+            if j in of and of[j] == of[i]:
+                parent[top(i)] = top(j)
+    return {i: top(i) for i in nodes}

@@ -101,6 +101,8 @@ class GraphDrawer:
     # ---- nodes and edges ---------------------------------------------------------------------------------------------
 
     def cluster(self, k: int, path: str) -> None:
+        if str(k + 1) not in self.layout.clusters:
+            return  # other things stand inside
         x1, y1, x2, y2 = self.layout.clusters[str(k + 1)]
         name = xml(clean(shortened(path.rpartition("/")[2], 40)))
         self.out.append(
@@ -129,6 +131,14 @@ class GraphDrawer:
                 inner = marked((line, ""), (sign, f"b {label.style}"), size=SMALL)
                 text += f'<text class="e {kind}"{space} x="{x:.9g}" y="{y:.9g}">{inner}</text>'
                 y, sign = y + 14.0, ""
+        if curve.tag is not None:
+            x, y, wide, high = curve.tag
+            left, top = f"{x - wide / 2.0:.9g}", f"{y - high / 2.0:.9g}"
+            inner = marked((self.names[edge.source], ""), size=SMALL)
+            text += (
+                f'<rect class="tag" x="{left}" y="{top}" width="{wide:.9g}" height="{high:.9g}" rx="{high / 2.0:.9g}"/>'
+                f'<text class="e" x="{x:.9g}" y="{y + 4:.9g}">{inner}</text>'
+            )
         glow = ""
         if edge.id == self.picture.active:
             glow = f'<path class="now" d="{path}" stroke-width="{pen + 9.0:g}"/>'
@@ -227,7 +237,7 @@ class GraphDrawer:
             f"& text{{fill:{c['ink']}}}& .page{{fill:{c['page']};stroke:{c['frame']}}}",
             f"& .k,& .constant text,& .muted,& .e.none,& .e.zero{{fill:{c['muted']}}}",
             f"& .node rect{{fill:{c['plain']};stroke:{c['line']}}}& .r{{stroke:{c['line']}}}",
-            f"& .node.parameter rect{{stroke:{c['leaf']}}}",
+            f"& .node.parameter rect,& .tag{{stroke:{c['leaf']}}}& .tag{{fill:{c['plain']}}}",
             f"& .cluster rect{{fill:{c['group']};stroke:{c['line']}}}",
             f"& .l{{stroke:{c['line']}}}& .a{{fill:{c['line']}}}",
             f"& .mixed .l{{stroke:{c['muted']}}}& .mixed .a{{fill:{c['muted']}}}",
