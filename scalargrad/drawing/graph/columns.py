@@ -261,7 +261,10 @@ def _ranks(picture: Picture) -> tuple[dict[str, int], dict[str, int]]:
     weighed = {e.target for e in picture.edges if e.source not in targets and group[e.source] == group[e.target] != ""}
     inner = [n for n in picture.nodes if n.id in targets]
     index = {n.id: k for k, n in enumerate(inner)}
-    apart = {e.id: 2 if e.target in weighed and group[e.source] != group[e.target] else 1 for e in picture.edges}
+    apart = {
+        e.id: 2 if e.target in weighed and not f"{group[e.target]}/".startswith(f"{group[e.source] or '/'}/") else 1
+        for e in picture.edges
+    }
     operands: list[list[tuple[int, int]]] = [[] for _ in inner]
     for e in picture.edges:
         if e.source in index and at[e.source] < at[e.target]:

@@ -13,13 +13,14 @@ from typing import Any
 from ...engine.chain_rule import edge_product
 from ...engine.value import Value
 from ..common.text import clean, number, shortened
-from .folding import Neuron, is_neuron
+from .folding import Neuron, is_neuron, levels
 from .formulas import formula, notations
 from .picture import Edge, Node, Path, Picture
 from .selection import EVERYTHING, HIDDEN, UNLABELLED, Graph, Selection, outer_groups
 from .styles import edge_size
 
 NAME_LIMIT = 16  # columns of a name inside a formula
+OFTEN, LONG = 4, 8  # an input used so often along so many levels makes a recurrence
 LABEL_LIMIT = 32  # columns of a name where it stands alone
 _SUM = "Σ θ·x + b"
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
@@ -151,9 +152,19 @@ class _Maker:
         )
 
     def is_layered(self, groups: Iterable[str]) -> bool:
-        """Whether it is a network, or a recurrence."""
+        """Whether it is a network, or a recurrence: whether steps are folded, or an input is used along the way."""
         blocks = self.selection.blocks
-        return bool(self.neurons) or any(not b.is_group for b in blocks) or any(map(is_neuron, groups))
+        if self.neurons or any(not b.is_group for b in blocks) or any(map(is_neuron, groups)):
+            return True
+        graph, operations = self.graph, [i for i in self.drawn if self.graph.operands[i]]
+        index = {i: k for k, i in enumerate(operations)}
+        level = levels([[(index[j], 1) for j in graph.operands[i] if j in index] for i in operations])
+        for j in self.drawn:
+            if not graph.operands[j] and len(graph.consumers[j]) >= OFTEN:
+                at = [level[index[k]] for k, _ in graph.consumers[j] if k in index]
+                if at and max(at) - min(at) >= LONG:
+                    return True
+        return False
 
     # ---- nodes -------------------------------------------------------------------------------------------------------
 

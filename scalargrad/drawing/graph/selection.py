@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from ...engine.chain_rule import topological_order
 from ...engine.value import Value
 from .folding import Neuron, is_neuron, is_weight, neurons, repeats
 
-READABLE = 25  # nodes: of more, neurons and repeats are folded,
-WIDE, MOST_NEURONS = 4, 40  # in a layer of more neurons those in the middle, of more neurons in all, whole groups
+READABLE, MOST_STEPS = 25, 60  # nodes: of more, neurons are folded; and the steps of a recurrence
+WIDE, MOST_NEURONS = 4, 40  # in a layer of more neurons those in the middle are folded; of more in all, whole groups
 EVERYTHING = 200  # up to so many drawn nodes, edges have labels; more than this many are never drawn of a larger graph
 UNLABELLED = 2000  # up to so many values are drawn one by one
 NEAR, BANDS = 5, 10  # of a graph too large to be read: levels drawn one by one, blocks along the rest of its depth
@@ -91,9 +92,17 @@ def group_paths(graph: Graph, given: Groups | None) -> list[str] | None:
     for i in range(len(paths)):
         if not paths[i] and not graph.operands[i]:
             users = {paths[k] for k, _ in graph.consumers[i]}
-            if len(users) == 1 and (not is_neuron(path := users.pop()) or is_weight(graph, i)):
-                paths[i] = path
+            if any(map(is_neuron, users)):  # what goes into a neuron stays outside; a bias' 1 is the layer's
+                paths[i] = _common(users) if is_weight(graph, i) else ""
+            elif len(users) == 1:
+                paths[i] = users.pop()
     return paths
+
+
+def _common(paths: Iterable[str]) -> str:
+    """The innermost group that all of these are in."""
+    shared = list(takewhile(lambda each: len(set(each)) == 1, zip(*[path.split("/") for path in paths], strict=False)))
+    return "/".join([each[0] for each in shared])
 
 
 def _path(name: str) -> str:
@@ -154,9 +163,7 @@ def select(
         drawn = _fold_to_read(graph, paths or [""] * total, place, blocks, notes)
     if paths is not None and not drawn and not blocks:
         folded = _groups_to_fold(paths, shown, collapse, full)
-        named = {each for each in folded if is_neuron(each)}
-        drawn = _fold_neurons(graph, neurons(graph, paths, named), place)
-        _fold_groups(paths, folded.difference([paths[i] for i in drawn]), place, blocks)
+        _fold_groups(paths, folded, place, blocks)
         if folded and by_itself:
             count = sum(len(b.members) for b in blocks)
             notes.append(f"{count:,} values folded into {len(blocks)} groups (collapse=False unfolds them)")
@@ -257,8 +264,8 @@ def _fold_to_read(
     names = {path for path in paths if is_neuron(path)}
     if names:
         drawn = _fold_neurons(graph, neurons(graph, paths, names), place)
-    for fold in (_wide_layers, _repeats):
-        for block in fold(graph, paths, place, drawn) if _count(place) > READABLE else ():
+    for fold, most in ((_wide_layers, READABLE), (_repeats, MOST_STEPS)):
+        for block in fold(graph, paths, place, drawn) if _count(place) > most else ():
             for i in block.members:
                 place[i] = -2 - len(blocks)
                 drawn.pop(i, None)
@@ -267,9 +274,10 @@ def _fold_to_read(
         place[:] = before
         blocks.clear()
         return {}
-    count = len(place) - _count(place)
+    count = len(place) - _count(place) + 2 * len(drawn)
     what = [f"{len(drawn)} neurons"] * bool(drawn) + [f"{len(blocks)} block{'s' * (len(blocks) > 1)}"] * bool(blocks)
-    notes.append(f"{count:,} values folded into {' and '.join(what)} (full=True draws all)")
+    count -= len(drawn)
+    notes.append(f"{count:,} of {len(place):,} values folded into {' and '.join(what)} (full=True draws all)")
     return drawn
 
 

@@ -237,7 +237,7 @@ class GraphDrawer:
             f"& text{{fill:{c['ink']}}}& .page{{fill:{c['page']};stroke:{c['frame']}}}",
             f"& .k,& .constant text,& .muted,& .e.none,& .e.zero{{fill:{c['muted']}}}",
             f"& .node rect{{fill:{c['plain']};stroke:{c['line']}}}& .r{{stroke:{c['line']}}}",
-            f"& .node.parameter rect,& .tag{{stroke:{c['leaf']}}}& .tag{{fill:{c['plain']}}}",
+            f"& .node.parameter rect{{stroke:{c['leaf']}}}",
             f"& .cluster rect{{fill:{c['group']};stroke:{c['line']}}}",
             f"& .l{{stroke:{c['line']}}}& .a{{fill:{c['line']}}}",
             f"& .mixed .l{{stroke:{c['muted']}}}& .mixed .a{{fill:{c['muted']}}}",
@@ -249,6 +249,8 @@ class GraphDrawer:
             rules.append(f"& .{kind} .l{{stroke:{c[kind]}}}& .{kind} .a{{fill:{c[kind]}}}")
             rules.append(f"& text.{kind},& .b.{kind}{{fill:{c[f'{kind} text']}}}")
         rules.append(f"& .node.bad rect{{stroke:{c['bad']}}}& .node .o{{fill:none}}")
+        if any(curve.tag for curve in self.layout.edges.values()):
+            rules.append(f"& .tag{{fill:{c['plain']};stroke:{c['leaf']}}}")
         if self.picture.active:
             rules.append(f"& .edge .now{{stroke:{c['now']}}}& .node .now{{fill:{c['now']}}}")
         return "".join(rules)
