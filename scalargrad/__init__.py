@@ -15,11 +15,13 @@ record what is done to them, and under `grad`.
 Values and derivatives
     Value                   a number that records what is done to it: data, grad, backward(), draw()
     grad, value_and_grad    the derivative of a function by its arguments; its value, too
+    elementwise_grad        that of the sum of its results
     hessian, hvp            second derivatives; their product with a vector
     jacobian, jvp, vjp      derivatives of several outputs; their products with a vector, from the right and the left
     no_grad                 compute without recording
     detect_anomaly          raise AnomalyError where a nan or an infinity first appears
     primitive, Primitive    an operation of your own, by its value and its local gradients
+    register_pytree_node    a class of your own as what holds numbers, beside lists, dicts, dataclasses, arrays
 
 Functions (a star import leaves out what is named as a builtin: abs, max, min, pow, round, sum and compile)
     exp, exp2, expm1, log, log2, log10, log1p, logsumexp    exponentials and logarithms
@@ -30,6 +32,12 @@ Functions (a star import leaves out what is named as a builtin: abs, max, min, p
     sum, mean, prod, dot                                    of a sequence, or of two
     max, min, clamp, where, abs, sign, step                 selections
     floor, ceil, round, mod, floordiv                       whole numbers and remainders
+
+Loops and choices, which compile to such and have derivatives of any order
+    scan, fori_loop         carry something along columns; a number of times
+    while_loop              while a condition holds (LoopError where it holds too long)
+    cond                    one of two functions
+    scalargrad.control      these: LoopError, cond, fori_loop, scan, while_loop
 
 Networks
     scalargrad.nn           MLP, Layer, Neuron, Dropout, Module, initialisation, INITIALISATIONS
@@ -73,11 +81,11 @@ Compiling
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from . import arrays as _arrays  # noqa: F401  # registers what NumPy asks for
 from . import drawing as _drawing  # noqa: F401  # registers what draws
 from .engine.anomaly import AnomalyError
 from .engine.modes import detect_anomaly, group, no_grad
-from .engine.table import Primitive, primitive
-from .engine.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .engine.primitive import Primitive
 from .engine.value import Value
 from .functions import abs as abs
 from .functions import (
@@ -127,19 +135,25 @@ from .functions import min as min
 from .functions import pow as pow
 from .functions import round as round
 from .functions import sum as sum
+from .functions.custom import primitive
+from .transforms.derivatives import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .transforms.trees import register_pytree_node
 from .version import VERSION
 
 if TYPE_CHECKING:
     from .compiler import compile as compile
+    from .control import LoopError, cond, fori_loop, scan, while_loop
     from .drawing import Drawing, draw, draw_change, draw_network, name_values
 
 LATER = {
     "compile": "compiler",
+    **dict.fromkeys(("LoopError", "cond", "fori_loop", "scan", "while_loop"), "control"),
     **dict.fromkeys(("Drawing", "draw", "draw_change", "draw_network", "name_values"), "drawing"),
 }
 ROOMS = (
     "activations",
     "compiler",
+    "control",
     "data",
     "drawing",
     "losses",
@@ -173,11 +187,11 @@ def __dir__() -> list[str]:
 
 # fmt: off
 __all__ = [  # noqa: RUF022  # by name alone, as a reader looks them up
-    "AnomalyError", "Drawing", "Primitive", "Value", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh",
-    "cbrt", "ceil", "clamp", "cos", "cosh", "detect_anomaly", "dot", "draw", "draw_change", "draw_network",
-    "erf", "erfc", "exp", "exp2", "expm1", "floor", "floordiv", "grad", "group", "hessian", "hvp", "hypot",
-    "jacobian", "jvp", "log", "log10", "log1p", "log2", "logsumexp", "mean", "mod", "name_values", "no_grad",
-    "primitive", "prod", "relu", "sigmoid", "sign", "sin", "sinh", "softplus", "sqrt", "step", "tan", "tanh",
-    "value_and_grad", "vjp", "where",
+    "AnomalyError", "Drawing", "LoopError", "Primitive", "Value", "acos", "acosh", "asin", "asinh", "atan", "atan2",
+    "atanh", "cbrt", "ceil", "clamp", "cond", "cos", "cosh", "detect_anomaly", "dot", "draw", "draw_change",
+    "draw_network", "elementwise_grad", "erf", "erfc", "exp", "exp2", "expm1", "floor", "floordiv", "fori_loop",
+    "grad", "group", "hessian", "hvp", "hypot", "jacobian", "jvp", "log", "log10", "log1p", "log2", "logsumexp",
+    "mean", "mod", "name_values", "no_grad", "primitive", "prod", "register_pytree_node", "relu", "scan", "sigmoid",
+    "sign", "sin", "sinh", "softplus", "sqrt", "step", "tan", "tanh", "value_and_grad", "vjp", "where", "while_loop",
 ]
 # fmt: on

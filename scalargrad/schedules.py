@@ -24,7 +24,7 @@ from types import CellType, CodeType, FunctionType, MethodType
 from typing import Any
 
 from .engine import ieee
-from .engine.table import as_float
+from .engine.primitive import as_float
 from .state import attributes, count_at, dict_at, number_at, whole, within
 
 # fmt: off

@@ -19,7 +19,7 @@ from operator import index
 from types import MemberDescriptorType
 from typing import Any
 
-from .engine.trees import is_number, shown
+from .transforms.trees import is_number, shown
 
 Path = str | os.PathLike[str]
 NOT_FINITE = ("inf", "-inf", "nan")

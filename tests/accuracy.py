@@ -24,8 +24,9 @@ import mpmath as mp
 
 from scalargrad.compiler.ir import polynomials
 from scalargrad.engine import ieee
-from scalargrad.engine.table import Interval, Primitive
-from scalargrad.engine.transforms import hessian
+from scalargrad.engine.primitive import Interval, Primitive
+from scalargrad.functions import values
+from scalargrad.transforms.derivatives import hessian
 
 from .rows import ROWS, oracle, paired
 
@@ -191,10 +192,10 @@ def _scale_of_first(row: Primitive, xs: Sequence[float], k: int) -> float | None
     if row.name.startswith("logistic_loss"):
         (z, t), weight = xs, row.remake[1][0]
         if k:
-            return weight * ieee.softplus(-z) + ieee.softplus(z)
+            return weight * values.softplus(-z) + values.softplus(z)
         return (1.0 - t) * ieee.sigmoid(z) + weight * t * ieee.sigmoid(-z)
     if row.name == "soft_cross_entropy" and k < half:
-        share, ts = ieee.softmax(*xs[:half])[k], xs[half:]
+        share, ts = values.softmax(*xs[:half])[k], xs[half:]
         return share * (sum(ts) - ts[k]) + ts[k] * (1.0 - share)
     if (row.name, k) in (("pow_slope[1,0]", 1), ("pow_slope[0,1]", 0)):
         return _mixed(*xs)

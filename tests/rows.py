@@ -11,7 +11,7 @@ from typing import Any
 import mpmath as mp
 
 import scalargrad
-from scalargrad.engine.table import EXAMPLES, TABLE, Primitive
+from scalargrad.engine.primitive import EXAMPLES, TABLE, Primitive
 
 for _each in pkgutil.walk_packages(scalargrad.__path__, "scalargrad."):  # a row is registered where it is defined
     if not (_each.name.endswith("__main__") or _each.name.startswith("scalargrad.plots.")):  # which wants matplotlib

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from mpmath import mpf
 
 from scalargrad import activations as sg
-from scalargrad.activations.rows import log_softmax_share
-from scalargrad.engine import table
-from scalargrad.engine.table import Primitive
-from scalargrad.engine.transforms import grad, jacobian
+from scalargrad.activations.primitives import log_softmax_share
+from scalargrad.engine.primitive import Primitive
 from scalargrad.engine.value import Value
+from scalargrad.functions import primitives
 from scalargrad.testing import check_grads
+from scalargrad.transforms.derivatives import grad, jacobian
 
 scores = st.lists(st.floats(-50.0, 50.0), min_size=1, max_size=5)
 
@@ -479,12 +479,17 @@ def test_bad_parameters() -> None:
 def test_shares_have_the_same_bits_on_floats_and_values(xs: list[float], k: int) -> None:
     k %= len(xs)
     first = [xs[k], *xs[:k], *xs[k + 1 :]]
-    for row in (table.softmax_share, table.share_of_softmax(k), table.rest_of_softmax(k), table.logsumexp):
+    for row in (
+        primitives.softmax_share,
+        primitives.share_of_softmax(k),
+        primitives.rest_of_softmax(k),
+        primitives.logsumexp,
+    ):
         for operands in (xs, first):
             y = row(*operands)
             values = row.local_gradients(Value(y), list(map(Value, operands)))
             assert [x.data if isinstance(x, Value) else x for x in values] == [*row.local_gradients(y, operands)]
-    assert table.rest_of_softmax(k)(*xs) == pytest.approx(1.0 - sg.softmax(xs)[k], abs=1e-15)
-    assert table.share_of_softmax(k)(*xs) == pytest.approx(sg.softmax(xs)[k], rel=1e-15)
-    check_grads(lambda zs: table.rest_of_softmax(k)(*zs), (xs,), order=2, undecided="report")
-    assert pickle.loads(pickle.dumps(table.share_of_softmax(k))) is table.share_of_softmax(k)
+    assert primitives.rest_of_softmax(k)(*xs) == pytest.approx(1.0 - sg.softmax(xs)[k], abs=1e-15)
+    assert primitives.share_of_softmax(k)(*xs) == pytest.approx(sg.softmax(xs)[k], rel=1e-15)
+    check_grads(lambda zs: primitives.rest_of_softmax(k)(*zs), (xs,), order=2, undecided="report")
+    assert pickle.loads(pickle.dumps(primitives.share_of_softmax(k))) is primitives.share_of_softmax(k)

@@ -15,6 +15,7 @@ import scalargrad as sg
 from scalargrad import Value
 from scalargrad.activations import log_softmax
 from scalargrad.engine import table
+from scalargrad.functions import primitives
 
 NONE = None  # an operand whose gradient the row does not state
 
@@ -286,6 +287,6 @@ def test_hypot_with_a_nan_does_not_depend_on_what_was_computed_before(before: An
         before()
         assert math.isnan(sg.hypot(*xs))
         before()
-        assert all(map(math.isnan, table.hypot.local_gradients(nan, xs)))
+        assert all(map(math.isnan, primitives.hypot.local_gradients(nan, xs)))
     before()
     assert (sg.hypot(inf, nan), sg.hypot(1e308, 1.7e308)) == (inf, inf)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 import scalargrad as sg
 from scalargrad import Value, grad, hessian, hvp, jacobian, jvp, no_grad, value_and_grad, vjp
-from scalargrad.engine.trees import flatten, leaves_like, paths, unflatten
+from scalargrad.transforms.trees import flatten, leaves_like, paths, unflatten
 
 
 class Point(NamedTuple):
@@ -170,13 +170,13 @@ def test_the_arguments_are_left_as_they_were() -> None:
 @pytest.mark.parametrize(
     ("argument", "place", "kind"),
     [
-        ([1.0, "two"], r"argument 0\[1\]", "str"),
-        ({"w": [1.0, None]}, r"argument 0\['w'\]\[1\]", "NoneType"),
-        (Point(1.0, 2j), r"argument 0\[1\]", "complex"),
-        ([[1.0], [np.array([1.0])]], r"argument 0\[1\]\[0\]", "ndarray"),
-        ("text", r"argument 0:", "str"),
-        ({1.0}, r"argument 0:", "set"),
-        (None, r"argument 0:", "NoneType"),
+        ([1.0, {2.0}], r"^p\[1\]", "set"),
+        ({"w": [1.0, b"two"]}, r"^p\['w'\]\[1\]", "bytes"),
+        (Point(1.0, 2j), r"^p\[1\]", "complex"),
+        ([[1.0], [np.array([1.0j])]], r"^p\[1\]\[0\]", "ndarray of dtype complex128 and shape \\(1,\\)"),
+        ("text", r"^p:", "str"),
+        ({1.0}, r"^p:", "set"),
+        (None, r"^p:", "NoneType"),
     ],
 )
 def test_what_is_no_number_is_named_by_its_place(argument: Any, place: str, kind: str) -> None:
@@ -188,22 +188,23 @@ def test_what_is_no_number_is_named_by_its_place(argument: Any, place: str, kind
 
 
 def test_a_number_too_large_is_named_by_its_place() -> None:
-    with pytest.raises(OverflowError, match=r"argument 1\['b'\]"):
+    with pytest.raises(OverflowError, match=r"q\['b'\]"):
         grad(lambda p, q: 1.0, 1)(0.0, {"b": 10**400})
 
 
-@pytest.mark.parametrize("result", ["text", None, 1j, np.array(1.0), {1.0}, object()])
+@pytest.mark.parametrize("result", ["text", None, 1j, np.array(1.0j), {1.0}, object()])
 def test_a_result_that_is_no_number_is_an_error(result: Any) -> None:
     for run in (grad(lambda x: result), jacobian(lambda x: result), lambda x: vjp(lambda y: result, x)):
         with pytest.raises(TypeError, match=r"the function's result: expected a real number"):
             run(1.0)
-    with pytest.raises(TypeError, match=r"the function's result\['a'\]\[1\]: expected a real number"):
-        jacobian(lambda x: {"a": [x, result]})(1.0)
+    if result is not None and result != "text":  # which are carried along beside numbers
+        with pytest.raises(TypeError, match=r"the function's result\['a'\]\[1\]: expected a real number"):
+            jacobian(lambda x: {"a": [x, result]})(1.0)
 
 
 @pytest.mark.parametrize("result", [[1.0], (1.0, 2.0), {"a": 1.0}, []])
 def test_grad_of_several_results_points_to_jacobian(result: Any) -> None:
-    with pytest.raises(TypeError, match=rf"one number, not a {type(result).__name__}; use jacobian"):
+    with pytest.raises(TypeError, match=rf"one number, not a {type(result).__name__} of {len(result)}; use jacobian"):
         grad(lambda x: result)(1.0)
     with pytest.raises(TypeError, match="one number"):
         hessian(lambda x: result)(1.0)
@@ -212,7 +213,7 @@ def test_grad_of_several_results_points_to_jacobian(result: Any) -> None:
 def test_a_tree_that_contains_itself_is_an_error() -> None:
     loop: list[Any] = [1.0]
     loop.append(loop)
-    with pytest.raises(ValueError, match="argument 0: a list that contains itself"):
+    with pytest.raises(ValueError, match="p: a list that contains itself"):
         grad(lambda p: 1.0)(loop)
     shared = [2.0]
     assert grad(lambda p: p[0][0] * p[1][0])([shared, shared]) == [[2.0], [2.0]]
@@ -290,7 +291,7 @@ def test_argument_numbers_out_of_range_or_repeated(wrong: Any) -> None:
             derivative(product, wrong)(2.0, 3.0, 5.0)
 
 
-@pytest.mark.parametrize("wrong", [1.5, "a", None, (0.5,), ("a",)])
+@pytest.mark.parametrize("wrong", [1.5, "a", (0.5,), ("a",)])
 def test_argument_numbers_of_another_type(wrong: Any) -> None:
     with pytest.raises(TypeError, match="argnums"):
         grad(product, wrong)(2.0, 3.0, 5.0)

@@ -16,7 +16,7 @@ import scalargrad as sg
 from scalargrad import Value
 from scalargrad.compiler import compile
 from scalargrad.compiler.batching.batch import chunks
-from scalargrad.engine.trees import flatten
+from scalargrad.transforms.trees import flatten
 
 from .extras import MAPPING, needs_llvm, needs_numpy, np
 from .test_compile import AWKWARD_NUMBERS, bits, tree_bits
@@ -161,14 +161,15 @@ def test_a_program_of_several_functions_over_a_batch() -> None:
     assert columns_bits(found) == columns_bits(zip(*[sg.value_and_grad(long_chain)(x, 0.3) for x in xs], strict=True))
 
 
-def test_the_chunks_of_a_batch_depend_on_its_size_alone_and_stay_few() -> None:
-    for count in (1, 8, 1024, 1025, 10**6, 10**7):
-        bounds = chunks(count)
-        assert len(bounds) <= 65
-        assert bounds[0][0] == 0
-        assert bounds[-1][1] == count
+def test_chunks_are_dyadic_but_at_the_ends_and_few() -> None:
+    for first, count in ((0, 1), (0, 1024), (0, 1025), (0, 10**6), (1000, 10**7), (2**50 + 1, 10**7)):
+        bounds = chunks(first, count)
+        assert len(bounds) <= 66
+        assert bounds[0][0] == first
+        assert bounds[-1][1] == first + count
         assert all(stop == start for (_, stop), (start, _) in pairwise(bounds))
-        assert all(start % 8 == 0 for start, _ in bounds)
+        sizes = {stop - start for start, stop in bounds[1:-1]}
+        assert all(size & (size - 1) == 0 and start % size == 0 for size in sizes for start, _ in bounds[1:])
 
 
 ARRAYS = () if np is None else (

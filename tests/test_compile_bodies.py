@@ -14,16 +14,17 @@ from typing import Any
 import pytest
 
 from scalargrad.activations import values as activation_kernels
-from scalargrad.activations.rows import log_softmax_share
+from scalargrad.activations.primitives import log_softmax_share
 from scalargrad.compiler.backends.python import value_of
 from scalargrad.compiler.ir import elementary, program, symbolic
 from scalargrad.compiler.ir.elementary import EVALUATE
 from scalargrad.compiler.ir.lowering import body_of
 from scalargrad.compiler.ir.program import Program
 from scalargrad.compiler.ir.symbolic import body
-from scalargrad.engine import ieee, table
-from scalargrad.engine.table import Primitive
-from scalargrad.losses.rows import relative_entropy, soft_cross_entropy, surprise
+from scalargrad.engine import ieee, primitive, table
+from scalargrad.engine.primitive import Primitive
+from scalargrad.functions import primitives, values
+from scalargrad.losses.primitives import relative_entropy, soft_cross_entropy, surprise
 
 from .rows import ROWS
 from .test_compile import AWKWARD_NUMBERS, bits
@@ -92,7 +93,7 @@ def test_only_the_machine_s_operations_and_the_library_s_have_another_meaning_on
 def test_the_length_of_a_body_grows_with_its_operands_and_not_faster() -> None:
     """Two instructions too many for each operand, or one way more for each, would be seen here."""
     for row, most in (
-        (table.max, 4), (table.count_of_ties, 3), (table.logsumexp, 27), (table.softmax_share, 25),
+        (primitives.max, 4), (primitives.count_of_ties, 3), (primitives.logsumexp, 27), (primitives.softmax_share, 25),
         (log_softmax_share, 30), (surprise, 30), (soft_cross_entropy, 21), (relative_entropy, 8),
     ):  # fmt: skip
         short, long = body_of(row, 10, "library"), body_of(row, 20, "library")
@@ -102,7 +103,12 @@ def test_the_length_of_a_body_grows_with_its_operands_and_not_faster() -> None:
 
 
 def test_a_function_that_both_ways_end_with_is_called_once() -> None:
-    for row, calls in ((table.sigmoid, 1), (table.erfc, 3), (table.erf_slope, 2), (table.TABLE["gelu"], 3)):
+    for row, calls in (
+        (table.sigmoid, 1),
+        (primitives.erfc, 3),
+        (primitives.erf_slope, 2),
+        (primitive.TABLE["gelu"], 3),
+    ):
         made = body_of(row, 1, "library")
         assert made is not None
         assert sum(operation in elementary.LIBRARY for operation in made.operations) == calls, row
@@ -152,7 +158,7 @@ def test_a_body_is_made_of_the_globals_of_the_moment(monkeypatch: pytest.MonkeyP
     before = body(activation_kernels.hardsigmoid, 1)
     assert before is not None
     assert run(before, [1.0]) == 4.0 / 6.0
-    monkeypatch.setattr(ieee, "clamp", lambda x, low, high: 0.5 * x)
+    monkeypatch.setattr(values, "clamp", lambda x, low, high: 0.5 * x)
     after = body(activation_kernels.hardsigmoid, 1)
     assert after is not None
     assert run(after, [1.0]) == activation_kernels.hardsigmoid(1.0) == 2.0 / 6.0

@@ -25,7 +25,7 @@ from scalargrad.compiler.backends.x86.numbering import AllocationError
 from scalargrad.compiler.ir.elementary import BINARY_LIBRARY, EVALUATE, LIBRARY
 from scalargrad.compiler.ir.lowering import Lowered
 from scalargrad.compiler.ir.program import Guard, Program
-from scalargrad.engine import table
+from scalargrad.functions import primitives
 
 from .evidence.masked import masked_units
 from .extras import HAS_LLVM
@@ -99,7 +99,7 @@ def random_program(r: random.Random, inputs: int, size: int, own: dict[str, int]
 def random_module(seed: int, size: int = 120, guards: bool = True) -> Lowered:
     """A program with functions of its own, one of which calls the other, and one of Python's."""
     r = random.Random(seed)
-    low = Lowered(Program(0), callbacks={"python_1": (table.atan2, 2)})
+    low = Lowered(Program(0), callbacks={"python_1": (primitives.atan2, 2)})
     known: dict[str, int] = {}
     for name in ("first", "second", "third"):
         inputs = r.randrange(2, 4)
@@ -152,11 +152,11 @@ def places_of(count: int) -> list[tuple[bool, int]]:
     return [(each, next(columns if each else shared)) for each in mapped]
 
 
-def code_of(low: Lowered, lanes: int, reduce: bool = False) -> x86_backend.Code:
+def code_of(low: Lowered, lanes: int) -> x86_backend.Code:
     """Inputs 1 and 4 are shared by all lanes."""
     if lanes == 1:
         return x86_backend.scalar_code(low)
-    return x86_backend.kernel_code(low, places_of(low.program.inputs), reduce)
+    return x86_backend.kernel_code(low, places_of(low.program.inputs))
 
 
 def points(seed: int, low: Lowered, lanes: int) -> list[list[float]]:
@@ -171,7 +171,7 @@ def points(seed: int, low: Lowered, lanes: int) -> list[list[float]]:
     return found
 
 
-def run(machine: Machine, low: Lowered, xs: list[list[float]], lanes: int, reduce: bool) -> Any:
+def run(machine: Machine, low: Lowered, xs: list[list[float]], lanes: int) -> Any:
     """What the code gives for one or eight points: outputs, and whether each point's guards hold."""
     outputs = len(low.program.outputs)
     function = ctypes.CFUNCTYPE(ctypes.c_uint8, *[ctypes.c_void_p] * 3)(machine.address)
@@ -184,9 +184,6 @@ def run(machine: Machine, low: Lowered, xs: list[list[float]], lanes: int, reduc
     numbers = array("d", [x[k] for k in wide for x in xs] + [xs[0][k] for k in (1, 4) if k < low.program.inputs])
     given, taken = AlignedMemory(len(numbers)), AlignedMemory(8 * outputs)
     ctypes.memmove(given.address, numbers.buffer_info()[0], 8 * len(numbers))
-    if reduce:
-        before = array("d", [0.5] * (8 * outputs))
-        ctypes.memmove(taken.address, before.buffer_info()[0], 64 * outputs)
     mask = function(given.address, taken.address, memory.address)
     found = (ctypes.c_double * (8 * outputs)).from_address(taken.address)
     return [[found[8 * k + lane] for k in range(outputs)] for lane in range(8)], [bool(mask >> j & 1) for j in range(8)]
@@ -196,16 +193,15 @@ def same(x: float, y: float) -> bool:
     return (isnan(x) and isnan(y)) or bits(x) == bits(y)
 
 
-def differences(machine: Machine, low: Lowered, seed: int, lanes: int, reduce: bool = False) -> int:
+def differences(machine: Machine, low: Lowered, seed: int, lanes: int) -> int:
     """How many of the outputs that count are other than Python's."""
     xs = points(seed, low, lanes)
-    ys, hold = run(machine, low, xs, lanes, reduce)
+    ys, hold = run(machine, low, xs, lanes)
     count = 0
     for x, y, held in zip(xs, ys, hold, strict=True):
         expected, holds = evaluated(low, low.program, x)
         count += held != holds
         if holds or lanes > 1:
-            expected = [0.5 + each for each in expected] if reduce else expected
             count += sum(not same(a, b) for a, b in zip(y, expected, strict=True))
     return count
 
@@ -216,12 +212,11 @@ def test_random_programs_pass_and_give_the_bits_of_python(lanes: int, monkeypatc
     for seed in range(150):
         monkeypatch.setattr(registers, "FAR", (1000, 20)[seed % 2])
         low = random_module(seed, size=40 + 4 * (seed % 50), guards=seed % 3 == 0)
-        reduce = lanes > 1 and seed % 4 == 1
-        code = code_of(low, lanes, reduce)
+        code = code_of(low, lanes)
         machine = native_backend._machine(code)
         out_of_line += sum(name.startswith("away ") for name in code.labels)
         for k in range(3):
-            assert differences(machine, low, seed + 1000 * k, lanes, reduce) == 0, seed
+            assert differences(machine, low, seed + 1000 * k, lanes) == 0, seed
     assert out_of_line > 500
 
 
@@ -567,10 +562,10 @@ def test_a_flipped_bit_is_found_or_changes_nothing(lanes: int, monkeypatch: pyte
         right = native_backend._machine(code)
         made = code.finish()
         offsets = offsets_of(code)
-        check(code, made, offsets, code.inputs, code.reduce)
+        check(code, made, offsets, code.inputs)
         for changed in flips(made, r, 200):
             try:
-                check(code, changed, offsets, code.inputs, code.reduce)
+                check(code, changed, offsets, code.inputs)
             except AllocationError:
                 continue
             survived += 1

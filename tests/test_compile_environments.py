@@ -501,9 +501,9 @@ def three(a: Any, x: Any, more: Any) -> Any:
 def test_messages_drawings_and_headers_leave_out_what_is_bound(function: Any) -> None:
     f = sg.compile(function, backend="python")
     with pytest.raises(TypeError, match=r"^x: expected a real number"):
-        f("a", 1.0)
+        f(b"a", 1.0)
     with pytest.raises(TypeError, match=r"^more: expected a real number"):
-        f(1.0, None)
+        f(1.0, b"a")
     assert f(3.0, 4.0) == getattr(function(3.0, 4.0), "data", function(3.0, 4.0))
     assert re.findall(r"x\[\d\]  (\w+)", f.to_c("f")[0]) == ["x", "more"]
     assert "x = 3" in str(f.draw())
@@ -512,9 +512,9 @@ def test_messages_drawings_and_headers_leave_out_what_is_bound(function: Any) ->
 
 def test_functions_that_do_not_tell_their_parameters_have_numbered_arguments() -> None:
     with pytest.raises(TypeError, match=r"^x1: expected a real number"):
-        sg.compile(max)(1.0, "a")
+        sg.compile(max)(1.0, b"a")
     with pytest.raises(TypeError, match=r"^x0: expected a real number"):
-        sg.compile(lambda *xs: xs[0])("a")
+        sg.compile(lambda *xs: xs[0])(b"a")
 
 
 # ---- methods ---------------------------------------------------------------------------------------------------------

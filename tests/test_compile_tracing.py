@@ -21,7 +21,7 @@ import scalargrad as sg
 from scalargrad import Value, compile, detect_anomaly, grad, hvp, no_grad, value_and_grad, where  # noqa: A004
 from scalargrad.activations import elu, hardsigmoid, hardtanh, leaky_relu, softmax, softplus
 from scalargrad.compiler import TraceError
-from scalargrad.engine.table import exact
+from scalargrad.engine.primitive import exact
 from scalargrad.losses import categorical_cross_entropy, kl_divergence
 from scalargrad.training import accuracy, confusion_matrix, r2_score
 

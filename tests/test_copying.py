@@ -20,6 +20,7 @@ from hypothesis import assume, given
 import scalargrad as sg
 from scalargrad import Primitive, Value, primitive
 from scalargrad.engine import table
+from scalargrad.engine.primitive import CONSTANT, LEAF, TABLE
 
 from .strategies import AWKWARD, KINKED, SMOOTH, Program, any_float, equal, programs, recorded
 
@@ -327,7 +328,7 @@ def test_operations_are_copied_as_themselves() -> None:
     for operation in (table.exp, table.power(2.0), square_times, make_local()):
         assert copy.copy(operation) is operation
         assert copy.deepcopy({"activation": operation})["activation"] is operation
-    for operation in (*table.TABLE.values(), table.LEAF, table.CONSTANT):
+    for operation in (*TABLE.values(), LEAF, CONSTANT):
         assert by_pickle(operation) is operation
 
 

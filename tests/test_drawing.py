@@ -31,7 +31,8 @@ from scalargrad.drawing.graph.layout import read_layout
 from scalargrad.drawing.graph.layout_engines import LayoutError, LayoutTimeoutError, NoEngineError
 from scalargrad.drawing.graph.replay import to_dict
 from scalargrad.drawing.graph.selection import EVERYTHING
-from scalargrad.engine import table
+from scalargrad.engine import primitive, table
+from scalargrad.functions import primitives
 from scalargrad.losses import cross_entropy
 from scalargrad.nn import MLP
 
@@ -182,7 +183,7 @@ def test_labels(labels, lines):
 def test_a_zero_upstream_brings_nothing_even_where_the_local_gradient_is_infinite():
     x = Value(0.0, label="x")
     r = named(table.sqrt(x), "r")
-    y = named(table.where(Value(1.0), x, r), "y")
+    y = named(primitives.where(Value(1.0), x, r), "y")
     y.backward()
     (edge,) = edges_between(draw(y).picture, "x", "r")
     assert (edge.upstream, edge.local, edge.contribution) == (0.0, inf, 0.0)
@@ -300,7 +301,7 @@ def test_the_steps_are_the_backward_pass():
     ]
 
 
-@pytest.mark.parametrize("row", [r for r in table.TABLE.values() if r.arity], ids=lambda row: row.name)
+@pytest.mark.parametrize("row", [r for r in primitive.TABLE.values() if r.arity], ids=lambda row: row.name)
 def test_every_row_of_the_table_is_drawn(row):
     given = [max(interval.low, -1.0) * 0.5 + min(interval.high, 2.0) * 0.5 for interval in row.domain[: row.arity]]
     operands = [Value(x, label=f"x{k}") for k, x in enumerate(given)]
@@ -350,7 +351,9 @@ def graphs(draw_from):
     """A result of random operations on shared, repeated and constant operands."""
     values = [Value(draw_from(st.floats(-3, 3)), label=f"x{k}") for k in range(draw_from(st.integers(1, 4)))]
     for _ in range(draw_from(st.integers(1, 12))):
-        operation = draw_from(st.sampled_from([table.add, table.mul, table.sub, table.tanh, table.sum, table.relu]))
+        operation = draw_from(
+            st.sampled_from([table.add, table.mul, table.sub, table.tanh, primitives.sum, table.relu])
+        )
         count = operation.arity or draw_from(st.integers(1, 4))
         pool = st.one_of(st.sampled_from(values), st.sampled_from([2.0, -0.5]))
         operands = [draw_from(st.sampled_from(values)), *(draw_from(pool) for _ in range(count - 1))]
@@ -617,9 +620,9 @@ def test_direction():
         ({"labels": "all"}, ValueError, "'local', 'contribution', 'full', 'none'"),
         ({"direction": "up"}, ValueError, "'LR', 'RL', 'TB', 'BT'"),
         ({"theme": "sepia"}, ValueError, "'auto', 'light', 'dark'"),
-        ({"depth": -1}, ValueError, "depth is a whole number from 0 on, got -1"),
+        ({"depth": -1}, ValueError, "depth must be a whole number of at least 0, got -1"),
         ({"depth": True}, ValueError, "got True"),
-        ({"hops": 1.5}, ValueError, "hops is a whole number"),
+        ({"hops": 1.5}, ValueError, "hops must be a whole number"),
         ({"time_limit": 0.0}, ValueError, "positive, got 0.0"),
         ({"time_limit": nan}, ValueError, "positive, got nan"),
         ({"focus": 3.0}, TypeError, "focus takes a Value, got float"),
@@ -660,12 +663,12 @@ def mlp(*sizes):
         made = []
         for k in range(size):
             weights = [Value(((7 * k + 3 * j) % 11 - 5) / 10, label=f"w{k + 1},{j + 1}") for j in range(len(layer))]
-            sums = table.dot(*layer, *weights)
+            sums = primitives.dot(*layer, *weights)
             made.append(table.tanh(sums))
             parameters += weights
             groups[f"layer{depth}/neuron{k + 1}"] = [*weights, sums, made[-1]]
         layer = made
-    loss = named(table.sum(*layer), "loss")
+    loss = named(primitives.sum(*layer), "loss")
     loss.backward()
     return loss, groups, parameters
 
@@ -793,7 +796,7 @@ def test_what_is_too_large_is_folded_into_blocks_and_told(build):
 
 
 def wide(n):
-    y = table.sum(*(table.exp(Value(k / n)) for k in range(n)))
+    y = primitives.sum(*(table.exp(Value(k / n)) for k in range(n)))
     y.backward()
     return y
 

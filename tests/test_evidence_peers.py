@@ -23,7 +23,7 @@ import mpmath as mp
 import pytest
 
 from scalargrad import Value, activations
-from scalargrad.engine import table
+from scalargrad.engine import primitive
 from scalargrad.testing import GradientError, State, check_grads
 
 from . import accuracy
@@ -156,7 +156,7 @@ def row_of(name: str) -> Any:
         return lambda a: activations.leaky_relu(a, 0.01)
     if name == "elu":
         return lambda a: activations.elu(a)
-    return table.TABLE[name]
+    return primitive.TABLE[name]
 
 
 def ours(name: str, xs: Numbers) -> Answer:
@@ -195,11 +195,11 @@ def alike(a: float, b: float) -> bool:
 
 def mathematics(name: str, xs: Numbers, k: int | None) -> float | None:
     """The exact value, or derivative by the k-th operand, as a float; None at kinks, poles, and where not real."""
-    if name in KINKED or name not in table.TABLE or not all(map(isfinite, xs)):
+    if name in KINKED or name not in primitive.TABLE or not all(map(isfinite, xs)):
         return None
     if any(x == 0.0 and math.copysign(1.0, x) < 0.0 for x in xs):
         xs = tuple(x + 0.0 for x in xs)  # mpmath has no -0.0
-    exact = oracle(table.TABLE[name])
+    exact = oracle(primitive.TABLE[name])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

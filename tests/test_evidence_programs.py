@@ -17,8 +17,8 @@ import pytest
 import scalargrad as sg
 from scalargrad import activations, functions, losses
 from scalargrad.compiler.backends import python as python_backend
-from scalargrad.engine import table
-from scalargrad.engine.trees import flatten
+from scalargrad.engine import primitive, table
+from scalargrad.transforms.trees import flatten
 
 from .evidence import backends, compare, jets, replants, run
 from .evidence.__main__ import cores, main
@@ -66,7 +66,7 @@ def test_programs_are_known_by_seed_and_number() -> None:
 def test_programs_have_what_programs_have() -> None:
     text = "\n".join(p.source() for p in SOME)
     called = {*re.findall(r"(?<![.\w])(\w+)\(", text)}
-    assert {name for name in functions.__all__ if name in table.TABLE} <= called
+    assert {name for name in functions.__all__ if name in primitive.TABLE} <= called
     assert set(activations.__all__) <= {*re.findall(r"activations\.(\w+)\(", text)}
     assert set(losses.__all__) <= {*re.findall(r"losses\.(\w+)\(", text)}
     assert {"grad", "value_and_grad", "jvp", "vjp", "hvp", "jacobian", "hessian", "no_grad", "Value"} <= called

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from scalargrad import Value, activations, functions, grad, hessian
 from scalargrad.cli import expression
 from scalargrad.cli.expression import FUNCTIONS, Expression, ExpressionError, display_width, parse
-from scalargrad.engine.table import Primitive
+from scalargrad.engine.primitive import Primitive
 
 
 def same(a: float, b: float) -> bool:

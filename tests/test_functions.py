@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scalargrad import functions as sg
-from scalargrad.engine import table
+from scalargrad.engine import primitive
 from scalargrad.engine.value import Value
 from scalargrad.functions import reductions as sequences
 
@@ -35,7 +35,7 @@ def same(a: float, b: float) -> bool:
 def test_every_name_is_a_row_of_the_table_and_is_documented() -> None:
     for name in sg.__all__:
         f = getattr(sg, name)
-        assert name in table.TABLE
+        assert name in primitive.TABLE
         assert f.__name__ == name
         assert ">>>" in inspect.getdoc(f), name
     assert set(sequences.__all__) < set(sg.__all__)
@@ -146,7 +146,7 @@ def differentiated(name: str, operands: tuple[float, ...]) -> tuple[float, tuple
 
 @pytest.mark.parametrize("name", sg.__all__)
 def test_value_and_derivative_at_an_ordinary_point(name: str) -> None:
-    row, r = table.TABLE[name], random.Random(name)
+    row, r = primitive.TABLE[name], random.Random(name)
     operands = [accuracy.middle(interval, r) for interval in (row.domain if row.arity else 2 * row.domain[:1])]
     on_floats = call(name, operands)
     assert type(on_floats) is float

@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 
 import scalargrad as sg
 from scalargrad import Value, hvp, jacobian, jvp, vjp
-from scalargrad.engine import table
+from scalargrad.engine import primitive
 from scalargrad.engine.chain_rule import topological_order
+from scalargrad.functions import primitives
 
 from .strategies import (
     AWKWARD,
@@ -58,10 +59,10 @@ def test_diamond_and_repeated_operands_add_up_over_all_paths() -> None:
     y.backward()
     assert (y.data, x.grad, a.grad, b.grad, y.grad) == (18.0, 3.0 * 3.0 + 6.0, 3.0, 6.0, 1.0)
     x = Value(2.0)
-    table.sum(x, x, x).backward()
+    primitives.sum(x, x, x).backward()
     assert x.grad == 3.0
     x = Value(2.0)
-    table.dot(x, x, x, x).backward()
+    primitives.dot(x, x, x, x).backward()
     assert x.grad == 8.0
 
 
@@ -226,8 +227,8 @@ def test_an_arm_that_was_not_chosen_gets_nothing_from_an_infinite_upstream_gradi
 )
 def test_an_infinite_seed_gives_the_same_in_both_kinds_of_pass(name: str, at: tuple[float, ...]) -> None:
     one, other = [Value(x) for x in at], [Value(x) for x in at]
-    table.TABLE[name](*one).backward(inf)
-    table.TABLE[name](*other).backward(inf, create_graph=True)
+    primitive.TABLE[name](*one).backward(inf)
+    primitive.TABLE[name](*other).backward(inf, create_graph=True)
     assert all(equal(a.grad, b.grad.data) for a, b in zip(one, other, strict=True))
 
 
@@ -295,11 +296,11 @@ def test_tangents_as_a_graph_have_the_same_bits_up_to_the_sign_of_zero(program: 
     assert equal(dy, getattr(dz, "data", dz))
 
 
-@pytest.mark.parametrize("name", sorted(table.TABLE))
+@pytest.mark.parametrize("name", sorted(primitive.TABLE))
 @settings(max_examples=30)
 @given(st.data())
 def test_every_row_has_the_same_bits_in_both_kinds_of_pass(name: str, data: st.DataObject) -> None:
-    operation = table.TABLE[name]
+    operation = primitive.TABLE[name]
     count = data.draw(st.integers(1, 4)) * 2 if operation.arity is None else operation.arity
     at = data.draw(st.lists(any_float, min_size=count, max_size=count))
     seed = data.draw(any_float)
@@ -518,7 +519,7 @@ def test_a_pass_of_floats_after_one_of_values_adds_up() -> None:
 def test_topological_order_has_each_node_once_and_before_its_operands() -> None:
     x = Value(1.0)
     a, b = x * x, x + 1.0
-    y = table.sum(a, b, a, x)
+    y = primitives.sum(a, b, a, x)
     order = topological_order((y,))
     at = {node: k for k, node in enumerate(order)}
     assert len(order) == len(at) == len(recorded(y))
@@ -527,7 +528,7 @@ def test_topological_order_has_each_node_once_and_before_its_operands() -> None:
 
 
 def test_topological_order_is_that_of_the_operands_however_many_there_are() -> None:
-    for f in (lambda a, b: a + b, lambda a, b: table.sum(a, b, a * 1.0), lambda a, b: sg.where(a, b, 0.0)):
+    for f in (lambda a, b: a + b, lambda a, b: primitives.sum(a, b, a * 1.0), lambda a, b: sg.where(a, b, 0.0)):
         for first, second in ("pq", "qp"):
             leaves = {name: Value(1.0, label=name) for name in "pq"}
             order = topological_order((f(leaves[first], leaves[second]),))
@@ -616,7 +617,7 @@ def test_a_deep_chain_of_n_ary_nodes_is_walked_and_freed() -> None:
         x = Value(1.0)
         y = x
         for _ in range(100_000):
-            y = table.mean(y, y, y)
+            y = primitives.mean(y, y, y)
         y.backward()
         assert abs(x.grad - 1.0) < 1e-9
         del y

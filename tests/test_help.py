@@ -5,10 +5,12 @@ from __future__ import annotations
 import builtins
 import pydoc
 import re
+from typing import Any
 
 import pytest
 
 import scalargrad
+from scalargrad.testing import check_grads
 
 PAGE = scalargrad.__doc__ or ""
 LISTED = PAGE[PAGE.index("Values and derivatives\n") :]
@@ -20,6 +22,7 @@ def test_help_begins_with_the_names_by_purpose() -> None:
     assert [section.partition("\n")[0].partition(" (")[0].partition(",")[0] for section in SECTIONS] == [
         "Values and derivatives",
         "Functions",
+        "Loops and choices",
         "Networks",
         "Training",
         "Drawing",
@@ -66,3 +69,34 @@ def test_builtins_names_stay_attributes() -> None:
     y.backward()
     assert x.grad == 0.5
     assert scalargrad.compile is scalargrad.compiler.compile
+
+
+class Index:
+    """What is an integer by `__index__` alone."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def __index__(self) -> int:
+        return self.n
+
+    def __lt__(self, other: int) -> bool:
+        return self.n < other
+
+    def __ge__(self, other: int) -> bool:
+        return self.n >= other
+
+
+def test_integers_of_any_type_are_counts_axes_and_positions() -> None:
+    one, two = Index(1), Index(2)
+    fast = scalargrad.compile(lambda x, y: x * y, backend="python", max_traces=two)  # type: ignore[call-overload]
+    axes: Any = (Index(0), None)
+    assert fast.map([1.0, 2.0], 3.0, in_axes=axes, threads=one) == [3.0, 6.0]
+    assert fast.map([1.0, 2.0], [3.0, 4.0], in_axes=Index(0)) == [3.0, 8.0]  # type: ignore[arg-type]
+    y = scalargrad.Value(2.0, label="x") * 3.0
+    assert str(y.draw(depth=one)) == str(y.draw(focus=y, hops=one)) == str(y.draw())
+    report = check_grads(lambda x, y: x * y, (2.0, 3.0), argnums=one, order=two)  # type: ignore[arg-type]
+    assert str(report) == str(check_grads(lambda x, y: x * y, (2.0, 3.0), argnums=1, order=2))
+    for wrong in (True, 1.5, "2", None):
+        with pytest.raises(ValueError, match="threads must be a whole number"):
+            fast.map([1.0], [2.0], threads=wrong)  # type: ignore[arg-type]

@@ -18,11 +18,11 @@ from mpmath import mpf
 
 from scalargrad import losses as sg
 from scalargrad.activations import log_softmax, sigmoid, softmax
-from scalargrad.activations.rows import log_softmax_share
+from scalargrad.activations.primitives import log_softmax_share
 from scalargrad.compiler import compile  # noqa: A004
-from scalargrad.engine.transforms import grad, hessian, value_and_grad
 from scalargrad.engine.value import Value
-from scalargrad.losses import rows
+from scalargrad.losses import primitives as loss_rows
+from scalargrad.transforms.derivatives import grad, hessian, value_and_grad
 
 PREDICTIONS, TARGETS = [0.5, -1.25, 2.0, 0.75], [1.0, -1.25, -0.5, 0.25]
 SCORES = [[1.0, 2.0, 0.5], [-1.0, 0.0, 3.0], [0.25, 0.25, 0.25]]
@@ -496,8 +496,8 @@ def test_one_node_for_each_sample() -> None:
 
 @pytest.mark.parametrize(
     "row",
-    [rows.surprise, rows.soft_cross_entropy, rows.relative_entropy, rows.binary_cross_entropy, rows.minus_log,
-     rows.logistic_loss(1.0), rows.logistic_loss(2.5), rows.huber(0.5)],
+    [loss_rows.surprise, loss_rows.soft_cross_entropy, loss_rows.relative_entropy, loss_rows.binary_cross_entropy,
+     loss_rows.minus_log, loss_rows.logistic_loss(1.0), loss_rows.logistic_loss(2.5), loss_rows.huber(0.5)],
 )  # fmt: skip
 def test_rows_pickle_and_draw(row: Any) -> None:
     assert pickle.loads(pickle.dumps(row)) is row
@@ -594,7 +594,6 @@ def test_bad_types(name: str, arguments: Any, message: str) -> None:
 
 
 def test_relative_entropy_of_the_smallest_target_raises_nothing() -> None:
-    from scalargrad.losses import rows as loss_rows
 
     assert loss_rows.relative_entropy(0.0, 0.0, 5e-324, 1.0) == math.inf
 
@@ -607,18 +606,18 @@ def test_a_term_of_weight_zero_brings_exactly_nothing() -> None:
     assert perfect([0.0, -800.0]) == (0.0, [0.0, 0.0])
     assert compile(perfect)([0.0, -800.0]) == (0.0, [0.0, 0.0])
     assert hessian(lambda z: sg.kl_divergence([softmax(z)], [[1.0, 0.0]]))([0.0, -800.0]) == [[0.0, 0.0]] * 2
-    assert rows.relative_entropy.local_gradients(0.0, (0.0, 1.0, 0.0, 1.0)) == (0.0, -1.0, 0.0, 1.0)
+    assert loss_rows.relative_entropy.local_gradients(0.0, (0.0, 1.0, 0.0, 1.0)) == (0.0, -1.0, 0.0, 1.0)
     weighed = partial(sg.cross_entropy, class_weights=[0.0, 1.0])
     surprised = [[-math.inf, 0.0], [0.0, 0.0]]
     assert weighed(surprised, [0, 1]) == math.log(2.0)
     assert value_and_grad(lambda z: weighed(z, [0, 1]))(surprised)[1] == [[0.0, 0.0], [0.5, -0.5]]
 
 
-@pytest.mark.parametrize("row", [rows.surprise, log_softmax_share])
+@pytest.mark.parametrize("row", [loss_rows.surprise, log_softmax_share])
 def test_second_derivatives_of_shares_do_not_cancel(row: Any) -> None:
     second = hessian(lambda xs: row(*xs))([-340.0, 339.6, 159.4, 0.03])
     p = softmax([-340.0, 339.6, 159.4, 0.03])
-    sign = -1.0 if row is rows.surprise else 1.0
+    sign = -1.0 if row is loss_rows.surprise else 1.0
     for j in range(1, 4):
         assert second[0][j] == second[j][0] == sign * p[0] * p[j]
     assert hessian(lambda xs: row(*xs))([-700.0, 339.6, 159.4, 0.03])[0] == [0.0] * 4  # about 1e-450 and smaller

@@ -394,7 +394,7 @@ class Idle(Module):
         ({"model": Unfitting()}, ValueError, r"layer 1 has 3 output\(s\) but layer 2 takes 2"),
         ({"model": Idle(), "inputs": [1.0, 2.0]}, ValueError, "does not call its layer 2"),
         ({"inputs": [1.0]}, ValueError, r"takes 2 input\(s\), got 1"),
-        ({"limit": 1}, ValueError, "limit is a whole number from 2 on, got 1"),
+        ({"limit": 1}, ValueError, "limit must be a whole number of at least 2, got 1"),
         ({"title": 3}, TypeError, "title takes a str"),
         ({"theme": "blue"}, ValueError, "theme='blue' is none of"),
         ({"input_names": ["a"]}, ValueError, r"input_names: 2 name\(s\) expected, got 1"),

@@ -88,7 +88,7 @@ def assert_same_way(found, expected):
 def test_ways_are_pytorchs(way):
     gradient, start = PROBLEMS[way["problem"]]
     params = [Value(x) for x in start]
-    optimizer = getattr(optim, way["optimizer"])(params, **way["arguments"])
+    optimizer = getattr(optim, way["optimizer"])(params, **way["arguments"], on_nonfinite="apply")  # as PyTorch does
     assert_same_way(walk(optimizer, params, gradient, 200, REFERENCE["every"]), way["points"])
 
 
@@ -1115,6 +1115,19 @@ def test_a_finite_gradient_whose_step_is_not_finite_changes_nothing(policy):
     assert math.isnan(w.data) if policy == "apply" else w.data == 1.0
     if policy != "apply":
         assert optimizer.state_dict() == {**before, "skipped": int(policy == "skip")}
+
+
+@pytest.mark.parametrize("method", [optim.Adam, optim.AdaGrad, optim.AdaDelta, optim.RMSProp, optim.NAdam])
+def test_a_finite_gradient_that_would_make_a_moment_infinite_changes_nothing(method):
+    w = Value(1.0, label="w")
+    optimizer = method([w])
+    before = optimizer.state_dict()
+    w.grad = -1e160
+    with pytest.raises(
+        NonFiniteGradientError, match=r"\('w'\), whose gradient is -1e\+160, leads to \S+ = inf at step 0"
+    ):
+        optimizer.step()
+    assert (w.data, optimizer.state_dict()) == (1.0, before)
 
 
 def wrapped(plateau):

@@ -14,7 +14,7 @@ import pytest
 
 import scalargrad as sg
 from scalargrad import Primitive, Value, detect_anomaly, no_grad, primitive
-from scalargrad.engine.table import REAL, Interval
+from scalargrad.engine.primitive import REAL, Interval
 
 from .strategies import exact_adjoints
 

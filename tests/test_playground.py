@@ -24,7 +24,7 @@ from scalargrad.drawing import Playground, Recording
 from scalargrad.drawing.common import assets as parts
 from scalargrad.drawing.playground import html
 from scalargrad.drawing.playground.recording import PARAMETERS
-from scalargrad.engine.table import as_float
+from scalargrad.engine.primitive import as_float
 from scalargrad.losses import binary_cross_entropy_with_logits, mean_squared_error
 from scalargrad.nn import MLP, Dropout, Module
 from scalargrad.optim import SGD

@@ -124,7 +124,7 @@ def test_a_way_that_diverges_ends():
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ((SGD, valley, [1.0, 2.0], -1), ValueError, "steps must be a whole number from 0 on, got -1"),
+        ((SGD, valley, [1.0, 2.0], -1), ValueError, "steps must be a whole number of at least 0, got -1"),
         ((SGD, valley, [], 1), ValueError, "start has no number"),
         ((SGD, lambda x: 3.0, [1.0], 1), TypeError, "f must return a Value, got float"),
     ],

@@ -20,8 +20,9 @@ import pytest
 import scalargrad
 from scalargrad import Value, activations, functions
 from scalargrad.activations import leaky_relu
-from scalargrad.engine import ieee, table
-from scalargrad.engine.table import Primitive
+from scalargrad.engine import ieee, primitive, table
+from scalargrad.engine.primitive import Primitive
+from scalargrad.functions import primitives, values
 
 from . import accuracy
 from .evidence.mutation import changed
@@ -166,8 +167,8 @@ def test_what_is_no_real_number_is_refused(bad: Any, message: str) -> None:
     "x", [2, True, Fraction(3, 2), Decimal("1.5"), np.float32(1.5), np.int8(3), np.bool_(True), np.float64(1.5)]
 )
 def test_real_numbers_of_every_kind_convert(x: Any) -> None:
-    assert type(table.as_float(x)) is float
-    assert table.as_float(x) == x
+    assert type(primitive.as_float(x)) is float
+    assert primitive.as_float(x) == x
     assert table.exp(x) == math.exp(float(x))
 
 
@@ -179,10 +180,10 @@ def test_an_integer_beyond_the_floats_is_an_overflow() -> None:
 def test_rows_of_a_family_are_told_apart_by_the_bits_of_their_parameters() -> None:
     made: list[Any] = []
 
-    @table.family()
-    def scaled(factor: float, order: int) -> table.Primitive:
+    @primitive.family()
+    def scaled(factor: float, order: int) -> primitive.Primitive:
         made.append((factor, order))
-        return table.Primitive(f"scaled {len(made)}", 1, lambda a: factor * a, None)
+        return primitive.Primitive(f"scaled {len(made)}", 1, lambda a: factor * a, None)
 
     rows = [scaled(True, True), scaled(0.0, 0), scaled(-0.0, 0), scaled(1.0, 0), scaled(math.nan, 0)]
     assert len(set(rows)) == 5
@@ -194,15 +195,15 @@ def test_rows_of_a_family_are_told_apart_by_the_bits_of_their_parameters() -> No
 def test_a_family_keeps_its_latest_rows() -> None:
     made: list[float] = []
 
-    @table.family()
-    def scaled(factor: float) -> table.Primitive:
+    @primitive.family()
+    def scaled(factor: float) -> primitive.Primitive:
         made.append(factor)
-        return table.Primitive("scaled", 1, lambda a: factor * a, None)
+        return primitive.Primitive("scaled", 1, lambda a: factor * a, None)
 
-    for k in range(table.MEMBERS + 1):
+    for k in range(primitive.MEMBERS + 1):
         scaled(float(k))
     scaled(1.0)
-    assert len(made) == table.MEMBERS + 1
+    assert len(made) == primitive.MEMBERS + 1
     scaled(0.0)
     assert made[-1] == 0.0
 
@@ -236,12 +237,12 @@ def test_erfc_on_the_whole_line() -> None:
         for _ in range(400):
             x = r.uniform(low, high)
             with accuracy.mp.workprec(150):
-                worst.see(accuracy.ulps(table.erfc(x), accuracy.mp.erfc(x)), [x])
+                worst.see(accuracy.ulps(primitives.erfc(x), accuracy.mp.erfc(x)), [x])
     assert worst.error < 1.75, worst
-    assert table.erfc(0.0) == table.erfc(-0.0) == table.erfc(5e-324) == table.erfc(-1e-20) == 1.0
-    assert table.erfc(-inf) == table.erfc(-6.0) == 2.0
-    assert table.erfc(28.0) == table.erfc(1e308) == table.erfc(inf) == 0.0
-    assert isnan(table.erfc(nan))
+    assert primitives.erfc(0.0) == primitives.erfc(-0.0) == primitives.erfc(5e-324) == primitives.erfc(-1e-20) == 1.0
+    assert primitives.erfc(-inf) == primitives.erfc(-6.0) == 2.0
+    assert primitives.erfc(28.0) == primitives.erfc(1e308) == primitives.erfc(inf) == 0.0
+    assert isnan(primitives.erfc(nan))
 
 
 PUBLIC = [row for row in ROWS if row.public]
@@ -251,7 +252,7 @@ PUBLIC = [row for row in ROWS if row.public]
 def test_a_public_row_has_its_function(row: Primitive) -> None:
     """What a row cannot hold, its typed and documented function, has its place; here is what is missing."""
     name = row.public
-    home = activations if row.remake[1][-1] == activations.rows.__name__ or name == "softmax" else functions
+    home = activations if row.remake[1][-1] == activations.primitives.__name__ or name == "softmax" else functions
     file = home.__name__.replace(".", "/") + ".py"
     function = getattr(home, name, None)
     assert inspect.isfunction(function), f"{name}: {file} has no function of that name"
@@ -268,7 +269,7 @@ def test_a_public_row_has_its_function(row: Primitive) -> None:
 
 
 def test_every_public_function_is_a_row_or_of_a_family() -> None:
-    families = {make for make, _ in table.EXAMPLES}
+    families = {make for make, _ in primitive.EXAMPLES}
     for home in (functions, activations):
         for name in set(home.__all__) - {row.public for row in ROWS} - {"activation", "identity"}:
             row = getattr(home, name)(Value(0.3)).operation
@@ -277,13 +278,13 @@ def test_every_public_function_is_a_row_or_of_a_family() -> None:
 
 def test_rows_have_names_of_their_own() -> None:
     with pytest.raises(ValueError, match=r"there is a row 'exp' already, in scalargrad\.engine\.table"):
-        table.row(__name__, "exp", 1, math.exp, lambda y, a: (y,))
+        primitive.row(__name__, "exp", 1, math.exp, lambda y, a: (y,))
 
 
 def test_hypot_of_nan_does_not_depend_on_what_was_computed_before() -> None:
     for x in (0.0, 1.0, nan):
         assert ieee.exp(710.0) == inf  # leaves ERANGE behind, which abs(complex) of CPython takes for its own
-        assert isnan(ieee.hypot(x, nan))
+        assert isnan(values.hypot(x, nan))
         assert ieee.exp(710.0) == inf
-        assert isnan(ieee.hypot(nan, x))
-    assert ieee.hypot(nan, -inf) == ieee.hypot(inf, nan) == ieee.hypot(1e308, 1e308 * 1.7) == inf
+        assert isnan(values.hypot(nan, x))
+    assert values.hypot(nan, -inf) == values.hypot(inf, nan) == values.hypot(1e308, 1e308 * 1.7) == inf

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 
 import scalargrad as sg
 from scalargrad import Value, exp, grad, jacobian, relu, sin, sqrt, tanh
-from scalargrad.engine import table
+from scalargrad.engine import primitive
 from scalargrad.engine.chain_rule import topological_order
-from scalargrad.engine.table import Primitive
+from scalargrad.engine.primitive import Primitive
+from scalargrad.functions import primitives
 from scalargrad.testing import (
     GradientError,
     Program,
@@ -225,7 +226,9 @@ def test_planted_mistakes_are_found(kind: str) -> None:
     assert found["below the tolerance"] <= 0.05 * found["reported"]
 
 
-@pytest.mark.parametrize("row", [row for row in table.TABLE.values() if row.local and row.arity in (1, 2)], ids=repr)
+@pytest.mark.parametrize(
+    "row", [row for row in primitive.TABLE.values() if row.local and row.arity in (1, 2)], ids=repr
+)
 def test_a_millionth_is_found_in_every_rule(row: Primitive) -> None:
     """At ordinary points of the domain: of order 1 in the rule's own operation, all operands alike."""
     r = random.Random(row.name)
@@ -651,5 +654,5 @@ def test_an_operation_is_checked_on_the_domain_that_it_declares() -> None:
 
 
 def test_an_operation_on_any_number_of_operands_is_checked_on_three() -> None:
-    for row in (table.logsumexp, table.prod, table.atan2, table.cbrt, table.acosh):
+    for row in (primitives.logsumexp, primitives.prod, primitives.atan2, primitives.cbrt, primitives.acosh):
         assert len(check_primitive(row, points=3)) == 3

@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from scalargrad import Value
+from scalargrad import Value, tanh
 from scalargrad.compiler import compile  # noqa: A004
-from scalargrad.compiler.batching import batch
 from scalargrad.data import Dataset, circle, iris, xor
 from scalargrad.losses import cross_entropy, hinge, mean_squared_error, summation
 from scalargrad.nn import MLP, Module
@@ -743,10 +742,54 @@ def test_what_a_module_changes_in_itself_is_kept(compile, keep) -> None:  # type
         assert model.mean == by_hand.mean
 
 
-def test_a_module_that_keeps_what_depends_on_its_parameters_is_refused() -> None:
-    model = Counting("value")
-    with pytest.raises(TypeError, match=r"Counting: mean keeps a Value from one call to the next.*\.detach\(\)"):
-        fit(model, LINE, mean_squared_error, SGD(model.parameters(), lr=0.01), 1, progress=False, compile=False)
+class Scattered(Module):
+    """A model that keeps what it counts in slots, beside a parameter in a dict, and by deleting an attribute."""
+
+    __slots__ = ("calls",)
+
+    def __init__(self) -> None:
+        self.calls, self.own, self.list, self.first = 0, {"w": Value(1.0), "calls": 0}, [Value(0.5)], True
+
+    def __call__(self, x: list[float]) -> Value:
+        self.calls += 1
+        self.own["calls"] += 1
+        self.list.append(self.calls)
+        vars(self).pop("first", None)
+        return self.own["w"] * x[0] + self.list[0]  # type: ignore[no-any-return]
+
+
+def test_what_a_module_changes_anywhere_in_itself_is_kept() -> None:
+    model = Scattered()
+    fit(model, LINE, mean_squared_error, SGD(model.parameters(), lr=0.01), 1, 4, progress=False, compile=False)
+    assert (model.calls, model.own["calls"], model.list[1:]) == (8, 8, [*range(1, 9)])
+    assert not hasattr(model, "first")
+
+
+class Remembering(Module):
+    """A recurrent model, whose state goes on from sample to sample."""
+
+    def __init__(self, detached: bool) -> None:
+        self.w, self.state, self.detached = Value(0.5), 0.0, detached
+
+    def __call__(self, x: list[float]) -> Value:
+        before = self.state.detach() if self.detached and isinstance(self.state, Value) else self.state
+        self.state = tanh(self.w * x[0] + before)
+        return self.state
+
+
+def test_a_batch_that_depends_on_results_of_the_one_before_is_refused() -> None:
+    model = Remembering(detached=False)
+    fit(model, LINE, mean_squared_error, SGD([model.w], lr=0.01), 1, None, progress=False, compile=False)
+    by_hand = Remembering(detached=False)
+    inputs, targets = next(iter(Dataset(*LINE).batches(len(LINE[0]), seed=0)))
+    mean_squared_error([by_hand(x) for x in inputs], targets).backward()
+    assert model.w.data == pytest.approx(0.5 - 0.01 * by_hand.w.grad, rel=1e-14)
+    model = Remembering(detached=False)
+    with pytest.raises(TypeError, match=r"a Value from one batch to the next.*weights; keep.*v\.detach\(\)"):
+        fit(model, LINE, mean_squared_error, SGD([model.w], lr=0.01), 1, 4, progress=False, compile=False)
+    model = Remembering(detached=True)
+    fit(model, LINE, mean_squared_error, SGD([model.w], lr=0.01), 1, 4, progress=False, compile=False)
+    assert model.w.data != 0.5
 
 
 def test_integers_of_numpy_are_counts_and_seeds() -> None:
@@ -781,15 +824,12 @@ def test_an_eager_training_imports_no_compiler() -> None:
 
 def test_a_fit_of_one_batch_takes_few_calls() -> None:
     calls = flows.counted(flows.fitted())
-    assert sum(calls.values()) <= 400
+    assert sum(calls.values()) <= 323
     assert not any("compiler" in file for file in calls)
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 5, 7, 8, 9, 1023, 1024, 1030, 70_000])
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 7, 8, 9, 1023, 1024, 1030])
 def test_samples_are_added_in_the_compilers_order(count: int) -> None:
-    assert summation.chunks(count) == batch.chunks(count)
-    assert summation.LANES == batch.LANES
-    if count <= 1030:
-        numbers = [[math.sin(k) * 10.0 ** (k % 7)] for k in range(count)]
-        (total,) = compile(lambda x: [x], backend="python").map([x for (x,) in numbers], reduce="sum")
-        assert summation.added(iter(numbers), count, 1) == [total]
+    numbers = [[math.sin(k) * 10.0 ** (k % 7)] for k in range(count)]
+    (total,) = compile(lambda x: [x], backend="python").map([x for (x,) in numbers], reduce="sum")
+    assert summation.added(numbers) == [total]

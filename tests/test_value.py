@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 import scalargrad as sg
 from scalargrad import Value
-from scalargrad.engine import table
+from scalargrad.engine import primitive, table
+from scalargrad.functions import primitives
 
 NUMPY_SCALARS = [
     kind(3)
@@ -97,9 +98,9 @@ WRONG = [
     (object(), "object", ""),
     (float, "type", ""),
     (math.sin, "builtin_function_or_method", ""),
-    (np.array([1.0, 2.0]), "ndarray", "use lists"),
-    (np.array(1.0), "ndarray", "use lists"),
-    (Arraylike(), "Arraylike", "use lists"),
+    (np.array([1.0, 2.0]), "ndarray", "give an element"),
+    (np.array(1.0), "ndarray", "give an element"),
+    (Arraylike(), "Arraylike", "give an element"),
     (np.datetime64("2020"), "datetime64", ""),
 ]
 
@@ -179,7 +180,7 @@ def test_arithmetic_between_values(name: str, f: Any, partials: Any) -> None:
     a, b = Value(7.0), Value(3.0)
     y = f(a, b)
     assert y.data == f(7.0, 3.0)
-    assert y.operation is table.TABLE[name]
+    assert y.operation is primitive.TABLE[name]
     assert y.parents == (a, b)
     assert y.local_gradients == pytest.approx(partials(7.0, 3.0), rel=1e-15)
     y.backward()
@@ -202,19 +203,30 @@ def test_numpy_scalars_give_values_from_either_side() -> None:
     assert (np.float64(2) ** v).data == 16.0
 
 
-@pytest.mark.parametrize("array", [np.array([1.0, 2.0]), np.array([[1]]), np.array(1.0), np.array([]), np.array(["a"])])
+@pytest.mark.parametrize("array", [np.array([1.0, 2.0]), np.array([[1]]), np.array(1.0), np.array([])])
 @pytest.mark.parametrize("f", [row[1] for row in OPERATORS], ids=[row[0] for row in OPERATORS])
-def test_an_array_with_a_value_is_a_type_error_that_names_the_way(f: Any, array: Any) -> None:
+def test_an_array_with_a_value_is_an_array_of_values(f: Any, array: Any) -> None:
     v = Value(3.0)
-    with pytest.raises(TypeError, match="lists"):
+    for found, wanted in ((f(v, array), f(3.0, array)), (f(array, v), f(array, 3.0))):
+        assert np.shape(found) == np.shape(wanted)
+        assert [x.data for x in np.ravel(found)] == np.ravel(wanted).tolist()
+
+
+@pytest.mark.parametrize("array", [np.array(["a"]), np.array([1j]), np.array([None])])
+@pytest.mark.parametrize("f", [row[1] for row in OPERATORS], ids=[row[0] for row in OPERATORS])
+def test_an_array_of_what_is_no_number_with_a_value_is_a_type_error(f: Any, array: Any) -> None:
+    v = Value(3.0)
+    with pytest.raises(TypeError):
         f(v, array)
-    with pytest.raises(TypeError, match="lists"):
+    with pytest.raises(TypeError):
         f(array, v)
 
 
 @pytest.mark.parametrize("wrong", [row[0] for row in WRONG], ids=name_of_type)
 def test_operators_refuse_what_construction_refuses(wrong: Any) -> None:
     v = Value(3.0)
+    if isinstance(wrong, np.ndarray):
+        return  # an array of Values: tested above
     for f in (operator.add, operator.mul, operator.pow, operator.sub, operator.truediv):
         with pytest.raises(TypeError):
             f(v, wrong)
@@ -280,11 +292,11 @@ def test_a_row_counts_its_operands() -> None:
         (lambda: table.exp(x, x), "exp: takes 1 operand.* got 2"),
         (lambda: table.exp(x, 2.0), "exp: takes 1 operand.* got 2"),
         (lambda: table.mul(x), "mul: takes 2 operand.* got 1"),
-        (lambda: table.where(x, 2.0), "where: takes 3 operand.* got 2"),
+        (lambda: primitives.where(x, 2.0), "where: takes 3 operand.* got 2"),
     ]:
         with pytest.raises(TypeError, match=told):
             call()
-    (y,) = table.sum(x).parents
+    (y,) = primitives.sum(x).parents
     assert y is x
 
 
@@ -312,7 +324,7 @@ def test_rounding_functions_of_python_give_values_without_gradient() -> None:
     found = [round(x), math.floor(x), math.ceil(x), x // 1]
     assert [type(y) for y in found] == [Value] * 4
     assert [y.data for y in found] == [2.0, 2.0, 3.0, 2.0]
-    y = table.sum(*found)
+    y = primitives.sum(*found)
     y.backward()
     assert x.grad == 0.0
     with pytest.raises(TypeError, match="whole numbers"):
@@ -521,12 +533,12 @@ def test_conversions_name_themselves() -> None:
         complex(v)
 
 
-def test_functions_of_numpy_refuse_values() -> None:
-    for f in (np.sin, np.exp, np.sqrt, np.abs, np.negative):
+def test_functions_of_numpy_that_have_no_row_refuse_values() -> None:
+    for f in (np.spacing, np.frexp, np.i0):
         with pytest.raises(TypeError, match="Value"):
             f(Value(0.5))
-    with pytest.raises(TypeError, match="Value"):
-        np.add(Value(0.5), 1.0)
+    with pytest.raises(TypeError, match="nextafter of a Value"):
+        np.nextafter(Value(0.5), 1.0)
 
 
 def test_json_refuses_values() -> None:
@@ -552,10 +564,10 @@ def test_parents_are_in_operand_order_with_repeats() -> None:
     a, b = Value(2.0), Value(3.0)
     assert [p is a for p in (a * a).parents] == [True, True]
     assert (a - b).parents == (a, b)
-    y = table.sum(b, a, b, a, a)
+    y = primitives.sum(b, a, b, a, a)
     assert [p is q for p, q in zip(y.parents, (b, a, b, a, a), strict=True)] == [True] * 5
-    assert table.sum(a).parents == (a,)
-    assert table.mean(a, b).parents == (a, b)
+    assert primitives.sum(a).parents == (a,)
+    assert primitives.mean(a, b).parents == (a, b)
     clamped = sg.clamp(a, 0.0, b)
     assert (clamped.parents[0], clamped.parents[2]) == (a, b)
     assert clamped.parents[1].is_constant
@@ -642,7 +654,7 @@ def test_methods_are_the_functions_of_the_same_name() -> None:
     for name in ("exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "relu"):
         x = Value(0.7)
         y = getattr(x, name)()
-        assert y.operation is table.TABLE[name]
+        assert y.operation is primitive.TABLE[name]
         assert y.data == getattr(sg, name)(0.7)
         assert inspect.getdoc(getattr(Value, name))
 

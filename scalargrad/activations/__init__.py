@@ -1,6 +1,6 @@
 """Activations: what a unit makes of its weighted sum.
 
-`functions.py` is what users call and where to start; `rows.py` has the operations that only networks need, and
+`functions.py` is what users call and where to start; `primitives.py` has the operations that only networks need, and
 `values.py` their arithmetic on floats.
 """
 

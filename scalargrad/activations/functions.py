@@ -1,7 +1,8 @@
 """Activation functions: what makes a network more than one linear map, each with where it belongs.
 
 Floats in, a float out; a `Value` in, a `Value` out, as one node, with exact derivatives of any order (`softmax` and
-`log_softmax` take and return lists). Their values and derivatives are rows of the engine's table and of `rows.py`.
+`log_softmax` take and return lists). Their values and derivatives are rows of `primitives.py`
+here, in `functions/` and of the engine's table.
 
 Parameters (`slope`, `alpha`, `beta`) are plain numbers, and part of the operation; where the text says so they may also
 be `Value`s, which are then learnt.
@@ -16,12 +17,12 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar, overload
 
-from ..engine import table
-from ..engine.table import as_float
+from ..engine import primitive, table
+from ..engine.primitive import as_float
 from ..engine.value import Value
-from ..functions import elementary as functions
+from ..functions import primitives
 from ..functions.reductions import Number, _filled, _listed
-from . import rows
+from . import primitives as own
 
 T = TypeVar("T", float, Value, float | Value)
 
@@ -56,7 +57,7 @@ def sigmoid(x: T) -> T:
     >>> x = Value(0.0); y = sigmoid(x); y.backward(); (y.data, x.grad)
     (0.5, 0.25)
     """
-    return functions.sigmoid(x)
+    return table.sigmoid(x)
 
 
 def tanh(x: T) -> T:
@@ -67,7 +68,7 @@ def tanh(x: T) -> T:
     >>> x = Value(0.0); y = tanh(x); y.backward(); (y.data, x.grad)
     (0.0, 1.0)
     """
-    return functions.tanh(x)
+    return table.tanh(x)
 
 
 def relu(x: T) -> T:
@@ -79,7 +80,7 @@ def relu(x: T) -> T:
     >>> x = Value(3.0); y = relu(x); y.backward(); (y.data, x.grad)
     (3.0, 1.0)
     """
-    return functions.relu(x)
+    return table.relu(x)
 
 
 def leaky_relu(x: T, slope: Number = 0.01) -> T:
@@ -92,8 +93,8 @@ def leaky_relu(x: T, slope: Number = 0.01) -> T:
     (-0.5, 0.25)
     """
     if isinstance(slope, Value):
-        return rows.prelu(x, slope)
-    return rows.leaky_relu(_parameter(slope, "leaky_relu", "slope"))(x)
+        return own.prelu(x, slope)
+    return own.leaky_relu(_parameter(slope, "leaky_relu", "slope"))(x)
 
 
 def elu(x: T, alpha: Number = 1.0) -> T:
@@ -106,8 +107,8 @@ def elu(x: T, alpha: Number = 1.0) -> T:
     (-1.0, 4.248354255291589e-18)
     """
     if isinstance(alpha, Value):
-        return rows.pelu(x, alpha)
-    return rows.elu(_parameter(alpha, "elu", "alpha"), 1.0, 0)(x)
+        return own.pelu(x, alpha)
+    return own.elu(_parameter(alpha, "elu", "alpha"), 1.0, 0)(x)
 
 
 def selu(x: T) -> T:
@@ -118,7 +119,7 @@ def selu(x: T) -> T:
     >>> x = Value(0.0); y = selu(x); y.backward(); (y.data, x.grad)
     (0.0, 1.7580993408473768)
     """
-    return rows.elu(1.7580993408473768, 1.0507009873554805, 0)(x)
+    return own.elu(1.7580993408473768, 1.0507009873554805, 0)(x)
 
 
 def gelu(x: T, approximate: str = "none") -> T:
@@ -134,7 +135,7 @@ def gelu(x: T, approximate: str = "none") -> T:
     """
     if approximate not in ("none", "tanh"):
         raise ValueError(f'gelu: approximate must be "none" or "tanh", got {approximate!r}')
-    return (rows.gelu if approximate == "none" else rows.gelu_tanh)(x)
+    return (own.gelu if approximate == "none" else own.gelu_tanh)(x)
 
 
 def silu(x: T) -> T:
@@ -145,7 +146,7 @@ def silu(x: T) -> T:
     >>> x = Value(0.0); y = silu(x); y.backward(); (y.data, x.grad)
     (0.0, 0.5)
     """
-    return rows.silu(x)
+    return own.silu(x)
 
 
 def softplus(x: T, beta: Number = 1.0) -> T:
@@ -159,8 +160,8 @@ def softplus(x: T, beta: Number = 1.0) -> T:
     """
     beta = _positive(beta, "softplus", "beta")
     if isinstance(beta, Value):
-        return rows.psoftplus(x, beta)
-    return table.softplus(x) if beta == 1.0 else rows.softplus(beta, 0)(x)
+        return own.psoftplus(x, beta)
+    return primitives.softplus(x) if beta == 1.0 else own.softplus(beta, 0)(x)
 
 
 def hardtanh(x: T, low: float = -1.0, high: float = 1.0) -> T:
@@ -175,7 +176,7 @@ def hardtanh(x: T, low: float = -1.0, high: float = 1.0) -> T:
     lowest, highest = _parameter(low, "hardtanh", "low"), _parameter(high, "hardtanh", "high")
     if not lowest < highest:
         raise ValueError(f"hardtanh: low must be below high, got {lowest!r} and {highest!r}")
-    return rows.hardtanh(lowest, highest)(x)
+    return own.hardtanh(lowest, highest)(x)
 
 
 def hardsigmoid(x: T) -> T:
@@ -186,7 +187,7 @@ def hardsigmoid(x: T) -> T:
     >>> x = Value(0.0); y = hardsigmoid(x); y.backward(); (y.data, x.grad)
     (0.5, 0.16666666666666666)
     """
-    return rows.hardsigmoid(x)
+    return own.hardsigmoid(x)
 
 
 def softsign(x: T) -> T:
@@ -197,7 +198,7 @@ def softsign(x: T) -> T:
     >>> x = Value(-1.0); y = softsign(x); y.backward(); (y.data, x.grad)
     (-0.5, 0.25)
     """
-    return rows.softsign(x)
+    return own.softsign(x)
 
 
 # ---- over a layer ----------------------------------------------------------------------------------------------------
@@ -222,7 +223,7 @@ def softmax(xs: Any, temperature: Any = 1.0) -> Any:
     >>> x = [Value(0.0), Value(0.0)]; y = softmax(x); y[0].backward(); (y[0].data, x[0].grad, x[1].grad)
     (0.5, 0.25, -0.25)
     """
-    return _of_layer(table.softmax_share, xs, temperature, "softmax")
+    return _of_layer(primitives.softmax_share, xs, temperature, "softmax")
 
 
 @overload
@@ -239,10 +240,10 @@ def log_softmax(xs: Any, temperature: Any = 1.0) -> Any:
     >>> log_softmax([40.0, 0.0])
     [-4.248354255291589e-18, -40.0]
     """
-    return _of_layer(rows.log_softmax_share, xs, temperature, "log_softmax")
+    return _of_layer(own.log_softmax_share, xs, temperature, "log_softmax")
 
 
-def _of_layer(share: table.Primitive, xs: Any, temperature: Any, name: str) -> list[Any]:
+def _of_layer(share: primitive.Primitive, xs: Any, temperature: Any, name: str) -> list[Any]:
     scores = _filled(_listed(xs, name), name)
     temperature = _positive(temperature, name, "temperature")
     if isinstance(temperature, Value) or temperature != 1.0:

@@ -1,7 +1,7 @@
 """Activations and their slopes on floats, to the last digits: silu, both forms of gelu, and a few that need a line.
 
-`rows.py` makes operations of them. Composed of simpler functions they would lose digits in the left tail, where the
-rounding of an exponent's argument is multiplied by it, and where a derivative changes sign. Near its zero `r` a
+`primitives.py` makes operations of them. Composed of simpler functions they would lose digits in the left tail, where
+the rounding of an exponent's argument is multiplied by it, and where a derivative changes sign. Near its zero `r` a
 derivative `f` is computed from `f(x) - f(r)`, as factors of `x - r`. Constants that need more than a float's digits
 stand as a sum of two. Measured against mpmath: values within 2 ULP, slopes within 4, curvatures within 16.
 """
@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 from math import copysign, erf, fabs, inf, isnan, tanh
 
-from ..engine import ieee
-from ..engine.ieee import exp, expm1, log, log1p, quotient, scaled_erfc, two_product, two_sum
+from ..engine.ieee import exp, log, two_product, two_sum
+from ..functions import values
+from ..functions.values import expm1, log1p, quotient, scaled_erfc
 
 SQRT_HALF = 0.7071067811865476
 
@@ -213,7 +214,7 @@ def softsign(x: float) -> float:
 
 
 def hardsigmoid(x: float) -> float:
-    return ieee.clamp(x + 3.0, 0.0, 6.0) / 6.0
+    return values.clamp(x + 3.0, 0.0, 6.0) / 6.0
 
 
 def _log_share(x: float, top: float, rest: float) -> float:
@@ -229,13 +230,13 @@ def _share_at_inf(x: float, share: float) -> float:
 
 def log_softmax(xs: tuple[float, ...]) -> list[float]:
     """`x - logsumexp(xs)` for each `x` without its cancellation: a sum of terms of one sign. -inf if all are."""
-    top = ieee.maximum(*xs)
+    top = values.maximum(*xs)
     if top == -inf:
         return [-inf] * len(xs)
     if top == inf:
-        share = -log(ieee.count_of_ties(inf, *xs))
+        share = -log(values.count_of_ties(inf, *xs))
         return [_share_at_inf(x, share) for x in xs]
-    rest = log1p(ieee.exponentials_beside(xs, top))
+    rest = log1p(values.exponentials_beside(xs, top))
     return [_log_share(x, top, rest) for x in xs]
 
 

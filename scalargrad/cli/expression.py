@@ -21,8 +21,8 @@ from keyword import iskeyword
 from typing import Any
 
 from ..activations import functions as activations
-from ..engine import table
-from ..engine.table import Primitive, as_float
+from ..engine import primitive, table
+from ..engine.primitive import Primitive, as_float
 from ..engine.value import Value, constant
 from ..functions import elementary as functions
 
@@ -32,7 +32,7 @@ __all__ = ["CONSTANTS", "FUNCTIONS", "Expression", "ExpressionError", "parse"]
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(activations, name) for name in activations.__all__ if name != "activation"},
     **{name: getattr(functions, name) for name in functions.__all__},
-    **{row.public: row for row in table.TABLE.values() if row.public and row.arity is None},
+    **{row.public: row for row in primitive.TABLE.values() if row.public and row.arity is None},
 }
 FUNCTIONS = dict(sorted(FUNCTIONS.items()))
 _OPERANDS = {  # of the others: the parameters that have no default

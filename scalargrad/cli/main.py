@@ -33,8 +33,9 @@ from ..drawing.graph.drawing import FORMS, draw
 from ..drawing.graph.replay import replay
 from ..engine import table
 from ..engine.chain_rule import topological_order
-from ..engine.transforms import hessian
 from ..engine.value import Value, constant
+from ..functions import primitives
+from ..transforms.derivatives import hessian
 from ..version import VERSION
 from . import tour
 from .expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, display_width, parse
@@ -166,7 +167,7 @@ def as_text(node: Value) -> str:
         return f"{bracketed[0]} ** {row.remake[1][0]!r}"
     if row is table.neg:
         return f"-{bracketed[0]}"
-    if row is table.dot:
+    if row is primitives.dot:
         half = len(names) // 2
         return f"dot([{', '.join(names[:half])}], [{', '.join(names[half:])}])"
     return f" {infix} ".join(bracketed) if infix else f"{row.name}({', '.join(names)})"

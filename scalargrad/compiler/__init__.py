@@ -6,11 +6,12 @@ programs into Python source, C and machine code; `batching/` runs them over many
 """
 
 # ruff: noqa: A004  # `compile` is this package's, not the builtin
+from .batching.partial import PartialSum, merge
 from .frontend.dispatch import GuardLimitError
 from .frontend.trace import TraceError
 from .function import Buffered, CompiledFunction, compile
 
-__all__ = ["Buffered", "CompiledFunction", "GuardLimitError", "TraceError", "compile"]
+__all__ = ["Buffered", "CompiledFunction", "GuardLimitError", "PartialSum", "TraceError", "compile", "merge"]
 
 
 def __dir__() -> list[str]:

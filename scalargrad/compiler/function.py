@@ -15,23 +15,28 @@ from array import array
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial, update_wrapper, wraps
+from math import nan
 from types import MethodType
 from typing import Any, Literal, NamedTuple, overload
 
 from ..engine import modes
 from ..engine.chain_rule import differentiating, made_before
 from ..engine.rendering import rendered
-from ..engine.trees import Structure, flatten
 from ..engine.value import Value
+from ..state import whole
+from ..transforms.trees import Structure, flatten
 from .backends import c as c_backend
+from .backends import javascript as js_backend
+from .backends import low_level
 from .backends import native as native_backend
 from .backends import python as python_backend
 from .batching.batch import map_batch
 from .frontend.dispatch import Backend, Dispatcher
 from .frontend.drawn import as_graph
 from .frontend.pickling import restored, saved
-from .frontend.specialization import Native, Specialization
+from .frontend.specialization import CallBuffers, Native, Specialization
 from .ir.lowering import Functions
+from .ir.program import Program
 
 
 class TraceInfo(NamedTuple):
@@ -73,8 +78,8 @@ class Info(NamedTuple):
 class CompiledFunction(Dispatcher):
     """What `compile` returns: call it as the function itself."""
 
-    def __init__(self, function: Callable[..., Any], backend: Backend, max_traces: int, functions: Functions) -> None:
-        super().__init__(function, backend, max_traces, functions)
+    def __init__(self, function: Callable[..., Any], *options: Any) -> None:
+        super().__init__(function, *options)
         update_wrapper(self, function, updated=())
 
     def _begin(self) -> None:
@@ -89,7 +94,7 @@ class CompiledFunction(Dispatcher):
             result = call(self, arguments, keywords)
             if result is not None:
                 return result
-        leaves, structure = flatten((arguments, keywords), "arguments")
+        leaves, structure = self.taken(arguments, keywords)
         if any(isinstance(each, Value) for each in leaves):
             return self.original("on Values")(*arguments, **keywords)
         leaves = self.floats(leaves, structure)
@@ -110,6 +115,7 @@ class CompiledFunction(Dispatcher):
         in_axes: int | Sequence[Any] | None = 0,
         reduce: Literal["sum", "mean"] | None = None,
         threads: int = 1,
+        start: int | None = None,
     ) -> Any:
         """Run on every sample of a batch, with SIMD lanes and threads where the backend is machine code.
 
@@ -120,10 +126,12 @@ class CompiledFunction(Dispatcher):
           for lists, an `array.array` for such, a NumPy array if one was given. "sum" and "mean" give numbers, in memory
           that does not depend on the size of the batch.
         - `threads`: how many work at once; the result does not depend on it.
+        - `start`: the number of the first sample, where the batch is a part of a larger one: what is returned then is
+          the part's `PartialSum`, for `scalargrad.compiler.merge`. Batches of no samples have one, too.
 
-        A sum is taken in a fixed order, described in `batch.py`; it is the same on every backend. Samples that branch
-        otherwise are answered by traces of their own. Raises `ValueError` for batches of different lengths or none,
-        `TypeError` for a dtype that would lose precision.
+        The order of a sum depends on the samples' numbers alone; it is the same on every backend, and described in
+        `scalargrad/losses/summation.py`. Samples that branch otherwise are answered by traces of their own. Raises
+        `ValueError` for batches of different lengths or none, `TypeError` for a dtype that would lose precision.
 
         >>> import scalargrad as sg
         >>> f = sg.compile(sg.value_and_grad(lambda w, x: (w * x) ** 2), backend="python")
@@ -132,7 +140,7 @@ class CompiledFunction(Dispatcher):
         >>> f.map(3.0, [1.0, 2.0], in_axes=(None, 0), reduce="sum")
         (45.0, 30.0)
         """
-        return map_batch(self, arguments, in_axes, reduce, threads)
+        return map_batch(self, arguments, in_axes, reduce, threads, start)
 
     # ---- looking inside ----------------------------------------------------------------------------------------------
 
@@ -205,24 +213,108 @@ class CompiledFunction(Dispatcher):
 
         Raises `ValueError` before the first call, and where there are traces for several structures of arguments.
         """
+        return c_backend.source(*self._of_one_structure("to_c", "C"), name, real, self.functions)
+
+    def to_js(self, name: str) -> str:
+        """The function as an ES module: the text of a file that needs no other, for browsers and for Node.
+
+        It exports a function of that name, of the inputs and of an array that takes the outputs, flat and in order, and
+        which returns 0, or 1 where the inputs take a branch that was not traced; and the numbers of both. Arithmetic
+        has Python's bits. JavaScript's own elementary functions have not, to some ULP: with
+        `compile(..., functions="polynomial")`, those that have polynomials (see `compiler/polynomials.py`) are the same
+        in every browser as in Python.
+
+        Raises as `to_c`.
+
+        >>> import scalargrad as sg
+        >>> f = sg.compile(sg.value_and_grad(lambda x: x * x), backend="python")
+        >>> f(3.0)
+        (9.0, 6.0)
+        >>> print(f.to_js("square").split("*/")[1])  # doctest: +NORMALIZE_WHITESPACE
+        export const SQUARE_INPUTS = 1, SQUARE_OUTPUTS = 2;
+        function square_trace0_0(x, y, m)
+        {
+            const v1 = x[0] * x[0];
+            const v2 = x[0] + x[0];
+            const v3 = 0.0 + v2;
+            y[0] = v1;
+            y[1] = v3;
+            return 0;
+        }
+        const square_trace0_m = new Float64Array(1);
+        function square_trace0(x, y)
+        {
+            const m = square_trace0_m;
+            return square_trace0_0(x, y, m);
+        }
+        export function square(x, y)
+        {
+            if (!square_trace0(x, y)) return 0;
+            return 1;
+        }
+        """
+        return js_backend.source(*self._of_one_structure("to_js", "JavaScript"), name, self.functions)
+
+    def _of_one_structure(self, what: str, language: str) -> tuple[list[Program], list[list[float]]]:
+        """The programs of all traces, and the numbers that they were made with from outside."""
         if len(self.specializations) > 1:
             raise ValueError(
-                f"to_c: {self.name} was traced for {len(self.specializations)} structures of arguments; C needs one"
+                f"{what}: {self.name} was traced for {len(self.specializations)} structures of arguments; {language} "
+                "needs one"
             )
-        self._only("to_c")
-        (known,) = self.specializations.values()
-        captured = [[x._data for x in v.captured] for v in known]
-        return c_backend.source([v.program for v in known], captured, name, real, self.functions)
+        known = self._only(what)
+        return [v.program for v in known], [[x._data for x in v.captured] for v in known]
 
     def buffered(self, *arguments: Any, **keywords: Any) -> Buffered:
         """The function on fixed memory, for the shortest possible call: see `Buffered`."""
-        leaves, structure = flatten((arguments, keywords), "arguments")
+        leaves, structure = self.taken(arguments, keywords)
         return Buffered(self, self.floats(leaves, structure), structure)
+
+    def low_level_callable(self, *arguments: Any) -> Any:
+        """The function as a `scipy.LowLevelCallable`, which `scipy.integrate.quad` and `nquad` call without Python.
+
+        The arguments are as a call would get them: numbers, or whatever holds numbers; C gets them flat and in order,
+        the variable of integration first, then those in quad's `args`. The function must return one number. At a branch
+        that was not traced it is traced, as everywhere; where that raises, and where quad gives another number of
+        arguments, the integrand is nan, and the next call of the compiled function raises the error. For one thread at
+        a time. Needs SciPy; raises `TypeError` for a function that returns more than one number.
+
+        >>> import scalargrad as sg
+        >>> f = sg.compile(lambda x, a: sg.exp(-a * x * x))
+        >>> from scipy.integrate import quad
+        >>> round(quad(f.low_level_callable(0.5, 2.0), 0.0, 1.0, args=(2.0,))[0], 6)
+        0.598144
+        """
+        from scipy import LowLevelCallable  # type: ignore[import-untyped]
+
+        leaves, structure = flatten((arguments, {}), "arguments")
+        found, outputs = self.evaluated(self.floats(leaves, structure), structure)
+        if len(outputs) != 1:
+            raise TypeError(f"low_level_callable: {self.name} must return one number, not {len(outputs)}")
+
+        def answer(xs: list[float]) -> float:
+            if self.postponed is not None:
+                return nan
+            try:
+                if len(xs) != len(leaves):
+                    raise TypeError(
+                        f"{self.name}: its low-level callable takes {len(leaves)} number(s), x and those in args=, "
+                        f"and was given {len(xs)}"
+                    )
+                return self.evaluated(xs, structure)[1][0]
+            except BaseException as error:  # which C cannot pass on
+                self.postponed, self.recent = error, None
+                return nan
+
+        runner = self.native_runner(found)
+        if isinstance(runner, Native) and not found.captured and not runner.machine.callbacks:
+            return LowLevelCallable(low_level.integrand(runner.program, runner.machine, runner.right, answer))
+        return LowLevelCallable(low_level.in_python(answer))
 
     # ---- pickling ----------------------------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("backend", "max_traces", "functions", "name", "specializations")
+        kept = ("backend", "max_traces", "functions", "static", "static_positions", "name", "specializations")
         function = saved(self.function)
         if function is None and not self.specializations:
             raise pickle.PicklingError(
@@ -265,7 +357,8 @@ class CompiledFunction(Dispatcher):
         with self.lock:
             reference, made = self.methods.get(id(instance), (None, None))
             if made is None or reference is None or reference() is not instance:
-                made = CompiledFunction(bound(function, instance), self.backend, self.max_traces, self.functions)
+                options = self.backend, self.max_traces, self.functions, self.static
+                made = CompiledFunction(bound(function, instance), *options)
                 methods, key = self.methods, id(instance)
                 self.methods[key] = weakref.ref(instance, lambda _: methods.pop(key, None)), made
         return CompiledMethod(self, instance, made)
@@ -331,35 +424,45 @@ class Buffered:
     takes another branch than before is traced, as everywhere.
     """
 
+    __slots__ = ("__call__", "inputs", "outputs")  # the call in a slot, so that it is the machine code's own
+
+    __call__: Callable[[], None]
+
     def __init__(self, function: CompiledFunction, leaves: Sequence[float], structure: Structure) -> None:
-        self._function = function
-        self._structure = structure
         found, outputs = function.evaluated(leaves, structure)
         runner = function.native_runner(found)
-        if isinstance(runner, Native) and not found.captured and not runner.machine.callbacks:
-            self._buffers = buffers = runner.buffers()
-            given, taken, self._call = buffers.x, buffers.y, buffers.call
-            self._right: tuple[int, ...] = (1, 3) if runner.exact is None else (1,)
-        else:
-            given, taken, self._call = array("d", leaves), array("d", outputs), lambda: 0
-            self._right = ()
-        given[:], taken[: len(outputs)] = array("d", leaves), array("d", outputs)
-        self.inputs = memoryview(given)  # an array whose memory is in use cannot be resized
-        self.outputs = memoryview(taken)[: len(outputs)]
 
-    def __call__(self) -> None:
-        if self._call() not in self._right:
-            _, outputs = self._function.evaluated(self.inputs, self._structure)
-            self.outputs[:] = memoryview(array("d", outputs))
+        def traced(code: int = 0) -> None:
+            _, outputs = function.evaluated(inputs, structure)
+            taken[:] = memoryview(array("d", outputs))
+
+        if isinstance(runner, Native) and not found.captured and not runner.machine.callbacks:
+            buffers = CallBuffers(runner.program, runner.machine, runner.right, traced)
+            x, y, self.__call__ = buffers.x, buffers.y, buffers.call
+        else:
+            x, y, self.__call__ = array("d", leaves), array("d", outputs), traced
+        self.inputs = inputs = memoryview(x)  # an array whose memory is in use cannot be resized
+        self.outputs = taken = memoryview(y)[: len(outputs)]
+        inputs[:], taken[:] = memoryview(array("d", leaves)), memoryview(array("d", outputs))
 
 
 @overload
 def compile(
-    f: Callable[..., Any], *, backend: Backend = "auto", max_traces: int = 16, functions: Functions = "library"
+    f: Callable[..., Any],
+    *,
+    backend: Backend = "auto",
+    max_traces: int = 16,
+    functions: Functions = "library",
+    static_argnames: str | Sequence[str] = (),
 ) -> CompiledFunction: ...
 @overload
 def compile(
-    f: None = None, *, backend: Backend = "auto", max_traces: int = 16, functions: Functions = "library"
+    f: None = None,
+    *,
+    backend: Backend = "auto",
+    max_traces: int = 16,
+    functions: Functions = "library",
+    static_argnames: str | Sequence[str] = (),
 ) -> Callable[[Callable[..., Any]], CompiledFunction]: ...
 def compile(
     f: Callable[..., Any] | None = None,
@@ -367,19 +470,22 @@ def compile(
     backend: Backend = "auto",
     max_traces: int = 16,
     functions: Functions = "library",
+    static_argnames: str | Sequence[str] = (),
 ) -> Any:
     """Make a function fast: trace it once, replay it with the same bits.
 
-    `f` takes numbers, or nested lists, tuples and dicts of numbers, and returns such. It is run once on `Value`s for
-    each structure of its arguments; what it computes becomes a straight-line program, which later calls replay. It may
-    be a derivative: `compile(value_and_grad(f))`. A call that would take another branch is traced again and kept beside
-    the first; never answered from the wrong branch.
+    `f` takes numbers and what holds numbers (lists, tuples, dicts, dataclasses, arrays: see `grad`), and returns such.
+    It is run once on `Value`s for each structure of its arguments, arrays told apart by their shapes; what it computes
+    becomes a straight-line program, which later calls replay. It may be a derivative: `compile(value_and_grad(f))`. A
+    call that would take another branch is traced again and kept beside the first; never answered from the wrong branch.
 
     - `backend`: "python", generated source; "native", machine code for this processor: on x86-64 under Linux with the
       standard library alone, elsewhere, and for `map`, through llvmlite (`pip install llvmlite numpy`); "auto", source
       for what is short, else machine code where it is made as fast as source, elsewhere for what is called often, if
       llvmlite is there.
-    - `max_traces`: how many ways to branch are kept for one structure of arguments.
+    - `max_traces`: how many ways to branch are kept for one structure of arguments, and how many values of what is
+      static: str, None, enumerations, functions, and what `static_argnames` names, are part of what finds a trace.
+    - `static_argnames`: parameters whose arguments `f` gets as they are, such as the number of turns of a loop.
     - `functions`: where exp, expm1, log, log1p, tanh, sin and cos come from: "library", the C library, whose bits are
       Python's; or "polynomial", arithmetic that runs on eight samples at once, several times as fast in `map`, within
       a few ULP (see `compiler/polynomials.py`). Results are then the same on every backend, but not those of the eager
@@ -418,14 +524,28 @@ def compile(
     """
     if backend not in ("auto", "python", "native"):
         raise ValueError(f"compile: backend must be 'auto', 'python' or 'native', got {backend!r}")
-    if not isinstance(max_traces, int) or max_traces < 1:
-        raise ValueError(f"compile: max_traces must be a whole number of at least 1, got {max_traces!r}")
+    max_traces = whole("compile: max_traces", max_traces)
     if functions not in ("library", "polynomial"):
         raise ValueError(f"compile: functions must be 'library' or 'polynomial', got {functions!r}")
     if f is None:
-        return lambda g: compile(g, backend=backend, max_traces=max_traces, functions=functions)
+        options: Any = {"backend": backend, "max_traces": max_traces, "functions": functions}
+        return lambda g: compile(g, **options, static_argnames=static_argnames)
     if not callable(f):
         raise TypeError(f"compile: expected a function, got {type(f).__name__}")
     if backend == "native":
         native_backend.require()
-    return CompiledFunction(f, backend, max_traces, functions)
+    static = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    _are_parameters(f, static)
+    return CompiledFunction(f, backend, max_traces, functions, static)
+
+
+def _are_parameters(f: Callable[..., Any], static: tuple[str, ...]) -> None:
+    if not static:
+        return
+    with suppress(ValueError):  # of functions that do not tell
+        known = inspect.signature(f).parameters.values()
+        missing = [each for each in static if each not in [parameter.name for parameter in known]]
+        if missing and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in known):
+            raise TypeError(
+                f"compile: static_argnames: {missing[0]!r} is no parameter of {getattr(f, '__name__', 'f')}"
+            )

@@ -19,7 +19,7 @@ from numbers import Real
 from random import Random
 from typing import Any
 
-from ..engine.table import as_float
+from ..engine.primitive import as_float
 from ..state import seed_of, whole
 
 # fmt: off
@@ -109,7 +109,7 @@ class Dataset:
         for i, row in enumerate(inputs):
             if len(row) != width:
                 raise ValueError(f"Dataset: inputs[0] has {width} feature(s) but inputs[{i}] has {len(row)}")
-        features = tuple(self.feature_names) or tuple(f"x{k}" for k in range(1, width + 1))
+        features = tuple(self.feature_names) or tuple([f"x{k}" for k in range(1, width + 1)])
         classes, names = tuple(self.classes), tuple(self.class_names)
         if len(features) != width:
             raise ValueError(f"Dataset: {len(features)} feature names for {width} feature(s)")
@@ -126,7 +126,7 @@ class Dataset:
             ("targets", targets),
             ("feature_names", features),
             ("classes", classes),
-            ("class_names", names or tuple(str(c) for c in classes)),
+            ("class_names", names or tuple(map(str, classes))),
         ):
             object.__setattr__(self, name, value)
 
@@ -162,7 +162,7 @@ class Dataset:
         return self.take(self._order(seed))
 
     def _order(self, seed: int) -> list[int]:
-        order = list(range(len(self)))
+        order = list(range(len(self.inputs)))
         _shuffle(order, _random(seed))
         return order
 
@@ -262,7 +262,7 @@ class Dataset:
         >>> [targets for _, targets in Dataset([[1], [2], [3]], [1, 4, 9]).batches(2)]
         [[1, 4], [9]]
         """
-        n = len(self)
+        n = len(self.inputs)
         size = whole("batches: the size", size)
         if drop_last and size > n:
             raise ValueError(f"batches: drop_last with batches of {size} leaves nothing of {n} sample(s)")

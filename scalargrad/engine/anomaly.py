@@ -7,7 +7,8 @@ from math import isfinite
 from typing import Any
 
 from .chain_rule import edge_product
-from .table import CONSTANT
+from .primitive import CONSTANT
+from .several import Output
 
 
 class AnomalyError(ArithmeticError):
@@ -45,7 +46,10 @@ def gradient_check(seeds: Iterable[Any]) -> Callable[[Any, float], None]:
 
     def check(node: Any, upstream: float) -> None:
         nonlocal finite
-        if node.operation is CONSTANT:
+        if node.operation is CONSTANT or node.operation.several:
+            return
+        if node.operation.__class__ is Output:
+            computed.add(node.parents[0])
             return
         if finite and not isfinite(upstream):
             raise _fault(node, f"the contributions to the gradient of {_named(node)} add up to {upstream!r}")

@@ -13,8 +13,9 @@ from math import inf, isfinite
 from threading import local
 from typing import Any
 
-from . import table
-from .table import CONSTANT
+from . import primitive, table
+from .primitive import CONSTANT
+from .several import Unit, Vector
 
 Node = Any
 
@@ -127,7 +128,9 @@ def order_unseen(
             old.append(node)
             continue
         a, b = node._a, node._b
-        if behind is not None and node.operation.flat:
+        if a is None and b is None:
+            emit(node)
+        elif behind is not None and node.operation.flat:
             emit(node)
             behind += node.parents
         elif a is not None:
@@ -137,8 +140,6 @@ def order_unseen(
                 push(b)
             if a not in seen:
                 push(a)
-        elif b is None:
-            emit(node)
         else:
             push(node)
             push(None)
@@ -202,29 +203,37 @@ def float_adjoints(
     return adjoint
 
 
-def edge_product(operation: table.Primitive, slot: int, upstream: float, local: float) -> float:
+def edge_product(operation: primitive.Primitive, slot: int, upstream: float, local: float) -> float:
     """What one edge brings to its operand: upstream x local, and 0 where nothing passes. See `contribution`."""
     if operation.flat:
         return 0.0
     return (table.gate if _selects(operation, slot) else table.chain).compute(upstream, local)
 
 
-def _selects(operation: table.Primitive, slot: int) -> bool:
+def _selects(operation: primitive.Primitive, slot: int) -> bool:
     selects = operation.selects
     return selects if isinstance(selects, bool) else selects[slot]
 
 
 def _propagate_nonfinite(node: Node, upstream: float, adjoint: dict[Node, float]) -> None:
-    """Pass on an upstream gradient of inf or nan; an operand that was not selected gets nothing, not 0 x inf."""
+    """Pass on an upstream gradient of inf or nan; an operand that was not selected gets nothing, not 0 x inf. And one
+    that is no number, but a vector."""
     operation, operands = node.operation, node.parents
     if operation.flat:
+        return
+    if operation.several:
+        wanted = [p.operation is not CONSTANT for p in operands]
+        given = operation.pull_back(node._data, [p._data for p in operands], upstream, wanted)
+        for p, brought in zip(operands, given, strict=True):
+            if brought is not None:
+                adjoint[p] += brought
         return
     gradients = operation.local_gradients(node._data, [p._data for p in operands])
     for slot, (p, d) in enumerate(zip(operands, gradients, strict=True)):
         adjoint[p] += edge_product(operation, slot, upstream, d)
 
 
-def contribution(operation: table.Primitive, slot: int, upstream: Any, local: Any) -> Any:
+def contribution(operation: primitive.Primitive, slot: int, upstream: Any, local: Any) -> Any:
     """What one edge brings to its operand, as a graph: the chain rule. None where it is nothing, whatever the numbers.
 
     Upstream x local, by the row `chain`: zero where the upstream gradient is zero, even if the local one is inf or nan;
@@ -233,6 +242,8 @@ def contribution(operation: table.Primitive, slot: int, upstream: Any, local: An
     up in the same order. Gradients that are plain numbers are not varying: a local one is part of its operation, an
     upstream one is made of such alone.
     """
+    if local.__class__ is Unit:
+        return local.of(upstream)
     varies = hasattr(upstream, "operation")
     if not varies and upstream == 0.0:
         return None
@@ -277,6 +288,9 @@ def graph_adjoints(
             check(node, getattr(upstream, "_data", upstream))
         a, b = node._a, node._b
         operands = (b or ()) if a is None else (a,) if b is None else (a, b)
+        if operation.several:
+            _pull_back(node, operands, upstream, adjoint, wanted)
+            continue
         gradients = operation.local_gradients(node, operands)
         # Of most edges nothing has to be asked; `contribution` would come to the same.
         product = None
@@ -295,6 +309,14 @@ def graph_adjoints(
     return adjoint
 
 
+def _pull_back(node: Node, operands: Any, upstream: Vector, adjoint: dict[Node, Any], wanted: Any) -> None:
+    """What an operation with several outputs brings to its operands, as a graph."""
+    needed = [p.operation is not CONSTANT and (wanted is None or p in wanted) for p in operands]
+    for p, brought in zip(operands, node.operation.pull_back(node, operands, upstream, needed), strict=True):
+        if brought is not None:
+            adjoint[p] = adjoint[p] + brought if p in adjoint else brought
+
+
 def tangents(order: Sequence[Node], seeds: dict[Node, Any], as_graph: bool) -> dict[Node, Any]:
     """The directional derivative of every node along the seeds: forward mode, on a graph that is already recorded.
 
@@ -305,6 +327,11 @@ def tangents(order: Sequence[Node], seeds: dict[Node, Any], as_graph: bool) -> d
     for node in reversed(order):
         operands, operation = node.parents, node.operation
         if operation.flat or not any(p in tangent for p in operands):
+            continue
+        if operation.several:
+            known = [tangent.get(p) for p in operands]
+            given = (node, operands) if as_graph else (node._data, [p._data for p in operands])
+            tangent[node] = operation.push_forward(*given, known)
             continue
         if as_graph:
             gradients = operation.local_gradients(node, operands)

@@ -1,8 +1,7 @@
 """Modes in which operations behave otherwise: `no_grad`, `detect_anomaly`, `group`; per thread and per asyncio task.
 
-This stands apart from `value.py` so that the ordinary path pays for all modes with one test: `active` counts the
-contexts that are open anywhere in the process, and only while it is not zero does an operation ask which hold for
-itself.
+The ordinary path pays for all modes with one test: `active` counts the contexts that are open anywhere in the process,
+and only while it is not zero does an operation ask which hold for itself.
 """
 
 from __future__ import annotations
@@ -182,7 +181,7 @@ class detect_anomaly(_Context):  # noqa: N801
 
 
 class tracing(_Context):  # noqa: N801
-    """Hand every node that is made, every comparison and every truth value to a tracer: see `compile/trace.py`."""
+    """Hand every node that is made, every comparison and every truth value to `compiler/frontend/trace.py`."""
 
     def __init__(self, tracer: Any) -> None:
         self.tracer = tracer

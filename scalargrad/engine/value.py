@@ -1,7 +1,7 @@
 """`Value`: a number that remembers how it was computed, so that `backward()` can tell what it depends on and how much.
 
-Nodes and operators are here; what the operations are and what their derivatives are stands in the table,
-`primitives.py`; what is done to a whole graph, in `graph.py`.
+Nodes and operators are here; what the operations are and what their derivatives are stands in `table.py`; what is done
+to a whole graph, in `chain_rule.py`.
 
 A node holds its operands in two slots, `_a` and `_b`, rather than in a tuple: `(a, None)` for one operand, `(a, b)` for
 two, `(None, tuple)` for any other number, `(None, None)` for none. The garbage collector walks every tracked object
@@ -21,8 +21,9 @@ from . import modes, table
 from .anomaly import check_value, gradient_check
 from .chain_rule import NoGradient, differentiating, float_adjoints, graph_adjoints, made_before, order_of_pass
 from .pickling import reduce, unseen_first
+from .primitive import CONSTANT, LEAF, Primitive, as_float, exact
 from .rendering import rendered
-from .table import CONSTANT, LEAF, Primitive, as_float, exact
+from .several import Vector
 
 _new = object.__new__
 
@@ -35,6 +36,11 @@ _ELSEWHERE = {
     "grad_fn": "v.operation and v.parents tell what it was computed from",
     "value": "the number is v.data",
 }
+# Methods that NumPy's loops call for the elements of an array of its own, such as np.array makes of Values.
+_NUMPYS = (
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "conjugate", "cosh", "deg2rad",
+    "exp2", "expm1", "fabs", "hypot", "log10", "log1p", "log2", "rad2deg", "rint", "sinh", "tan",
+)  # fmt: skip
 _now = NoGradient()  # the `_grad` of nodes that are made now
 _lock = Lock()
 
@@ -68,18 +74,17 @@ class Value:
     """
 
     __slots__ = ("__weakref__", "_a", "_b", "_data", "_grad", "_group", "_label", "_made", "_origin", "operation")
-    __array_ufunc__ = None  # NumPy scalars and arrays leave their operators to ours
     __match_args__ = ("data",)
 
     operation: Primitive
     _data: float
     _grad: Any  # a float; a `Value` after backward(create_graph=True); a `NoGradient` before any pass
-    _made: NoGradient  # of leaves alone: see `NoGradient`
+    _made: Any  # of leaves alone: see `NoGradient`; while a function is compiled, of derivatives: the tracer
     _a: Value | None
     _b: Any  # a `Value`, a tuple of them, or None
     _group: str
     _label: str
-    _origin: str
+    _origin: Any  # where it was recorded, under `detect_anomaly()`; while a function is compiled, its number
 
     def __init__(self, data: Any, label: str = "") -> None:
         self._data = data if type(data) is float else as_float(data)
@@ -204,7 +209,7 @@ class Value:
     # ---- differentiating ---------------------------------------------------------------------------------------------
 
     def __dir__(self) -> list[str]:
-        return [name for name in object.__dir__(self) if name not in _ELSEWHERE]
+        return [name for name in object.__dir__(self) if name not in _ELSEWHERE and name not in _NUMPYS]
 
     def backward(self, seed: Any = 1.0, create_graph: bool = False, **unknown: Any) -> None:
         """Differentiate this node by everything it was computed from: the chain rule, in reverse topological order.
@@ -257,6 +262,12 @@ class Value:
         if modes.active and (tracer := modes.tracer()) is not None:
             return tracer.detached(self)  # type: ignore[no-any-return]
         return constant(self._data)
+
+    def __array_ufunc__(self, *given: Any, **options: Any) -> Any:
+        return rendered("ufunc", *given, **options)  # NumPy asks for it, of numbers and arrays of its own too
+
+    def __array_function__(self, *given: Any) -> Any:
+        return rendered("array function", *given)
 
     def draw(self, **options: Any) -> Any:
         """Draw how this value was computed and how its gradient comes back: see `scalargrad.draw`."""
@@ -335,7 +346,8 @@ class Value:
     def __float__(self) -> float:
         raise TypeError(
             "float() of a Value, or a function of math or numpy on one, would lose its gradient: "
-            "use scalargrad's function of that name, or v.data for the bare number"
+            "use scalargrad's function of that name, or v.data for the bare number; an array of Values to assign into "
+            "is np.zeros_like(x), or np.empty_like(x), of one"
         )
 
     def __int__(self) -> int:
@@ -435,10 +447,10 @@ def _text(x: Any, what: str) -> str:
     return x
 
 
-def _node(x: Any) -> Value:
+def _node(x: Any) -> Any:
     """A gradient as a `Value`, -0.0 as 0.0; one that does not vary is a leaf, whose own derivatives are zero."""
     if not isinstance(x, Value):
-        return Value(0.0 + x)
+        return x if x.__class__ is Vector else Value(0.0 + x)
     return x if x._data != 0.0 else 0.0 + x
 
 
@@ -524,7 +536,7 @@ def _unary(operation: Primitive, a: Value) -> Value:
 def _in_mode(node: Value) -> Value:
     """The node as the current thread's and task's mode wants it."""
     mode = modes.current()
-    if mode.anomaly:
+    if mode.anomaly and not node.operation.several:
         node._origin = modes.users_line()
         check_value(node, node.parents)
     if mode.tracer is not None:
@@ -545,7 +557,9 @@ def _number(x: Any, name: str, reflected: str) -> Any:
     try:
         return as_float(x, name)
     except TypeError:
-        if type(x).__module__ not in ("builtins", "numpy") and hasattr(type(x), reflected):
+        kind = type(x)
+        numpys_scalar = kind.__module__ == "numpy" and not hasattr(kind, "__array_function__")
+        if kind.__module__ != "builtins" and not numpys_scalar and hasattr(kind, reflected):
             return NotImplemented
         raise
 
@@ -620,6 +634,15 @@ def _make_elsewhere(name: str, hint: str) -> None:
     setattr(Value, name, property(missing))
 
 
+def _make_numpys(name: str) -> None:
+    def method(self: Value, *others: Any) -> Any:
+        return rendered("method of a ufunc's name", name, self, *others)
+
+    setattr(Value, name, method)
+
+
+for _name in _NUMPYS:
+    _make_numpys(_name)
 for _name, _hint in _ELSEWHERE.items():
     _make_elsewhere(_name, _hint)
 for _each in (table.add, table.sub, table.mul, table.div, table.mod, table.floordiv):

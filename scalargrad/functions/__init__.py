@@ -1,6 +1,8 @@
-"""The functions that users call on numbers and `Value`s, documented and typed: what they compute stands in the table.
+"""The functions that users call on numbers and `Value`s, documented and typed; and the rows that they call.
 
-`elementary.py` has those of one, two or three numbers, `reductions.py` those of a whole sequence.
+`elementary.py` has those of one, two or three numbers, `reductions.py` those of a whole sequence; start there.
+`primitives.py` has their rows, beyond those of the engine's table, and `values.py` these rows' arithmetic on floats.
+`custom.py` is `@primitive`, for operations of one's own.
 """
 
 from .elementary import (

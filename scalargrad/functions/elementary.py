@@ -1,8 +1,9 @@
 """The public functions: each row of the table under its name, documented, with types that follow its operands.
 
-Floats in, a float out; a `Value` among the operands, a `Value` out. What they compute is `engine/table.py`'s; here is
-what each does, at its awkward points above all. Operands may be any real numbers (int, bool, Fraction, NumPy scalars).
-Arithmetic follows IEEE 754: nothing raises on inf or nan, and nan in gives nan out unless the function says otherwise.
+Floats in, a float out; a `Value` among the operands, a `Value` out. What they compute stands in
+`primitives.py` and in the engine's table; here is what each does, at its awkward points above all. Operands may be any
+real numbers (int, bool, Fraction, NumPy scalars). Arithmetic follows IEEE 754: nothing raises on inf or nan, and nan in
+gives nan out unless the function says otherwise.
 
 Functions of a whole sequence (`sum`, `dot`, ...) are in `reductions.py`. `abs`, `max`, `min`, `pow`, `round` and `sum`
 take numbers, not all that the builtins of these names do. References to DLMF are to the NIST Digital Library of
@@ -19,8 +20,9 @@ import builtins
 from typing import Any, TypeVar, overload
 
 from ..engine import table
-from ..engine.table import as_float
+from ..engine.primitive import as_float
 from ..engine.value import Value
+from . import primitives
 from .reductions import Number
 
 T = TypeVar("T", float, Value, float | Value)
@@ -52,7 +54,7 @@ def expm1(x: T) -> T:
     >>> x = Value(-40.0); y = expm1(x); y.backward(); (y.data, x.grad)
     (-1.0, 4.248354255291589e-18)
     """
-    return table.expm1(x)
+    return primitives.expm1(x)
 
 
 def exp2(x: T) -> T:
@@ -61,7 +63,7 @@ def exp2(x: T) -> T:
     >>> x = Value(3.0); y = exp2(x); y.backward(); (y.data, x.grad)
     (8.0, 5.545177444479562)
     """
-    return table.exp2(x)
+    return primitives.exp2(x)
 
 
 def log(x: T) -> T:
@@ -83,7 +85,7 @@ def log1p(x: T) -> T:
     >>> x = Value(1e-20); y = log1p(x); y.backward(); (y.data, x.grad)
     (1e-20, 1.0)
     """
-    return table.log1p(x)
+    return primitives.log1p(x)
 
 
 def log2(x: T) -> T:
@@ -92,7 +94,7 @@ def log2(x: T) -> T:
     >>> x = Value(8.0); y = log2(x); y.backward(); (y.data, x.grad)
     (3.0, 0.18033688011112042)
     """
-    return table.log2(x)
+    return primitives.log2(x)
 
 
 def log10(x: T) -> T:
@@ -101,7 +103,7 @@ def log10(x: T) -> T:
     >>> x = Value(1000.0); y = log10(x); y.backward(); (y.data, x.grad)
     (3.0, 0.00043429448190325184)
     """
-    return table.log10(x)
+    return primitives.log10(x)
 
 
 # ---- roots and powers ------------------------------------------------------------------------------------------------
@@ -122,7 +124,7 @@ def cbrt(x: T) -> T:
     >>> x = Value(-8.0); y = cbrt(x); y.backward(); (y.data, x.grad)
     (-2.0, 0.08333333333333333)
     """
-    return table.cbrt(x)
+    return primitives.cbrt(x)
 
 
 @overload
@@ -163,7 +165,7 @@ def hypot(x: Any, y: Any) -> Any:
     >>> hypot(1e200, 0.0)
     1e+200
     """
-    return table.hypot(x, y)
+    return primitives.hypot(x, y)
 
 
 # ---- circular functions, in radians ----------------------------------------------------------------------------------
@@ -193,7 +195,7 @@ def tan(x: T) -> T:
     >>> x = Value(0.0); y = tan(x); y.backward(); (y.data, x.grad)
     (0.0, 1.0)
     """
-    return table.tan(x)
+    return primitives.tan(x)
 
 
 def asin(x: T) -> T:
@@ -202,7 +204,7 @@ def asin(x: T) -> T:
     >>> x = Value(0.6); y = asin(x); y.backward(); (y.data, x.grad)
     (0.6435011087932844, 1.25)
     """
-    return table.asin(x)
+    return primitives.asin(x)
 
 
 def acos(x: T) -> T:
@@ -211,7 +213,7 @@ def acos(x: T) -> T:
     >>> x = Value(0.6); y = acos(x); y.backward(); (y.data, x.grad)
     (0.9272952180016123, -1.25)
     """
-    return table.acos(x)
+    return primitives.acos(x)
 
 
 def atan(x: T) -> T:
@@ -220,7 +222,7 @@ def atan(x: T) -> T:
     >>> x = Value(1.0); y = atan(x); y.backward(); (y.data, x.grad)
     (0.7853981633974483, 0.5)
     """
-    return table.atan(x)
+    return primitives.atan(x)
 
 
 @overload
@@ -238,7 +240,7 @@ def atan2(y: Any, x: Any) -> Any:
     >>> y, x = Value(2.0), Value(0.0); a = atan2(y, x); a.backward(); (a.data, y.grad, x.grad)
     (1.5707963267948966, 0.0, -0.5)
     """
-    return table.atan2(y, x)
+    return primitives.atan2(y, x)
 
 
 # ---- hyperbolic functions --------------------------------------------------------------------------------------------
@@ -250,7 +252,7 @@ def sinh(x: T) -> T:
     >>> x = Value(0.0); y = sinh(x); y.backward(); (y.data, x.grad)
     (0.0, 1.0)
     """
-    return table.sinh(x)
+    return primitives.sinh(x)
 
 
 def cosh(x: T) -> T:
@@ -259,7 +261,7 @@ def cosh(x: T) -> T:
     >>> x = Value(0.0); y = cosh(x); y.backward(); (y.data, x.grad)
     (1.0, 0.0)
     """
-    return table.cosh(x)
+    return primitives.cosh(x)
 
 
 def tanh(x: T) -> T:
@@ -277,7 +279,7 @@ def asinh(x: T) -> T:
     >>> x = Value(0.0); y = asinh(x); y.backward(); (y.data, x.grad)
     (0.0, 1.0)
     """
-    return table.asinh(x)
+    return primitives.asinh(x)
 
 
 def acosh(x: T) -> T:
@@ -286,7 +288,7 @@ def acosh(x: T) -> T:
     >>> x = Value(1.25); y = acosh(x); y.backward(); (y.data, x.grad)
     (0.6931471805599453, 1.3333333333333333)
     """
-    return table.acosh(x)
+    return primitives.acosh(x)
 
 
 def atanh(x: T) -> T:
@@ -295,7 +297,7 @@ def atanh(x: T) -> T:
     >>> x = Value(0.25); y = atanh(x); y.backward(); (y.data, x.grad)
     (0.25541281188299536, 1.0666666666666667)
     """
-    return table.atanh(x)
+    return primitives.atanh(x)
 
 
 # ---- sigmoids and the error function ---------------------------------------------------------------------------------
@@ -318,7 +320,7 @@ def softplus(x: T) -> T:
     >>> softplus(1000.0)
     1000.0
     """
-    return table.softplus(x)
+    return primitives.softplus(x)
 
 
 def relu(x: T) -> T:
@@ -338,7 +340,7 @@ def erf(x: T) -> T:
     >>> x = Value(0.0); y = erf(x); y.backward(); (y.data, x.grad)
     (0.0, 1.1283791670955126)
     """
-    return table.erf(x)
+    return primitives.erf(x)
 
 
 def erfc(x: T) -> T:
@@ -349,7 +351,7 @@ def erfc(x: T) -> T:
     >>> x = Value(10.0); y = erfc(x); y.backward(); (y.data, x.grad)
     (2.088487583762545e-45, -4.197656231354417e-44)
     """
-    return table.erfc(x)
+    return primitives.erfc(x)
 
 
 # ---- steps: flat wherever they have a derivative ---------------------------------------------------------------------
@@ -464,7 +466,7 @@ def clamp(x: Any, low: Any, high: Any) -> Any:
     >>> x = Value(2.0); y = clamp(x, -1.0, 2.0); y.backward(); (y.data, x.grad)
     (2.0, 1.0)
     """
-    return table.clamp(x, low, high)
+    return primitives.clamp(x, low, high)
 
 
 @overload
@@ -487,4 +489,4 @@ def where(condition: Any, a: Any, b: Any) -> Any:
         raise TypeError(
             f"where: the condition {condition} is what `~` makes of a bool, and is true either way: use `not`"
         )
-    return table.where(condition, a, b)
+    return primitives.where(condition, a, b)

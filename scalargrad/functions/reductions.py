@@ -1,7 +1,7 @@
 """Functions of a whole sequence of numbers: `sum`, `mean`, `dot`, `prod`, `logsumexp`, and `max` and `min`.
 
 Each is one node with as many operands as there are numbers, which keeps graphs small; additions run from left to right,
-each rounded. They stand apart from `functions.py` because they share how a sequence is read and how a bad one is told.
+each rounded.
 """
 
 # named as the builtins that they stand for
@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, overload
 
-from ..engine import table
 from ..engine.value import Value
+from . import primitives
 
 Number = float | Value
 
@@ -41,7 +41,7 @@ def max(*xs: Any) -> Any:
     >>> a, b = Value(2.0), Value(2.0); y = max(a, b, 1.0); y.backward(); (y.data, a.grad, b.grad)
     (2.0, 0.5, 0.5)
     """
-    return table.max(*_candidates(xs, "max"))
+    return primitives.max(*_candidates(xs, "max"))
 
 
 @overload
@@ -64,7 +64,7 @@ def min(*xs: Any) -> Any:
     >>> a = Value(2.0); y = min([a, 3.0]); y.backward(); (y.data, a.grad)
     (2.0, 1.0)
     """
-    return table.min(*_candidates(xs, "min"))
+    return primitives.min(*_candidates(xs, "min"))
 
 
 @overload
@@ -84,7 +84,7 @@ def sum(xs: Any, /, start: Any = 0) -> Any:
     operands = _listed(xs, "sum")
     if isinstance(start, Value) or start != 0:
         operands = (start, *operands)
-    return table.sum(*operands)
+    return primitives.sum(*operands)
 
 
 @overload
@@ -99,7 +99,7 @@ def mean(xs: Any) -> Any:
     >>> x, y = Value(1.0), Value(2.0); m = mean([x, y]); m.backward(); (m.data, x.grad, y.grad)
     (1.5, 0.5, 0.5)
     """
-    return table.mean(*_filled(_listed(xs, "mean"), "mean"))
+    return primitives.mean(*_filled(_listed(xs, "mean"), "mean"))
 
 
 @overload
@@ -121,7 +121,7 @@ def dot(xs: Any, ws: Any) -> Any:
     left, right = _listed(xs, "dot"), _listed(ws, "dot")
     if len(left) != len(right):
         raise ValueError(f"dot: lengths differ: {len(left)} and {len(right)}")
-    return table.dot(*left, *right)
+    return primitives.dot(*left, *right)
 
 
 @overload
@@ -136,7 +136,7 @@ def prod(xs: Any) -> Any:
     >>> x, y = Value(0.0), Value(3.0); p = prod([x, y, 2.0]); p.backward(); (p.data, x.grad, y.grad)
     (0.0, 6.0, 0.0)
     """
-    return table.prod(*_listed(xs, "prod"))
+    return primitives.prod(*_listed(xs, "prod"))
 
 
 @overload
@@ -154,7 +154,7 @@ def logsumexp(xs: Any) -> Any:
     >>> a, b = Value(1000.0), Value(1000.0); y = logsumexp([a, b]); y.backward(); (y.data, a.grad)
     (1000.6931471805599, 0.5)
     """
-    return table.logsumexp(*_listed(xs, "logsumexp"))
+    return primitives.logsumexp(*_listed(xs, "logsumexp"))
 
 
 def _listed(xs: Any, name: str) -> tuple[Any, ...]:

@@ -12,8 +12,11 @@ from numbers import Integral
 from typing import Any
 
 from ..engine import table
-from ..engine.table import as_float
+from ..engine.primitive import as_float
 from ..engine.value import Value
+from ..functions import primitives
+
+_NUMBERS = (float, Value)
 
 
 def plain(x: Any) -> float:
@@ -55,8 +58,8 @@ def reduced(losses: list[Any], reduction: str, total_weight: Any = None) -> Any:
     if reduction == "none":
         return losses
     if reduction == "sum":
-        return table.sum(*losses)
-    return table.mean(*losses) if total_weight is None else table.div(table.sum(*losses), total_weight)
+        return primitives.sum(*losses)
+    return primitives.mean(*losses) if total_weight is None else table.div(primitives.sum(*losses), total_weight)
 
 
 Position = tuple[int, int | None]  # a sample, and which of its numbers where it has several
@@ -73,6 +76,10 @@ def elementwise(
     losses: list[Any] = []
     shaped: list[Any] = []  # as the predictions are, for "none"
     for n, (p, t) in enumerate(batch(name, predictions, targets, reduction)):
+        if type(p) in _NUMBERS and type(t) in _NUMBERS:  # nearly always
+            losses.append(one(p, t, (n, None)))
+            shaped.append(losses[-1])
+            continue
         nested = is_list(p)
         if nested != is_list(t):
             kinds = ("a list", "a number") if nested else ("a number", "a list")
@@ -110,7 +117,7 @@ def distribution(ts: list[Any], name: str, what: str) -> list[Any]:
     for k, t in enumerate(ts):
         if t < 0.0 or t > 1.0:
             raise ValueError(f"{name}: {what} has {plain(t)!r} as probability {k}, which is outside [0, 1]")
-    whole = table.sum(*ts)
+    whole = primitives.sum(*ts)
     if abs(whole - 1.0) > 1e-6:
         raise ValueError(f"{name}: {what} sums to {plain(whole)!r}, where probabilities sum to 1")
     return ts
@@ -175,7 +182,7 @@ def by_class(
 
 def _times(weight: float, loss: Any) -> Any:
     """A weight of zero brings exactly nothing, of an infinite loss, too."""
-    return table.mul(weight, loss) if weight != 0.0 else table.where(0.0, loss, 0.0)
+    return table.mul(weight, loss) if weight != 0.0 else primitives.where(0.0, loss, 0.0)
 
 
 def class_index(target: Any, name: str, n: int, count: int) -> int:

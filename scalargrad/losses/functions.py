@@ -4,7 +4,7 @@ Each takes the predictions and the targets of a batch, in this order, as lists o
 `Value` if any of them is one. `reduction` says what becomes of the samples' losses: their `"mean"`, their `"sum"`, or
 `"none"`, the list of them. The regression and binary losses also take lists of lists (several outputs a sample), and
 then average over all numbers. Conventions are PyTorch's; where they differ the docstring says so. The entropies fused
-with sigmoid and softmax are in `rows.py`; how a batch is read and checked is in `batches.py`.
+with sigmoid and softmax are in `primitives.py`; how a batch is read and checked is in `batches.py`.
 
 All raise `ValueError` for lists of different length, an empty batch, an unknown reduction, and for targets and
 probabilities that cannot be such, naming the position; `TypeError` for what is no list of numbers.
@@ -17,8 +17,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..engine import table
-from ..engine.table import as_float
-from . import rows
+from ..engine.primitive import as_float
+from ..functions import primitives
+from . import primitives as own
 from .batches import (
     Position,
     batch,
@@ -94,7 +95,7 @@ def huber(predictions: Numbers, targets: Numbers, *, delta: float = 1.0, reducti
     width = as_float(delta, "huber: delta")
     if not width > 0.0:
         raise ValueError(f"huber: delta must be above 0, got {width!r}")
-    row = rows.huber(width)
+    row = own.huber(width)
     return elementwise("huber", lambda p, t, at: row(table.sub(p, t)), predictions, targets, reduction)
 
 
@@ -137,7 +138,7 @@ def binary_cross_entropy(predictions: Numbers, targets: Numbers, *, reduction: s
                 f"binary_cross_entropy: predictions must be in [0, 1], got {plain(p)!r} at {position_text(at)}; "
                 "for logits use binary_cross_entropy_with_logits"
             )
-        return rows.binary_cross_entropy(p, probability(t, "binary_cross_entropy", at))
+        return own.binary_cross_entropy(p, probability(t, "binary_cross_entropy", at))
 
     return elementwise("binary_cross_entropy", one, predictions, targets, reduction)
 
@@ -158,7 +159,7 @@ def binary_cross_entropy_with_logits(
     weight = as_float(pos_weight, f"{name}: pos_weight")
     if not 0.0 <= weight < math.inf:
         raise ValueError(f"{name}: pos_weight must be finite and not below 0, got {weight!r}")
-    row = rows.logistic_loss(weight)
+    row = own.logistic_loss(weight)
     return elementwise(name, lambda z, t, at: row(z, probability(t, name, at)), predictions, targets, reduction)
 
 
@@ -190,8 +191,8 @@ def cross_entropy(
         "cross_entropy",
         predictions,
         targets,
-        lambda zs, k: rows.surprise(zs[k], *zs[:k], *zs[k + 1 :]),
-        lambda zs, ts: rows.soft_cross_entropy(*zs, *ts),
+        lambda zs, k: own.surprise(zs[k], *zs[:k], *zs[k + 1 :]),
+        lambda zs, ts: own.soft_cross_entropy(*zs, *ts),
         class_weights,
         label_smoothing,
         reduction,
@@ -220,8 +221,8 @@ def categorical_cross_entropy(
         name,
         predictions,
         targets,
-        lambda ps, k: rows.minus_log(ps[k]),
-        lambda ps, ts: table.dot(*ts, *map(rows.minus_log, ps)),
+        lambda ps, k: own.minus_log(ps[k]),
+        lambda ps, ts: primitives.dot(*ts, *map(own.minus_log, ps)),
         class_weights,
         label_smoothing,
         reduction,
@@ -262,5 +263,5 @@ def kl_divergence(predictions: Iterable[Numbers], targets: Iterable[Numbers], *,
         if len(qs) != len(ts):
             raise ValueError(f"{name}: {len(qs)} predicted and {len(ts)} target probabilities in sample {n}")
         distribution(qs, name, f"the prediction of sample {n}")
-        losses.append(rows.relative_entropy(*qs, *target_distribution(ts, name, n)))
+        losses.append(own.relative_entropy(*qs, *target_distribution(ts, name, n)))
     return reduced(losses, reduction)

@@ -17,9 +17,10 @@ from typing import Any
 from ..activations import functions as activations
 from ..activations.functions import activation as named_activation
 from ..activations.functions import log_softmax, softmax
-from ..engine import modes, table
-from ..engine.table import as_float
+from ..engine import modes
+from ..engine.primitive import as_float
 from ..engine.value import Value, constant
+from ..functions import primitives
 from ..state import seed_of, whole
 from .initialisation import Initialisation, initialisation
 from .module import Module, Number
@@ -145,7 +146,7 @@ class Neuron(Module):
         if modes.active or not self.simple:
             with modes.group(self.group):
                 return self.activation(self._sum(operands))
-        total = table.dot(*operands, *self.weights, self.bias)
+        total = primitives.dot(*operands, *self.weights, self.bias)
         y = self.activation(total)
         if type(y) is Value:  # the group by hand: the context, in every neuron, would double the time of a forward pass
             y._group = self.group
@@ -155,7 +156,7 @@ class Neuron(Module):
 
     def _sum(self, operands: Sequence[Number]) -> Number:
         if not self.expanded:
-            return table.dot(*operands, *self.weights, self.bias)
+            return primitives.dot(*operands, *self.weights, self.bias)
         total = operands[0] * self.weights[0]
         for x, w in zip(operands[1:-1], self.weights[1:], strict=True):
             total = total + x * w

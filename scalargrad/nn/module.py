@@ -11,11 +11,11 @@ from functools import lru_cache
 from operator import attrgetter, is_not
 from typing import Any, Self
 
+from ..engine.primitive import LEAF
 from ..engine.rendering import rendered
-from ..engine.table import LEAF
-from ..engine.trees import shown
 from ..engine.value import Value
 from ..state import Path, at, attributes, dict_at, list_at, number_at, read_state, slots_of, within, write_state
+from ..transforms.trees import shown
 
 Number = Any  # a float or a `Value`
 
@@ -97,30 +97,9 @@ class Module:
         own, given = self.parameters(), list(parameters)
         if len(own) != len(given):
             raise ValueError(f"{type(self).__name__}: has {len(own)} parameter(s), got {len(given)}")
-        return self.copied(Swap(zip(own, given, strict=True)), {})
-
-    def copied(self, numbers: Mapping[Value, Number], copies: dict[int, Any]) -> Self:
-        """As `with_parameters`, of numbers by parameter; `copies` comes to hold what each part became, by identity."""
-        copied: Self = _replaced(self, numbers.__getitem__, copies)
+        numbers = dict(zip(own, given, strict=True))
+        copied: Self = _replaced(self, lambda x: numbers.get(x, x), {})
         return copied
-
-    def keep_changes(self, modules: Iterable[tuple[str, Module]], copies: Mapping[int, Any]) -> None:
-        """Take over what a call has changed in the attributes of copies of these modules: counters, running statistics.
-
-        `TypeError` for a `Value` that was computed from the parameters: what it depends on would be lost.
-        """
-        for place, module in modules:
-            mine = vars(module)
-            for name, x in vars(copies[id(module)]).items():
-                own = mine.get(name, _NOTHING)
-                if x is own or copies.get(id(own), copies) is x or (type(own) is Value and own.operation is LEAF):
-                    continue  # not changed; a parameter's stand-in
-                if _holds_values(x):
-                    raise TypeError(
-                        f"{type(self).__name__}: {f'{place}.' if place else ''}{name} keeps a Value from one call to "
-                        "the next, whose derivatives would be lost; keep its number, .data, or .detach()"
-                    )
-                setattr(module, name, x)
 
     def functional(self) -> tuple[list[float], Callable[[Sequence[Number], Any], Any]]:
         """Return the parameters as a list of floats, and the module as a function `f(parameters, inputs)`.
@@ -244,13 +223,6 @@ _NOTHING = object()
 _DATA = attrgetter("data")
 
 
-class Swap(dict[Any, Any]):
-    """What stands in a `Value`'s place: the `Value` itself, unless something is said."""
-
-    def __missing__(self, x: Any) -> Any:
-        return x
-
-
 def _walk(root: Module) -> list[tuple[str, Any]]:
     """The module itself, its parameters and modules, each once, with its place."""
     found: list[tuple[str, Any]] = []
@@ -295,14 +267,6 @@ def _hides_values(x: Any) -> bool:
     if getattr(getattr(x, "dtype", None), "kind", "O") != "O":
         return False
     return any(isinstance(each, Value | Module) for each in getattr(x, "flat", x))
-
-
-def _holds_values(x: Any) -> bool:
-    if isinstance(x, Value):
-        return not x.is_constant
-    if isinstance(x, list | tuple | dict):
-        return any(map(_holds_values, x.values() if isinstance(x, dict) else x))
-    return isinstance(x, Module) or (_is_collection(type(x)) and _hides_values(x))
 
 
 def _values(x: Any, seen: set[int]) -> Any:

@@ -14,11 +14,11 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, TypedDict, Unpack
 
 from ..engine import modes
-from ..engine.table import as_float
-from ..engine.trees import shown
+from ..engine.primitive import as_float
 from ..engine.value import Value
 from ..schedules import parts_with
 from ..state import at, count_at, dict_at, list_at, number_at, text_at, within
+from ..transforms.trees import shown
 
 Parameters = Iterable[Value] | Iterable[Mapping[str, Any]]
 Rate = Callable[[int], float]  # a schedule: from the number of steps made to the rate of the next
@@ -81,9 +81,9 @@ class Optimizer:
     - `params`: a list of parameters (leaf `Value`s), or of groups: dicts with their `"params"` and any hyperparameters
       of their own, such as `"lr"`.
     - `lr`: a rate, or a schedule: a function of the number of steps made so far, as those in `scalargrad.schedules`.
-    - `on_nonfinite`: what a step does where a gradient is inf or nan, or would make its parameter so. `"raise"` raises
-      `NonFiniteGradientError`; `"skip"` leaves the whole step out, and counts it in `skipped`; both leave every
-      parameter and every moment as they were. `"apply"` computes with it.
+    - `on_nonfinite`: what a step does where a gradient is inf or nan, or would make its parameter or a moment so.
+      `"raise"` raises `NonFiniteGradientError`; `"skip"` leaves the whole step out, and counts it in `skipped`; both
+      leave every parameter and every moment as they were. `"apply"` computes with it.
 
     Raises, naming the position: `TypeError` for a parameter that is not a `Value`, `ValueError` for one that is not a
     leaf or that stands twice. Raises `ValueError` for a hyperparameter out of its range, `TypeError` for an unknown
@@ -264,13 +264,16 @@ class Optimizer:
                     if not w.has_gradient:
                         continue
                     g = gradient(w)
-                t, s = self._state.get(w, (0, start))
+                t, before = self._state.get(w, (0, start))
+                s = before
                 data, s = update(w._data, g, t + 1, s, h) if isfinite(g) or self.on_nonfinite == "apply" else (g, s)
-                if self.on_nonfinite != "apply" and not isfinite(data):
+                if self.on_nonfinite != "apply" and not (
+                    isfinite(data) and (all(map(isfinite, s)) or not all(map(isfinite, before)))
+                ):
                     if self.on_nonfinite == "skip":
                         self.skipped += 1
                         return
-                    raise self._not_finite(i, k, w, g, data)
+                    raise self._not_finite(i, k, w, g, data, s)
                 moved.append((w, data, (t + 1, s)))
         if not moved:
             raise RuntimeError(f"{self._kind}: no parameter has a gradient: call backward() on a result before step()")
@@ -296,9 +299,14 @@ class Optimizer:
         plain = type(self).update.__func__ is Optimizer.update.__func__  # type: ignore[attr-defined]  # a class method
         return self.rule if plain and getattr(h, "weight_decay", 0.0) == 0.0 else self.update
 
-    def _not_finite(self, i: int, k: int, w: Value, g: float, data: float) -> NonFiniteGradientError:
+    def _not_finite(self, i: int, k: int, w: Value, g: float, data: float, s: State) -> NonFiniteGradientError:
         of = f"of {self._place(i, k)}{_quoted(w)}"
-        what = f"the step {of}, whose gradient is {g}, leads to {data}" if isfinite(g) else f"the gradient {of} is {g}"
+        to = (
+            data
+            if not isfinite(data)
+            else next(f"{n} = {x}" for n, x in zip(self.state_names, s, strict=True) if not isfinite(x))
+        )
+        what = f"the step {of}, whose gradient is {g}, leads to {to}" if isfinite(g) else f"the gradient {of} is {g}"
         return NonFiniteGradientError(
             f"{self._kind}: {what} at step {self.steps}; nothing was changed. "
             'detect_anomaly() finds where it came from; on_nonfinite="skip" leaves such steps out',

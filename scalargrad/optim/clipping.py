@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 from math import inf, isfinite, nan
 
-from ..engine.ieee import clamp
 from ..engine.value import Value
+from ..functions.values import clamp
 from .base import check_leaf, gradient, listed
 
 

@@ -26,8 +26,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ..engine.table import div, relu, sqrt
-from ..engine.table import max as maximum
 from ..engine.value import Value  # noqa: F401  # for the examples
+from ..functions.primitives import max as maximum
 from .base import Optimizer, State
 
 __all__ = [  # noqa: RUF022  # in the order of the file

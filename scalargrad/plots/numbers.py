@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from math import hypot, inf, isfinite, nan, sqrt
 from typing import Any, NamedTuple
 
-from ..engine.table import as_float
-from ..engine.transforms import value_and_grad
+from ..engine.primitive import as_float
 from ..engine.value import Value
 from ..nn import Layer, Module
 from ..optim.base import Optimizer
+from ..state import whole
+from ..transforms.derivatives import value_and_grad
 
 # ---- a function and its derivative -----------------------------------------------------------------------------------
 
@@ -45,8 +46,7 @@ def _spaced(what: str, low: float, high: float, n: int) -> list[float]:
     low, high = as_float(low, f"{what}, low"), as_float(high, f"{what}, high")
     if not (isfinite(low) and isfinite(high) and low < high):
         raise ValueError(f"{what}: low must be below high, and both finite, got {low!r} and {high!r}")
-    if not isinstance(n, int) or isinstance(n, bool) or n < 2:
-        raise ValueError(f"{what}: n, the number of points, must be a whole number of at least 2, got {n!r}")
+    n = whole(f"{what}: n, the number of points,", n, 2)
     return [low + (high - low) * k / (n - 1) for k in range(n - 1)] + [high]
 
 
@@ -88,8 +88,7 @@ def trajectory(
     >>> way.rates
     [(0.25, 0.25), (0.25, nan)]
     """
-    if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
-        raise ValueError(f"trajectory: steps must be a whole number from 0 on, got {steps!r}")
+    steps = whole("trajectory: steps", steps, 0)
     parameters = [Value(x, label=f"x[{k}]") for k, x in enumerate(start, 1)]
     if not parameters:
         raise ValueError("trajectory: start has no number in it")

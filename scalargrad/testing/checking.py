@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from random import Random
 from typing import Any
 
-from ..engine import table
-from ..engine.transforms import jacobian
-from ..engine.trees import LEAF, flatten, paths
+from ..functions import primitives
+from ..state import whole
+from ..transforms.derivatives import jacobian
+from ..transforms.trees import LEAF, flatten, paths
 from .checks import Check, Function, flat, same
 from .claims import Gradient, JacobianVector, VectorJacobian
 from .points import Point, numbers
@@ -126,8 +127,7 @@ def _call(name: str, args: Sequence[Any], options: dict[str, Any]) -> str:
 
 def _given(gradient: Any, order: int | None) -> list[Callable[..., Any] | None]:
     """The claims of order 1, 2, ...; None for scalargrad's own."""
-    if order is not None and (not isinstance(order, int) or order < 1):
-        raise ValueError(f"order: expected a whole number from 1 on, got {order!r}")
+    order = None if order is None else whole("order", order)
     if gradient is None:
         return [None] * (2 if order is None else order)
     given = list(gradient) if isinstance(gradient, list | tuple) else [gradient]
@@ -146,7 +146,7 @@ def _reduced(claim: Callable[..., Any], labels: list[str], random: Random) -> tu
 
     def reduced(*arguments: Any) -> list[Any]:
         leaves, _ = flatten(claim(*arguments))
-        return [leaves[k] for k in some] + [table.dot(*leaves, *each) for each in signs]
+        return [leaves[k] for k in some] + [primitives.dot(*leaves, *each) for each in signs]
 
     return reduced, [labels[k] for k in some] + [
         f"(sum {k + 1} of all derivatives with random signs)" for k in range(SUMS)

@@ -11,8 +11,8 @@ from random import Random
 from typing import Any
 
 from ..engine.modes import no_grad
-from ..engine.trees import LEAF, Structure
 from ..engine.value import Value
+from ..transforms.trees import LEAF, Structure
 from .claims import Gradient, JacobianVector, Rows
 from .points import Point, keyed, numbers
 from .reports import Finding, State, Verdict

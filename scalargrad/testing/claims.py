@@ -12,7 +12,7 @@ from math import fsum, isfinite, ulp
 from typing import Any
 
 from ..engine.modes import no_grad
-from ..engine.trees import Structure, unflatten
+from ..transforms.trees import Structure, unflatten
 from .points import Point, each_by, keyed, numbers
 
 Rows = list[list[float]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import isfinite
 from random import Random
 
-from ..engine.table import Interval, Primitive
+from ..engine.primitive import Interval, Primitive
 from .checking import check_grads
 from .reports import Report
 

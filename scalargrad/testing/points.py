@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
+from operator import index
 from typing import Any
 
-from ..engine.table import as_float
-from ..engine.trees import LEAF, Structure, flatten, paths, unflatten
+from ..engine.primitive import as_float
 from ..engine.value import Value
+from ..transforms.trees import LEAF, Structure, flatten, paths, unflatten
 
 
 def numbers(tree: Any, what: str, like: Structure | None = None) -> list[Any]:
@@ -79,11 +80,12 @@ class Point:
                 f"args: expected a tuple with one entry an argument, such as (0.5,), got {type(args).__name__}"
             )
         self.args = list(args)
-        every = range(len(args)) if argnums is None else [argnums] if isinstance(argnums, int) else argnums
+        given: Any = range(len(args)) if argnums is None else argnums
+        every = given if isinstance(given, range | list | tuple) else [given]
         for k in every:
-            if not isinstance(k, int) or not -len(args) <= k < len(args):
+            if not hasattr(k, "__index__") or not -len(args) <= k < len(args):
                 raise ValueError(f"argnums: {k!r} is not the position of one of {len(args)} argument(s)")
-        self.argnums = tuple(k % len(args) for k in every)
+        self.argnums = tuple(index(k) % len(args) for k in every)
         self.paths: list[str] = []
         self.inputs: list[float] = []
         self.structures: list[Structure] = []

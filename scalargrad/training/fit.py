@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..data.dataset import Dataset
-from ..engine.table import as_float
+from ..engine.primitive import as_float
 from ..engine.value import Value
 from ..nn import Module
 from ..optim.base import Optimizer
@@ -119,8 +119,8 @@ def fit(
       what a program cannot repeat, such as `Dropout`, and `GuardLimitError` for a model that branches in too many ways.
       Model and penalty must be functions of what they are given, and may change between epochs, not within.
 
-    What the model changes in itself while it computes, a counter or running statistics, is kept, where those are plain
-    numbers; `TypeError` for `Value`s computed from the parameters.
+    What the model changes in itself while it computes, a counter or running statistics, is kept; `TypeError` where a
+    batch depends on a `Value` that the model computed in an earlier one, with other weights.
 
     Returns the `History`. Ctrl-C ends training and returns the history so far, with `interrupted` set; the model then
     has the weights of its best epoch, if one was finished. (The checkpoint has those of the last.) Modules are in

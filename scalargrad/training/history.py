@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from math import inf, isfinite
 from typing import Any, Self
 
-from ..engine.table import as_float
+from ..engine.primitive import as_float
 from ..state import count_at, dict_at, number_at, numbers_at, text_at, whole
 
 

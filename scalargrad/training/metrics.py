@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from math import fsum, isnan
 from typing import Any
 
-from ..engine.table import as_float
+from ..engine.primitive import as_float
 from ..engine.value import Value
 
 Predictions = Iterable[Any]  # of numbers, or of lists of scores, one a class

@@ -15,7 +15,7 @@ one sample, whatever the loss does with a whole batch of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import islice
 from operator import add
@@ -23,12 +23,13 @@ from typing import Any
 
 from ..engine import modes
 from ..engine.anomaly import gradient_check
-from ..engine.chain_rule import float_adjoints, order_of_pass
-from ..engine.table import as_float, mean
-from ..engine.trees import LEAF, Structure, flatten, unflatten
-from ..engine.value import Value
+from ..engine.chain_rule import NoGradient, float_adjoints, order_of_pass, order_since
+from ..engine.primitive import as_float
+from ..engine.value import Value, begin
+from ..functions.primitives import mean
 from ..losses.summation import added
-from ..nn.module import Module, Swap
+from ..nn.module import Module
+from ..transforms.trees import LEAF, Structure, flatten, unflatten
 from .sample_losses import SampleLoss
 
 Loss = Callable[[list[Any], list[Any]], Any]
@@ -43,52 +44,34 @@ class Objective:
         self.model, self.loss, self.penalty = model, loss, penalty
         self.samples = SampleLoss.found(loss)
         self.parameters, self.own = parameters, set(parameters)
-        self.modules: list[tuple[str, Module]] = []
         self.checked = False
 
-    def start_epoch(self) -> None:
-        """Look at what the model is made of now."""
-        self.modules = list(self.model.named_modules())
-
-    def __call__(self, weights: Sequence[float], inputs: list[Any], targets: list[Any]) -> tuple[float, list[float]]:
-        """Loss and gradient, on `Value`s."""
-        leaves, predictions = _run(lambda parameters: self._predictions(parameters, inputs), weights)
+    def __call__(self, inputs: list[Any], targets: list[Any]) -> tuple[float, list[float]]:
+        """Loss and gradient, on `Value`s, at the weights that the parameters have."""
+        begun = begin()
+        with modes.recording() if modes.active else nullcontext():
+            predictions = [self.model(x) for x in inputs]
         nested = [([y], LEAF) if type(y) is Value else flatten(y, "the model's result") for y in predictions]
         plain: list[tuple[list[float], Structure]] = []
         for outputs, structure in nested:
             for y in outputs:
                 if not isinstance(y, NUMBERS):  # only the loss understands them: one graph for all
-                    return self.with_penalty(
-                        weights,
-                        *self._differentiated(lambda ws: self._of_whole_batch(ws, inputs, targets), weights, "loss"),
-                    )
+                    with modes.recording() if modes.active else nullcontext():
+                        loss = self.loss(predictions, targets)
+                    return self.with_penalty(*self._gradient(loss, self.parameters, "loss", begun))
             plain.append(([y._data if type(y) is Value else as_float(y) for y in outputs], structure))
         value, seeds = self.of_predictions(plain, targets)
-        gradient = added(self._gradients(leaves, nested, seeds), len(nested), len(leaves))
-        return self.with_penalty(weights, value, gradient)
-
-    def _predictions(self, weights: list[Value], inputs: list[Any]) -> list[Any]:
-        """What the model says with these weights; what it changes in itself on the way is kept."""
-        copies: dict[int, Any] = {}
-        model = self.model.copied(Swap(zip(self.parameters, weights, strict=True)), copies)
-        predictions = [model(x) for x in inputs]
-        self.model.keep_changes(self.modules, copies)
-        return predictions
-
-    def _of_whole_batch(self, weights: list[Value], inputs: list[Any], targets: list[Any]) -> Any:
-        return self.loss(self._predictions(weights, inputs), targets)
+        return self.with_penalty(value, added(self._gradients(nested, seeds, begun)))
 
     def _gradients(
-        self, leaves: list[Value], predictions: list[tuple[list[Any], Structure]], seeds: list[list[float]]
+        self, predictions: list[tuple[list[Any], Structure]], seeds: list[list[float]], begun: NoGradient
     ) -> Iterator[list[float]]:
-        """For each sample what its seeded outputs bring to the leaves."""
-        stop, zeros, count = set(leaves), dict.fromkeys(leaves, 0.0), len(leaves)
+        """For each sample what its seeded outputs bring to the parameters."""
+        stop, zeros, count = self.own, dict.fromkeys(self.parameters, 0.0), len(self.parameters)
         anomaly = modes.active and modes.current().anomaly
         for (outputs, _), each in zip(predictions, seeds, strict=True):
             recorded = [pair for pair in zip(outputs, each, strict=True) if isinstance(pair[0], Value)]
-            order = order_of_pass([y for y, _ in recorded], stop)
-            if not self.checked:
-                self.check(order)
+            order = _order([y for y, _ in recorded], stop, begun)
             found = float_adjoints(order, recorded, zeros, gradient_check(each) if anomaly else None)
             yield list(islice(found.values(), count))  # those of `zeros` come first
 
@@ -113,10 +96,10 @@ class Objective:
         supply = iter(flat)
         return value, [list(islice(supply, len(numbers))) for numbers, _ in predictions]
 
-    def with_penalty(self, weights: Sequence[float], value: float, gradient: list[float]) -> tuple[float, list[float]]:
+    def with_penalty(self, value: float, gradient: list[float]) -> tuple[float, list[float]]:
         """Loss and gradient with the penalty's added."""
         if self.penalty is not None:
-            more, of_penalty = self._differentiated(self.penalty, weights, "penalty")
+            more, of_penalty = self._differentiated(self.penalty, [p._data for p in self.parameters], "penalty")
             value, gradient = value + more, list(map(add, gradient, of_penalty))
         self.checked = True
         return value, gradient
@@ -125,17 +108,24 @@ class Objective:
         self, f: Callable[[list[Value]], Any], numbers: Sequence[float], what: str
     ) -> tuple[float, list[float]]:
         """The value of a function of numbers and its derivatives."""
-        leaves, y = _run(f, numbers)
+        with modes.recording() if modes.active else nullcontext():
+            leaves = [Value(x) for x in numbers]
+            return self._gradient(f(leaves), leaves, what)
+
+    def _gradient(
+        self, y: Any, leaves: Sequence[Value], what: str, begun: NoGradient | None = None
+    ) -> tuple[float, list[float]]:
+        """The value of a result and its derivatives by leaves."""
         if isinstance(y, list | tuple | dict):
             raise TypeError(f"fit: the {what} must be one number, not a {type(y).__name__}")
         if not isinstance(y, Value):
             return as_float(y, f"fit: the {what}"), [0.0] * len(leaves)
-        order = order_of_pass((y,), leaves)
+        order = order_of_pass((y,), leaves) if begun is None else _order((y,), leaves, begun)
         if not self.checked:
             self.check(order)
         check = gradient_check((1.0,)) if modes.active and modes.current().anomaly else None
         found = float_adjoints(order, ((y, 1.0),), leaves, check)
-        return y.data, [found[leaf] for leaf in leaves]
+        return y._data, [found[leaf] for leaf in leaves]
 
     def check(self, nodes: Sequence[Value]) -> None:
         """Raise `ValueError` if one of the nodes that something was computed from is a parameter of the model."""
@@ -147,12 +137,17 @@ class Objective:
                 )
 
 
-def _run(f: Callable[[list[Value]], Any], numbers: Sequence[float]) -> tuple[list[Value], Any]:
-    """A function's result on leaves with these numbers, and the leaves."""
-    with modes.recording() if modes.active else nullcontext():
-        leaves = [Value(x) for x in numbers]
-        return leaves, f(leaves)
+def _order(results: Sequence[Value], stop: Iterable[Value], begun: NoGradient) -> list[Value]:
+    """The order of the pass; `TypeError` for results of an earlier batch, whose weights were others."""
+    order, old = order_since(begun, results, stop)
+    for node in old:
+        if node.parents:
+            raise TypeError(
+                f"fit: the model keeps a Value from one batch to the next, {node!r}, which was computed with other "
+                "weights; keep its number, v.data, or v.detach()"
+            )
+    return [*order, *old]
 
 
 def _plain(y: Any) -> float:
-    return y.data if isinstance(y, Value) else as_float(y)
+    return y._data if isinstance(y, Value) else as_float(y)

@@ -12,10 +12,10 @@ from dataclasses import asdict
 from typing import Any
 
 from ..data.dataset import Dataset
-from ..engine.trees import shown
 from ..nn import Module
 from ..optim.base import Optimizer
 from ..state import Path, count_at, dict_at, read_state, seed_of, whole, within, write_state
+from ..transforms.trees import shown
 from .history import Best, EarlyStopping, History
 from .step import Clip
 from .trainer import Trainer
@@ -40,9 +40,10 @@ class Run:
     ) -> None:
         self.model, self.optimizer, self.samples = model, optimizer, samples
         self.epochs = whole("fit: epochs", epochs)
-        self.size = len(samples) if batch_size is None else whole("fit: batch_size", batch_size)
+        self.count = len(samples)
+        self.size = self.count if batch_size is None else whole("fit: batch_size", batch_size)
         self.seed = seed_of("fit: seed", seed)
-        self.batches = -(-len(samples) // self.size)
+        self.batches = -(-self.count // self.size)
         self.parameters = model.parameters()
         own = set(self.parameters)
         for i, group in enumerate(optimizer.groups):
@@ -57,7 +58,7 @@ class Run:
 
     def train(self, trainer: Trainer, clip: Clip | None, report: Callable[[int, int, float], None]) -> float:
         """One epoch; the mean of the samples' losses, each as its batch came along."""
-        total, left = 0.0, (self.epochs - self.epoch) * len(self.samples)
+        total, left = 0.0, (self.epochs - self.epoch) * self.count
         try:
             for k, (inputs, targets) in enumerate(self.samples.batches(self.size, (self.seed << 32) + self.epoch)):
                 try:
@@ -72,7 +73,7 @@ class Run:
                 report(self.epoch, k, value)
         finally:
             trainer.end_epoch()
-        return total / len(self.samples)
+        return total / self.count
 
     def finish_epoch(self, numbers: Mapping[str, float], monitor: str, rule: EarlyStopping, seconds: float) -> None:
         """Write the epoch's numbers down."""
@@ -100,7 +101,7 @@ class Run:
             "model": repr(self.model),
             "seed": self.seed,
             "batch_size": self.size,
-            "samples": len(self.samples),
+            "samples": self.count,
             "columns": list(columns),
         }
 

@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from ..engine import ieee, table
-from ..engine.trees import LEAF, Structure, flatten
+from ..functions import primitives, values
 from ..losses import functions as losses
-from ..losses import rows as loss_rows
+from ..losses import primitives as loss_rows
 from ..losses.batches import class_index, is_list
 from ..losses.summation import added
+from ..transforms.trees import LEAF, Structure, flatten
 
 ELEMENTWISE = (
     losses.mean_squared_error,
@@ -59,12 +59,12 @@ class SampleLoss:
 
     def mean(self, sums: Sequence[float], count: int) -> float:
         """The loss of so many samples, of the sums of their first terms, their second ones, ..."""
-        return ieee.total(*sums) / (len(sums) * count)
+        return values.total(*sums) / (len(sums) * count)
 
     def mean_of_terms(self, terms: Sequence[float], count: int) -> float:
         """The loss of so many samples, each with as many of the terms."""
         width = len(terms) // count
-        return self.mean(added((terms[k : k + width] for k in range(0, len(terms), width)), count, width), count)
+        return self.mean(added([terms[k : k + width] for k in range(0, len(terms), width)]), count)
 
     # ---- one sample --------------------------------------------------------------------------------------------------
 
@@ -98,6 +98,6 @@ def _surprise(logits: Any, k: Any) -> Any:
     """
     first, others = logits[0], []
     for j in range(1, len(logits)):
-        first = table.where(table.is_zero(k - j), logits[j], first)
-        others.append(table.where(table.less(j - 1, k), logits[j - 1], logits[j]))
+        first = primitives.where(primitives.is_zero(k - j), logits[j], first)
+        others.append(primitives.where(primitives.less(j - 1, k), logits[j - 1], logits[j]))
     return loss_rows.surprise(first, *others)

@@ -77,17 +77,17 @@ class Trainer:
         return value
 
     def _gradient(self, inputs: list[Any], targets: list[Any], left: int) -> tuple[float, list[float]]:
-        weights = self.step.weights
         if self.compiled is not None and not (modes.active and modes.current().anomaly):
             try:
-                return self.compiled(weights, inputs, targets)
+                return self.compiled(self.step.weights, inputs, targets)
             except compiled.REFUSALS as error:
-                weights = list(weights)
-                found = self.objective(weights, inputs, targets)  # where the batch itself is at fault, this raises too
+                self.step.store()
+                found = self.objective(inputs, targets)  # where the batch itself is at fault, this raises too
                 self._refuse(error)
                 return found
+        self.step.store()
         began = perf_counter()
-        found = self.objective(weights, inputs, targets)
+        found = self.objective(inputs, targets)
         if not self.decided:
             self.timed.append((perf_counter() - began) / len(inputs))
             if len(self.timed) == TIMED:
@@ -133,7 +133,6 @@ class Trainer:
     def start_epoch(self, x: Any) -> None:
         """Take over what callbacks and schedules may have changed, and see whether the programs still hold."""
         self.step.load()
-        self.objective.start_epoch()
         if self.compiled is None:
             return
         try:

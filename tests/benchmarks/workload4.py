@@ -21,7 +21,7 @@ from typing import Any
 import scalargrad as sg
 from scalargrad.activations import gelu
 from scalargrad.compiler import compile
-from scalargrad.engine.trees import flatten
+from scalargrad.transforms.trees import flatten
 
 from .common import Contender, agree, labelled, machine, measure
 

@@ -22,9 +22,9 @@ from scalargrad import Value
 from scalargrad.compiler import CompiledFunction, GuardLimitError
 from scalargrad.compiler.backends import native
 from scalargrad.compiler.backends.executable import features
-from scalargrad.compiler.batching.order import added
-from scalargrad.engine.table import as_float
-from scalargrad.engine.trees import flatten, unflatten
+from scalargrad.engine.primitive import as_float
+from scalargrad.losses.summation import added
+from scalargrad.transforms.trees import flatten, unflatten
 
 from .programs import Program
 
@@ -162,7 +162,7 @@ def batch_expected(program: Program, eager: Sequence[Answer], reduce: str | None
     if len({row.structure for row in rows}) > 1:
         return Answer((), None, "TypeError", "results of different structures")
     if reduce is not None:
-        total = added(iter([row.numbers for row in rows]), len(rows), len(rows[0].numbers))
+        total = added([row.numbers for row in rows])
         return Answer(tuple(total), rows[0].structure)
     return Answer(tuple([x for row in rows for x in row.numbers]), rows[0].structure)
 

@@ -13,7 +13,7 @@ from math import inf, isfinite, isnan
 from typing import Any
 
 from scalargrad.engine.chain_rule import _selects, float_adjoints, graph_adjoints, order_of_pass
-from scalargrad.engine.table import Primitive
+from scalargrad.engine.primitive import Primitive
 from scalargrad.engine.value import Value
 
 from . import oracles

@@ -16,7 +16,8 @@ from itertools import product
 from math import inf, isnan, nan
 from typing import Any, NamedTuple
 
-from scalargrad.engine.table import TABLE, Primitive, power
+from scalargrad.engine.primitive import TABLE, Primitive
+from scalargrad.engine.table import power
 from scalargrad.engine.value import Value
 
 from ..rows import ROWS, paired
@@ -169,15 +170,20 @@ class Dag(NamedTuple):
         n = len(self.inputs)
         lines = [
             "from scalargrad import Value",
-            "from scalargrad.activations import rows as activation_rows",
-            "from scalargrad.losses import rows as loss_rows",
+            "from scalargrad.activations import primitives as activation_rows",
+            "from scalargrad.losses import primitives as loss_rows",
+            "from scalargrad.engine.primitive import *",
             "from scalargrad.engine.table import *",
+            "from scalargrad.functions.primitives import *",
             "",
         ]
         lines += [f"v{k} = Value({number(x)})" for k, x in enumerate(self.inputs)]
         for k, (operation, operands) in enumerate(self.steps, n):
             make, arguments = operation.remake
-            where = {"scalargrad.activations.rows": "activation_rows.", "scalargrad.losses.rows": "loss_rows."}
+            where = {
+                "scalargrad.activations.primitives": "activation_rows.",
+                "scalargrad.losses.primitives": "loss_rows.",
+            }
             given = ", ".join(number(x) if isinstance(x, float) else repr(x) for x in arguments)
             called = f"{where.get(make.__module__, '')}{make.__name__}({given})"
             given = ", ".join(f"v{j}" if type(j) is int else number(j) for j in operands)

@@ -31,7 +31,7 @@ from typing import Any
 import mpmath as mp
 
 import scalargrad as sg
-from scalargrad.engine.trees import flatten, unflatten
+from scalargrad.transforms.trees import flatten, unflatten
 
 from . import backends
 from .checks import Figures

@@ -21,14 +21,15 @@ import mpmath as mp
 
 import scalargrad as sg
 from scalargrad import Value, losses
-from scalargrad.engine import table
+from scalargrad.engine import primitive
+from scalargrad.functions import primitives
 
 from ..strategies import recorded
 from .checks import Figures, edges_of, shrinking
 from .dags import SMOOTH, Dag, any_float, dag, equal, same_bits
 from .exact import NOTHING, Adjoint, combined, lost_forward, plus, replay
 
-SMOOTH_ROWS = {table.TABLE[name] for name in SMOOTH}
+SMOOTH_ROWS = {primitive.TABLE[name] for name in SMOOTH}
 SLACK = 16  # ULP that a second derivative of a row may be off
 
 # ---- of graphs -------------------------------------------------------------------------------------------------------
@@ -262,7 +263,7 @@ def parity(count: int, figures: Figures, r: random.Random) -> None:
         for name, derivative in (("sigmoid'", sigmoid), ("tanh'", tanh)):
             figures.expect(equal(derivative(x), derivative(-x)), "law: sigmoid' and tanh' even", f"{name} at {x!r}")
         for names, sign in ((ODD, -1.0), (EVEN, 1.0)):
-            row = table.TABLE[r.choice(names)]
+            row = primitive.TABLE[r.choice(names)]
             y, z = row(x), row(-x)
             (dy,), (dz,) = row.local_gradients(y, [x]), row.local_gradients(z, [-x])
             right = equal(z, sign * y) and equal(dz, -sign * dy)
@@ -331,5 +332,5 @@ def losses_at_ties(count: int, figures: Figures, r: random.Random) -> None:
             losses.mean_absolute_error([a], [level]).backward()
             see([a.grad], [mp.mpf(0)], "absolute error at its kink")
             m = [Value(level) for _ in range(n)]
-            table.max(*m).backward()
+            primitives.max(*m).backward()
             see([x.grad for x in m], [one / n] * n, f"max of {n} times {level}")

@@ -43,7 +43,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "tests/test_calculus.py",
         "tests/test_modes.py",
     ),
-    "engine.transforms": ("tests/test_calculus.py", "tests/test_graph.py", "tests/test_modes.py"),
+    "transforms.derivatives": ("tests/test_calculus.py", "tests/test_graph.py", "tests/test_modes.py"),
     "optim.base": ("tests/test_optim.py", "tests/test_evidence_machine.py"),
     "optim.methods": ("tests/test_optim.py",),
     "engine.ieee": ("tests/test_awkward_points.py", "tests/test_primitives.py", "tests/test_evidence.py"),
@@ -81,7 +81,7 @@ EQUIVALENT: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("return _in_mode(v)", "->  _in_mode(v)", "without a mode it returns the node as it is: saves a call"),
         ("elif len(given) == 1", "1  ->  2", "the other form of storing operands; `parents` is the same"),
     ),
-    "engine.transforms": (
+    "transforms.derivatives": (
         ("", "strict=True", "an assertion: both sides have one item an input, or an output, by construction"),
         (
             "return modes.recording()",

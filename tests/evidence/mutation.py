@@ -18,11 +18,12 @@ from math import inf, isnan, nan
 from typing import Any, NamedTuple
 
 from scalargrad import Value
-from scalargrad.activations import rows as activation_rows
+from scalargrad.activations import primitives as activation_rows
 from scalargrad.engine import chain_rule as graph
 from scalargrad.engine import ieee, table, value
-from scalargrad.engine.table import Primitive
-from scalargrad.losses import rows as loss_rows
+from scalargrad.engine.primitive import Primitive
+from scalargrad.functions import primitives, values
+from scalargrad.losses import primitives as loss_rows
 
 from .. import accuracy, test_awkward_points
 from ..rows import ROWS, TABLE, paired
@@ -195,11 +196,11 @@ OTHER_TIES: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def _atan2(a: float, b: float) -> tuple[float, float]:
-    return (ieee.atan2_slope(b, a), -ieee.atan2_slope(a, b))
+    return (values.atan2_slope(b, a), -values.atan2_slope(a, b))
 
 
 def _lse(xs: tuple[float, ...]) -> tuple[float, ...]:
-    return ieee.softmax(*xs)
+    return values.softmax(*xs)
 
 
 def _pow(y: float, a: float, b: float) -> tuple[float, ...]:
@@ -230,9 +231,9 @@ INNER_POINTS: list[tuple[Primitive, tuple[float, ...], float, tuple[float | None
     (table.chain, (0.0, nan), 0.0, (nan, 0.0)),
     (table.chain, (-0.0, 2.0), 0.0, (2.0, 0.0)),
     (table.chain, (nan, 2.0), nan, (2.0, nan)),
-    (table.share_of_tie, (1.0, nan, 2.0), nan, (0.0, 0.0, 0.0)),
-    (table.within, (1.0, 1.0, 1.0), 1.0, (0.0, 0.0, 0.0)),
-    (table.less, (1.0, 1.0), 0.0, (0.0, 0.0)),
+    (primitives.share_of_tie, (1.0, nan, 2.0), nan, (0.0, 0.0, 0.0)),
+    (primitives.within, (1.0, 1.0, 1.0), 1.0, (0.0, 0.0, 0.0)),
+    (primitives.less, (1.0, 1.0), 0.0, (0.0, 0.0)),
     (loss_rows.minus_log, (0.0,), 100.0, (-1e12,)),
     *(
         (loss_rows.binary_cross_entropy, xs, y, (None, None))
@@ -249,8 +250,8 @@ INNER_POINTS: list[tuple[Primitive, tuple[float, ...], float, tuple[float | None
     (activation_rows.prelu_slope, (0.5, 0.25), 1.0, (0.0, 0.0)),
     (loss_rows.floored_slope, (0.0,), 1e12, (0.0,)),
     (loss_rows.floored_slope, (1e-60,), 1e12, (0.0,)),
-    (table.atan2_slope, (1e308, 1e308), 5e-309, (0.0, -0.0)),  # the sum of both overflows
-    (table.atan2_slope, (1e308, -1e308), 5e-309, (-0.0, 0.0)),
+    (primitives.atan2_slope, (1e308, 1e308), 5e-309, (0.0, -0.0)),  # the sum of both overflows
+    (primitives.atan2_slope, (1e308, -1e308), 5e-309, (-0.0, 0.0)),
 ]
 _AWKWARD: list[tuple[Primitive, tuple[float, ...], float, tuple[float | None, ...]]] = []
 
@@ -387,7 +388,7 @@ def _adds(node: ast.AST) -> bool:
 
 # An infinite gradient arrives at the input, and then nothing, from what was not selected.
 UNSELECTED = Dag(
-    -1, "special", (2.0,), ((table.mul, (0, 3.0)), (table.where, (0.0, 0, 5.0)), (table.add, (2, 1))), 3, inf
+    -1, "special", (2.0,), ((table.mul, (0, 3.0)), (primitives.where, (0.0, 0, 5.0)), (table.add, (2, 1))), 3, inf
 )
 
 

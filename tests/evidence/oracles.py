@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from math import copysign, inf, isfinite
 
 from scalargrad.engine import ieee
-from scalargrad.engine.table import Primitive
+from scalargrad.engine.primitive import Primitive
+from scalargrad.functions import values
 
 from .. import accuracy
 from ..accuracy import SMALLEST_NORMAL
@@ -50,7 +51,7 @@ def loses_digits(row: Primitive, xs: Sequence[float], k: int) -> bool:
         both = [math.prod(before), math.prod(behind)]
         return any(map(_leaves_range, (xs, before, behind, both)))
     if row.name in ("div", "atan2", "atan2_slope", "hypot_slope"):
-        size = xs[1] if row.name == "div" else ieee.hypot(*xs)
+        size = xs[1] if row.name == "div" else values.hypot(*xs)
         return any(0.0 < abs(ieee.div(x, size)) < SMALLEST_NORMAL for x in xs)
     return False
 

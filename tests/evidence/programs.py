@@ -16,7 +16,7 @@ from math import inf, isnan
 from typing import Any, NamedTuple
 
 from scalargrad import functions
-from scalargrad.engine.table import TABLE
+from scalargrad.engine.primitive import TABLE
 
 from .dags import SPECIAL
 

@@ -83,8 +83,8 @@ REPLANTS = (
     ),
     Replant(
         "a zero gradient with the sign that its terms have",
-        "engine.transforms",
-        (("return [0.0 + found.get(x, 0.0) for x in self.inputs]", "return [found.get(x, 0.0) for x in self.inputs]"),),
+        "transforms.derivatives",
+        (("{x: 0.0 + found.get(x, 0.0) for x in self.inputs}", "{x: found.get(x, 0.0) for x in self.inputs}"),),
     ),
     Replant(
         "comparisons with the nearest float of an exact number",
@@ -94,12 +94,12 @@ REPLANTS = (
     Replant(
         "a check of probabilities made on plain numbers",
         "losses.batches",
-        (("    whole = table.sum(*ts)\n", "    whole = table.sum(*map(plain, ts))\n"),),
+        (("    whole = primitives.sum(*ts)\n", "    whole = primitives.sum(*map(plain, ts))\n"),),
     ),
     Replant(
         "an inner derivative that forgets the leaves it closes over",
-        "engine.transforms",
-        (("(nested or bool(old) or", "(nested or"),),
+        "transforms.derivatives",
+        (("(nested or bool(old))", "nested"),),
     ),
     Replant(
         "a generated function by the name of one that it calls",

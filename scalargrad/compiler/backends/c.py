@@ -58,13 +58,20 @@ _POWERS = {
 }
 
 
-def _comment(text: str) -> str:
+def comment(text: str) -> str:
     """A text for a comment, which it neither ends, nor starts within, nor continues on another line."""
     shown = "".join([c if c.isascii() and c.isprintable() else "?" for c in text]).replace("\\", "/")
     return re.sub(r"(?<=[/*?])(?=[/*?])", " ", shown)
 
 
-class _Writer:
+class Writer:
+    """Programs as statements of C; `javascript.py` changes what is another in its language."""
+
+    short, language = "c", "C"
+    infix = _INFIX
+    comparisons = _COMPARISONS
+    most: int | None = None  # instructions of a row that stand in the program itself; as `lower` has it if None
+
     def __init__(self, name: str, real: Real, functions: Functions) -> None:
         self.name = name
         self.functions: Functions = functions if real == "double" else "library"  # the polynomials are for doubles
@@ -72,6 +79,23 @@ class _Writer:
         self.suffix = "f" if real == "float" else ""
         self.helpers: list[str] = []  # pointers to library functions, and functions of rows
         self.known: set[str] = set()
+
+    def declared(self, operation: str) -> str:
+        return f"const {'int' if operation in CONDITIONS else self.real}"
+
+    def head(self, kind: str, name: str, parameters: Sequence[tuple[str, str]]) -> str:
+        return f"static {kind} {name}({', '.join([f'{each} {name}' for each, name in parameters])})"
+
+    def arrays(self, names: str) -> list[tuple[str, str]]:
+        return [(f"const {self.real} *" if name == "x" else f"{self.real} *", name) for name in names]
+
+    def unused(self, names: Sequence[str]) -> list[str]:
+        """What keeps compilers from warning of parameters that nothing uses."""
+        return [f"    (void){name};" for name in names]
+
+    def memory(self, name: str, size: int) -> str:
+        """Room for what one piece of a program leaves for others."""
+        return f"    {self.real} m[{size}];"
 
     def constant(self, x: float) -> str:
         if self.real == "float":
@@ -107,25 +131,21 @@ class _Writer:
         if full not in self.known:
             self.known.add(full)
             body = lowered.functions[row]
-            parameters = ", ".join(f"const {self.real} v{k}" for k in range(body.inputs))
-            lines = [f"static {self.real} {full}({parameters})", "{"]
+            lines = [self.head(self.real, full, [(f"const {self.real}", f"v{k}") for k in range(body.inputs)]), "{"]
 
             def value(k: int) -> str:
                 return f"v{k}" if k >= 0 else self.constant(body.constants[~k])
 
             for k, (operation, operands) in enumerate(zip(body.operations, body.operands, strict=True)):
-                kind = "int" if operation in CONDITIONS else self.real
                 expression = self.expression(lowered, operation, [value(p) for p in operands], prefix)
-                lines.append(f"    const {kind} v{body.inputs + k} = {expression};")
-            unused = [f"    (void)v{k};" for k in range(body.inputs) if not any(k in each for each in body.operands)]
-            self.helpers.append(
-                "\n".join([*lines[:2], *lines[2:], *unused, f"    return {value(body.outputs[0])};", "}"])
-            )
+                lines.append(f"    {self.declared(operation)} v{body.inputs + k} = {expression};")
+            unused = [f"v{k}" for k in range(body.inputs) if not any(k in each for each in body.operands)]
+            self.helpers.append("\n".join([*lines, *self.unused(unused), f"    return {value(body.outputs[0])};", "}"]))
         return full
 
     def expression(self, lowered: Lowered, operation: str, given: Sequence[str], prefix: str) -> str:
-        if operation in _INFIX:
-            return f"{given[0]} {_INFIX[operation]} {given[1]}"
+        if operation in self.infix:
+            return f"{given[0]} {self.infix[operation]} {given[1]}"
         if operation == "select":
             return f"{given[0]} ? {given[1]} : {given[2]}"
         if operation in ("neg", "not"):
@@ -148,10 +168,13 @@ class _Writer:
 
     def program(self, program: Program, captured: Sequence[float], full: str) -> None:
         """The functions of one trace: the pieces, and one that calls them in turn until a guard fails."""
-        lowered = lower(program, self.functions)
+        lowered = lower(program, self.functions, self.most)
         if lowered.callbacks:
             names = ", ".join(sorted({row.name for row, _ in lowered.callbacks.values()}))
-            raise TypeError(f"to_c: {names}: an operation written in Python has no C form; compose it of scalargrad's")
+            raise TypeError(
+                f"to_{self.short}: {names}: an operation written in Python has no {self.language} form; compose it of "
+                "scalargrad's"
+            )
         program = lowered.program
         first, own = program.inputs, program.inputs - len(captured)
         slot: dict[int, int] = {}
@@ -159,8 +182,8 @@ class _Writer:
         for g in program.guards:
             text = "if (!(" if g.outcome else "if (("
             at = (max(g.left, g.right, first) - first) // PIECE
-            end = f")) return 1; /* {_comment(g.line)} */"
-            ends.setdefault(at, []).append((text, g.left, f" {_COMPARISONS[g.comparison]} ", g.right, end))
+            end = f")) return 1; /* {comment(g.line)} */"
+            ends.setdefault(at, []).append((text, g.left, f" {self.comparisons[g.comparison]} ", g.right, end))
         zero = program.constant(0.0)
         for place, k in enumerate(program.outputs):
             at = max(k - first, 0) // PIECE
@@ -189,19 +212,31 @@ class _Writer:
             for k in range(start, stop):
                 operation = program.operations[k]
                 given = [value(p) for p in program.operands[k]]
-                kind = "int" if operation in CONDITIONS else self.real
-                lines.append(f"    const {kind} v{first + k} = {self.expression(lowered, operation, given, full)};")
+                expression = self.expression(lowered, operation, given, full)
+                lines.append(f"    {self.declared(operation)} v{first + k} = {expression};")
                 if first + k in slot:
                     lines.append(f"    m[{slot[first + k]}] = v{first + k};")
             for text, a, sign, b, end in ends.get(start // PIECE, ()):
                 lines.append(f"    {text}{value(a)}{sign}{value(b) if sign else ''}{end}")
             part = f"{full}_{start // PIECE}"
             parts.append(part)
-            head = f"static int {part}(const {self.real} *x, {self.real} *y, {self.real} *m)"
-            self.helpers.append("\n".join([head, "{", *lines, "    (void)x; (void)y; (void)m;", "    return 0;", "}"]))
+            head = self.head("int", part, self.arrays("xym"))
+            self.helpers.append("\n".join([head, "{", *lines, *self.unused("xym"), "    return 0;", "}"]))
         calls = " || ".join(f"{part}(x, y, m)" for part in parts)
-        head = f"static int {full}(const {self.real} *x, {self.real} *y)"
-        self.helpers.append(f"{head}\n{{\n    {self.real} m[{max(len(slot), 1)}];\n    return {calls};\n}}")
+        head = self.head("int", full, self.arrays("xy"))
+        memory = self.memory(full, max(len(slot), 1))
+        self.helpers.append(f"{head}\n{{\n{memory}\n    return {calls};\n}}")
+
+    def traces(self, programs: Sequence[Program], captured: Sequence[Sequence[float]]) -> tuple[int, int]:
+        """The functions of all traces of one structure of arguments; how many inputs and outputs they have."""
+        sizes = {(p.inputs - len(c), len(p.outputs)) for p, c in zip(programs, captured, strict=True)}
+        if len({m for _, m in sizes}) > 1:
+            raise ValueError(
+                f"to_{self.short}: the traces have results of different structures; {self.language} needs one"
+            )
+        for k, (program, numbers) in enumerate(zip(programs, captured, strict=True)):
+            self.program(program, numbers, f"{self.name}_trace{k}")
+        return sizes.pop()
 
 
 def source(
@@ -215,17 +250,12 @@ def source(
     c_names.check(name)
     if real not in ("double", "float"):
         raise ValueError(f"to_c: real must be 'double' or 'float', got {real!r}")
-    sizes = {(p.inputs - len(c), len(p.outputs)) for p, c in zip(programs, captured, strict=True)}
-    if len({m for _, m in sizes}) > 1:
-        raise ValueError("to_c: the traces have results of different structures; C needs one")
-    ((inputs, outputs), *_) = sizes
-    writer = _Writer(name, real, functions)
-    for k, (program, numbers) in enumerate(zip(programs, captured, strict=True)):
-        writer.program(program, numbers, f"{name}_trace{k}")
+    writer = Writer(name, real, functions)
+    inputs, outputs = writer.traces(programs, captured)
     names = programs[0].names[:inputs]
     upper = name.upper()
     guard = f"{upper}_H"
-    about = "\n".join(f" *   x[{k}]  {_comment(text)}" for k, text in enumerate(names[:50]))
+    about = "\n".join(f" *   x[{k}]  {comment(text)}" for k, text in enumerate(names[:50]))
     header = f"""/* {name}: made by scalargrad. Compile with -std=c99, or -ffp-contract=off, for the bits of Python.
  *
  * Takes {inputs} inputs x and writes {outputs} outputs y. Returns 0, or 1 where the inputs take a branch that was

@@ -371,7 +371,7 @@ def llvm() -> Any:
         return binding
 
 
-def _compiled(text: str, level: int) -> Any:
+def compiled(text: str, level: int = 2) -> Any:
     """An engine, which holds the machine code of that assembly for as long as it lives."""
     binding = llvm()
     with _lock:
@@ -394,7 +394,7 @@ def _machine(assembly: Assembly, scratch: int) -> Machine:
         unique = f"sg_{name}_{address:x}"
         text = text.replace(f"@sg_{name}(", f"@{unique}(")
         binding.add_symbol(unique, address)
-    engine = _compiled(text, 2 if len(lowered.program) <= OPTIMISED else 0)
+    engine = compiled(text, 2 if len(lowered.program) <= OPTIMISED else 0)
     return Machine(engine.get_function_address("run"), b"", scratch, callbacks, engine)
 
 
@@ -403,15 +403,15 @@ def scalar(lowered: Lowered) -> Machine:
     return _machine(*scalar_module(lowered))
 
 
-def kernel(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool) -> Machine:
+def kernel(lowered: Lowered, places: Sequence[tuple[bool, int]]) -> Machine:
     """Machine code for eight samples."""
-    return _machine(*kernel_module(lowered, places, reduce))
+    return _machine(*kernel_module(lowered, places))
 
 
 # ---- batches ---------------------------------------------------------------------------------------------------------
 
 
-def kernel_module(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool) -> tuple[Assembly, int]:
+def kernel_module(lowered: Lowered, places: Sequence[tuple[bool, int]]) -> tuple[Assembly, int]:
     """`i8 @run(ptr x, ptr y, ptr m)` on eight samples: see batch_loop.py for what x and y hold.
 
     `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is.
@@ -432,15 +432,7 @@ def kernel_module(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: 
         ]
 
     def store(k: int, value: str) -> list[str]:
-        at = f"%y{k} = getelementptr i8, ptr %y, i64 {64 * k}"
-        if not reduce:
-            return [at, f"store {t} {value}, ptr %y{k}, align 64"]
-        return [
-            at,
-            f"%z{k} = load {t}, ptr %y{k}, align 64",
-            f"%q{k} = fadd {t} %z{k}, {value}",
-            f"store {t} %q{k}, ptr %y{k}, align 64",
-        ]
+        return [f"%y{k} = getelementptr i8, ptr %y, i64 {64 * k}", f"store {t} {value}, ptr %y{k}, align 64"]
 
     names, scratch = assembly.pieces(store, load, "piece")
     lines = ["define i8 @run(ptr noalias %x, ptr noalias %y, ptr noalias %m) {"]
@@ -456,14 +448,11 @@ def kernel_module(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: 
 _driver: list[Any] = []
 
 
-def driver() -> tuple[Any, Any]:
-    """The loop over a batch and the sum over lanes, compiled once in a process."""
+def driver() -> Any:
+    """The loop over a batch, compiled once in a process."""
     with _lock:
         if not _driver:
-            engine = _compiled(DRIVER, 3)
-            made = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 2, *[ctypes.c_void_p] * 11)
-            fold = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)
-            functions = made(engine.get_function_address("drive")), fold(engine.get_function_address("fold"))
-            _driver.extend((functions, engine))
-        found: tuple[Any, Any] = _driver[0]
-        return found
+            engine = compiled(DRIVER, 3)
+            made = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 2, *[ctypes.c_void_p] * 13)
+            _driver.extend((made(engine.get_function_address("drive")), engine))
+        return _driver[0]

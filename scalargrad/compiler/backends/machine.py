@@ -14,7 +14,7 @@ from ctypes.util import find_library
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from ...engine.table import Primitive
+from ...engine.primitive import Primitive
 from ..ir.elementary import LIBRARY
 
 
@@ -30,7 +30,7 @@ class Machine(NamedTuple):
     scratch: int  # floats of memory from m on
     callbacks: list[Any]
     keep: Any  # what the code lives as long as
-    own: bool = False  # whether it is x86-64 code of ours
+    brief: bool = False  # whether it is x86-64 code of ours, which runs for microseconds
 
 
 # ---- functions that machine code calls -------------------------------------------------------------------------------

@@ -17,9 +17,12 @@ from typing import Any
 from ..ir.elementary import LIBRARY
 from ..ir.lowering import Lowered
 from . import llvm as llvm_backend
+from .builtin import builtin
 from .executable import CodeRefusedError, Executable, features
 from .machine import Machine, NativeUnavailableError, callback, library_address
 from .x86.code import Code, call_on, kernel_code, scalar_code
+
+BRIEF = 10_000  # instructions up to which no other thread is let run meanwhile, as that costs more than it is worth
 
 
 def chosen() -> str:
@@ -65,22 +68,36 @@ def scalar(lowered: Lowered) -> Machine:
 
 
 def on_fixed_memory(machine: Machine, x: int, y: int, m: int) -> Callable[[], int]:
-    """The code for one point as a function without arguments.
-
-    Where code is made here, so is one that loads the three addresses, which ctypes calls in a third of the time.
-    """
+    """The code for one point as a function without arguments, which returns its code. No other thread waits for it."""
     function = ctypes.CFUNCTYPE(ctypes.c_int8, *[ctypes.c_void_p] * 3)(machine.address)
     call: Any = partial(function, x, y, m)
-    keep: list[Any] = [machine]
-    if machine.own:
-        with suppress(CodeRefusedError):
-            keep.append(Executable(call_on(machine.address, x, y, m)))
-            call = ctypes.CFUNCTYPE(ctypes.c_int8)(keep[-1].address)
-    call.keep = keep
+    call.keep = machine
     return call  # type: ignore[no-any-return]
 
 
-def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int, reduce: bool) -> Machine:
+def or_else(
+    machine: Machine, x: int, y: int, m: int, right: tuple[int, ...], otherwise: Callable[[int], Any], keep: Any = None
+) -> Callable[[], Any]:
+    """The code for one point as a function: None where the code that it returns is right, else `otherwise(code)`.
+
+    `keep` is what the three addresses belong to, where the function may outlive it.
+    """
+    if machine.brief:
+        with suppress(CodeRefusedError):
+            made = builtin(call_on(machine.address, x, y, m), right, otherwise, (machine, keep))
+            if made is not None:
+                return made
+    run, kept = on_fixed_memory(machine, x, y, m), keep
+
+    def call() -> Any:
+        code = run()
+        return None if code in right else otherwise(code)
+
+    call.keep = kept  # type: ignore[attr-defined]
+    return call
+
+
+def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int) -> Machine:
     """Machine code for eight samples: see batch_loop.py for what x and y hold.
 
     `mapped` says of each leaf of the arguments whether it is mapped; further inputs of the program are shared numbers,
@@ -92,8 +109,8 @@ def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int, reduce: bool) ->
     behind = 64 * sum(mapped) + 8 * (len(mapped) - sum(mapped) + skip)
     places += [(False, behind + 8 * k) for k in range(inputs - len(mapped))]
     if chosen() == "x86" and "avx512" in features():
-        return _machine(kernel_code(lowered, places, reduce))
-    return llvm_backend.kernel(lowered, places, reduce)
+        return _machine(kernel_code(lowered, places))
+    return llvm_backend.kernel(lowered, places)
 
 
 def _machine(code: Code) -> Machine:
@@ -109,6 +126,7 @@ def _machine(code: Code) -> Machine:
             preset.append(address)
         else:
             preset.append(library_address(what) if what in LIBRARY else 0)
+    brief = len(code.lowered.program) <= BRIEF
     return Machine(
-        keep.address, struct.pack(f"<{len(preset)}Q", *reversed(preset)), -(-code.used // 8) + 8, callbacks, keep, True
+        keep.address, struct.pack(f"<{len(preset)}Q", *reversed(preset)), -(-code.used // 8) + 8, callbacks, keep, brief
     )

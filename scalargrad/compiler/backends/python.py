@@ -22,24 +22,32 @@ from math import inf, isfinite, nan, sqrt
 from typing import Any
 
 from ...engine import ieee, table
-from ...engine.table import Primitive
+from ...engine.primitive import Primitive
+from ...engine.several import Output
+from ...functions import primitives, values
 from ..ir.elementary import EVALUATE
 from ..ir.lowering import Functions, body_of
 from ..ir.program import Guard, Program
 
 # What is true where a row is 1; elsewhere it is 0.
 _TESTS: dict[Primitive, str] = {
-    table.lt: "{0} < {1}",
-    table.le: "{0} <= {1}",
-    table.eq: "{0} == {1}",
-    table.ne: "{0} != {1}",
-    table.both: "{0} and {1}",
-    table.either: "{0} or {1}",
-    table.is_nonzero: "{0}",
-    table.is_zero: "not {0}",
+    primitives.lt: "{0} < {1}",
+    primitives.le: "{0} <= {1}",
+    primitives.eq: "{0} == {1}",
+    primitives.ne: "{0} != {1}",
+    primitives.both: "{0} and {1}",
+    primitives.either: "{0} or {1}",
+    primitives.is_nonzero: "{0}",
+    primitives.is_zero: "not {0}",
 }
 # How many operands of a row, the first ones, are asked for nothing but their truth.
-_TRUTHS = {table.where: 1, table.both: 2, table.either: 2, table.is_nonzero: 1, table.is_zero: 1}
+_TRUTHS = {
+    primitives.where: 1,
+    primitives.both: 2,
+    primitives.either: 2,
+    primitives.is_nonzero: 1,
+    primitives.is_zero: 1,
+}
 # One expression for each row that has one in plain Python with the same bits; every other row is called.
 _EXPRESSIONS: dict[Primitive, str] = {
     table.add: "{0} + {1}",
@@ -53,8 +61,8 @@ _EXPRESSIONS: dict[Primitive, str] = {
     table.sqrt: "sqrt({0}) if {0} >= 0.0 else nan",
     table.relu: "{0} if {0} > 0.0 or {0} != {0} else 0.0",
     table.step: "1.0 if {0} > 0.0 else 0.0 if {0} <= 0.0 else nan",
-    table.where: "{1} if {0} else {2}",
-    table.less: "1.0 if {0} < {1} else 0.0 if {0} >= {1} else nan",
+    primitives.where: "{1} if {0} else {2}",
+    primitives.less: "1.0 if {0} < {1} else 0.0 if {0} >= {1} else nan",
     **{row: f"1.0 if {test} else 0.0" for row, test in _TESTS.items()},
 }
 _INFIX = {"add": "+", "sub": "-", "mul": "*"}
@@ -71,17 +79,21 @@ def _expression(row: Primitive, operands: Sequence[str]) -> str | None:
     pattern = _EXPRESSIONS.get(row)
     if pattern is not None:
         return pattern.format(*operands)
+    if row.name == "detached":
+        return operands[0]
+    if isinstance(row, Output):
+        return f"{operands[0]}[{row.k}]"
     n = len(operands)
     if not 0 < n <= LONGEST_SUM:
         return None
-    if row is table.sum:
+    if row is primitives.sum:
         return " + ".join(operands)
-    if row is table.mean:
+    if row is primitives.mean:
         # No name of the user's begins with an underscore.
         return f"(_s / {n} if -inf < (_s := {' + '.join(operands)}) < inf else mean({', '.join(operands)}))"
-    if row is table.dot:
+    if row is primitives.dot:
         return " + ".join(f"{x} * {w}" for x, w in zip(operands[: n // 2], operands[n // 2 :], strict=True))
-    if row is table.prod:
+    if row is primitives.prod:
         return " * ".join(operands)
     return None
 
@@ -99,7 +111,7 @@ class _Writer:
     def __init__(self, program: Program, name: str, functions: Functions) -> None:
         self.program = program
         self.functions: Functions = functions
-        self.scope: dict[str, Any] = {"inf": inf, "nan": nan, "sqrt": sqrt, "div": ieee.div, "mean": ieee.mean}
+        self.scope: dict[str, Any] = {"inf": inf, "nan": nan, "sqrt": sqrt, "div": ieee.div, "mean": values.mean}
         self.taken = {*self.scope, "abs", "inputs", "m"}  # what expressions, and functions around them, refer to
         self.name = self.give(name)
         self.named: dict[int, str] = {k: self.give(text) for k, text in enumerate(program.names)}
@@ -266,7 +278,7 @@ class _Writer:
 
 def value_of(row: Primitive, count: int, functions: Functions) -> Callable[..., float]:
     """A row's value, as it is computed with those elementary functions."""
-    if functions == "library":
+    if functions == "library" or row.several:
         return row.compute
     found = body_of(row, count, functions)
     if found is None or found is body_of(row, count, "library"):

@@ -1,8 +1,8 @@
 """A compiled function over many samples: `map`, with or without a sum over the results.
 
-Samples go through in blocks of eight lanes, blocks in chunks whose number depends on the size of the batch alone; a sum
-is taken lane by lane in every chunk, then over lanes in pairs, then over chunks in order. So results depend neither on
-the number of threads, nor on the processor, nor on the backend. `backends/batch_loop.py` has the loop of machine code.
+Samples go through eight at a time, in chunks that threads share. Sums are taken in the order of `losses/summation.py`,
+so that they depend neither on the number of threads, nor on the processor, nor on the backend. `backends/batch_loop.py`
+has the loop of machine code.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ from array import array
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import chain
-from operator import countOf
+from itertools import chain, pairwise
+from operator import countOf, index
+from threading import Lock
 from typing import Any, NamedTuple
 
 from ...engine.chain_rule import differentiating, made_before
-from ...engine.table import EXACT_INTEGERS, as_float
-from ...engine.trees import LEAF, Structure, flatten, unflatten
+from ...engine.primitive import EXACT_INTEGERS, as_float
+from ...losses.summation import Ranges, put
+from ...state import whole
+from ...transforms.trees import LEAF, Structure, flatten, unflatten
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..backends.llvm import driver
@@ -28,10 +31,10 @@ from ..frontend.packing import Pack, as_floats, packer
 from ..frontend.specialization import Specialization, errors_of_ours
 from ..ir.lowering import lower
 from ..ir.program import summands
+from .partial import PartialSum
 
-LANES = 8
-CHUNKS = 64  # at most; fewer, larger ones would leave threads idle, more would cost memory
-SMALLEST_CHUNK = 1024  # samples
+CHUNKS = 64  # about as many; fewer, larger ones would leave threads idle
+SMALLEST_CHUNK = 1024  # samples; a power of two
 
 
 class Part(NamedTuple):
@@ -62,6 +65,16 @@ class _Known(tuple[Any, ...]):
 
 def _address(buffer: array[Any]) -> int:
     return buffer.buffer_info()[0]
+
+
+def wide(outputs: int) -> int:
+    """So many outputs and what fills a vector of eight."""
+    return -(-outputs // 8) * 8
+
+
+def _wrapped(address: int) -> int:
+    """An address as a signed number, modulo 2^64: with what is added to it in machine code, it is one that there is."""
+    return (address + 2**63) % 2**64 - 2**63
 
 
 def _shared(x: Any, what: str, known: dict[str, tuple[Pack, Structure]]) -> Part:
@@ -122,7 +135,7 @@ def _rows(values: array[float], structure: Structure, width: int, count: int, ki
 def _list_part(samples: list[Any], what: str) -> Part:
     """A list with one sample an entry."""
     if not samples:
-        raise ValueError(f"{what}: an empty batch")
+        return _rows(array("d"), LEAF, 1, 0, "list")
     first = samples[0]
     try:
         if isinstance(first, float | int):
@@ -199,13 +212,15 @@ def _joined(arrays: Iterable[array[Any]], code: str = "q") -> array[Any]:
 class Batch:
     """The arguments of one call of `map`: columns and shared numbers in the order of the leaves."""
 
-    def __init__(self, f: Dispatcher, arguments: Sequence[Any], in_axes: Any) -> None:
-        axes = [in_axes] * len(arguments) if in_axes is None or isinstance(in_axes, int) else list(in_axes)
+    def __init__(self, f: Dispatcher, arguments: Sequence[Any], in_axes: Any, first: int = 0) -> None:
+        self.first = first  # the number of the first sample
+        axes = list(in_axes) if isinstance(in_axes, list | tuple) else [in_axes] * len(arguments)
         if len(axes) != len(arguments):
             raise ValueError(f"map: in_axes has {len(axes)} entries for {len(arguments)} argument(s)")
-        for axis in axes:
-            if axis is not None and (not isinstance(axis, int) or isinstance(axis, bool)):
+        for k, axis in enumerate(axes):
+            if axis is not None and (not hasattr(axis, "__index__") or isinstance(axis, bool)):
                 raise TypeError(f"map: an entry of in_axes is an axis or None, got {axis!r}")
+            axes[k] = None if axis is None else index(axis)
         parts = [
             _shared(x, f"argument {k}", f.shared_arguments) if axis is None else _mapped(x, axis, f"argument {k}")
             for k, (x, axis) in enumerate(zip(arguments, axes, strict=True))
@@ -217,8 +232,6 @@ class Batch:
         if any(part.samples != self.count for part in mapped):
             counts = {f"argument {k}": part.samples for k, part in enumerate(parts) if part.samples is not None}
             raise ValueError(f"map: batch lengths differ: {counts}")
-        if self.count == 0:
-            raise ValueError("map: an empty batch")
         self.kind = "numpy" if any(part.kind == "numpy" for part in mapped) else mapped[0].kind
         shapes = [part.structure for part in parts]
         if f.recent_batch is not None and f.recent_batch[0] == shapes:
@@ -237,7 +250,8 @@ class Batch:
         self.layout = tuple([(part.samples is not None, len(part.leaves)) for part in parts])
 
     def sample(self, i: int) -> list[float]:
-        """The leaves of one sample."""
+        """The leaves of the sample of that number."""
+        i -= self.first
         read = ctypes.c_double.from_address
         leaves: list[float] = []
         for part in self.parts:
@@ -248,16 +262,11 @@ class Batch:
         return leaves
 
 
-def chunks(count: int) -> list[tuple[int, int]]:
-    """The bounds of the chunks that a batch is cut into: whole blocks, whatever the number of threads."""
-    blocks = -(-count // LANES)
-    size = LANES * max(SMALLEST_CHUNK // LANES, -(-blocks // CHUNKS))
-    return [(start, min(start + size, count)) for start in range(0, count, size)]
-
-
-def _over_lanes(lanes: Sequence[float]) -> float:
-    a, b, c, d, e, f, g, h = lanes
-    return ((a + b) + (c + d)) + ((e + f) + (g + h))
+def chunks(first: int, count: int) -> list[tuple[int, int]]:
+    """The bounds of the chunks in which samples are worked on: dyadic ranges, but at both ends."""
+    size = max(SMALLEST_CHUNK, 1 << (-(-count // CHUNKS) - 1).bit_length())
+    cuts = [first, *range(first - first % size + size, first + count, size), first + count]
+    return list(pairwise(cuts))
 
 
 class _Answers:
@@ -265,31 +274,33 @@ class _Answers:
 
     def __init__(self, batch: Batch, outputs: int, reduce: bool) -> None:
         self.columns = [] if reduce else [array("d", bytes(8 * batch.count)) for _ in range(outputs)]
-        self.sums: dict[int, array[float]] = {}  # of each chunk
+        self.ranges: Ranges = {}
+        self.lock = Lock()
+
+    def add(self, first: int, sizes: Iterable[int], sums: array[float], outputs: int) -> None:
+        """Take over the sums of ranges, one behind the other."""
+        with self.lock:
+            for k, size in enumerate(sizes):
+                at = k * wide(outputs)
+                put(self.ranges, size, first, sums[at : at + outputs])
+                first += size
 
     def has_nan(self) -> bool:
-        total = 0.0
-        for sums in self.sums.values():
-            total += sum(sums)
-        return total != total
+        whole = 0.0
+        for sums in self.ranges.values():
+            whole += sum(sums)
+        return whole != whole
 
 
 def _in_python(f: Dispatcher, batch: Batch, bounds: tuple[int, int], answers: _Answers, reduce: bool) -> None:
-    start, stop = bounds
-    lanes: list[list[float]] = []
-    for i in range(start, stop):
+    for i in range(*bounds):
         found, outputs = f.evaluated(batch.sample(i), batch.structure)
         _same_result(f, found, batch)
         if reduce:
-            if not lanes:
-                lanes = [[0.0] * LANES for _ in outputs]
-            for row, y in zip(lanes, outputs, strict=True):
-                row[i % LANES] += y
+            put(answers.ranges, 1, i, outputs)
         else:
             for column, y in zip(answers.columns, outputs, strict=True):
-                column[i] = y
-    if reduce:
-        answers.sums[start] = array("d", map(_over_lanes, lanes))
+                column[i - batch.first] = y
 
 
 def _same_result(f: Dispatcher, found: Specialization, batch: Batch) -> None:
@@ -312,19 +323,18 @@ class _Workspace:
         self.captured = sorted({v.first_captured: v.captured for v in known}.items())
         numbers += max((at + len(each) for at, each in self.captured), default=0)
         guarded = any(v.program.guards for v in known) or len(known) > 1
-        self.reduce = reduce
         self.info = array("q", [columns, self.outputs, len(known), guarded, reduce])
         self.info_address = _address(self.info)
         self.codes = codes
         self.x = AlignedMemory(8 * columns + numbers)
         self.shared_address = self.x.address + 64 * columns
-        self.acc = AlignedMemory(8 * self.outputs if reduce else 0)
+        self.rows = AlignedMemory(64 * (wide(self.outputs) + 1) if reduce else 0)
         self.answers = AlignedMemory(8 * self.outputs), AlignedMemory(8 * self.outputs)
         self.memory = [AlignedMemory(each.scratch, each.preset) for each in machines]
         self.places = array("Q", [each.address for each in self.memory])
-        self.flags = array("q", [0, 0])
+        self.flags = array("q", [0] * 5)
         temp, merged = (each.address for each in self.answers)
-        self.before = (self.x.address, _address(codes), self.acc.address, temp, merged)
+        self.before = (self.x.address, _address(codes), self.rows.address, temp, merged)
         self.behind = (_address(self.places), _address(self.flags))
 
     def share(self, numbers: array[float]) -> None:
@@ -333,10 +343,6 @@ class _Workspace:
         for at, captured in self.captured:
             outside = array("d", [v._data for v in captured])
             ctypes.memmove(self.shared_address + 8 * (len(numbers) + at), _address(outside), 8 * len(outside))
-
-    def clear(self) -> None:
-        if self.reduce:
-            ctypes.memset(self.acc.address, 0, 64 * self.outputs)
 
 
 def _kernel(v: Specialization, layout: tuple[tuple[bool, int], ...], reduce: bool, fast: bool) -> Machine:
@@ -349,7 +355,7 @@ def _kernel(v: Specialization, layout: tuple[tuple[bool, int], ...], reduce: boo
                 program = (v.fast() if fast else None) or v.program
                 lowered = lower(summands(program) if reduce else program, v.functions)
                 mapped = [each for each, count in layout for _ in range(count)]
-                found = v.batches[key] = native_backend.kernel(lowered, mapped, v.first_captured, reduce)
+                found = v.batches[key] = native_backend.kernel(lowered, mapped, v.first_captured)
         return found
 
 
@@ -357,9 +363,9 @@ def _in_machine_code(
     f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: _Answers, reduce: bool, fast: bool
 ) -> bool:
     """Run some chunks; whether an output that was stored is nan."""
-    drive, fold = driver()
-    bases, strides = batch.addresses, batch.strides
-    outs = array("q", [_address(c) for c in answers.columns])
+    drive = driver()
+    bases = array("q", [_wrapped(a - batch.first * s) for a, s in zip(batch.addresses, batch.strides, strict=True)])
+    outs = array("q", [_wrapped(_address(c) - 8 * batch.first) for c in answers.columns])
     odd = 0
 
     def workspace(known: tuple[Specialization, ...]) -> _Workspace:
@@ -369,22 +375,25 @@ def _in_machine_code(
         except IndexError:
             made = _Workspace(known, batch.layout, reduce, fast)
         made.share(batch.shared)
-        made.flags[0] = 0
+        made.flags[0] = made.flags[2] = 0
         return made
 
     space = workspace(tuple(f.specializations[batch.structure]))
-    fixed = (_address(bases), _address(strides), _address(outs))
+    fixed = (_address(bases), _address(batch.strides), _address(outs))
+    held = 2 * max(stop - start for start, stop in every).bit_length() if reduce else 0
+    sums, sizes = array("d", bytes(8 * held * wide(space.outputs))), array("q", bytes(8 * held))
     for start, stop in every:
         at = start
-        space.clear()
+        space.flags[4] = 0
         while True:
             stopped = drive(
                 at, stop, space.info_address, fixed[0], fixed[1], *space.before, fixed[2], *space.behind,
+                _address(sums), _address(sizes),
             )  # fmt: skip
             if stopped < 0:
                 break
-            at, pending = stopped, space.flags[1]
-            sample = batch.sample(at + (pending & -pending).bit_length() - 1)
+            at, (pending, row, step) = stopped, space.flags[1:4]
+            sample = batch.sample(at + row + step * ((pending & -pending).bit_length() - 1))
             with f.lock:
                 if set(f.specializations[batch.structure]) <= set(space.known):
                     _same_result(f, f.traced(sample, batch.structure), batch)
@@ -392,13 +401,12 @@ def _in_machine_code(
             larger = workspace(space.known + more)
             odd |= space.flags[0]
             if reduce:  # what was added so far
-                ctypes.memmove(larger.acc.address, space.acc.address, 64 * space.outputs)
+                ctypes.memmove(larger.rows.address, space.rows.address, 512 * (wide(space.outputs) + 1))
+            larger.flags[2], larger.flags[4] = row, space.flags[4]
             space = larger
         for v in space.known:
             v.calls += stop - start
-        if reduce:
-            sums = answers.sums[start] = array("d", bytes(8 * space.outputs))
-            fold(space.acc.address, _address(sums), space.outputs)
+        answers.add(start, sizes[: space.flags[4]], sums, space.outputs)
     raise_failed()
     odd |= space.flags[0]
     f.idle[space.known, batch.layout, reduce, fast].append(space)
@@ -421,6 +429,7 @@ def _on_threads(
     try:
         # Asked only behind the run, which may have come upon further branches, that were traced in it.
         if (run(True) or answers.has_nan()) and any(v.fast() is not None for v in f.specializations[batch.structure]):
+            answers.ranges.clear()
             run(False)
     except CodeRefusedError:
         if f.backend == "native":
@@ -429,23 +438,31 @@ def _on_threads(
     return True
 
 
-def map_batch(f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int) -> Any:
+def map_batch(
+    f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: Any, start: Any = None
+) -> Any:
     """`CompiledFunction.map`: see there."""
     if reduce not in (None, "sum", "mean"):
         raise ValueError(f"map: reduce must be None, 'sum' or 'mean', got {reduce!r}")
-    if not isinstance(threads, int) or threads < 1:
-        raise ValueError(f"map: threads must be a whole number of at least 1, got {threads!r}")
-    batch = Batch(f, arguments, in_axes)
+    threads = whole("map: threads", threads)
+    if start is not None and reduce is None:
+        raise ValueError(f"map: start={start!r} numbers the samples of a sum: it needs reduce='sum' or 'mean'")
+    first_sample = 0 if start is None else whole("map: start", start, least=0)
+    batch = Batch(f, arguments, in_axes, first_sample)
+    if batch.count == 0:
+        if start is None:
+            raise ValueError("map: an empty batch")
+        return PartialSum(f.name, reduce, None, (), {})
     if batch.structure not in f.specializations:
-        f.traced(batch.sample(0), batch.structure)
+        f.traced(batch.sample(batch.first), batch.structure)
     first = f.specializations[batch.structure][0]
     result, outputs = first.result, len(first.program.outputs)
-    if outputs == 0:
-        return result if result == LEAF else unflatten(result, [])
-    every = chunks(batch.count)
+    every = chunks(batch.first, batch.count)
     answers = _Answers(batch, outputs, reduce is not None)
-    if not (f.native_for(batch.count) and _on_threads(f, batch, every, answers, reduce is not None, threads)):
-        for bounds in every:
+    known = f.specializations[batch.structure]
+    native = outputs and f.native_for(batch.count) and not any(v.program.has_blocks() for v in known)
+    if not (native and _on_threads(f, batch, every, answers, reduce is not None, threads)):
+        for bounds in every if outputs else ():
             _in_python(f, batch, bounds, answers, reduce is not None)
     if (begun := differentiating.begun) and any(
         not made_before(x, begun[0]) for each in f.specializations[batch.structure] for x in each.captured
@@ -455,12 +472,8 @@ def map_batch(f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any
         )
     if reduce is None:
         return unflatten(result, [_like(column, batch.kind) for column in answers.columns])
-    totals = answers.sums[every[0][0]].tolist()
-    for bounds in every[1:]:
-        totals = [a + b for a, b in zip(totals, answers.sums[bounds[0]], strict=True)]
-    if reduce == "mean":
-        totals = [y / batch.count for y in totals]
-    return first.unpack(totals)
+    part = PartialSum(f.name, reduce, result, [(batch.first, batch.first + batch.count)], answers.ranges)
+    return first.unpack(part.totals()) if start is None else part
 
 
 def _like(column: array[float], kind: str) -> Any:

@@ -12,18 +12,19 @@ from operator import countOf
 from time import perf_counter
 from typing import Any, Literal
 
-from ...engine.table import as_float
-from ...engine.trees import Structure
+from ...engine.primitive import as_float
+from ...transforms.derivatives import parameters
+from ...transforms.trees import Static, Structure, flatten, shown, statics, without_static
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..ir.lowering import Functions
 from .packing import Call, Pack, caller
 from .specialization import Runner, Specialization
-from .trace import TraceError, names, trace
+from .trace import TraceError, names, places_of_static, trace
 
 Backend = Literal["auto", "python", "native"]
 HOT = 300  # calls after which machine code pays
-SMALL = 40  # instructions up to which Python source is called faster, because it is called with less ado
+SMALL = 10  # instructions up to which Python source is called faster, because it is called with less ado
 WORTH_NATIVE = 300  # samples from which machine code pays, for "auto"
 
 
@@ -34,10 +35,20 @@ class GuardLimitError(RuntimeError):
 class Dispatcher:
     """A function with its traces, by the structure of the arguments."""
 
-    def __init__(self, function: Callable[..., Any], backend: Backend, max_traces: int, functions: Functions) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        backend: Backend,
+        max_traces: int,
+        functions: Functions,
+        static: tuple[str, ...] = (),
+    ) -> None:
         self.function: Callable[..., Any] | None = function
         self.backend = backend
         self.max_traces = max_traces
+        self.static = static  # the names of the parameters that are part of what a trace is found by
+        known = parameters(function) if static else []
+        self.static_positions = {known.index(each): each for each in static if each in known}
         self.functions: Functions = functions
         self.name = getattr(function, "__name__", "f")
         self.specializations: dict[Structure, list[Specialization]] = {}
@@ -48,6 +59,7 @@ class Dispatcher:
         self.hits = self.misses = 0
         self.callers: dict[Specialization, Call] = {}  # of traces whose backend is settled
         self.recent: Call | None = None  # the last of them that a call was for
+        self.postponed: BaseException | None = None  # what was raised below C, for the next call to raise
         self.shared_arguments: dict[str, tuple[Pack, Structure]] = {}  # of `map`: how they were flattened the last time
         self.recent_batch: tuple[list[Structure], Structure] | None = None  # of `map`: parts' structures, and the whole
         self.idle: dict[Any, list[Any]] = {}  # memory for batches that no thread is using
@@ -55,6 +67,9 @@ class Dispatcher:
 
     def answer(self, leaves: Sequence[float], structure: Structure) -> Any:
         """The result for these leaves, in its structure."""
+        if self.postponed is not None:
+            error, self.postponed = self.postponed, None
+            raise error
         found, outputs = self.evaluated(leaves, structure)
         if self.backend != "auto" or "native" in found.runners or len(found.program) <= SMALL:
             call = self.callers.get(found)
@@ -63,6 +78,14 @@ class Dispatcher:
                 call = self.callers[found] = caller(structure, found.result, found, run)
             self.recent = call
         return found.unpack(outputs)
+
+    def taken(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[list[Any], Structure]:
+        """The leaves of the arguments, and their structure."""
+        if self.static:
+            named = self.static_positions
+            arguments = tuple([Static(x, named[k]) if k in named else x for k, x in enumerate(arguments)])
+            keywords = {name: Static(x, name) if name in self.static else x for name, x in keywords.items()}
+        return flatten((arguments, keywords), "arguments", static=True)
 
     def original(self, why: str) -> Callable[..., Any]:
         if self.function is None:
@@ -108,6 +131,10 @@ class Dispatcher:
             known = self.specializations.get(structure, [])
             if len(known) >= self.max_traces:
                 raise GuardLimitError(self._too_many(known, leaves))
+            if not known and (bare := without_static(structure)) != structure:
+                others = [each for each in self.specializations if without_static(each) == bare]
+                if len(others) >= self.max_traces:
+                    raise GuardLimitError(self._too_many_static(others, structure))
             start = perf_counter()
             function = self.original("a branch or a structure of arguments that was not traced before")
             program, result, captured = trace(function, structure, leaves)
@@ -116,6 +143,16 @@ class Dispatcher:
             self.misses += 1
             self.specializations[structure] = [*known, made]
             return made
+
+    def _too_many_static(self, others: list[Structure], structure: Structure) -> str:
+        places, given = zip(*places_of_static(self.function, structure), strict=True)
+        known = [set(column) for column in zip(*[[x for _, x in statics(each)] for each in others], strict=True)]
+        k = max(range(len(places)), key=lambda k: len(known[k]) + (given[k] not in known[k]))
+        return (
+            f"{self.name}: {self.max_traces} traces are kept for other values of {places[k]}, which is static, and "
+            f"this call has {shown(given[k].value)}. Give the same object again, a number that need not be static, or "
+            "raise max_traces"
+        )
 
     def _too_many(self, known: Sequence[Specialization], leaves: Sequence[float]) -> str:
         outcomes: dict[str, list[bool]] = {}
@@ -130,6 +167,8 @@ class Dispatcher:
 
     def backend_of(self, found: Specialization) -> str:
         """What is to run a trace now: "python" or "native"."""
+        if found.program.has_blocks():
+            return "python"
         if self.backend != "auto":
             return self.backend
         if "native" in found.runners:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from operator import countOf
 from typing import Any
 
-from ...engine.table import as_float
-from ...engine.trees import LEAF, Structure
+from ...engine.primitive import as_float
+from ...transforms.trees import LEAF, Container, Static, Structure, container
 
 Pack = Callable[[Any], "array[float] | None"]
 Unpack = Callable[[Sequence[float]], Any]
@@ -29,7 +29,7 @@ class _Source:
 
     def __init__(self, head: str) -> None:
         self.lines = [head]
-        self.scope: dict[str, Any] = {"as_float": as_float, "as_floats": as_floats, "countOf": countOf}
+        self.scope: dict[str, Any] = {"as_float": as_float, "as_floats": as_floats, "countOf": countOf, "C": container}
         self.leaves: list[str] = []  # expressions that make up the list of the leaves
         self.floats: list[str] = []  # and what holds if they are all floats
         self.names = 0
@@ -47,6 +47,13 @@ class _Source:
             self.floats.append(f"type({name}) is float")
             return
         kind, keys, children = part
+        known = container(kind)
+        if kind is Static:
+            self.lines.append(f"    if not {self.known(keys)}.holds({name}): return None")
+            return
+        if known is not None:
+            self.take_container_apart(known, keys, children, name)
+            return
         length = f"len({name}) != {len(children)}" if children else name
         self.lines.append(f"    if type({name}) is not {self.known(kind)} or {length}: return None")
         if not children:
@@ -58,11 +65,36 @@ class _Source:
             self.leaves.append(f"*{name}")
             self.floats.append(f"countOf(map(type, {name}), float) == {len(children)}")
             return
-        own = [f"t{self.names + k}" for k in range(len(children))]
-        self.names += len(children)
-        self.lines.append(f"    {', '.join(own)}, = {name}")
-        for each, child in zip(own, children, strict=True):
+        self.children(part, name)
+
+    def children(self, part: Structure, name: str) -> None:
+        """Go on with what a tree of that name holds, which is known to be as many."""
+        own = [f"t{self.names + k}" for k in range(len(part[2]))]
+        self.names += len(own)
+        if own:
+            self.lines.append(f"    {', '.join(own)}, = {name}")
+        for each, child in zip(own, part[2], strict=True):
             self.take_apart(child, each)
+
+    def take_container_apart(self, known: Container, keys: Any, children: Any, name: str) -> None:
+        found = f"t{self.names}"
+        self.names += 1
+        same = f"C(type({name})) is not {self.known(known)} or ({found} := {self.known(known.take)}({name})) is None"
+        self.lines += [
+            f"    if {same} or {found}[0] != {self.known(keys)}: return None",
+            f"    {found} = {found}[1]",
+        ]
+        count = children if known.flat else len(children)
+        self.lines.append(f"    if len({found}) != {count}: return None")
+        if known.flat:
+            self.leaves.append(f"*{found}")
+            self.floats.append(f"countOf(map(type, {found}), float) == {count}")
+            return
+        for k, child in enumerate(children):
+            own = f"t{self.names}"
+            self.names += 1
+            self.lines.append(f"    {own} = {found}[{k}]")
+            self.take_apart(child, own)
 
     def built(self, part: Structure, depth: int = 0) -> str:
         """The expression for a tree of that structure, whose leaves are those of `o` from `at` on."""
@@ -74,10 +106,17 @@ class _Source:
             self.lines.append(f"    {name} = {expression}")
             return name
         kind, keys, children = part
+        if kind is Static:
+            return self.known(keys.value)
+        if (known := container(kind)) is not None and known.flat:
+            self.at += children
+            return f"{self.known(known.build)}({self.known(keys)}, list(o[{self.at - children}:{self.at}]))"
         if kind in (list, tuple) and len(children) > 4 and all(child == LEAF for child in children):
             self.at += len(children)
             return f"{kind.__name__}(o[{self.at - len(children)}:{self.at}])"
         inside = "".join(f"{self.built(child, depth + 1)}, " for child in children)
+        if known is not None:
+            return f"{self.known(known.build)}({self.known(keys)}, [{inside}])"
         if kind is dict:
             return f"dict(zip({self.known(keys)}, ({inside})))"
         if kind in (list, tuple):
@@ -110,21 +149,40 @@ def unpacker(structure: Structure) -> Unpack:
 def caller(structure: Structure, result: Structure, trace: Any, run: Any) -> Call:
     """A function `(f, arguments, keywords)` that answers calls of that structure by one trace, and others with None.
 
-    Where the trace does not hold, it has `f` answer.
+    Where the trace does not hold, it has `f` answer. What a runner of machine code does around the code (see `Native`)
+    is written out, as it costs more than the code of a short program.
     """
     source = _Source("def made(f, arguments, keywords):")
     source.scope |= {"trace": trace, "run": run, "structure": structure}
-    for part, name in zip(structure[2], ("arguments", "keywords"), strict=True):
-        source.take_apart(part, name)
-    leaves = ", ".join(source.leaves)
+    arguments, keywords = structure[2]
+    source.lines.append(f"    if len(arguments) != {len(arguments[2])}: return None")
+    source.children(arguments, "arguments")
+    if keywords[2]:
+        source.take_apart(keywords, "keywords")
+    else:
+        source.lines.append("    if keywords: return None")
     captured = [f"{source.known(each)}._data" for each in trace.captured]
+    floats = " and ".join(source.floats) or "True"
+    direct = getattr(run, "direct", None)
+    source.lines.append("    o = None")
+    if direct is not None:
+        source.scope |= direct
+        source.lines += [
+            f"    if {floats}:",
+            "        try: b = idle.pop()",
+            "        except IndexError: b = buffers()",
+            f"        write(b.x, 0, {', '.join([*source.leaves, *captured])})",
+            "        if b.call() is None: o = read(b.y)",
+            "        idle.append(b)",
+        ]
     source.lines += [
-        f"    x = [{leaves}]",
-        f"    if not ({' and '.join(source.floats) or True}):",
-        "        try: x = [*map(as_float, x)]",
-        f"        {_NO_NUMBER}",
-        f"    o = run([*x, {', '.join(captured)}])" if captured else "    o = run(x)",
-        "    if o is None: return f.answer(x, structure)",
+        "    if o is None:",
+        f"        x = [{', '.join(source.leaves)}]",
+        f"        if not ({floats}):",
+        "            try: x = [*map(as_float, x)]",
+        f"            {_NO_NUMBER}",
+        f"        o = run([*x, {', '.join(captured)}])" if captured else "        o = run(x)",
+        "        if o is None: return f.answer(x, structure)",
         "    f.hits += 1",
         "    trace.calls += 1",
     ]

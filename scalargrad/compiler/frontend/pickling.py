@@ -14,7 +14,7 @@ from importlib import import_module
 from types import MethodType
 from typing import Any, NamedTuple
 
-from ...engine.transforms import Recipe
+from ...transforms.derivatives import Recipe
 
 
 class Named(NamedTuple):
@@ -37,7 +37,8 @@ def saved(function: Any) -> Any:
     if isinstance(recipe, Recipe) and recipe.of() is function:
         _, maker, arguments = recipe
         kept = tuple([saved(each) if callable(each) else each for each in arguments])
-        return None if any(each is None for each in kept) else Made(maker, kept)
+        lost = any(callable(each) and found is None for each, found in zip(arguments, kept, strict=True))
+        return None if lost else Made(maker, kept)
     if isinstance(function, MethodType):  # the pickler comes to its object, which may hold the compiled function
         return function
     try:

@@ -13,8 +13,9 @@ from struct import Struct
 from time import perf_counter
 from typing import Any
 
-from ...engine.trees import Structure
+from ...engine.collector import Resting
 from ...engine.value import Value
+from ...transforms.trees import Structure
 from ..backends import native as native_backend
 from ..backends import python as python_backend
 from ..backends.machine import AlignedMemory, Machine, raise_failed
@@ -41,16 +42,17 @@ def errors_of_ours(name: str) -> Iterator[None]:
 class CallBuffers:
     """The memory of one call of machine code: inputs, outputs, of which whole vectors of eight are read, and its own.
 
-    `call` runs the code on it.
+    `call` runs the code on it, and returns None where its code is right, else what `otherwise(code)` does.
     """
 
-    def __init__(self, program: Program, machine: Machine) -> None:
+    def __init__(
+        self, program: Program, machine: Machine, right: tuple[int, ...], otherwise: Callable[[int], Any] = int
+    ) -> None:
         self.x = array("d", bytes(8 * program.inputs))
         self.y = array("d", bytes(8 * -(-max(len(program.outputs), 1) // 8) * 8))
-        self.m = AlignedMemory(machine.scratch, machine.preset)
-        self.call = native_backend.on_fixed_memory(
-            machine, self.x.buffer_info()[0], self.y.buffer_info()[0], self.m.address
-        )
+        m = AlignedMemory(machine.scratch, machine.preset)
+        at = self.x.buffer_info()[0], self.y.buffer_info()[0], m.address
+        self.call = native_backend.or_else(machine, *at, right, otherwise, (self.x, self.y, m))
 
 
 class Native:
@@ -63,12 +65,20 @@ class Native:
         self.program = program
         self.machine = native_backend.scalar(lower(program, functions))
         self.exact = exact
+        self.right = (1, 3) if exact is None else (1,)
         self.idle: list[CallBuffers] = []
         self.write = Struct(f"{program.inputs}d").pack_into
         self.read = Struct(f"{len(program.outputs)}d").unpack_from
 
+    @property
+    def direct(self) -> dict[str, Any] | None:
+        """What a caller needs to do what `__call__` does where the code is right; None where that is not all."""
+        if self.machine.callbacks:
+            return None
+        return {"idle": self.idle, "buffers": self.buffers, "write": self.write, "read": self.read}
+
     def buffers(self) -> CallBuffers:
-        return CallBuffers(self.program, self.machine)
+        return CallBuffers(self.program, self.machine, self.right)
 
     def __call__(self, xs: Sequence[float]) -> Sequence[float] | None:
         try:
@@ -81,9 +91,9 @@ class Native:
         self.idle.append(buffers)
         if self.machine.callbacks:
             raise_failed()
-        if code == 3 and self.exact is not None:
-            return self.exact(xs)
-        return outputs if code else None
+        if code is None:
+            return outputs
+        return self.exact(xs) if code == 3 and self.exact is not None else None
 
 
 def checked(fast: Runner, exact: Runner) -> Runner:
@@ -173,7 +183,7 @@ class Specialization:
 
     def _build(self, backend: str) -> Runner:
         start = perf_counter()
-        with errors_of_ours(self.name):
+        with errors_of_ours(self.name), Resting():
             runner = self._made(backend)
         self.seconds[backend] = perf_counter() - start
         return runner

@@ -7,24 +7,26 @@ numbers are.
 
 from __future__ import annotations
 
-import inspect
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import lru_cache, partial
 from math import inf, nan, nextafter
 from typing import Any, NoReturn
 
-from ...engine import modes, table
-from ...engine.chain_rule import NoGradient, made_before
+from ...engine import modes, primitive, table
+from ...engine.chain_rule import contribution, made_before
 from ...engine.collector import Resting
-from ...engine.table import CONSTANT, Primitive, as_float
-from ...engine.trees import Structure, flatten, paths, unflatten
+from ...engine.primitive import CONSTANT, LEAF, Primitive, as_float
 from ...engine.value import Value, begin, constant
+from ...functions import primitives
+from ...transforms.derivatives import parameters
+from ...transforms.trees import Static, Structure, flatten, paths, statics, unflatten
 from ..ir.program import Guard, Program
+from .tape import Instruction, Tape, Template, Walk
 
 # A number that nothing is differentiated by, but that varies from call to call: what `detach()` and `no_grad()` give.
-_inner = partial(table.row, __name__)
+_inner = partial(primitive.row, __name__)
 detached = _inner("detached", 1, lambda a: a, None, oracle="a")
 
 
@@ -42,11 +44,30 @@ class Traced(Value):
 
     def __getattr__(self, name: str) -> Any:
         if name == "_data":
+            if isinstance(maker := getattr(self, "_made", None), Tracer) and maker.tape is not None:
+                self._data = maker.number(self._origin)  # of a derivative, which was made without numbers
+                return self._data
             raise TraceError(
                 "a Value of a compiled function was kept when its tracing had ended, in a cache or another object, and "
                 "is used again: it stood for a number that varies from call to call\n  at " + modes.users_line()
             )
         raise AttributeError(name)
+
+    @property
+    def parents(self) -> tuple[Value, ...]:
+        if isinstance(maker := getattr(self, "_made", None), Tracer):
+            maker.complete()
+        return super().parents
+
+    @property
+    def label(self) -> str:
+        return super().label
+
+    @label.setter
+    def label(self, text: str) -> None:
+        Value.label.fset(self, text)  # type: ignore[attr-defined]
+        if (tracer := modes.tracer()) is not None:
+            tracer.labelled.append(self)
 
     @property
     def local_gradients(self) -> tuple[Any, ...]:
@@ -143,7 +164,7 @@ class Condition(Whole):
         return float(bool(self))
 
     def __invert__(self) -> Value:
-        return _condition(table.is_zero(self))
+        return _condition(primitives.is_zero(self))
 
 
 def _condition(node: Value) -> Value:
@@ -160,7 +181,7 @@ def _connective(row: Primitive) -> Any:
     return method
 
 
-for _title, _row in (("and", table.both), ("or", table.either), ("xor", table.ne)):
+for _title, _row in (("and", primitives.both), ("or", primitives.either), ("xor", primitives.ne)):
     setattr(Condition, f"__{_title}__", _connective(_row))
     setattr(Condition, f"__r{_title}__", _connective(_row))
 
@@ -187,8 +208,8 @@ def _refuse(what: str) -> NoReturn:
 
 # Comparisons by their names in Python: the row, and whether its operands change places.
 _COMPARISONS = {
-    "lt": (table.lt, False), "le": (table.le, False), "gt": (table.lt, True), "ge": (table.le, True),
-    "eq": (table.eq, False), "ne": (table.ne, False),
+    "lt": (primitives.lt, False), "le": (primitives.le, False), "eq": (primitives.eq, False),
+    "gt": (primitives.lt, True), "ge": (primitives.le, True), "ne": (primitives.ne, False),
 }  # fmt: skip
 
 
@@ -216,22 +237,112 @@ def threshold(comparison: str, x: Any) -> tuple[str, float]:
 _KEPT = (table.identity, table.mod)  # what makes categories of categories, besides operations whose derivative is zero
 
 
-class Tracer:
-    """What `modes.tracing` hands nodes, comparisons and truth values to."""
+def _kind(row: Primitive) -> type[Value]:
+    return Category if row.flat or row in _KEPT else Traced
 
-    def __init__(self) -> None:
-        self.nodes: list[Value] = []  # in the order in which they were made
+
+class Tracer:
+    """What `modes.tracing` hands nodes, comparisons, truth values and derivatives to, which go on a tape."""
+
+    def __init__(self, inputs: Sequence[Value] = ()) -> None:
+        self.begun = begin()
+        self.tape: Any = Tape(_template)  # None when tracing has ended
+        self.nodes: list[Value | None] = []  # by entry, as far as there are any
+        self.outside: dict[int, Value] = {}  # by entry: what was not made here
+        self.strangers: dict[int, int] = {}  # their entries, by identity
         self.inner: set[Value] = set()  # leaves that an inner derivative made of plain numbers
-        self.guards: list[tuple[str, Value, Value, bool, str]] = []
+        self.labelled: list[Value] = []
+        self.guards: list[tuple[str, int, int, bool, str]] = []
+        self.numbers: list[float] = []  # by entry, where numbers of derivatives were asked for
+        for node in inputs:
+            self._put(_category(node), LEAF)
+
+    def _put(self, node: Value, row: Primitive, a: Any = None, b: Any = None) -> Value:
+        node._origin = k = self.tape.add(row, a, b)
+        if len(self.nodes) < k:
+            self.nodes += [None] * (k - len(self.nodes))
+        self.nodes.append(node)
+        return node
 
     def made(self, node: Value, recording: bool) -> Value:
-        operation = node.operation
-        node.__class__ = Category if operation.flat or operation in _KEPT else Traced
-        self.nodes.append(node)
+        operation, entry = node.operation, self.entry
+        node.__class__ = _kind(operation)
+        a, b = node._a, node._b
+        if a is None:
+            self._put(node, operation, None, tuple(map(entry, b)))
+        else:
+            self._put(node, operation, entry(a), None if b is None else entry(b))
         if recording or operation is detached:
             return node
         constant_here: Value = detached(node)
         return constant_here
+
+    def entry(self, x: Any) -> int:
+        """The number of a node on the tape."""
+        if not isinstance(x, Value):
+            return self.tape.constant(as_float(x))  # type: ignore[no-any-return]
+        if x.operation is CONSTANT and not made_before(x, self.begun):
+            return self.tape.constant(x._data)  # type: ignore[no-any-return]
+        if isinstance(x, Traced):
+            k = x._origin
+            if k < len(self.nodes) and self.nodes[k] is x:
+                return k  # type: ignore[no-any-return]
+        found = self.strangers.get(id(x))
+        if found is None:
+            found = self.strangers[id(x)] = self.tape.add(x.operation)
+            self.outside[found] = x
+        return found
+
+    def node(self, k: int) -> Value:
+        """The node of an entry."""
+        if k < 0:
+            return constant(self.tape.constants[~k])
+        self.nodes += [None] * (k + 1 - len(self.nodes))
+        found = self.nodes[k]
+        if found is None:
+            found = self.outside.get(k)
+        if found is None:
+            found = self.nodes[k] = constant(0.0)
+            del found._data
+            found.operation = self.tape.rows[k]
+            found.__class__ = _kind(found.operation)
+            found._made, found._origin = self, k
+        return found
+
+    def complete(self) -> None:
+        """Give every entry a node, and every node its operands."""
+        for k in range(len(self.tape)):
+            node = self.node(k)
+            if node._a is node._b is None and node.operation.arity != 0:
+                operands = tuple(map(self.node, self.tape.operands(k)))
+                node._a, node._b = (None, operands) if self.tape.left[k] is None else (*operands, None)[:2]
+
+    def number(self, k: int) -> float:
+        """The number of an entry in this call."""
+        tape, numbers = self.tape, self.numbers
+        for at in range(len(numbers), k + 1):
+            node = self.nodes[at] if at < len(self.nodes) else None
+            if at in self.outside:
+                numbers.append(self.outside[at]._data)
+            elif node is None or getattr(node, "_made", None) is self:
+                operands = [numbers[p] if p >= 0 else tape.constants[~p] for p in tape.operands(at)]
+                numbers.append(tape.rows[at].compute(*operands))
+            else:
+                numbers.append(node._data)
+        return numbers[k]
+
+    def mark(self) -> int:
+        """Where a differentiation begins."""
+        return len(self.tape)
+
+    def walk(self, mark: int, outputs: Sequence[Any], inputs: Sequence[Value]) -> Differentiation | None:
+        """The passes of a differentiation that began there; None if there is a row that has no template."""
+        entries = [self.entry(x) for x in inputs]  # before the walk, which is as long as the tape
+        made = Differentiation(self, mark, [self.entry(x) for x in outputs], entries)
+        if made.walk.by_templates():
+            return made
+        self.complete()
+        return None
 
     refuse = staticmethod(_refuse)
     detached = staticmethod(detached)
@@ -247,16 +358,81 @@ class Tracer:
     def truth(self, node: Value) -> bool:
         """Whether a node is true in this call; in others, it is another program."""
         comparison, left, right = "ne", node, constant(0.0)
-        if node.operation in (table.lt, table.le, table.eq, table.ne):
+        if node.operation in (primitives.lt, primitives.le, primitives.eq, primitives.ne):
             comparison, (left, right) = node.operation.name, node.parents
         outcome = node._data != 0.0
-        self.guards.append((comparison, left, right, outcome, modes.users_line()))
+        self.guards.append((comparison, self.entry(left), self.entry(right), outcome, modes.users_line()))
         return outcome
 
     def end(self) -> None:
         """Take the nodes' numbers from them."""
+        self.tape = None
         for node in self.nodes:
-            del node._data
+            if node is not None:
+                with suppress(AttributeError):  # of derivatives, whose numbers nobody has asked for
+                    del node._data
+        self.nodes = []
+
+
+class Differentiation:
+    """The passes of one differentiation over a tape, of nodes."""
+
+    def __init__(self, tracer: Tracer, mark: int, outputs: list[int], inputs: list[int]) -> None:
+        self.tracer, self.outputs, self.inputs = tracer, outputs, inputs
+        self.walk = Walk(tracer.tape, mark, outputs, inputs)
+
+    def _seed(self, x: Any) -> Any:
+        return self.tracer.entry(x) if isinstance(x, Value) else float(x)
+
+    def _nodes(self, gradients: Sequence[Any]) -> list[Any]:
+        zero, tape = self.tracer.tape.constant(0.0), self.tracer.tape
+        return [self.tracer.node(tape.add(table.add, zero, g)) if g.__class__ is int else 0.0 + g for g in gradients]
+
+    def backward(self, seeds: Sequence[Any]) -> list[Any]:
+        """The derivative of the seeded outputs by every input."""
+        given = [(k, self._seed(s)) for k, s in zip(self.outputs, seeds, strict=True) if k >= 0]
+        return self._nodes(self.walk.backward(given))
+
+    def forward(self, seeds: dict[Value, Any]) -> list[Any]:
+        """The directional derivative of every output."""
+        given = {self.tracer.entry(x): self._seed(s) for x, s in seeds.items()}
+        return self._nodes(self.walk.forward(given, self.outputs))
+
+
+@lru_cache(maxsize=1024)
+def _template(row: Primitive, count: int, upstream: float | None) -> Template | None:
+    """How a row hands on an upstream gradient, found by the chain rule itself, on symbols; None for what may look at
+    numbers, as users' own may."""
+    if row.own or type(row) is not Primitive:
+        return None
+    symbols = [constant(1.0) for _ in range(2 + count)]
+    for each in symbols:
+        each.operation = LEAF
+    scratch = Tracer(symbols)
+    with modes.tracing(scratch):
+        u, y, *operands = symbols
+        gradients = row.local_gradients(y, operands)
+        local = len(scratch.tape)
+        brought = [contribution(row, slot, u if upstream is None else upstream, d) for slot, d in enumerate(gradients)]
+    tape, entries = scratch.tape, [scratch.entry(x) if isinstance(x, Value) else x for x in brought]
+    if scratch.guards or scratch.outside:
+        return None
+
+    def number(k: Any) -> Any:
+        if k is None or isinstance(k, tuple):
+            return k and tuple(map(number, k))
+        return 2 + count + ~k if k < 0 else k if k < 2 + count else k + len(tape.constants)
+
+    def instruction(k: int) -> Instruction:
+        return tape.rows[k], number(tape.left[k]), number(tape.right[k])
+
+    brings: list[tuple[int, Any, Any, Any]] = []
+    for slot, (x, k) in enumerate(zip(brought, entries, strict=True)):
+        if isinstance(x, Value):
+            brings.append((slot, *instruction(k)) if k >= local else (slot, None, number(k), None))
+        elif x is not None:
+            brings.append((slot, None, x, None))
+    return Template(tuple(tape.constants), tuple(map(instruction, range(2 + count, local))), tuple(brings))
 
 
 def trace(
@@ -267,107 +443,82 @@ def trace(
     `structure` is that of the pair (positional arguments, keyword arguments), `leaves` its numbers. The `Value`s from
     outside are the program's last inputs.
     """
-    tracer = Tracer()
-    begun = begin()
+    with Resting():
+        tape, tracer, ends, labels, output_structure = _recorded(f, structure, leaves)  # the graph is free again
+        program, captured = _program(tape, tracer, names(f, structure), ends, labels)
+    return program, output_structure, captured
+
+
+def _recorded(
+    f: Callable[..., Any], structure: Structure, leaves: Sequence[float]
+) -> tuple[Tape, Tracer, list[int], dict[int, str], Structure]:
+    """The tape of one run, with the entries of its results and of what has a label."""
     inputs = [Value(x) for x in leaves]
-    tracer.nodes += map(_category, inputs)
-    arguments, keywords = unflatten(structure, inputs)
+    tracer = Tracer(inputs)
     try:
-        with Resting():
-            with modes.tracing(tracer):
-                result = f(*arguments, **keywords)
-            outputs, output_structure = flatten(result, "the compiled function's result")
-            for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
-                if not isinstance(x, Value):
-                    as_float(x, place)
-            return _flattened(tracer, begun, inputs, names(f, structure), outputs, output_structure)
+        arguments, keywords = unflatten(structure, inputs, "argument")
+        with modes.tracing(tracer):
+            result = f(*arguments, **keywords)
+        outputs, output_structure = flatten(result, "the compiled function's result", static=True)
+        if output_structure[0] is Static:
+            as_float(result, "the compiled function's result")
+        for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
+            if not isinstance(x, Value):
+                as_float(x, place)
+        ends = list(map(tracer.entry, outputs))
+        labels = {tracer.entry(node): node.label for node in tracer.labelled}
+        return tracer.tape, tracer, ends, labels, output_structure
     finally:
         tracer.end()
 
 
-def _flattened(
-    tracer: Tracer,
-    begun: NoGradient,
-    inputs: list[Value],
-    places: list[str],
-    outputs: list[Any],
-    output_structure: Structure,
-) -> tuple[Program, Structure, list[Value]]:
-    needed = _needed(tracer, [*outputs, *(x for g in tracer.guards for x in g[1:3])])
-    known = set(tracer.nodes)
-    captured = [x for x in needed if x not in known and _from_outside(x, begun, tracer)]
-    captured.sort(key=lambda node: node.label)
-    places += [node.label or f"captured{k}" for k, node in enumerate(captured)]
-    program = Program(len(inputs) + len(captured), places)
-    number: dict[Value, int] = {node: k for k, node in enumerate([*inputs, *captured])}
-
-    def numbered(x: Any) -> int:
-        if not isinstance(x, Value):
-            return program.constant(as_float(x))
-        found = number.get(x)
-        return program.constant(x._data) if found is None else found
-
-    record, skip = program.record, (detached,)
-    for node in tracer.nodes[len(inputs) :]:
-        if node not in needed:
-            continue
-        a, b = node._a, node._b
-        if node.operation in skip:
-            number[node] = numbered(a)
-            continue
-        if a is None:
-            operands = tuple([numbered(p) for p in b])
-        else:
-            operands = (numbered(a),) if b is None else (numbered(a), numbered(b))
-        k = number[node] = record(node.operation, operands)
-        if node.label:
-            program.labels[k] = node.label
-    program.outputs = [numbered(x) for x in outputs]
+def _program(
+    tape: Tape, tracer: Tracer, places: list[str], ends: list[int], labels: dict[int, str]
+) -> tuple[Program, list[Value]]:
+    live = tape.needed([*ends, *(k for g in tracer.guards for k in g[1:3])])
+    needed = [(k, x) for k, x in tracer.outside.items() if live[k]]
+    captured = [(k, x) for k, x in needed if from_outside(x, tracer)]
+    captured.sort(key=lambda each: each[1].label)
+    inputs = [*range(len(places)), *(k for k, _ in captured)]
+    places += [x.label or f"captured{k}" for k, (_, x) in enumerate(captured)]
+    constants = {k: x._data for k, x in needed if k not in inputs}
+    program, number = tape.program(inputs, places, live, constants, detached)
+    program.labels = {number[k]: text for k, text in labels.items() if live[k] and text}
+    program.outputs = [number[k] for k in ends]
     seen: dict[tuple[str, int, int], Guard] = {}
     for comparison, left, right, outcome, line in tracer.guards:
-        i, j = numbered(left), numbered(right)
+        i, j = number[left], number[right]
         if i >= 0 or j >= 0:
             seen.setdefault((comparison, i, j), Guard(comparison, i, j, outcome, line))
     program.guards = list(seen.values())
-    return program.without_dead(), output_structure, captured
+    return program, [x for _, x in captured]
 
 
-def _needed(tracer: Tracer, ends: Iterable[Any]) -> set[Value]:
-    """The `Value`s that those depend on, and they themselves."""
-    needed = {x for x in ends if isinstance(x, Value)}
-    for node in reversed(tracer.nodes):
-        if node in needed:
-            a, b = node._a, node._b
-            if a is not None:
-                needed.add(a)
-                if b is not None:
-                    needed.add(b)
-            elif b is not None:
-                needed.update(b)
-    return needed
-
-
-def _from_outside(node: Value, begun: NoGradient, tracer: Tracer) -> bool:
+def from_outside(node: Value, tracer: Tracer) -> bool:
     """Whether a `Value` that the tracer did not make is one whose number may change between calls."""
-    if node.parents and not node.has_gradient and not made_before(node, begun):
+    if node.parents and not node.has_gradient and not made_before(node, tracer.begun):
         raise TraceError(
             f"a result of {node.operation.name} was computed while the function was traced, but where tracing does not "
             "see it, in another thread or context: its number of this one call would be frozen"
         )
     # Plain numbers in expressions of the function are constants; one from outside may be assigned to.
-    return made_before(node, begun) if node.operation is CONSTANT else node not in tracer.inner
+    return made_before(node, tracer.begun) if node.operation is CONSTANT else node not in tracer.inner
 
 
 def names(f: Any, structure: Structure) -> list[str]:
     """The place of every leaf of the arguments, by the names of the function's parameters where it has its own."""
+    return [place for root, part in _roots(f, structure) for place in paths(part, root)]
+
+
+def places_of_static(f: Any, structure: Structure) -> list[tuple[str, Static]]:
+    """What is static among the arguments, with its place."""
+    return [found for root, part in _roots(f, structure) for found in statics(part, root)]
+
+
+def _roots(f: Any, structure: Structure) -> Iterator[tuple[str, Structure]]:
+    """The arguments, with their names."""
     _, _, ((_, _, arguments), (_, keys, keywords)) = structure
-    parameters: Iterable[inspect.Parameter] = ()
-    with suppress(TypeError, ValueError):  # of functions that do not tell, as some that are written in C
-        parameters = inspect.signature(f).parameters.values()  # without an argument that is bound
-    known = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
-    found: list[str] = []
+    known = parameters(f)
     for k, part in enumerate(arguments):
-        found += paths(part, known[k] if k < len(known) else f"x{k}")
-    for key, part in zip(keys, keywords, strict=True):
-        found += paths(part, key)
-    return found
+        yield known[k] if k < len(known) else f"x{k}", part
+    yield from zip(keys, keywords, strict=True)

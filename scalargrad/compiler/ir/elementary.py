@@ -12,6 +12,7 @@ from math import copysign, isnan
 from typing import Any
 
 from ...engine import ieee
+from ...functions import values
 
 
 def fmod(a: float, b: float) -> float:
@@ -49,30 +50,30 @@ def mantissa(x: float) -> float:
 # Python's would raise.
 LIBRARY: dict[str, Callable[..., float]] = {
     "exp": ieee.exp,
-    "expm1": ieee.expm1,
-    "exp2": ieee.exp2,
+    "expm1": values.expm1,
+    "exp2": values.exp2,
     "log": ieee.log,
-    "log1p": ieee.log1p,
-    "log2": ieee.log2,
-    "log10": ieee.log10,
+    "log1p": values.log1p,
+    "log2": values.log2,
+    "log10": values.log10,
     "cbrt": math.cbrt,
     "sin": ieee.sin,
     "cos": ieee.cos,
-    "tan": ieee.tan,
-    "asin": ieee.asin,
-    "acos": ieee.acos,
+    "tan": values.tan,
+    "asin": values.asin,
+    "acos": values.acos,
     "atan": math.atan,
-    "sinh": ieee.sinh,
-    "cosh": ieee.cosh,
+    "sinh": values.sinh,
+    "cosh": values.cosh,
     "tanh": math.tanh,
     "asinh": math.asinh,
     "acosh": acosh,
-    "atanh": ieee.atanh,
+    "atanh": values.atanh,
     "erf": math.erf,
     "pow": ieee.pow,
     "fmod": fmod,
     "atan2": math.atan2,
-    "hypot": ieee.hypot,
+    "hypot": values.hypot,
 }
 BINARY_LIBRARY = {"pow", "fmod", "atan2", "hypot"}
 SINGLE: dict[str, Callable[..., float]] = {

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal
 
-from ...engine import ieee, table
-from ...engine.table import Primitive
+from ...engine import table
+from ...engine.primitive import TABLE, Primitive
 from .elementary import EVALUATE
 from .polynomials import POLYNOMIALS
 from .program import Program
@@ -42,47 +42,73 @@ _ELEMENTARY: dict[Primitive, str] = {
 }
 
 
-def lower(program: Program, functions: Functions = "library") -> Lowered:
+def lower(program: Program, functions: Functions = "library", most: int | None = None) -> Lowered:
     """The program in elementary operations, with the same inputs, outputs and guards, and the same bits.
 
-    With `functions="polynomial"` those of the C library that `polynomials.py` has are taken from there.
+    With `functions="polynomial"` those of the C library that `polynomials.py` has are taken from there. Rows of more
+    than `most` instructions become functions; if it is None, of more than is good for machine code.
     """
-    made = Program(program.inputs, program.names, list(program.constants))
+    made = Program(program.inputs, program.names, program.constants)
     low = Lowered(made)
-    number = list(range(program.inputs))
     zero = made.constant(0.0)
 
     def emit(operation: str, operands: tuple[int, ...]) -> int:
         return emit_short(made, operation, operands)
 
+    def chain(operands: tuple[int, ...]) -> int:
+        return emit("select", (emit("ne", (operands[0], zero)), emit("mul", operands), zero))
+
+    def gate(operands: tuple[int, ...]) -> int:
+        passes = emit("and", (emit("ne", (operands[0], zero)), emit("ne", (operands[1], zero))))
+        return emit("select", (passes, emit("mul", operands), zero))
+
     templates: dict[tuple[Primitive, int], Callable[[tuple[int, ...]], int]] = {}
+    in_bodies: set[str] = set()  # what an elementary row may be equal to
+    met = set(program.operations)
+    products = {table.chain: chain, table.gate: gate}
+    for product in met & products.keys():
+        templates[product, 2] = products[product]
+        in_bodies.add("mul")
+    others = met - _ELEMENTARY.keys() - products.keys()
+    kinds = dict.fromkeys(zip(program.operations, map(len, program.operands), strict=True)) if others else ()
+    for row, count in kinds:
+        if row in others:
+            templates[row, count] = _template(low, row, count, functions, most)
+            if (found := body_of(row, count, functions)) is not None:
+                in_bodies.update(found.operations)
+    plain = {row: name for row, name in _ELEMENTARY.items() if name not in in_bodies}
+    number = [*range(program.inputs), *[0] * len(program), *range(-len(program.constants), 0)]
+    operations, all_operands = made.operations, made.operands
+    v = program.inputs - 1
     for row, given in zip(program.operations, program.operands, strict=True):
-        operands = tuple([number[k] if k >= 0 else k for k in given])
-        name = _ELEMENTARY.get(row)
-        if name is not None:
-            k = made.emit(name, operands)
-        elif row is table.chain:
-            k = emit("select", (emit("ne", (operands[0], zero)), emit("mul", operands), zero))
-        elif row is table.gate:
-            passes = emit("and", (emit("ne", (operands[0], zero)), emit("ne", (operands[1], zero))))
-            k = emit("select", (passes, emit("mul", operands), zero))
+        v += 1
+        name = plain.get(row)
+        if name is None:
+            operands = tuple([number[p] for p in given])
+            name = _ELEMENTARY.get(row)
+            number[v] = made.emit(name, operands) if name is not None else templates[row, len(operands)](operands)
+            continue
+        number[v] = program.inputs + len(operations)
+        operations.append(name)
+        if len(given) == 2:
+            a, b = given
+            all_operands.append((number[a], number[b]))
         else:
-            use = templates.get((row, len(operands)))
-            if use is None:
-                use = templates[row, len(operands)] = _template(low, row, len(operands), functions)
-            k = use(operands)
-        number.append(k)
+            all_operands.append((number[given[0]],))
     made.outputs, made.guards = program.ends(number)
-    low.program = made.without_dead()
+    low.program = made.without_dead() if templates else made
     return low
 
 
-def _template(low: Lowered, row: Primitive, count: int, functions: Functions) -> Callable[[tuple[int, ...]], int]:
+def _template(
+    low: Lowered, row: Primitive, count: int, functions: Functions, most: int | None
+) -> Callable[[tuple[int, ...]], int]:
     """How a row with so many operands is put into the program."""
     made = low.program
     found, longest = body_of(row, count, functions), max(INLINE, 6 * count)
     if functions == "polynomial" and found is not None and found is not body_of(row, count, "library"):
         longest = INLINE_POLYNOMIALS
+    longest = longest if most is None else most
     if found is not None and len(found) <= longest:
         return lambda operands: inline(made, found, operands)
     stem = re.sub(r"\W+", "_", row.name).strip("_").lower()
@@ -101,7 +127,7 @@ def body_of(row: Primitive, count: int, functions: Functions) -> Program | None:
         return None
     if functions == "library":
         return body(row.compute, count)
-    whole = POLYNOMIALS.get(row.name) if row.compute is getattr(ieee, row.name, None) else None
+    whole = POLYNOMIALS.get(row.name) if TABLE.get(row.name) is row else None
     found = body_of(row, count, "library") if whole is None else body(whole, count)
     if found is None or whole is not None or not any(each in POLYNOMIALS for each in found.operations):
         return found

@@ -14,7 +14,8 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from ...engine import table
-from ...engine.table import Primitive
+from ...engine.primitive import Primitive
+from ...functions import primitives
 
 Operation = Any  # a Primitive, or the name of an elementary operation
 
@@ -92,7 +93,7 @@ class Program:
         """As `emit`, of a row of the table: what is a number already, or has a shorter form of the same bits, goes."""
         if row is table.identity:
             return operands[0]
-        if max(operands, default=-1) < 0:
+        if max(operands, default=-1) < 0 and not row.several:
             return self.constant(row.compute(*[self.constants[~k] for k in operands]))
         if row is table.chain:  # upstream x local, where the upstream gradient is zero: zero
             u, d = operands
@@ -116,6 +117,10 @@ class Program:
                     if p >= 0:
                         needed[p] = True
         return needed[self.inputs :]
+
+    def has_blocks(self) -> bool:
+        """Whether there are loops or calls among the instructions."""
+        return any(getattr(row, "several", False) for row in self.operations)
 
     def roots(self) -> list[int]:
         return [*self.outputs, *(k for guard in self.guards for k in (guard.left, guard.right))]
@@ -165,19 +170,20 @@ def summands(program: Program) -> Program:
 
 # What a zero's sign can do to a result: nothing, be that of a zero again, or more.
 _LOSES_SIGN = {
-    *(table.less, table.within, table.lt, table.le, table.eq, table.ne, table.both, table.either),
-    *(table.share_of_tie, table.count_of_ties),
+    *(primitives.less, primitives.within, primitives.share_of_tie, primitives.count_of_ties),
+    *(primitives.lt, primitives.le, primitives.eq, primitives.ne, primitives.both, primitives.either),
 }
 _KEEPS_SIGN = {
     *(table.add, table.sub, table.mul, table.chain, table.gate, table.neg, table.identity),
-    *(table.sum, table.mean, table.dot, table.prod, table.max, table.min, table.clamp, table.where),
+    *(primitives.sum, primitives.mean, primitives.dot, primitives.prod),
+    *(primitives.max, primitives.min, primitives.clamp, primitives.where),
 }
 
 
 @lru_cache(maxsize=1024)
 def _effect_of_sign(row: Primitive, slot: int) -> str:
     """ "none", "sign" or "more": what the sign of an operand that is zero can change."""
-    if row in _LOSES_SIGN and not (row is table.share_of_tie and slot == 2):  # whose last operand divides
+    if row in _LOSES_SIGN and not (row is primitives.share_of_tie and slot == 2):  # whose last operand divides
         return "none"
     if row in _KEEPS_SIGN or (row is table.div and slot == 0):
         return "sign"
@@ -187,22 +193,30 @@ def _effect_of_sign(row: Primitive, slot: int) -> str:
     return "none" if bits(plus) == bits(minus) else "sign" if plus == minus == 0.0 else "more"
 
 
-def _signs_stay_inside(program: Program, unsure: list[bool]) -> bool:
-    """Whether zeros whose sign is not sure change nothing but signs of zeros, none of which is handed out."""
-    for k, (row, operands) in enumerate(zip(program.operations, program.operands, strict=True)):
-        result = unsure[program.inputs + k]
-        for slot, p in enumerate(operands):
-            if p < 0 or not unsure[p]:
-                continue
-            effect = _effect_of_sign(row, slot)
-            if effect == "more":
-                return False
-            other = operands[1 - slot] if row is table.add else 0
-            if other < 0 and bits(program.constants[~other]) != bits(-0.0):
-                continue  # with another number, or 0.0, the sum is the same
-            result = result or effect == "sign"
-        unsure[program.inputs + k] = result
-    return not any(k >= 0 and unsure[k] for k in program.outputs)
+_PRODUCTS = frozenset((table.chain, table.gate))
+
+
+def _signs_stay_inside(program: Program) -> bool:
+    """Whether zeros of products, whose sign is not sure, change only signs of zeros, none of which is handed out."""
+    constants, add, k = program.constants, table.add, program.inputs - 1
+    unsure = bytearray(program.inputs + len(program) + len(constants))  # constants are found from the end
+    for row, operands in zip(program.operations, program.operands, strict=True):
+        k += 1
+        if row in _PRODUCTS:
+            unsure[k] = 1
+        elif row is add:
+            a, b = operands
+            if unsure[a] or unsure[b]:  # with another number than -0.0, the sum is the same
+                unsure[k] = (a >= 0 and b >= 0) or bits(constants[~min(a, b)]) == bits(-0.0)
+        else:
+            for slot, p in enumerate(operands):
+                if unsure[p]:
+                    effect = _effect_of_sign(row, slot)
+                    if effect == "more":
+                        return False
+                    if effect == "sign":
+                        unsure[k] = 1
+    return not any(unsure[k] for k in program.outputs)
 
 
 def _shows_nan(row: Primitive) -> bool:
@@ -219,31 +233,37 @@ def without_selections(program: Program) -> Program | None:
     zeros, which may not matter. Then outputs without nan are right to the last bit; outputs with nan tell the caller to
     ask the program itself.
     """
-    first, count = program.inputs, len(program)
-    products = [row is table.chain or row is table.gate for row in program.operations]
-    shows = [False] * (first + count)  # nan here is nan in an output
-    for k in program.outputs:
-        if k >= 0:
-            shows[k] = True
-    for k in range(count - 1, -1, -1):
-        if shows[first + k] and (products[k] or _shows_nan(program.operations[k])):
-            for p in program.operands[k]:
-                if p >= 0:
-                    shows[p] = True
-    tainted = [False] * (first + count)
-    for k, operands in enumerate(program.operands):
-        tainted[first + k] = products[k] or any(p >= 0 and tainted[p] for p in operands)
-    if not any(products) or any(each and not shows[first + k] for k, each in enumerate(products)):
+    operations = program.operations
+    used = set(operations)
+    if used.isdisjoint(_PRODUCTS):
         return None
-    if any(k >= 0 and tainted[k] for g in program.guards for k in (g.left, g.right)):
+    passes = {row for row in used if row in _PRODUCTS or _shows_nan(row)}
+    k = program.inputs + len(program)
+    shows = bytearray(k + len(program.constants))  # whether nan here is nan in an output
+    for p in program.outputs:
+        shows[p] = 1
+    for row, operands in zip(reversed(operations), reversed(program.operands), strict=True):
+        k -= 1
+        if shows[k]:
+            if row in passes:
+                for p in operands:
+                    shows[p] = 1
+        elif row in _PRODUCTS:
+            return None
+    if program.guards and _products_reach_guards(program):
         return None
-    if not _signs_stay_inside(program, [False] * first + products):
+    if not _signs_stay_inside(program):
         return None
-    made = Program(first, program.names, list(program.constants))
-    number = list(range(first))
-    for row, product, operands in zip(program.operations, products, program.operands, strict=True):
-        given = tuple([number[k] if k >= 0 else k for k in operands])
-        number.append(made.emit(table.mul if product else row, given))
-    made.outputs, made.guards = program.ends(number)
-    made.labels = {number[k]: text for k, text in program.labels.items()}
+    made = Program(program.inputs, program.names, program.constants)
+    made.operations = [table.mul if row in _PRODUCTS else row for row in operations]
+    made.operands, made.outputs, made.guards = program.operands, program.outputs, program.guards
+    made.labels = program.labels
     return made
+
+
+def _products_reach_guards(program: Program) -> bool:
+    first = program.inputs
+    tainted = bytearray(first + len(program) + len(program.constants))
+    for k, (row, operands) in enumerate(zip(program.operations, program.operands, strict=True), first):
+        tainted[k] = row in _PRODUCTS or any(tainted[p] for p in operands)
+    return any(tainted[k] for g in program.guards for k in (g.left, g.right))

@@ -22,7 +22,7 @@ from .selection import outer_groups
 APART, BEND, TAG, ARROW = 20.0, 50.0, 18.0, 9.0
 FRAME, FRAME_TOP = 11.0, 24.0
 SWEEPS = 6
-HELD = 20.0  # what is in a group is drawn to its place so much more than what is not
+HELD = 1e3  # what is in a group is drawn to its place so much more than what is not
 
 
 class _Item(NamedTuple):
@@ -72,7 +72,8 @@ class _Columns:
 
     def spacing(self, node: str) -> float:
         """How far apart the edges that come in are."""
-        return self.lane if any(self.labels.edges[e.id].lines for e in self.into[node]) else 7.0
+        roomy = any(self.labels.edges[e.id].lines or e.id in self.tags for e in self.into[node])
+        return self.lane if roomy else 7.0
 
     def lead(self, e: Edge) -> None:
         """Put an edge's way through the columns between its ends."""
@@ -121,11 +122,32 @@ class _Columns:
                     own = [each for each in near if item.group and group[each] == item.group]
                     found = [y[each] for each in own or near]
                     wanted.append(sum(found) / len(found) if found else y[item.name])
-                weights = [HELD if item.group else 1.0 for item in self.columns[k]]
-                settled = _settled(wanted, weights, offsets[k])
+                settled = _settled(wanted, [_weight(item) for item in self.columns[k]], offsets[k])
                 y |= {item.name: each for item, each in zip(self.columns[k], settled, strict=True)}
-        top = min(y[item.name] - item.high / 2.0 for column in self.columns for item in column)
-        return {name: each - top for name, each in y.items()}
+        self.clear(y, offsets)
+        return y
+
+    def clear(self, y: dict[str, float], offsets: list[list[float]]) -> None:
+        """Move what is in no group out of the frames of groups, which are as high in all columns."""
+        frames: dict[str, tuple[float, float]] = {}
+        for column in self.columns:
+            for item in column:
+                for path in outer_groups(item.group)[:1]:
+                    low, high = frames.get(path, (y[item.name], y[item.name]))
+                    depth = item.group.count("/") + 1
+                    top, bottom = item.high / 2.0 + depth * FRAME_TOP, item.high / 2.0 + depth * FRAME
+                    frames[path] = min(low, y[item.name] - top), max(high, y[item.name] + bottom)
+        for column, offset in zip(self.columns, offsets, strict=True):
+            apart = [0.0]
+            for k, (above, below) in enumerate(pairwise(column)):
+                room = offset[k + 1] - offset[k]
+                if above.group and not below.group:
+                    room = frames[outer_groups(above.group)[0]][1] - y[above.name] + below.high / 2.0 + APART / 2.0
+                elif below.group and not above.group:
+                    room = y[below.name] - frames[outer_groups(below.group)[0]][0] + above.high / 2.0 + APART / 2.0
+                apart.append(apart[-1] + room)
+            settled = _settled([y[item.name] for item in column], [_weight(item) for item in column], apart)
+            y |= {item.name: each for item, each in zip(column, settled, strict=True)}
 
     # ---- places ------------------------------------------------------------------------------------------------------
 
@@ -171,13 +193,14 @@ class _Columns:
             return (box.y + (k - middle) * self.lane if e.id in self.tags else self.y[self.route[e.id][-2]]), k
 
         left, space = box.x - box.width / 2.0, self.spacing(name)
+        texts = max((self.labels.edges[e.id].width for e in arriving), default=0.0)
         for k, (_, e) in enumerate(sorted(enumerate(arriving), key=height)):
             label, y = self.labels.edges[e.id], box.y + (k - middle) * space
             tip, base = (left, y), (left - ARROW, y)
             tag = None
             if e.id in self.tags:
                 wide = self.tags[e.id]
-                x = base[0] - label.width - 8.0
+                x = base[0] - texts - 8.0
                 tag = Box(*_tenths(x - wide / 2.0, y, wide, TAG))
                 points = _straight((x, y), base)
             else:
@@ -224,6 +247,8 @@ class _Columns:
     ) -> Layout:
         """All of it to the right and downwards, so that nothing is left of 0 or above; mirrored for "RL"."""
         boxes = [*nodes.values(), *(c.tag for c in edges.values() if c.tag is not None)]
+        texts = [(c.label, self.labels.edges[name]) for name, c in edges.items() if c.label is not None]
+        boxes += [Box(*place, label.width, label.height) for place, label in texts]
         left = min([b.x - b.width / 2.0 for b in boxes] + [c[0] for c in clusters.values()])
         right = max([b.x + b.width / 2.0 for b in boxes] + [c[2] for c in clusters.values()])
         top = min([b.y - b.height / 2.0 for b in boxes] + [c[1] for c in clusters.values()])
@@ -278,6 +303,10 @@ def _ranks(picture: Picture) -> tuple[dict[str, int], dict[str, int]]:
     rank |= {n.id: first.get(n.id, 0) for n in picture.nodes if n.id not in index}
     used = {each: k for k, each in enumerate(sorted(set(rank.values())))}
     return {name: used[each] for name, each in rank.items()}, apart
+
+
+def _weight(item: _Item) -> float:
+    return HELD if item.group else 1.0
 
 
 def _grouped(means: dict[_Item, float]) -> dict[_Item, list[tuple[float, str]]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ...engine.value import Value
+from ...state import whole
 from ..common.images import painted
 from ..common.style import THEMES
 from ..common.svg_drawing import file_for, new_prefix
@@ -209,9 +210,12 @@ def draw(
     - `path`: `(a, b)`: only what lies between two values, on any way from a to b.
     - `collapse`: groups to fold into one node each: True for all, a name, a pattern such as `"layer*"`, or several;
       False for none.
-    - `full`: draw everything, however large. Else up to 200 nodes are drawn with labels, up to 2,000 without and with
-      groups folded, and of a larger graph at most 200, the rest folded into blocks.
-    - `direction`: `"LR"`, `"RL"`, `"TB"` or `"BT"`: where the computation runs to.
+    - `full`: draw everything, however large. Else a network of more than 25 values shows each neuron as one operation,
+      and of layers of more than four those in the middle as one; of more than 60 nodes, the steps that repeat are
+      folded between the first and the last; up to 200 nodes are drawn with labels, up to 2,000 without and with groups
+      folded, and of a larger graph at most 200, the rest folded into blocks.
+    - `direction`: `"LR"`, `"RL"`, `"TB"` or `"BT"`: where the computation runs to. Networks and recurrences that run to
+      the right or left stand in columns, and need no engine.
     - `title`: printed above. `theme`: `"light"`, `"dark"`, or `"auto"`, as the page is.
     - `parameters`: values, or anything with `parameters()`: these stand out; other inputs are plain.
     - `groups`: values by name of a group, such as `{"layer1/neuron0": [w, b]}`, besides those recorded under
@@ -257,9 +261,7 @@ def _check(
             raise ValueError(
                 f"draw: {name}={given!r} is none of {', '.join([repr(k) for k in known if k is not None])}"
             )
-    for name, steps in (("depth", depth), ("hops", hops)):
-        if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 0):
-            raise ValueError(f"draw: {name} is a whole number from 0 on, got {steps!r}")
+    depth, hops = None if depth is None else whole("draw: depth", depth, 0), whole("draw: hops", hops, 0)
     if not time_limit > 0.0:
         raise ValueError(f"draw: time_limit is in seconds and positive, got {time_limit!r}")
     if path is not None and (not isinstance(path, Sequence) or len(path) != 2):

@@ -119,27 +119,46 @@ def levels(operands: Sequence[Iterable[tuple[int, int]]], early: Collection[int]
     return level
 
 
-class _Line:
-    """The drawn operations, level by level, each with the operands that come from outside of it."""
+def _by_level(operands: list[list[int]], names: list[tuple[str, ...]]) -> list[int]:
+    """The operations level by level; within one by what they are computed from, not by who was first."""
+    by_level: dict[int, list[int]] = {}
+    for k, at in enumerate(levels([[(j, 1) for j in each] for each in operands])):
+        by_level.setdefault(at, []).append(k)
+    at_of: dict[int, int] = {}
+    for _, ks in sorted(by_level.items()):
+        for k in sorted(ks, key=lambda k: (names[k], [at_of[j] for j in operands[k]])):
+            at_of[k] = len(at_of)
+    return list(at_of)
 
-    def __init__(self, graph: Graph, steps: Sequence[Sequence[int]]) -> None:
-        self.graph = graph
-        of = {i: k for k, inner in enumerate(steps) for i in inner}
-        used = [[j for i in inner for j in graph.operands[i] if of.get(j) != k] for k, inner in enumerate(steps)]
-        names = [tuple([graph.values[i].operation.name for i in inner]) for inner in steps]
-        level = levels([[(of[j], 1) for j in each if j in of] for each in used])
-        by_level: dict[int, list[int]] = {}
-        for k, at in enumerate(level):
-            by_level.setdefault(at, []).append(k)
-        order: list[int] = []
-        self.index: dict[int, int] = {}
-        for _, ks in sorted(by_level.items()):  # within a level by what they are computed from, not by who was first
-            ks.sort(key=lambda k: (names[k], [self.index.get(j, -1) for j in used[k]]))
-            for k in ks:
-                self.index |= dict.fromkeys(steps[k], len(order))
-                order.append(k)
+
+def _by_depth(operands: list[list[int]]) -> list[int]:
+    """The operations each behind all that only it is computed from, the longest way first."""
+    level = [0] * len(operands)
+    for k, each in enumerate(operands):
+        level[k] = max((level[j] + 1 for j in each), default=0)
+    order: dict[int, None] = {}
+    for top in range(len(operands) - 1, -1, -1):
+        stack = [(top, iter(sorted(operands[top], key=level.__getitem__, reverse=True)))]
+        while stack:
+            k, left = stack[-1]
+            j = next((j for j in left if j not in order), None)
+            if j is None:
+                order[k] = None
+                stack.pop()
+            else:
+                stack.append((j, iter(sorted(operands[j], key=level.__getitem__, reverse=True))))
+    return list(order)
+
+
+class _Line:
+    """The drawn operations in one order of computation, each with the operands that come from outside of it."""
+
+    def __init__(
+        self, steps: Sequence[Sequence[int]], used: list[list[int]], names: list[tuple[str, ...]], order: list[int]
+    ) -> None:
         self.steps = [steps[k] for k in order]
         self.uses = [used[k] for k in order]
+        self.index = {i: k for k, inner in enumerate(self.steps) for i in inner}
         self.first: dict[int, int] = {}  # of a leaf, the first operation that uses it
         for k, each in enumerate(self.uses):
             for j in each:
@@ -199,16 +218,26 @@ def repeats(graph: Graph, steps: Sequence[Sequence[int]], leaves: Iterable[int])
     """Steps of a recurrence, or what is alike side by side, to be folded: what to call them, and the operations with
     the leaves that are theirs. `steps` are the drawn operations in an order of computation, each with those inside it.
     """
-    line = _Line(graph, steps)
+    of = {i: k for k, inner in enumerate(steps) for i in inner}
+    used = [[j for i in inner for j in graph.operands[i] if of.get(j) != k] for k, inner in enumerate(steps)]
+    names = [tuple([graph.values[i].operation.name for i in inner]) for inner in steps]
+    operands = [[of[j] for j in each if j in of] for each in used]
     found: list[tuple[int, int, int]] = []
-    most = 0
-    for period in line.periods():
-        runs = [(a, b, period) for a, b in line.runs(period)]
-        covered = sum(b - a for a, b, _ in runs)
-        if covered > most:
-            most, found = covered, runs
+    most, best = len(steps) // 3, None  # so many are to be like others
+    for order in (_by_level(operands, names), _by_depth(operands)):
+        line = _Line(steps, used, names, order)
+        for period in line.periods():
+            runs = [(a, b, period) for a, b in line.runs(period)]
+            covered = sum(b - a for a, b, _ in runs)
+            if covered > most:
+                most, found, best = covered, runs, line
+    return [] if best is None else _folded(graph, best, found, set(leaves))
+
+
+def _folded(
+    graph: Graph, line: _Line, found: Iterable[tuple[int, int, int]], drawn: Collection[int]
+) -> list[tuple[str, list[int]]]:
     folded = []
-    drawn = set(leaves)
     for start, end, period in found:
         begin, is_chain = line.cut(start, period)
         first = 0 if begin >= period else 1  # a step that stands before is drawn: it is the first

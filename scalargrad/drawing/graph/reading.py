@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import isfinite
+from math import isfinite, nan
 from typing import Any
 
 from ...engine.chain_rule import edge_product
+from ...engine.several import Output, Several
 from ...engine.value import Value
 from ..common.text import clean, number, shortened
 from .folding import Neuron, is_neuron, levels
@@ -31,7 +32,7 @@ class _Facts:
 
     def __init__(self, graph: Graph) -> None:
         values, operands = graph.values, graph.operands
-        self.data = [v.data for v in values]
+        self.data = [nan if v.operation.several else v.data for v in values]
         self.labels = [v.label for v in values]
         self.gradients = [gradient_of(v) for v in values]
         self.kinds = [
@@ -68,7 +69,7 @@ class _Names(dict[tuple[int, int], str]):
 
 def gradient_of(value: Value) -> float | None:
     """The value's gradient as a float; None where no backward pass has reached it."""
-    if not value.has_gradient:
+    if not value.has_gradient or value.operation.several:
         return None
     return float(getattr(value.grad, "data", value.grad))
 
@@ -267,7 +268,9 @@ class _Maker:
 
     def is_stale(self, i: int) -> bool:
         operands = self.graph.operands[i]
-        now = self.graph.values[i].operation.compute(*[self.facts.data[j] for j in operands])
+        if isinstance((operation := self.graph.values[i].operation), Output | Several):
+            return False
+        now = operation.compute(*[self.facts.data[j] for j in operands])
         return now != self.facts.data[i] and not (now != now and self.facts.data[i] != self.facts.data[i])
 
     def block(self, k: int) -> Node:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...engine.value import Value
+from ...state import whole
 from ..common.text import clean, shortened
 from ..graph.drawing import Drawing
 from .drawing import NetworkDrawing
@@ -71,8 +72,7 @@ def draw_network(
     width = len(weights_of(layers[0])[0])
     if not isinstance(title, str):
         raise TypeError(f"draw_network: title takes a str, got {type(title).__name__}")
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 2:
-        raise ValueError(f"draw_network: limit is a whole number from 2 on, got {limit!r}")
+    limit = whole("draw_network: limit", limit, 2)
     if inputs is not None and len(inputs) != width:
         raise ValueError(f"draw_network: the network takes {width} input(s), got {len(inputs)}")
     first = _names("input_names", input_names, width, "x")

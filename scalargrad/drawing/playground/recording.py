@@ -13,8 +13,10 @@ from typing import Any, NamedTuple
 
 from ...activations import functions as activations
 from ...data.dataset import Dataset
-from ...engine.table import as_float, dot
+from ...engine.primitive import as_float
+from ...functions.primitives import dot
 from ...nn import Module
+from ...state import whole
 from ..network.layers import activation_name, chain_of_layers
 from ..network.picture import Region
 
@@ -101,9 +103,7 @@ class Recording:
         for what, text in (("name", name), ("note", note)):
             if not isinstance(text, str):
                 raise TypeError(f"Recording: {what} takes a str, got {type(text).__name__}")
-        if not isinstance(every, int) or isinstance(every, bool) or every < 1:
-            raise ValueError(f"Recording: every must be a whole number of at least 1, got {every!r}")
-        self.every = every
+        self.every = whole("Recording: every", every)
         self.sizes = _sizes(layers)
         self.activations = [_activation(layer.activation) for layer in layers]
         self._functions = [layer.activation for layer in layers]

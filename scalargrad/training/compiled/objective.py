@@ -20,11 +20,12 @@ from ...compiler import GuardLimitError, TraceError, compile  # noqa: A004
 from ...compiler.frontend.trace import trace
 from ...compiler.ir.program import Program, bits
 from ...engine.modes import no_grad
-from ...engine.table import as_float, mean
-from ...engine.transforms import value_and_grad, vjp
-from ...engine.trees import Structure, flatten, unflatten
+from ...engine.primitive import as_float
 from ...engine.value import Value
+from ...functions.primitives import mean
 from ...nn import Module
+from ...transforms.derivatives import value_and_grad, vjp
+from ...transforms.trees import Structure, flatten, unflatten
 from ..objective import Objective
 
 REFUSALS = (TypeError, ValueError, GuardLimitError)  # that something cannot be compiled; TraceError is one

@@ -111,7 +111,7 @@ class CompiledStep(OptimizerStep):
             self.store()
             self.refused = str(error)  # a rule that cannot be traced; or an error of its own, raised again there
             return self._own()
-        if self.optimizer.on_nonfinite != "apply" and not all(isfinite(sum(w)) for w, _ in moved):
+        if self.optimizer.on_nonfinite != "apply" and not all(isfinite(sum(x)) for w, s in moved for x in (w, *s)):
             self.store()
             return self._own()
         for group, (w, moments) in zip(self.groups, moved, strict=True):

@@ -430,9 +430,7 @@ WIDE: Handlers = {
 }
 
 
-def check(
-    code: Code, made: bytes, offsets: dict[str, int], places: Sequence[tuple[bool, int]] | None, reduce: bool
-) -> None:
+def check(code: Code, made: bytes, offsets: dict[str, int], places: Sequence[tuple[bool, int]] | None) -> None:
     """Raise `AllocationError` unless the bytes compute the program.
 
     `places` are those of `kernel_code`, None for code for one point.
@@ -443,8 +441,8 @@ def check(
     >>> program.outputs = [program.emit("sub", (0, 1))]
     >>> code = scalar_code(Lowered(program))
     >>> made = code.finish()
-    >>> check(code, made, {}, None, False)
-    >>> check(code, made.replace(bytes((0x5C,)), bytes((0x58,))), {}, None, False)  # an addition
+    >>> check(code, made, {}, None)
+    >>> check(code, made.replace(bytes((0x5C,)), bytes((0x58,))), {}, None)  # an addition
     Traceback (most recent call last):
     scalargrad...AllocationError: the program, byte 24, vaddsd (registers 0, 0; [rbx + 8]; 0): \
 add(input 0, input 1) is nothing that the program computes; the program has next: value 2 = sub(input 0, input 1)
@@ -459,10 +457,6 @@ add(input 0, input 1) is nothing that the program computes; the program has next
     else:
         for (wide, at), number in zip(places, terms.inputs, strict=True):
             (walk.cells[RBX] if wide else walk.spread)[at] = number
-        if reduce:
-            before = [terms.new(f"what was in output {k}") for k in range(len(terms.outputs))]
-            walk.cells[R14] = {64 * k: v for k, v in enumerate(before)}
-            terms.outputs = [terms.term("add", *each) for each in zip(before, terms.outputs, strict=True)]
         walk.main(LEFT)
         if walk.eax != ("guards" if program.guards else "all"):
             walk.fail("the lanes that are returned")

@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 RBX, RBP, R14 = 3, 5, 14  # the registers that places are relative to: the inputs, the memory, the outputs
+RAX, RDX, RSI, RDI = 0, 2, 6, 7  # the result of a call, and its third, second and first operand
 BASES = (RBX, RBP, R14)
 PLAIN, WIDE, BROADCAST = 0, 1, 2  # a float; a vector; a float that stands for a vector of it
 MemoryOperand = tuple[int, bytes]
@@ -140,6 +141,11 @@ def masked(form: Form, r: int, v: int, rm: int, memory: bool, mask: int, zero: b
         spread = (rm >> 1 & 3) == BROADCAST and form is not VECTOR["spread"]
         return evex(form, r, v, base, True, spread, mask, zero) + bytes((modrm,))
     return evex(form, r, v, rm, False, False, mask, zero) + bytes((0xC0 | (r & 7) << 3 | rm & 7,))
+
+
+def move(register: int, x: int) -> bytes:
+    """A constant of 64 bits into one of the first eight integer registers."""
+    return bytes((0x48, 0xB8 | register)) + x.to_bytes(8, "little")
 
 
 def shift(lanes: int, left: bool, r: int, a: int) -> bytes:

@@ -30,14 +30,19 @@ from .assembler import (  # fmt: skip
     PLAIN,
     PROLOGUE,
     R14,
+    RAX,
+    RDI,
+    RDX,
     REGISTERS,
     RETURN,
+    RSI,
     SCALAR,
     VZEROUPPER,
     WIDE,
     Addressing,
     Form,
     MemoryOperand,
+    move,
     vex,
 )
 from .registers import INPUTS, MEMORY, OUTPUTS, RegisterAllocator
@@ -63,7 +68,6 @@ class Code:
         self.pending: list[Callable[[], None]] = []  # functions that are called and not yet written
         self.arguments: dict[str, list[int]] = {}  # where they expect what they are given
         self.inputs: Sequence[tuple[bool, int]] | None = None  # see `kernel_code`; None where there is but one sample
-        self.reduce = False  # whether outputs are added to what is there
 
     def constant(self, what: int | str) -> int:
         found = self.constants.get(what)
@@ -158,7 +162,7 @@ class Code:
             self.out[k] = (places[self.labels[label]] - places[k] - 4).to_bytes(4, "little", signed=True)
         made = b"".join(self.out)
         if check is not None and os.environ.get("SCALARGRAD_CHECK"):
-            check(self, made, {name: places[k] for name, k in self.labels.items()}, self.inputs, self.reduce)
+            check(self, made, {name: places[k] for name, k in self.labels.items()}, self.inputs)
         return made
 
 
@@ -194,13 +198,13 @@ def scalar_code(lowered: Lowered) -> Code:
     return code
 
 
-def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bool) -> Code:
+def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]]) -> Code:
     """`int run(double *x, double *y, char *m)` on eight samples: see batch_loop.py for what x and y hold.
 
     `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is.
     """
     code = Code(lowered, 8)
-    code.inputs, code.reduce = places, reduce
+    code.inputs = places
     program = lowered.program
     out = code.out
     out.append(PROLOGUE)
@@ -213,11 +217,6 @@ def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bo
 
     def stored(k: int, register: int) -> None:
         kind, tail = place(OUTPUTS, WIDE, 64 * k)
-        if reduce:
-            t = line.grab(register)
-            out.append(memory[codes["add"] | t << 10 | register << 5 | kind] + tail)
-            line.free.append(t)
-            register = t
         out.append(memory[codes["store"] | register << 10 | kind] + tail)
 
     line = RegisterAllocator(code, program, inputs, stored)
@@ -232,6 +231,5 @@ def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]], reduce: bo
 
 def call_on(address: int, *operands: int) -> bytes:
     """A function without arguments that calls the one at an address with up to three integers."""
-    loads = zip((0xBF, 0xBE, 0xBA), operands, strict=False)  # mov rdi, ...; mov rsi, ...; mov rdx, ...
-    moves = b"".join(bytes((0x48, opcode)) + x.to_bytes(8, "little") for opcode, x in loads)
-    return moves + b"\x48\xb8" + address.to_bytes(8, "little") + b"\xff\xe0"  # mov rax, address; jmp rax
+    moves = b"".join(move(register, x) for register, x in zip((RDI, RSI, RDX), operands, strict=False))
+    return moves + move(RAX, address) + b"\xff\xe0"  # jmp rax

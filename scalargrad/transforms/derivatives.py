@@ -1,11 +1,11 @@
 """Derivatives as functions of functions: `grad`, `jacobian`, `hessian` and their kin, composable to any order.
 
-A function is differentiated by running it on `Value`s and walking the graph that it leaves behind. This stands apart
-from `Value.backward` because nothing is stored in the leaves: the results are returned, in the structure of the
-arguments.
+A function is differentiated by running it on `Value`s and walking the graph that it leaves behind. Unlike
+`Value.backward`, nothing is stored in the leaves: the results are returned, in the structure of the arguments.
 
-Arguments are numbers or nested lists, tuples and dicts of numbers. Each call gives the function fresh nodes; where an
-argument is already a `Value`, because a derivative of this derivative is being taken, the node is an `identity` of it,
+Arguments are numbers or trees of numbers: lists, tuples, dicts, dataclasses, arrays (see `trees.py`). Each call gives
+the function fresh nodes; where an argument is already a `Value`, because a derivative of this derivative is being
+taken, the node is an `identity` of it,
 so that the two differentiations cannot be confused. Results are floats, and `Value`s inside another differentiation
 that they depend on.
 """
@@ -18,26 +18,26 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 from weakref import ref
 
-from . import modes, table
-from .anomaly import gradient_check
-from .chain_rule import depending, differentiating, float_adjoints, graph_adjoints, order_since, tangents
-from .collector import Resting
-from .table import as_float
-from .trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
-from .value import Value, begin, constant
+from ..engine import modes, table
+from ..engine.anomaly import gradient_check
+from ..engine.chain_rule import depending, differentiating, float_adjoints, graph_adjoints, order_since, tangents
+from ..engine.collector import Resting
+from ..engine.primitive import as_float
+from ..engine.value import Value, begin, constant
+from .trees import LEAF, Static, Structure, described, flatten, leaves_like, paths, unflatten
 
-Tree = Any  # a number, or nested lists, tuples and dicts of numbers
+Tree = Any  # a number, or what holds numbers: see `trees.py`
 
 
 def _recording() -> AbstractContextManager[None]:
     return modes.recording() if modes.active else nullcontext()
 
 
-def _fresh(x: Any, what: str) -> Value:
+def _fresh(x: Any) -> Value:
     if isinstance(x, Value):
         node: Value = table.identity(x)
         return node
-    leaf = Value(as_float(x, what))
+    leaf = Value(x)
     if modes.active and (tracer := modes.tracer()) is not None:
         tracer.inner.add(leaf)
     return leaf
@@ -49,6 +49,34 @@ def _is_function(f: Any) -> None:
         raise TypeError(f"expected a function to differentiate, got {type(f).__name__}{hint}")
 
 
+def parameter(f: Any, place: int | str) -> str:
+    """What a function calls an argument, of whose position or name is given."""
+    if isinstance(place, str):
+        return place
+    named = dict(zip(parameters(f), range(place + 1), strict=False))
+    return next((name for name, k in named.items() if k == place), f"argument {place}")
+
+
+def parameters(f: Any) -> list[str]:
+    """The names of the parameters that can be given by position, less what is bound; none if `f` does not tell."""
+    import inspect  # not paid for where nothing is to be named
+
+    try:
+        given = inspect.signature(f).parameters.values()
+    except (TypeError, ValueError):  # of functions that do not tell, as some that are written in C
+        return []
+    return [each.name for each in given if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+
+
+def _all_numbers(leaves: Sequence[Any], structure: Structure, what: str) -> None:
+    """Raise for the leaves that are no numbers, naming their place."""
+    if all(isinstance(x, Value) or type(x) is float for x in leaves):
+        return
+    for x, place in zip(leaves, paths(structure, what), strict=True):
+        if not isinstance(x, Value):
+            as_float(x, place)
+
+
 class _Run:
     """One run of a function on fresh nodes: the nodes, what came out, and the graph between them."""
 
@@ -56,7 +84,7 @@ class _Run:
         self,
         f: Callable[..., Any],
         arguments: Sequence[Any],
-        chosen: Sequence[int],
+        chosen: Sequence[int | str],
         keywords: dict[str, Any],
         aux: bool,
     ) -> None:
@@ -65,15 +93,27 @@ class _Run:
         nested = False
         recording = not modes.active or modes.current().recording
         begun = begin()
+        tracer = modes.tracer()
+        mark = tracer.mark() if tracer is not None else None
         self.inputs: list[Value] = []
         self.structures: list[Structure] = []
         with _recording():
             for k in chosen:
-                leaves, structure = flatten(given[k], f"argument {k}")
-                places = paths(structure, f"argument {k}")
+                holder: Any = keywords if isinstance(k, str) else given
+                try:
+                    leaves, structure = flatten(holder[k], static=True)
+                except (TypeError, ValueError):
+                    flatten(holder[k], parameter(f, k), static=True)
+                    raise
                 nested = nested or any(isinstance(x, Value) for x in leaves)
-                nodes = [_fresh(x, place) for x, place in zip(leaves, places, strict=True)]
-                given[k] = unflatten(structure, nodes)
+                try:
+                    nodes = [_fresh(x) for x in leaves]
+                except (TypeError, ValueError, OverflowError):
+                    _all_numbers(leaves, structure, parameter(f, k))
+                    raise
+                if structure[0] is Static:
+                    as_float(holder[k], parameter(f, k))
+                holder[k] = unflatten(structure, nodes, "argument")
                 self.inputs += nodes
                 self.structures.append(structure)
             differentiating.begun.append(begun)
@@ -86,59 +126,103 @@ class _Run:
             if not isinstance(result, tuple) or len(result) != 2:
                 raise TypeError("has_aux=True: the function must return a pair (value, auxiliary data)")
             result, self.aux = result
-        self.outputs, self.output_structure = flatten(result, "the function's result")
-        for x, place in zip(self.outputs, paths(self.output_structure, "the function's result"), strict=True):
-            if not isinstance(x, Value):
-                as_float(x, place)  # raises for what is not a number
-        self.order, old = order_since(begun, [x for x in self.outputs if isinstance(x, Value)], self.inputs)
+        self.outputs, self.output_structure = flatten(result, "the function's result", static=True)
+        if self.output_structure[0] is Static:
+            as_float(result, "the function's result")
+        _all_numbers(self.outputs, self.output_structure, "the function's result")
+        # While a function is compiled, everything is kept as a graph, by the tracer where it can.
+        self.walk = tracer.walk(mark, self.outputs, self.inputs) if tracer is not None else None
+        self.kept_from = tracer.detached if tracer is not None and not recording else None
+        self.order: list[Value] = []
+        old: list[Value] = []
+        if self.walk is None:
+            self.order, old = order_since(begun, [x for x in self.outputs if isinstance(x, Value)], self.inputs)
         # The result is differentiable in its turn if it depends on more than was made here: on an argument that is a
-        # `Value`, or on one from outside, be it a leaf or an input of another differentiation. While a function is
-        # compiled, everything is kept as a graph.
-        self.as_graph = recording and (nested or bool(old) or modes.tracer() is not None)
+        # `Value`, or on one from outside, be it a leaf or an input of another differentiation.
+        self.as_graph = tracer is not None or (recording and (nested or bool(old)))
         self.stop = [*self.inputs, *old]
         self.wanted = depending(self.order, self.inputs) if self.as_graph else None
         if aux and not self.as_graph:
-            leaves, structure = flatten(self.aux)
+            leaves, structure = flatten(self.aux)  # of whatever it may be
             self.aux = unflatten(structure, [x._data if isinstance(x, Value) else x for x in leaves])
 
     def plain(self, x: Any) -> Any:
         """A result as the caller gets it."""
-        return x._data if isinstance(x, Value) and not self.as_graph else x
+        return x._data if isinstance(x, Value) and not self.as_graph else self.kept(x)
+
+    def kept(self, x: Any) -> Any:
+        """A result that is a graph while a function is compiled, as `no_grad()` around the derivative wants it."""
+        return x if self.kept_from is None or not isinstance(x, Value) else self.kept_from(x)
 
     def value(self) -> Tree:
         return unflatten(self.output_structure, [self.plain(x) for x in self.outputs])
 
     def scalar(self, of: str) -> Any:
-        if self.output_structure != LEAF:
-            kind = self.output_structure[0].__name__
-            raise TypeError(f"{of}: the function must return one number, not a {kind}; use jacobian, or vjp")
+        if self.output_structure != LEAF and not (len(self.outputs) == 1 and self.output_structure[1:] == ((), 1)):
+            kind = described(self.output_structure)
+            raise TypeError(f"{of}: the function must return one number, not {kind}; use jacobian, or vjp")
         return self.outputs[0]
 
     def backward(self, seeds: Sequence[Any], as_graph: bool) -> list[Any]:
         """The derivative of the seeded outputs by every input; a zero is 0.0, not -0.0."""
+        if self.walk is not None:
+            return [self.kept(x) for x in self.walk.backward(seeds)]
         given = [(y, s) for y, s in zip(self.outputs, seeds, strict=True) if isinstance(y, Value)]
         check = gradient_check(seeds) if modes.active and modes.current().anomaly else None
         found: dict[Any, Any]
         if as_graph:
             with _recording():
                 found = graph_adjoints(self.order, given, self.inputs, check, self.wanted)
-                return [0.0 + found.get(x, 0.0) for x in self.inputs]
+                found = {x: 0.0 + found.get(x, 0.0) for x in self.inputs}
+            return [self.kept(found[x]) for x in self.inputs]
         found = float_adjoints(self.order, given, self.stop, check)
         return [found.get(x, 0.0) for x in self.inputs]
 
     def forward(self, seeds: dict[Value, Any], as_graph: bool) -> list[Any]:
         """The directional derivative of every output."""
+        if self.walk is not None:
+            return [self.kept(x) for x in self.walk.forward(seeds)]
         with _recording():
             found = tangents(self.order, seeds, as_graph)
-            return [0.0 + found.get(y, 0.0) if isinstance(y, Value) else 0.0 for y in self.outputs]
+            every = [0.0 + found.get(y, 0.0) if isinstance(y, Value) else 0.0 for y in self.outputs]
+        return [self.kept(x) for x in every]
 
     def split(self, flat: Sequence[Any]) -> list[Tree]:
         """A flat list over all inputs as one tree an argument."""
         supply = iter(flat)
-        return [unflatten(structure, supply) for structure in self.structures]
+        return [unflatten(structure, supply, "derivative") for structure in self.structures]
 
 
-def _chosen(argnums: int | Sequence[int], count: int) -> list[int]:
+Argnums = int | Sequence[int] | None
+Argnames = str | Sequence[str] | None
+
+
+def _chosen(
+    f: Any, argnums: Argnums, argnames: Argnames, arguments: Sequence[Any], keywords: dict[str, Any]
+) -> tuple[list[int | str], bool]:
+    """The arguments to differentiate by, positions before names, and whether it is one alone, given as such."""
+    names = [argnames] if isinstance(argnames, str) else list(argnames or ())
+    if argnums is None and argnames is None:
+        argnums = 0
+    found: list[int | str] = [] if argnums is None else list(_positions(argnums, len(arguments)))
+    known = parameters(f) if names else []
+    for name in names:
+        if name in keywords:
+            found.append(name)
+        elif name in known[: len(arguments)]:
+            found.append(known.index(name))
+        else:
+            raise ValueError(
+                f"argnames: {name!r} names none of the arguments that are given: "
+                f"{', '.join([*known[: len(arguments)], *keywords]) or 'none'}"
+            )
+    if len(set(found)) != len(found) or not found:
+        raise ValueError(f"argnums, argnames: expected different arguments, got {argnums!r} and {argnames!r}")
+    one = argnums is None or argnames is None
+    return found, one and not isinstance(argnums if argnames is None else argnames, list | tuple)
+
+
+def _positions(argnums: int | Sequence[int], count: int) -> list[int]:
     try:
         given: Any = argnums if isinstance(argnums, list | tuple) else [argnums]
         numbers = [operator.index(k) for k in given]
@@ -165,13 +249,14 @@ def _named(made: Callable[..., Any], of: str, f: Any, *recipe: Any) -> Callable[
     _is_function(f)
     name = getattr(f, "__name__", "f")
     made.recipe = Recipe(ref(made), recipe[0], (f, *recipe[1:]))  # type: ignore[attr-defined]
+    made.__wrapped__ = f  # type: ignore[attr-defined]  # whose parameters it takes
     made.__name__ = made.__qualname__ = f"{of}({name})"
     made.__doc__ = f"The {of} of `{name}`: takes the arguments that `{name}` takes."
     return made
 
 
 def value_and_grad(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+    f: Callable[..., Any], argnums: Argnums = None, has_aux: bool = False, argnames: Argnames = None
 ) -> Callable[..., tuple[Any, Any]]:
     """Make the function that gives the value of `f` and its gradient from one pass.
 
@@ -185,40 +270,50 @@ def value_and_grad(
 
     def derivative(*arguments: Any, **keywords: Any) -> tuple[Any, Any]:
         with Resting():
-            run = _Run(f, arguments, _chosen(argnums, len(arguments)), keywords, has_aux)
+            chosen, only = _chosen(f, argnums, argnames, arguments, keywords)
+            run = _Run(f, arguments, chosen, keywords, has_aux)
             y = run.scalar("grad")
             trees = run.split(run.backward([1.0], run.as_graph))
             value, aux = run.plain(y), run.aux
             del run, y  # so that the collector finds no graph when it is back
         value = value if isinstance(value, Value) else as_float(value)
-        return (value, aux) if has_aux else value, trees[0] if not isinstance(argnums, list | tuple) else tuple(trees)
+        return (value, aux) if has_aux else value, trees[0] if only else tuple(trees)
 
-    return _named(derivative, "value_and_grad", f, value_and_grad, argnums, has_aux)
+    return _named(derivative, "value_and_grad", f, value_and_grad, argnums, has_aux, argnames)
 
 
-def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    f: Callable[..., Any], argnums: Argnums = None, has_aux: bool = False, argnames: Argnames = None
+) -> Callable[..., Any]:
     """Make the gradient of a function that returns one number: `(df/dx1, df/dx2, ...)`, by reverse mode.
 
-    - `argnums`: the position of the argument to differentiate by, or several: then the gradients come as a tuple.
+    - `argnums`: the position of the argument to differentiate by, 0 if nothing is said, or several: then the gradients
+      come as a tuple.
+    - `argnames`: its name, or several, beside or in place of `argnums`; positions come before names.
     - `has_aux`: `f` returns `(value, auxiliary data)`, and the gradient `(gradient, auxiliary data)`.
 
-    An argument is a number or nested lists, tuples and dicts of numbers, and its gradient has the same structure. Other
-    arguments, and keyword arguments, are handed on as they are. Raises `TypeError` for what is not a number, naming its
-    place, and for a function that returns no single number; `ValueError` for `argnums` out of range.
+    An argument is a number, or holds numbers: a list, tuple, dict, dataclass, NumPy array, `array.array`, or an object
+    of a class that `register_pytree_node` knows, nested as they may be. Its gradient has the same structure, with None
+    where the argument has a str, None, an enumeration or a function. For a NumPy array of any shape `f` gets an array
+    of `Value`s, for NumPy's functions. Other arguments are handed on as they are. Raises `TypeError` for what is not a
+    number, naming its place, and for a function that returns no single number; `ValueError` for `argnums` or
+    `argnames` that are not there.
 
     >>> from scalargrad import grad, sin
     >>> grad(lambda p: p["a"] * p["x"][0] ** p["x"][1])({"a": 2.0, "x": [3.0, 2]})
     {'a': 9.0, 'x': [12.0, 19.775021196025975]}
+    >>> grad(lambda x, k: k * x * x, argnames="k")(3.0, k=2.0)
+    9.0
     >>> grad(grad(grad(sin)))(0.5)
     -0.8775825618903728
     """
-    both = value_and_grad(f, argnums, has_aux)
+    both = value_and_grad(f, argnums, has_aux, argnames)
 
     def derivative(*arguments: Any, **keywords: Any) -> Any:
         value, gradient = both(*arguments, **keywords)
         return (gradient, value[1]) if has_aux else gradient
 
-    return _named(derivative, "grad", f, grad, argnums, has_aux)
+    return _named(derivative, "grad", f, grad, argnums, has_aux, argnames)
 
 
 def _numbers_like(tree: Any, structure: Structure, what: str) -> list[Any]:
@@ -283,14 +378,14 @@ def jvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tree]
         ]
         as_graph = run.as_graph or any(isinstance(t, Value) for t in directions)
         seeds = dict(zip(run.inputs, _varying(directions) if as_graph else directions, strict=True))
-        return run.value(), unflatten(run.output_structure, run.forward(seeds, as_graph))
+        return run.value(), unflatten(run.output_structure, run.forward(seeds, as_graph), "derivative")
 
 
-def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+def jacobian(f: Callable[..., Any], argnums: Argnums = None, argnames: Argnames = None) -> Callable[..., Any]:
     """Make the Jacobian of a function: the structure of its result, each number replaced by its gradient.
 
-    `f` runs once; then one pass an output (reverse mode) or one an input (forward mode), whichever are fewer. Arguments
-    and errors are those of `grad`.
+    Of an array of shape `s` by one of shape `t` it is an array of shape `s + t`. `f` runs once; then one pass an output
+    (reverse mode) or one an input (forward mode), whichever are fewer. Arguments and errors are those of `grad`.
 
     >>> from scalargrad import jacobian
     >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1], x[0] ** 2])([3.0, 4.0])
@@ -299,7 +394,8 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
 
     def derivative(*arguments: Any, **keywords: Any) -> Any:
         with Resting():
-            run = _Run(f, arguments, _chosen(argnums, len(arguments)), keywords, False)
+            chosen, only = _chosen(f, argnums, argnames, arguments, keywords)
+            run = _Run(f, arguments, chosen, keywords, False)
             n, m = len(run.inputs), len(run.outputs)
             if m <= n:
                 rows = [run.backward([float(i == k) for i in range(m)], run.as_graph) for k in range(m)]
@@ -307,20 +403,44 @@ def jacobian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callabl
                 columns = [run.forward({x: 1.0}, run.as_graph) for x in run.inputs]
                 rows = [[column[k] for column in columns] for k in range(m)]
         trees = [run.split(row) for row in rows]
-        only = not isinstance(argnums, list | tuple)
-        return unflatten(run.output_structure, [tree[0] if only else tuple(tree) for tree in trees])
+        return unflatten(run.output_structure, [tree[0] if only else tuple(tree) for tree in trees], "derivative")
 
-    return _named(derivative, "jacobian", f, jacobian, argnums)
+    return _named(derivative, "jacobian", f, jacobian, argnums, argnames)
 
 
-def hessian(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Callable[..., Any]:
+def elementwise_grad(f: Callable[..., Any], argnums: Argnums = None, argnames: Argnames = None) -> Callable[..., Any]:
+    """Make the gradient of the sum of all numbers that `f` returns, in one pass; named as in autograd.
+
+    Of a function that NumPy applies to each number of an array, that is the array of its derivatives. Arguments and
+    errors are those of `grad`.
+
+    >>> from scalargrad import elementwise_grad
+    >>> elementwise_grad(lambda x: [x[0] ** 2, x[1] ** 2])([3.0, 5.0])
+    [6.0, 10.0]
+    """
+
+    def derivative(*arguments: Any, **keywords: Any) -> Any:
+        with Resting():
+            chosen, only = _chosen(f, argnums, argnames, arguments, keywords)
+            run = _Run(f, arguments, chosen, keywords, False)
+            trees = run.split(run.backward([1.0] * len(run.outputs), run.as_graph))
+            del run
+        return trees[0] if only else tuple(trees)
+
+    return _named(derivative, "elementwise_grad", f, elementwise_grad, argnums, argnames)
+
+
+def hessian(f: Callable[..., Any], argnums: Argnums = None, argnames: Argnames = None) -> Callable[..., Any]:
     """Make the Hessian of a function that returns one number: the Jacobian of its gradient, reverse over reverse.
+
+    By an array of shape `t` it is an array of shape `t + t`.
 
     >>> from scalargrad import hessian
     >>> hessian(lambda x: x[0] ** 2 * x[1])([3.0, 5.0])
     [[10.0, 6.0], [6.0, 0.0]]
     """
-    return _named(jacobian(grad(f, argnums), argnums), "hessian", f, hessian, argnums)
+    gradient = grad(f, argnums, argnames=argnames)
+    return _named(jacobian(gradient, argnums, argnames), "hessian", f, hessian, argnums, argnames)
 
 
 def hvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tree]) -> Tree:

@@ -13,8 +13,11 @@ from math import fabs, isnan, nan
 from typing import Any
 
 from ..engine import ieee, table
-from ..engine.ieee import exp, expm1, log1p, quotient, two_product
-from ..engine.table import REAL, Interval, Primitive, family, row
+from ..engine.ieee import exp, two_product
+from ..engine.primitive import REAL, Interval, Primitive, family, row
+from ..functions import primitives
+from ..functions import values as function_values
+from ..functions.values import expm1, log1p, quotient
 from . import values
 from .values import CUBIC, SQRT_HALF, TWO_K
 
@@ -36,7 +39,7 @@ def _silu_third(y: Any, a: Any) -> tuple[Any, ...]:
 
 
 def _gelu_third(y: Any, a: Any) -> tuple[Any, ...]:
-    density = table.erf_slope(a * SQRT_HALF) * (0.5 * SQRT_HALF)
+    density = primitives.erf_slope(a * SQRT_HALF) * (0.5 * SQRT_HALF)
     return (-a * (y + 2.0 * density),)
 
 
@@ -58,13 +61,13 @@ def _softsign_local(y: Any, a: Any) -> tuple[Any, ...]:
 def _psoftplus_by_beta(y: Any, a: Any, b: Any) -> Any:
     """`(a σ(b a) - y)/b`; above 0 from the same at -a, where the two do not cancel: the derivative is even in a."""
     above = -(a * psoftplus_slope(-a, b) + psoftplus(-a, b))
-    return table.div(table.where(table.step(a), above, a * psoftplus_slope(a, b) - y), b)
+    return table.div(primitives.where(table.step(a), above, a * psoftplus_slope(a, b) - y), b)
 
 
 def _log_softmax_local(y: Any, *xs: Any) -> tuple[Any, ...]:
     """One less the share of the first, which does not cancel; less the share of another."""
-    shares = table._softmax(xs)
-    return (table._rest(0, xs, shares), *(-share for share in shares[1:]))
+    shares = primitives._softmax(xs)
+    return (primitives.rest(0, xs, shares), *(-share for share in shares[1:]))
 
 
 # ---- families of rows: one for each value of their parameters --------------------------------------------------------
@@ -158,7 +161,7 @@ def hardtanh(low: float, high: float) -> Primitive:
     """`x` brought into [low, high]; unlike `clamp`, flat on its bounds."""
     inside = between(low, high, 1.0)
     return _made(
-        "hardtanh", (low, high), lambda x: ieee.clamp(x, low, high),
+        "hardtanh", (low, high), lambda x: function_values.clamp(x, low, high),
         lambda y, a: (inside(a),), f"[{low:g}<{{a}}<{high:g}]", "hardtanh", "min(max(a, p), q)",
     )  # fmt: skip
 
@@ -190,11 +193,11 @@ hardsigmoid          = _row("hardsigmoid",            1,    values.hardsigmoid, 
 log_softmax_share    = _row("log_softmax_share",      None, values.log_softmax_share,    _log_softmax_local,                       lambda y, xs: (f"1-exp {y}", *(f"-softmax({x})" for x in xs[1:])), (TAIL,), "log softmax", public="log_softmax", oracle="-log(fsum(exp(x - xs[0]) for x in xs))")
 
 # The same with their parameter as an operand, where that is a `Value`: learnt, or an argument of a compiled function.
-prelu_slope          = _inner("prelu_slope",         2, lambda x, s: 1.0 if x > 0.0 else s if x <= 0.0 else nan, lambda y, a, b: (0.0, table.le(a, 0.0)), ("0", "[{a}≤0]"), (REAL, REAL), "leaky relu′", oracle="1 if a > 0 else b", hides_nan=True)
-prelu                = _inner("prelu",               2, lambda x, s: x if x > 0.0 else s * x, lambda y, a, b: (prelu_slope(a, b), table.where(table.step(a), 0.0, a)), ("{a}>0 ? 1 : {b}", "[{a}≤0]·{a}"), (REAL, REAL), "leaky relu", oracle="a if a > 0 else b*a", hides_nan=True)
-pelu_curvature       = _inner("pelu_curvature",      2, lambda x, s: 0.0 if x > 0.0 else values.times_exp(s, x), lambda y, a, b: (y, table.where(table.step(a), 0.0, table.exp(a))), ("{y}", "[{a}≤0]·exp {a}"), (TAIL, REAL), "elu″", oracle="0 if a > 0 else b*exp(a)", hides_nan=True)
-pelu_slope           = _inner("pelu_slope",          2, lambda x, s: 1.0 if x > 0.0 else values.times_exp(s, x), lambda y, a, b: (pelu_curvature(a, b), table.where(table.step(a), 0.0, table.exp(a))), ("[{a}≤0]·{y}", "[{a}≤0]·exp {a}"), (TAIL, REAL), "elu′", oracle="1 if a > 0 else b*exp(a)", hides_nan=True)
-pelu                 = _inner("pelu",                2, lambda x, s: x if x > 0.0 else s * expm1(x), lambda y, a, b: (pelu_slope(a, b), table.where(table.step(a), 0.0, table.expm1(a))), ("{a}>0 ? 1 : {b}·exp {a}", "[{a}≤0]·expm1 {a}"), (TAIL, REAL), "elu", oracle="a if a > 0 else b*expm1(a)", hides_nan=True)
+prelu_slope          = _inner("prelu_slope",         2, lambda x, s: 1.0 if x > 0.0 else s if x <= 0.0 else nan, lambda y, a, b: (0.0, primitives.le(a, 0.0)), ("0", "[{a}≤0]"), (REAL, REAL), "leaky relu′", oracle="1 if a > 0 else b", hides_nan=True)
+prelu                = _inner("prelu",               2, lambda x, s: x if x > 0.0 else s * x, lambda y, a, b: (prelu_slope(a, b), primitives.where(table.step(a), 0.0, a)), ("{a}>0 ? 1 : {b}", "[{a}≤0]·{a}"), (REAL, REAL), "leaky relu", oracle="a if a > 0 else b*a", hides_nan=True)
+pelu_curvature       = _inner("pelu_curvature",      2, lambda x, s: 0.0 if x > 0.0 else values.times_exp(s, x), lambda y, a, b: (y, primitives.where(table.step(a), 0.0, table.exp(a))), ("{y}", "[{a}≤0]·exp {a}"), (TAIL, REAL), "elu″", oracle="0 if a > 0 else b*exp(a)", hides_nan=True)
+pelu_slope           = _inner("pelu_slope",          2, lambda x, s: 1.0 if x > 0.0 else values.times_exp(s, x), lambda y, a, b: (pelu_curvature(a, b), primitives.where(table.step(a), 0.0, table.exp(a))), ("[{a}≤0]·{y}", "[{a}≤0]·exp {a}"), (TAIL, REAL), "elu′", oracle="1 if a > 0 else b*exp(a)", hides_nan=True)
+pelu                 = _inner("pelu",                2, lambda x, s: x if x > 0.0 else s * expm1(x), lambda y, a, b: (pelu_slope(a, b), primitives.where(table.step(a), 0.0, primitives.expm1(a))), ("{a}>0 ? 1 : {b}·exp {a}", "[{a}≤0]·expm1 {a}"), (TAIL, REAL), "elu", oracle="a if a > 0 else b*expm1(a)", hides_nan=True)
 psoftplus_curvature  = _inner("psoftplus_curvature", 2, lambda x, b: _softplus(x, b, 2), lambda y, a, b: (-b * table.tanh(0.5 * b * a) * y, table.div(y, b) - a * table.tanh(0.5 * b * a) * y), ("-{b}·{y}·tanh({b}·{a}/2)", "{y}/{b}-{a}·{y}·tanh({b}·{a}/2)"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "σ′", oracle="b/4*sech(b*a/2)**2")
 psoftplus_slope      = _inner("psoftplus_slope",     2, lambda x, b: _softplus(x, b, 1), lambda y, a, b: (psoftplus_curvature(a, b), a * table.div(psoftplus_curvature(a, b), b)), ("{b}·{y}·(1-{y})", "{a}·{y}·(1-{y})"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "σ", oracle="1/(1 + exp(-b*a))")
 psoftplus            = _inner("psoftplus",           2, lambda x, b: _softplus(x, b, 0), lambda y, a, b: (psoftplus_slope(a, b), _psoftplus_by_beta(y, a, b)), ("σ({b}·{a})", "({a}·σ({b}·{a})-{y})/{b}"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "softplus", oracle="log1p(exp(b*a))/b")

@@ -10,10 +10,11 @@ from functools import partial
 from math import log, log1p, nan
 from typing import Any
 
-from ..activations.rows import log_softmax_share
+from ..activations.primitives import log_softmax_share
 from ..activations.values import log_softmax
 from ..engine import ieee, table
-from ..engine.table import REAL, Interval, Primitive, family, row
+from ..engine.primitive import REAL, Interval, Primitive, family, row
+from ..functions import primitives, values
 
 # PyTorch cuts the logarithm of a probability off at -100, and takes its slope to be 1e12 there, so that a wrong answer
 # that is saturated still learns.
@@ -41,7 +42,7 @@ def huber(delta: float) -> Primitive:
         f"huber[{delta:g}]",
         1,
         compute,
-        lambda y, a: (table.clamp(a, -delta, delta),),
+        lambda y, a: (primitives.clamp(a, -delta, delta),),
         (f"clamp({{a}}, -{delta:g}, {delta:g})",),
         (REAL,),
         "huber",
@@ -82,12 +83,12 @@ def logistic_loss(weight: float) -> Primitive:
     """
 
     def compute(z: float, t: float) -> float:
-        right = weight * t * ieee.softplus(-z) if t != 0.0 else 0.0
-        return right + (1.0 - t) * ieee.softplus(z) if t != 1.0 else right
+        right = weight * t * values.softplus(-z) if t != 0.0 else 0.0
+        return right + (1.0 - t) * values.softplus(z) if t != 1.0 else right
 
     def local(y: Any, z: Any, t: Any) -> tuple[Any, ...]:
         by_z = (1.0 - t) * table.sigmoid(z) - weight * t * table.sigmoid(-z)
-        return (by_z, -z if weight == 1.0 else weight * table.softplus(-z) - table.softplus(z))
+        return (by_z, -z if weight == 1.0 else weight * primitives.softplus(-z) - primitives.softplus(z))
 
     w = "" if weight == 1.0 else f"{weight:g}·"
     by_z = "σ({a})-{b}" if weight == 1.0 else f"(1-{{b}})·σ({{a}})-{w}{{b}}·σ(-{{a}})"
@@ -124,16 +125,16 @@ def _soft_cross_entropy(*operands: float) -> float:
 
 def _sums_of_others(xs: tuple[Any, ...]) -> list[Any]:
     """For each of `xs` the sum of the others, added up and not taken off the whole, which would cancel."""
-    add = ieee.total if all(type(x) is float for x in xs) else table.sum
+    add = values.total if all(type(x) is float for x in xs) else primitives.sum
     return [add(*xs[:k], *xs[k + 1 :]) for k in range(len(xs))]
 
 
 def _soft_local(y: Any, *operands: Any) -> tuple[Any, ...]:
     """By `zj`: `pj` (sum of other targets) `- tj` (sum of other p), which is `pj - tj` where the targets sum to 1."""
     zs, ts = _split(operands)
-    ps = table._softmax(zs)
+    ps = primitives._softmax(zs)
     terms = zip(ps, ts, _sums_of_others(ts), strict=True)
-    by_z = [p * other_ts - t * table._rest(k, zs, ps) for k, (p, t, other_ts) in enumerate(terms)]
+    by_z = [p * other_ts - t * primitives.rest(k, zs, ps) for k, (p, t, other_ts) in enumerate(terms)]
     if all(type(z) is float for z in zs):
         return (*by_z, *(0.0 - y for y in log_softmax(zs)))
     return (*by_z, *(surprise(z, *zs[:k], *zs[k + 1 :]) for k, z in enumerate(zs)))
@@ -148,7 +149,7 @@ def _relative_term(q: float, t: float) -> float:
     if t == 0.0:
         return 0.0
     near = (t <= 2.0 * q) & (q <= 2.0 * t)  # then t - q is exact
-    return t * (ieee.log1p((t - q) / q) if near else ieee.log(ieee.div(t, q)))
+    return t * (values.log1p((t - q) / q) if near else ieee.log(ieee.div(t, q)))
 
 
 def _relative_entropy(*operands: float) -> float:
@@ -163,10 +164,10 @@ def _relative_entropy(*operands: float) -> float:
 def _relative_entropy_local(y: Any, *operands: Any) -> tuple[Any, ...]:
     qs, ts = _split(operands)
     pairs = list(zip(qs, ts, strict=True))
-    nothing = [table.is_zero(t) for t in ts]
-    by_q = [table.where(zero, 0.0, -table.div(t, q)) for zero, (q, t) in zip(nothing, pairs, strict=True)]
+    nothing = [primitives.is_zero(t) for t in ts]
+    by_q = [primitives.where(zero, 0.0, -table.div(t, q)) for zero, (q, t) in zip(nothing, pairs, strict=True)]
     by_t = [
-        table.where(table.mul(zero, table.is_zero(q)), 0.0, 1.0 + table.log(table.div(t, q)))
+        primitives.where(table.mul(zero, primitives.is_zero(q)), 0.0, 1.0 + table.log(table.div(t, q)))
         for zero, (q, t) in zip(nothing, pairs, strict=True)
     ]
     return (*by_q, *by_t)
@@ -182,7 +183,7 @@ def _relative_entropy_notation(y: str, operands: Any) -> tuple[str, ...]:
 # fmt: off
 # ruff: noqa: E501  # aligned by hand, as in the table
 
-floored_slope        = _inner("floored_slope",  1, _floored_slope, lambda y, a: (table.where(table.less(SMALLEST, a), -(y * y), 0.0),), ("-1/{a}²",), (ABOVE_FLOOR,), oracle="1/a")
+floored_slope        = _inner("floored_slope",  1, _floored_slope, lambda y, a: (primitives.where(primitives.less(SMALLEST, a), -(y * y), 0.0),), ("-1/{a}²",), (ABOVE_FLOOR,), oracle="1/a")
 minus_log            = _inner("minus_log",      1, _minus_log,     lambda y, a: (-floored_slope(a),), ("-1/{a}",), (ABOVE_FLOOR,), "-log", oracle="-log(a)")
 binary_cross_entropy = _inner("binary_cross_entropy", 2, _binary_cross_entropy, _binary_local, ("({a}-{b})/({a}·(1-{a}))", "log((1-{a})/{a})"), (ABOVE_FLOOR, PROBABILITY), "BCE", oracle="-b*log(a) - (1 - b)*log(1 - a)")
 surprise             = _inner("surprise",       None, lambda *xs: 0.0 - log_softmax(xs)[0], _surprise_local, lambda y, xs: (f"softmax({xs[0]})-1", *(f"softmax({x})" for x in xs[1:])), (LOGIT,), "cross entropy", oracle="log(fsum(exp(x - xs[0]) for x in xs))")

@@ -1,0 +1,103 @@
+"""NumPy's functions that are no ufuncs, on arrays of `Value`s: those of ours by name, all others as NumPy writes them.
+
+What NumPy composes of ufuncs, shapes and sorting works as it stands, since the ufuncs are ours. What it computes in
+floats only says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+
+from ..engine.value import Value
+from ..functions import primitives
+from . import linalg
+from .ufuncs import matmul, reduced
+from .values import Array, filled, plain, wrapped
+
+
+def _of(x: Any) -> Any:
+    """An argument as NumPy's functions take it: a `Value` as an array of none dimensions."""
+    if isinstance(x, Value):
+        return plain(x).view(Array)
+    return type(x)(map(_of, x)) if type(x) in (list, tuple) else x
+
+
+def call(function: Any, types: Any, arguments: Any, options: Any) -> Any:
+    """What NumPy hands over where an argument of one of its functions is a `Value` or an `Array`."""
+    ours = _FUNCTIONS.get(function)
+    if ours is not None:
+        return wrapped(ours(*arguments, **options))
+    arguments, options = [_of(x) for x in arguments], {name: _of(x) for name, x in options.items()}
+    try:
+        found = function._implementation(*arguments, **options)
+    except (TypeError, AttributeError) as error:
+        error.add_note(
+            f"np.{function.__name__} of Values: if it cannot, write it in ufuncs, sums, where, dot and indexing"
+        )
+        raise
+    return type(found)(map(wrapped, found)) if type(found) in (list, tuple) else wrapped(found)
+
+
+_where = numpy.frompyfunc(primitives.where, 3, 1)
+
+
+def where(condition: Any, *arms: Any) -> Any:
+    if not arms:
+        return numpy.nonzero(numpy.asarray(condition).astype(bool))
+    return _where(plain(condition), *map(plain, arms))
+
+
+def select(condlist: Any, choicelist: Any, default: Any = 0.0) -> Any:
+    if len(condlist) != len(choicelist):
+        raise ValueError(f"np.select: {len(condlist)} conditions for {len(choicelist)} choices")
+    found = default
+    for condition, choice in reversed([*zip(condlist, choicelist, strict=True)]):
+        found = where(condition, choice, found)
+    return found
+
+
+def _like(fill: float) -> Callable[..., Any]:
+    def made(x: Any, dtype: Any = None, order: Any = "K", subok: bool = True, shape: Any = None, **_: Any) -> Any:
+        shape = numpy.shape(x) if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
+        if dtype is not None and numpy.dtype(dtype).kind not in "fO":
+            return numpy.full(shape, fill, dtype)
+        return filled(shape, [fill] * int(numpy.prod(shape)))
+
+    return made
+
+
+def full_like(x: Any, fill_value: Any, **options: Any) -> Any:
+    made = _like(0.0)(x, **options)
+    made[...] = fill_value
+    return made
+
+
+def dot(a: Any, b: Any, out: None = None) -> Any:
+    if numpy.ndim(a) == 0 or numpy.ndim(b) == 0:
+        return numpy.multiply(a, b)
+    if numpy.ndim(b) > 2:
+        return numpy.tensordot(a, b, axes=(numpy.ndim(a) - 1, numpy.ndim(b) - 2))
+    return matmul(a, b)
+
+
+def mean(
+    x: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
+) -> Any:
+    return reduced(primitives.mean, None, "np.mean", x, axis, None, keepdims, None, where)
+
+
+_FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    numpy.where: where,
+    numpy.select: select,
+    numpy.zeros_like: _like(0.0),
+    numpy.empty_like: _like(0.0),
+    numpy.ones_like: _like(1.0),
+    numpy.full_like: full_like,
+    numpy.copy: lambda x, **_: x.copy(),
+    numpy.dot: dot,
+    numpy.mean: mean,
+    **linalg.FUNCTIONS,
+}

@@ -1,0 +1,149 @@
+"""`Array`, an array of `Value`s, and how arrays of NumPy are taken apart and put together.
+
+`Array` is a subclass of `numpy.ndarray` that holds objects: indexing, slicing, shapes, broadcasting and assignment are
+NumPy's. Its operators, NumPy's ufuncs and other functions go by `ufuncs.py` and `functions.py`, through the protocols
+`__array_ufunc__` and `__array_function__`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy
+
+from ..engine import rendering
+from ..engine.primitive import as_float, exact
+from ..engine.value import Value
+from ..transforms.trees import Container, container
+
+Plain = numpy.ndarray[Any, Any]
+
+
+class Array(Plain):
+    """What a function that is differentiated, or compiled, gets for an array: one of `Value`s, and of numbers.
+
+    Numbers can be assigned, too. `np.zeros_like(x)` and its kin make another. NumPy's `np.array` and `np.asarray` make
+    an array of objects of them that is NumPy's own, on which ties of `np.maximum` and its kin are as NumPy has them.
+    """
+
+    def __array_ufunc__(self, *given: Any, **options: Any) -> Any:
+        return rendering.rendered("ufunc", *given, **options)
+
+    def __array_function__(self, *given: Any) -> Any:
+        return rendering.rendered("array function", *given)
+
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(_index(key))
+
+    def __setitem__(self, key: Any, x: Any) -> None:
+        super().__setitem__(_index(key), x[()] if isinstance(x, numpy.ndarray) and not x.ndim else x)
+
+    def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **options: Any) -> Any:
+        return numpy.mean(self, axis=axis, out=out, keepdims=keepdims, **options)
+
+    def dot(self, other: Any, out: Any = None) -> Any:
+        return numpy.dot(self, other)
+
+    def __reduce__(self) -> Any:
+        return _restored, (self.shape, plain(self).ravel().tolist())
+
+
+class Mask(Array):
+    """An array of conditions: what a comparison is while a function is compiled. As an index: their truth."""
+
+
+def _restored(shape: tuple[int, ...], xs: list[Any]) -> Any:
+    return filled(shape, xs)
+
+
+def _index(key: Any) -> Any:
+    if isinstance(key, Mask):
+        return key.astype(bool).view(numpy.ndarray)
+    return tuple([_index(each) for each in key]) if type(key) is tuple else key
+
+
+def plain(x: Any) -> Any:
+    """An operand as NumPy's own array of objects, whose loops do not ask for ours."""
+    if isinstance(x, Array):
+        return x.view(numpy.ndarray)
+    if isinstance(x, Value):
+        made = numpy.empty((), object)
+        made[()] = x
+        return made
+    if isinstance(x, numpy.generic):
+        return exact(x.item())  # as a number of Python's, of which a loop does not come back here
+    if isinstance(x, numpy.ndarray) and x.dtype.char == "g":  # whose elements are NumPy's even as objects
+        return filled(x.shape, [exact(each) for each in x.ravel()]).view(numpy.ndarray)
+    return x
+
+
+def wrapped(x: Any) -> Any:
+    """A result of NumPy's loops over objects: an `Array`, or the object alone."""
+    if isinstance(x, numpy.ndarray) and x.dtype == object and not isinstance(x, Array):
+        return x.view(Array) if x.ndim else x[()]
+    return x
+
+
+def filled(shape: tuple[int, ...], xs: Sequence[Any]) -> Array:
+    """The array of that shape of these objects."""
+    made = numpy.empty(len(xs), object)
+    made[:] = xs
+    return made.reshape(shape).view(Array)
+
+
+# ---- as a container --------------------------------------------------------------------------------------------------
+
+
+def _taken(x: Any) -> tuple[Any, list[Any]] | None:
+    """None for one that is not of real numbers, or has more than they: that raises where numbers are asked for."""
+    if x.dtype.kind not in "fiubO" or x.dtype.itemsize > 8 or isinstance(x, numpy.ma.MaskedArray | numpy.matrix):
+        return None
+    return x.shape, x.ravel().tolist()
+
+
+def _built(shape: tuple[int, ...], xs: list[Any]) -> Any:
+    if all(type(x) is float for x in xs):
+        return numpy.array(xs, numpy.float64).reshape(shape)
+    if all(isinstance(x, Value | float | int) for x in xs):
+        return filled(shape, xs)
+    return _stacked(shape, xs)
+
+
+def _stacked(shape: tuple[int, ...], trees: list[Any]) -> Any:
+    """An array of trees of one structure as such a tree, of arrays: what a Jacobian is."""
+    first = trees[0]
+    if isinstance(first, numpy.ndarray):
+        flat = [x for tree in trees for x in tree.ravel().tolist()]
+        return _built(shape + first.shape, flat)
+    if first is None:
+        return None
+    if isinstance(first, Value | float | int):
+        return _built(shape, trees)
+    if isinstance(first, dict):
+        return {key: _stacked(shape, [tree[key] for tree in trees]) for key in first}
+    known = container(type(first))
+    if known is None:
+        parts = [_stacked(shape, list(column)) for column in zip(*trees, strict=True)]
+        return parts if isinstance(first, list) else tuple.__new__(type(first), parts)
+    taken = [known.take(tree) for tree in trees]
+    columns = zip(*[each[1] for each in taken if each], strict=True)
+    return known.build(taken[0][0] if taken[0] else None, [_stacked(shape, list(column)) for column in columns])
+
+
+def _places(shape: tuple[int, ...], count: int) -> Iterable[str]:
+    return [f"[{', '.join(map(str, place))}]" if place else "[()]" for place in numpy.ndindex(*shape)]
+
+
+_CONTAINER = Container(
+    numpy.ndarray, _taken, _built, _places, lambda shape, count: f"an array of shape {shape}", flat=True
+)
+
+
+def container_of(kind: type) -> Container:
+    return _CONTAINER
+
+
+def number(x: Any, what: str) -> Any:
+    """An operand as a `Value` or a float."""
+    return x if isinstance(x, Value) else as_float(x, what)

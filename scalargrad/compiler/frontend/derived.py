@@ -1,0 +1,382 @@
+"""How calls and loops are computed and differentiated: the derivative of a program is a program, that of a loop a loop.
+
+Reverse mode runs the derivative of the body, last step first: it carries the adjoints of what the loop carries and,
+added up use by use, those of what its steps share. It is traced once, by running the body's program on nodes and
+following the chain rule, and differentiated in its turn where that is asked for. Forward mode carries the tangents
+beside the numbers.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, compress, pairwise
+from typing import Any
+
+from ...engine.chain_rule import depending, graph_adjoints, order_of_pass, tangents
+from ...engine.several import Column as Region
+from ...engine.several import Vector, output
+from ...engine.value import Value
+from ..backends.python import build
+from ..ir.loops import Call, Column, Loop
+from ..ir.program import Program
+from .bodies import derived_program, replay
+
+
+class LoopError(ArithmeticError):
+    """A loop whose condition still holds when it may go on no longer, or a search that has found nothing."""
+
+
+def cut(numbers: Sequence[Any], sizes: Iterable[int]) -> list[Sequence[Any]]:
+    """A sequence in parts of those sizes."""
+    return [numbers[a:b] for a, b in pairwise(accumulate(sizes, initial=0))]
+
+
+def adjoints(
+    program: Program, operands: Sequence[Value], seeds: Sequence[tuple[int, Any]], before: dict[int, Any]
+) -> Callable[[int], Any]:
+    """The adjoints of a program's inputs from those of its outputs, added to what there is `before`: by the number of
+    the input, 0.0 if there is none."""
+    outputs = replay(program, operands)
+    nodes = [x for x in outputs if isinstance(x, Value)]
+    order = order_of_pass(nodes, operands)
+    given = [(operands[k], x) for k, x in before.items()]
+    given += [(outputs[k], x) for k, x in seeds if isinstance(outputs[k], Value)]
+    found = graph_adjoints(order, given, operands, None, depending(order, operands))
+    return lambda k: found.get(operands[k], 0.0)
+
+
+def forward(program: Program, operands: Sequence[Value], seeds: dict[int, Any]) -> tuple[list[Any], list[Any]]:
+    """A program's outputs, and their tangents from those of inputs."""
+    outputs = replay(program, operands)
+    order = order_of_pass([x for x in outputs if isinstance(x, Value)], operands)
+    found = tangents(order, {operands[k]: x for k, x in seeds.items()}, True)
+    return outputs, [found.get(x, 0.0) if isinstance(x, Value) else 0.0 for x in outputs]
+
+
+def element(node: Any, k: int) -> Any:
+    """One number of a block: of a node, or of what was computed."""
+    return output(k)(node) if isinstance(node, Value) else node[k]
+
+
+def pulled(spans: Sequence[tuple[int, int | None]], wanted: Sequence[bool], at: Iterable[Any], made: Any) -> list[Any]:
+    """For every operand what the block `made` holds for it: `at` says from where on, for those that are wanted."""
+    places = iter(at)
+    found: list[Any] = []
+    for (count, first), each in zip(spans, wanted, strict=True):
+        if not each:
+            found.append(None)
+        elif first is None:
+            found.append(element(made, next(places)))
+        else:
+            found.append(Vector({}, [Region(first, count, made, next(places))]))
+    return found
+
+
+class DifferentiableCall(Call):
+    """A call, or a choice between two."""
+
+    def compute(self, *operands: Any) -> Any:
+        which, given = 0, operands
+        if self.chooses:
+            which, given = int(not operands[0]), operands[1:]
+        return self.runner(which)(given)
+
+    def runner(self, which: int) -> Callable[[Sequence[float]], Sequence[float]]:
+        runners = self.__dict__.setdefault("_runners", {})
+        if which not in runners:
+            runners[which] = build(self.bodies[which], self.name)
+        return runners[which]  # type: ignore[no-any-return]
+
+    def pull_back(self, node: Any, operands: Sequence[Any], adjoint: Vector, wanted: Sequence[bool]) -> list[Any]:
+        skip = int(self.chooses)
+        seeded = [k for k in range(self.size) if adjoint[k] is not None]
+        chosen = [k for k, each in enumerate(wanted[skip:]) if each]
+
+        def back(body: Program) -> Callable[[list[Any]], list[Any]]:
+            def run(leaves: list[Any]) -> list[Any]:
+                given, bars = leaves[: body.inputs], leaves[body.inputs :]
+                found = adjoints(body, given, list(zip(seeded, bars, strict=True)), {})
+                return [found(k) for k in chosen]
+
+            return run
+
+        made = self.derivative(("back", *seeded, -1, *chosen), back, [1.0] * len(seeded))(
+            *operands, *[adjoint[k] for k in seeded]
+        )
+        places = {k: i for i, k in enumerate(chosen)}
+        return [None] * skip + [element(made, places[k]) if k in places else None for k in range(len(operands) - skip)]
+
+    def push_forward(self, node: Any, operands: Sequence[Any], tangents: Sequence[Any]) -> Vector:
+        skip = int(self.chooses)
+        seeded = [k for k, x in enumerate(tangents[skip:]) if x is not None]
+
+        def ahead(body: Program) -> Callable[[list[Any]], list[Any]]:
+            def run(leaves: list[Any]) -> list[Any]:
+                given, dots = leaves[: body.inputs], leaves[body.inputs :]
+                return forward(body, given, dict(zip(seeded, dots, strict=True)))[1]
+
+            return run
+
+        made = self.derivative(("ahead", *seeded), ahead, [1.0] * len(seeded))(
+            *operands, *[tangents[k + skip] for k in seeded]
+        )
+        return Vector({}, [Region(0, self.size, made)])
+
+    def derivative(self, key: Any, make: Callable[[Program], Any], more: list[float]) -> DifferentiableCall:
+        """The call of the derivatives of the bodies, made once."""
+        known = self.__dict__.setdefault("_derivatives", {})
+        if key not in known:
+            point = self.point + more
+            start = int(self.chooses)
+            bodies = [derived_program(make(body), point[start:]) for body in self.bodies]
+            known[key] = DifferentiableCall(f"{self.name}′", bodies, point, self.place)
+        return known[key]  # type: ignore[no-any-return]
+
+
+class DifferentiableLoop(Loop):
+    """A loop."""
+
+    # ---- computing ---------------------------------------------------------------------------------------------------
+
+    def compute(self, *operands: Any) -> Any:
+        run = self._build("body", self.body)
+        test = self._build("condition", self.condition) if self.condition is not None else None
+        steps = self.length or 0
+        shared = list(operands[: self.shared])
+        at = self.shared + self.carried
+        carry = list(operands[self.shared : at])
+        count = self.length
+        if self.counted:
+            count, at = int(operands[at]), at + 1
+        columns: list[tuple[Sequence[float], int, int]] = []
+        for column in self.columns:
+            if column.first is None:
+                columns.append((operands[at : at + steps * column.width], 0, column.width))
+                at += steps * column.width
+            else:
+                columns.append((operands[at], column.first, column.width))
+                at += 1
+        n, done = self.carried, 0
+        results = [array("d", bytes(8 * steps * width)) for width in self.results]
+        kept = array("d", bytes(8 * steps * n))
+        while count is None or done < count:
+            if test is not None and not test([*shared, *carry])[0]:
+                break
+            t = count - 1 - done if self.backward and count is not None else done
+            x = [v for numbers, first, w in columns for v in numbers[first + t * w : first + t * w + w]]
+            outputs = run([*shared, *carry, *x])
+            if count is not None:
+                kept[t * n : t * n + n] = array("d", carry)
+                for region, found in zip(results, cut(outputs[n:], self.results), strict=True):
+                    region[t * len(found) : (t + 1) * len(found)] = array("d", found)
+            carry = list(outputs[:n])
+            done += 1
+        else:
+            if test is not None and test([*shared, *carry])[0]:
+                raise LoopError(f"{self.failure} after {done} steps, at {shown(carry)}\n  {self.place}")
+        if test is not None:
+            carry.append(float(done))
+        made = array("d", carry)
+        for region in (*results, kept):
+            made += region
+        return made
+
+    def _build(self, what: str, program: Program) -> Any:
+        runners = self.__dict__.setdefault("_runners", {})
+        if what not in runners:
+            runners[what] = build(program, self.name)
+        return runners[what]
+
+    # ---- differentiating ---------------------------------------------------------------------------------------------
+
+    def pull_back(self, node: Any, operands: Sequence[Any], adjoint: Vector, wanted: Sequence[bool]) -> list[Any]:
+        if self.length is None:
+            raise TypeError(
+                f"{self.name}: reverse mode needs to know how many steps there may be at most: give max_steps\n"
+                f"  {self.place}"
+            )
+        m, n, own = self.shared, self.carried, len(self.columns)
+        self.keeps = True
+        regions = self._bars(adjoint)
+        shared = tuple(compress(range(m), wanted))
+        starts = self._column_starts()
+        columns = tuple(k for k in range(own) if any(wanted[starts[k] : starts[k + 1]]))
+        loop = self._known(
+            ("back", shared, columns, tuple([(kind, column) for kind, column, _ in regions])),
+            lambda: self._backward(shared, columns, regions),
+        )
+        final = [adjoint[k] for k in range(n)]
+        given = [*operands[:m], *[0.0 if x is None else x for x in final], *[0.0] * len(shared)]
+        if self.condition is not None:
+            given.append(element(node, n))
+        elif self.counted:
+            given.append(operands[m + n])
+        given += [node, *operands[starts[0] :]]
+        for _, _, numbers in regions:
+            given += numbers
+        made = loop(*given)
+        places: list[int] = [n + k for k in range(len(shared))]
+        places += [k for k in range(n) if wanted[m + k]]
+        skipped = [False] * self.counted
+        for i, k in enumerate(columns):
+            start, column = loop.starts[i], self.columns[k]
+            if column.first is not None:
+                places.append(start)
+            else:
+                places += [start + j for j, each in enumerate(wanted[starts[k] : starts[k + 1]]) if each]
+        needed = [*wanted[: m + n], *skipped, *wanted[starts[0] :]]
+        return pulled(self.spans(), needed, places, made)
+
+    def _bars(self, adjoint: Vector) -> list[tuple[str, Column, list[Any]]]:
+        """The adjoints of results (by the number of their group) and of kept numbers ("kept"): columns and operands."""
+        steps = self.length or 0
+        found: list[tuple[str, Column, list[Any]]] = []
+        ends = [*self.starts[1:], self.kept][: len(self.starts)]
+        for g, (start, end) in enumerate(zip(self.starts, ends, strict=True)):
+            given = [adjoint.numbers.get(k, 0.0) for k in range(start, end)] if adjoint.numbers else []
+            if any(k in adjoint.numbers for k in range(start, end)):
+                found.append((str(g), Column(self.results[g]), given))
+        for start, length, source, first in adjoint.columns:
+            if length and start == self.kept:
+                found.append(("kept", Column(length // steps, first), [source]))
+            elif length:
+                g = self.starts.index(start)
+                found.append((str(g), Column(self.results[g], first), [source]))
+        return found
+
+    def _column_starts(self) -> list[int]:
+        """Where the operands of each column begin, and where the last one's end."""
+        sizes = [1 if c.first is not None else (self.length or 0) * c.width for c in self.columns]
+        return list(accumulate(sizes, initial=self.shared + self.carried + self.counted))
+
+    def _known(self, key: Any, make: Callable[[], DifferentiableLoop]) -> DifferentiableLoop:
+        known = self.__dict__.setdefault("_derivatives", {})
+        if key not in known:
+            known[key] = make()
+        return known[key]  # type: ignore[no-any-return]
+
+    def _backward(
+        self, shared: tuple[int, ...], columns: tuple[int, ...], regions: Sequence[tuple[str, Column, Any]]
+    ) -> DifferentiableLoop:
+        m, n, widths = self.shared, self.carried, [c.width for c in self.columns]
+        sizes = [m, n, len(shared), n, sum(widths), *[c.width for _, c, _ in regions]]
+
+        def step(leaves: list[Any]) -> list[Any]:
+            constants, bars, sums, carry, x, *given = cut(leaves, sizes)
+            seeds = list(enumerate(bars))
+            before = dict(zip(shared, sums, strict=True))
+            for (kind, _, _), numbers in zip(regions, given, strict=True):
+                if kind == "kept":
+                    for k, bar in enumerate(numbers, m):
+                        before[k] = before[k] + bar if k in before else bar
+                else:
+                    at = n + sum(self.results[: int(kind)])
+                    seeds += enumerate(numbers, at)
+            found = adjoints(self.body, [*constants, *carry, *x], seeds, before)
+            of_columns = cut(range(m + n, m + n + sum(widths)), widths)
+            places = [*range(m, m + n), *shared, *(k for c in columns for k in of_columns[c])]
+            return [found(k) for k in places]
+
+        point = [*self.point[:m], *[1.0] * (n + len(shared)), *self.point[m:], *[1.0] * sum(sizes[5:])]
+        return DifferentiableLoop(
+            f"{self.name}′",
+            derived_program(step, point),
+            m,
+            n + len(shared),
+            [Column(n, self.kept), *self.columns, *[c for _, c, _ in regions]],
+            [widths[k] for k in columns],
+            self.length,
+            point,
+            self.place,
+            backward=not self.backward,
+            counted=self.counted or self.condition is not None,
+        )
+
+    def push_forward(self, node: Any, operands: Sequence[Any], tangents: Sequence[Any]) -> Vector:
+        m, n, starts = self.shared, self.carried, self._column_starts()
+        shared = tuple(k for k in range(m) if tangents[k] is not None)
+        columns: list[int] = []
+        more: list[Any] = []
+        specs: list[Column] = []
+        for k, column in enumerate(self.columns):
+            given = tangents[starts[k] : starts[k + 1]]
+            if column.first is None and any(x is not None for x in given):
+                columns.append(k)
+                specs.append(Column(column.width))
+                more += [0.0 if x is None else x for x in given]
+            elif column.first is not None and given[0] is not None:
+                for spec, numbers in self._tangent_columns(column, given[0]):
+                    columns.append(k)
+                    specs.append(spec)
+                    more += numbers
+        loop = self._known(
+            ("ahead", shared, tuple(columns), tuple(specs)), lambda: self._forward(shared, columns, specs)
+        )
+        dots = [0.0 if x is None else x for x in tangents[m : m + n]]
+        head = [*operands[:m], *[tangents[k] for k in shared], *operands[m : m + n], *dots]
+        made = loop(*head, *operands[m + n :], *more)
+        found = Vector({k: element(made, n + k) for k in range(n)})
+        if self.length is not None:
+            for start, width, at in zip(self.starts, self.results, loop.starts, strict=False):
+                found.columns.append(Region(start, width * self.length, made, at))
+            found.columns.append(Region(self.kept, n * self.length, made, loop.starts[-1]))
+        return found
+
+    def _tangent_columns(self, column: Column, tangent: Vector) -> list[tuple[Column, list[Any]]]:
+        """The tangent of a block's part, as columns of a loop and their operands."""
+        steps, first = self.length or 0, column.first or 0
+        end = first + steps * column.width
+        found = [
+            (Column(column.width, c.first + first - c.start), [c.source])
+            for c in tangent.columns
+            if c.start <= first and end <= c.start + c.length
+        ]
+        if any(k in tangent.numbers for k in range(first, end)):
+            found.append((Column(column.width), [tangent.numbers.get(k, 0.0) for k in range(first, end)]))
+        return found
+
+    def _forward(self, shared: tuple[int, ...], columns: Sequence[int], specs: Sequence[Column]) -> DifferentiableLoop:
+        m, n, widths = self.shared, self.carried, [c.width for c in self.columns]
+        sizes = [m, len(shared), n, n, sum(widths), *[c.width for c in specs]]
+        of_columns = cut(range(m + n, m + n + sum(widths)), widths)
+
+        def step(leaves: list[Any]) -> list[Any]:
+            constants, of_shared, carry, dots, x, *given = cut(leaves, sizes)
+            seeds = dict(zip(shared, of_shared, strict=True)) | dict(enumerate(dots, m))
+            for k, numbers in zip(columns, given, strict=True):
+                for place, dot in zip(of_columns[k], numbers, strict=True):
+                    seeds[place] = seeds[place] + dot if place in seeds else dot
+            outputs, found = forward(self.body, [*constants, *carry, *x], seeds)
+            if self.length is None:
+                return [*outputs[:n], *found[:n]]
+            return [*outputs[:n], *found, *dots]
+
+        def condition(leaves: list[Any]) -> list[Any]:
+            constants, _, carry, _ = cut(leaves, sizes[:4])
+            assert self.condition is not None
+            return replay(self.condition, [*constants, *carry])
+
+        ones = [1.0] * len(shared)
+        point = [*self.point[:m], *ones, *self.point[m : m + n], *[1.0] * n, *self.point[m + n :]]
+        asked = None if self.condition is None else derived_program(condition, point[: sum(sizes[:4])])
+        return DifferentiableLoop(
+            f"{self.name}′",
+            derived_program(step, [*point, *[1.0] * sum(sizes[5:])]),
+            m + len(shared),
+            2 * n,
+            [*self.columns, *specs],
+            [] if self.length is None else [*self.results, n],
+            self.length,
+            [*point, *[1.0] * sum(sizes[5:])],
+            self.place,
+            self.backward,
+            asked,
+            self.counted,
+            self.failure,
+        )
+
+
+def shown(carry: Sequence[float]) -> str:
+    """The first of some numbers, for messages."""
+    return ", ".join(f"{x:.6g}" for x in carry[:6]) + (", ..." if len(carry) > 6 else "")

@@ -1,0 +1,131 @@
+"""Programs inside programs: what an instruction with several outputs runs: a loop, a choice, a call.
+
+An operation here is an instruction of a program like a row, save that its result is a block of numbers, of which the
+rows `output(k)` read one each; blocks are handed on whole, too, as columns of other loops. Backends read the fields;
+how such an operation is differentiated stands in `frontend/derived.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import NamedTuple
+
+from ...engine.several import Several
+from .program import Program
+
+
+class Column(NamedTuple):
+    """What a loop reads of each step: so many numbers, operands of their own, step by step; or, where `first` is given,
+    those of a block from there on, which is one operand."""
+
+    width: int
+    first: int | None = None
+
+
+class Block(Several):
+    """An instruction that runs programs and leaves a block of so many numbers."""
+
+    size: int
+    place: str  # where the user's code asked for it
+
+    def programs(self) -> Sequence[Program]:
+        """The programs that it runs."""
+        raise NotImplementedError
+
+    def spans(self) -> list[tuple[int, int | None]]:
+        """For every operand how many numbers it is, and, of a block, from which on."""
+        raise NotImplementedError
+
+
+class Call(Block):
+    """A program that runs once; or one of two, by whether the first operand is true."""
+
+    def __init__(self, name: str, bodies: Sequence[Program], point: Sequence[float], place: str) -> None:
+        super().__init__(name)
+        self.bodies = tuple(bodies)
+        self.point = list(point)  # operands to trace derivatives at
+        self.place = place
+        self.size = len(bodies[0].outputs)
+
+    def programs(self) -> Sequence[Program]:
+        return self.bodies
+
+    @property
+    def chooses(self) -> bool:
+        """Whether it has a first operand that says which program is run."""
+        return len(self.bodies) == 2
+
+    def spans(self) -> list[tuple[int, int | None]]:
+        return [(1, None)] * (self.bodies[0].inputs + self.chooses)
+
+
+class Loop(Block):
+    """A program that runs step by step: its inputs are shared numbers, carried ones and the step's columns; its outputs
+    the carried ones of the next step and the step's results.
+
+    Operands are the shared numbers, the carried ones at the beginning, how many steps there are (if `counted`), and
+    the columns. The block holds the carried numbers of the end, the number of steps (if there is a condition), the
+    results of all steps, group by group, and (if `keeps`) the carried numbers before each step. With `backward` the
+    last step comes first. A `condition` is a program of the shared and the carried numbers, asked before each step;
+    where it holds still behind `length` steps, the loop has failed. A length of None has no bound, and leaves nothing
+    but the carried numbers.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        body: Program,
+        shared: int,
+        carried: int,
+        columns: Sequence[Column],
+        results: Sequence[int],
+        length: int | None,
+        point: Sequence[float],
+        place: str,
+        backward: bool = False,
+        condition: Program | None = None,
+        counted: bool = False,
+        failure: str = "",
+    ) -> None:
+        super().__init__(name)
+        self.body, self.condition = body, condition
+        self.shared, self.carried = shared, carried
+        self.columns, self.results = tuple(columns), tuple(results)
+        self.length, self.backward, self.counted = length, backward, counted
+        self.point = list(point)  # of the body's inputs, to trace derivatives at
+        self.place, self.failure = place, failure
+        self.keeps = False
+        head = carried + (condition is not None)
+        steps = length or 0
+        *self.starts, self.kept = accumulate([head, *[steps * width for width in results]])
+
+    @property
+    def size(self) -> int:  # type: ignore[override]
+        """The numbers of its block."""
+        return self.kept + (self.length or 0) * self.carried * self.keeps
+
+    def programs(self) -> Sequence[Program]:
+        return (self.body,) if self.condition is None else (self.body, self.condition)
+
+    def spans(self) -> list[tuple[int, int | None]]:
+        found: list[tuple[int, int | None]] = [(1, None)] * (self.shared + self.carried + self.counted)
+        steps = self.length or 0
+        for column in self.columns:
+            count = steps * column.width
+            found += [(1, None)] * count if column.first is None else [(count, column.first)]
+        return found
+
+
+class Foreign(Block):
+    """A function of Python, called with numbers: it returns so many."""
+
+    def __init__(self, name: str, inputs: int, size: int, place: str) -> None:
+        super().__init__(name)
+        self.inputs, self.size, self.place = inputs, size, place
+
+    def programs(self) -> Sequence[Program]:
+        return ()
+
+    def spans(self) -> list[tuple[int, int | None]]:
+        return [(1, None)] * self.inputs

@@ -1,0 +1,63 @@
+"""`cond`: one of two functions, by a number that is not known before the program runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..compiler.frontend.bodies import traced_bodies
+from ..compiler.frontend.derived import DifferentiableCall, element
+from ..engine import modes
+from ..engine.primitive import CONSTANT
+from ..engine.value import Value
+from ..transforms.trees import Structure, flatten, paths, unflatten
+from .columns import number
+
+
+def cond(pred: Any, f: Callable[..., Any], g: Callable[..., Any], *args: Any) -> Any:
+    """Return `f(*args)` where `pred` holds, else `g(*args)`; the other one is not run.
+
+    `pred` is a comparison, or a number, which holds if it is not zero; the arguments and both results are numbers or
+    nested lists, tuples and dicts of numbers, the results of one structure. The meaning is that of `jax.lax.cond`. On
+    floats it is the plain choice. On `Value`s, and where it is compiled, both functions are traced and one of them is
+    run; the other contributes nothing to any derivative.
+
+    Raises `TypeError` where the two results have different structures.
+
+    >>> import scalargrad as sg
+    >>> h = lambda x: sg.cond(x > 0.0, lambda x: x * x, lambda x: -x, x)
+    >>> h(3.0), h(-3.0), sg.grad(h)(3.0), sg.grad(h)(-3.0)
+    (9.0, 3.0, 6.0, -1.0)
+    """
+    place = modes.users_line()
+    leaves, structure = flatten(args, "args")
+    given = [number(x, at) for x, at in zip(leaves, paths(structure, "args"), strict=True)]
+    traced = modes.active and modes.tracer() is not None and isinstance(pred, Value) and pred.operation is not CONSTANT
+    if not traced and (modes.active and modes.current().anomaly):
+        return (f if pred else g)(*args)
+    if not traced and not any(isinstance(x, Value) for x in given):
+        result = (f if pred else g)(*args)
+        if not any(isinstance(x, Value) for x in flatten(result, "the result")[0]):
+            return result
+    found: list[Structure] = []
+
+    def flat(function: Callable[..., Any], name: str) -> Callable[[list[Any]], Sequence[Any]]:
+        def run(leaves: list[Any]) -> list[Any]:
+            result, made = flatten(function(*unflatten(structure, leaves)), f"cond: what {name} returned")
+            found.append(made)
+            places = paths(made, f"cond: what {name} returned")
+            return [number(x, at) for x, at in zip(result, places, strict=True)]
+
+        return run
+
+    point = [x._data if isinstance(x, Value) else x for x in given]
+    bodies, outside = traced_bodies([flat(f, "f"), flat(g, "g")], [point, point], "a branch of cond")
+    if found[0] != found[1]:
+        raise TypeError(f"cond: f and g return results of different structures\n  at {place}")
+    point = [1.0, *[x._data for x in outside], *point]
+    made = DifferentiableCall("cond", bodies, point, f"at {place}")(_truth(pred), *outside, *given)
+    return unflatten(found[0], [element(made, k) for k in range(len(bodies[0].outputs))])
+
+
+def _truth(pred: Any) -> Any:
+    return pred if isinstance(pred, Value) else float(bool(pred))

@@ -1,0 +1,393 @@
+"""Trees: numbers in lists, tuples, dicts, dataclasses, arrays and registered classes, taken apart and put together.
+
+Derivatives, compiled functions and saved states all need the same answer to "which numbers are in here, in which order,
+and what holds them?". A structure is a hashable description: two arguments with equal structures can stand in for each
+other. What holds numbers besides lists, tuples and dicts is a `Container`; rooms above add those of other libraries.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import Any, NamedTuple
+
+# LEAF, or (type, keys or what else tells it apart, structures of the children); the number of children alone where all
+# of them are leaves, as in an array; (Static, the object, ()) for what is no number and is carried along.
+Structure = Any
+LEAF = "*"
+
+
+def _exact(x: Any) -> Any:
+    """A key of which 1, 1.0 and True, and 0.0 and -0.0, are different: what they are in a result."""
+    if type(x) is tuple:
+        return tuple([_exact(each) for each in x])
+    return type(x), repr(x) if isinstance(x, int | float) else x
+
+
+class Keys(tuple[Any, ...]):
+    """Keys of a dict, told apart by `_exact`."""
+
+    __slots__ = ()
+
+    def _exact(self) -> Any:
+        return _exact(tuple(self))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, tuple) and self._exact() == _exact(tuple(other))
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self._exact())
+
+
+class Static:
+    """Something that a function gets as it is, a str or the number of a loop: part of a structure, and no leaf."""
+
+    __slots__ = ("key", "value")
+
+    def __init__(self, value: Any, what: str = "argument") -> None:
+        self.value = value
+        self.key = _exact(value)
+        try:
+            hash(self.key)
+        except TypeError:
+            raise TypeError(
+                f"{what}: what is static is part of what a trace is found by, and a {type(value).__name__} has no hash"
+            ) from None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Static) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __reduce__(self) -> Any:
+        return Static, (self.value,)
+
+    def holds(self, x: Any) -> bool:
+        """Whether another object is the same, as far as a trace is concerned."""
+        try:
+            return x is self.value or Static(x).key == self.key
+        except TypeError:  # it has no hash
+            return False
+
+
+def is_static(x: Any) -> bool:
+    """Whether something is carried along: None, a str, an enumeration, a function or a class."""
+    if x is None or isinstance(x, str | FunctionType | BuiltinFunctionType | MethodType | type):
+        return True
+    enum = sys.modules.get("enum")
+    return enum is not None and isinstance(x, enum.Enum)
+
+
+class Container(NamedTuple):
+    """A type that holds numbers, as functions of its objects.
+
+    `take` gives what tells an object apart from others of its type (hashable) and its children, or None for one that is
+    a leaf after all; `build` makes one of both, `argument` one that a function is given, if that is another; `places`
+    is how Python writes the place of each child, `described` what it is, for messages. The children of a `flat` one are
+    all leaves. Objects of `kind` are built.
+    """
+
+    kind: type
+    take: Callable[[Any], tuple[Any, Sequence[Any]] | None]
+    build: Callable[[Any, list[Any]], Any]
+    places: Callable[[Any, int], Iterable[str]]
+    described: Callable[[Any, int], str]
+    flat: bool = False
+    argument: Callable[[Any, list[Any]], Any] | None = None
+
+
+_containers: dict[type, Container | None] = {}
+finders: list[Callable[[type], Container | None]] = []  # of rooms above, for types of other libraries
+
+
+def container(kind: type) -> Container | None:
+    """What is known of a type; None for lists, tuples and dicts, which are written out, and for leaves."""
+    try:
+        return _containers[kind]
+    except KeyError:
+        found = _dataclass(kind) if hasattr(kind, "__dataclass_fields__") else None
+        for find in finders:
+            found = found or find(kind)
+        return _containers.setdefault(kind, found)
+
+
+def register_pytree_node(
+    cls: type, flatten_func: Callable[[Any], tuple[Any, Any]], unflatten_func: Callable[[Any, Any], Any]
+) -> None:
+    """Have objects of a class hold numbers, for derivatives and compiled functions.
+
+    - `flatten_func(x)` returns `(children, aux)`: a sequence of numbers, or of whatever holds numbers, and what else
+      the object needs, hashable.
+    - `unflatten_func(aux, children)` makes an object of them; its children are numbers, `Value`s or derivatives.
+
+    Raises `TypeError` for what is no class. Named as in JAX.
+
+    >>> from scalargrad import grad, register_pytree_node
+    >>> class Point:
+    ...     def __init__(self, x, y):
+    ...         self.x, self.y = x, y
+    >>> register_pytree_node(Point, lambda p: ((p.x, p.y), None), lambda aux, children: Point(*children))
+    >>> g = grad(lambda p: p.x * p.x * p.y)(Point(3.0, 5.0)); (g.x, g.y)
+    (30.0, 9.0)
+    """
+    if not isinstance(cls, type):
+        raise TypeError(f"register_pytree_node: expected a class, got {type(cls).__name__}")
+
+    def take(x: Any) -> tuple[Any, Sequence[Any]]:
+        children, aux = flatten_func(x)
+        return aux, list(children)
+
+    _containers[cls] = Container(
+        cls, take, unflatten_func, lambda aux, n: [f"[{k}]" for k in range(n)], lambda aux, n: f"a {cls.__name__}"
+    )
+
+
+def _dataclass(kind: type) -> Container:
+    """A dataclass by its fields. What a function is given is made by its `__init__`, so that fields that are computed
+    there depend on the others; a derivative, or a result, is not, as it need not pass checks of a user's own."""
+    import dataclasses  # loaded already where somebody has one
+
+    fields = dataclasses.fields(kind)
+    names = [each.name for each in fields]
+
+    def build(aux: Any, children: list[Any]) -> Any:
+        made: Any = object.__new__(kind)
+        for name, child in zip(names, children, strict=True):
+            object.__setattr__(made, name, child)
+        return made
+
+    def argument(aux: Any, children: list[Any]) -> Any:
+        return kind(**{each.name: child for each, child in zip(fields, children, strict=True) if each.init})
+
+    return Container(
+        kind,
+        lambda x: (None, [getattr(x, name) for name in names]),
+        build,
+        lambda aux, n: [f".{name}" for name in names],
+        lambda aux, n: f"a {kind.__name__}",
+        argument=argument,
+    )
+
+
+class _Numbers(list[Any]):
+    """What stands for an `array.array` where its numbers are `Value`s."""
+
+
+for _kind in (array, _Numbers):
+    _containers[_kind] = Container(
+        array,
+        lambda x: None if isinstance(x, array) and x.typecode not in "dfbBhHiIlLqQ" else (None, list(x)),
+        lambda aux, xs: array("d", xs) if all(type(x) is float for x in xs) else _Numbers(xs),
+        lambda aux, n: [f"[{k}]" for k in range(n)],
+        lambda aux, n: f"an array.array of {n}",
+        flat=True,
+    )
+
+
+def flatten(tree: Any, what: str = "argument", static: bool = False) -> tuple[list[Any], Structure]:
+    """The leaves of a tree in order, and its structure. Dicts keep the order of their keys.
+
+    Everything that holds no numbers is a leaf; whether it is a number is for the caller to say. With `static`, what
+    `is_static` says is none. Named tuples keep their type; other subclasses of list and dict come back as list and
+    dict.
+
+    >>> flatten({"w": [1, 2], "b": 3})
+    ([1, 2, 3], (<class 'dict'>, ('w', 'b'), ((<class 'list'>, None, ('*', '*')), '*')))
+    """
+    leaves: list[Any] = []
+    return leaves, _walk(tree, (), leaves, what, static)
+
+
+def _walk(node: Any, inside: tuple[int, ...], leaves: list[Any], what: str, static: bool) -> Structure:
+    # Not a closure: one that calls itself is a reference cycle, which would keep the leaves' graphs alive.
+    kind = type(node)
+    if kind is float:
+        leaves.append(node)
+        return LEAF
+    taken = None
+    if (known := container(kind)) is not None:
+        taken = known.take(node)
+    if taken is None and not isinstance(node, list | tuple | dict):
+        if kind is Static or (static and is_static(node)):
+            return (Static, node if kind is Static else Static(node, what), ())
+        leaves.append(node)
+        return LEAF
+    if id(node) in inside:
+        raise ValueError(f"{what}: a {kind.__name__} that contains itself")
+    if taken is not None and known is not None:
+        aux, children = taken
+        if known.flat:
+            leaves += children
+            return (known.kind, aux, len(children))
+        inside = (*inside, id(node))
+        return (known.kind, aux, tuple([_walk(child, inside, leaves, what, static) for child in children]))
+    inside = (*inside, id(node))
+    if isinstance(node, dict):
+        keys = tuple(node)
+        if any(type(key) is not str for key in keys):
+            keys = Keys(keys)
+        return (dict, keys, tuple([_walk(child, inside, leaves, what, static) for child in node.values()]))
+    kind = list if isinstance(node, list) else kind
+    return (kind, None, tuple([_walk(child, inside, leaves, what, static) for child in node]))
+
+
+def unflatten(structure: Structure, leaves: Iterable[Any], role: str = "result") -> Any:
+    """The tree of that structure with these leaves: as a "result", a function's "argument", or a "derivative", which
+    has None where something is static.
+
+    >>> unflatten(flatten({"w": [1, 2], "b": 3})[1], "xyz")
+    {'w': ['x', 'y'], 'b': 'z'}
+    """
+    return _build(structure, iter(leaves), role)
+
+
+def _build(part: Structure, supply: Iterator[Any], role: str) -> Any:
+    if part == LEAF:
+        return next(supply)
+    kind, keys, children = part
+    if kind is Static:
+        return None if role == "derivative" else keys.value
+    known = container(kind)
+    if type(children) is int:
+        built = list(islice(supply, children))
+    else:
+        built = [_build(child, supply, role) for child in children]
+    if known is not None:
+        return (known.argument if role == "argument" and known.argument else known.build)(keys, built)
+    if kind is dict:
+        return dict(zip(keys, built, strict=True))
+    return built if kind is list else tuple.__new__(kind, built)  # whatever its own __new__ takes
+
+
+def leaves_like(tree: Any, structure: Structure, what: str) -> list[Any]:
+    """The leaves of a tree that must have a given structure, in that structure's order; dicts match by key.
+
+    Raises `ValueError`, naming the place, where the two differ.
+
+    >>> leaves_like({"b": 3, "w": [1, 2]}, flatten({"w": [0, 0], "b": 0})[1], "p")
+    [1, 2, 3]
+    """
+    if structure == LEAF:
+        if flatten(tree)[1] != LEAF:
+            raise ValueError(f"{what}: expected a number, got {described(flatten(tree)[1])}")
+        return [tree]
+    kind, keys, children = structure
+    if kind is Static:
+        if tree is not None and Static(tree, what) != keys:
+            raise ValueError(f"{what}: expected None, or {keys.value!r}, which is no number, got {shown(tree)}")
+        return []
+    found = _children_like(tree, structure, what)
+    if type(children) is int:
+        return found
+    found_leaves: list[Any] = []
+    for child, part, place in zip(found, children, steps(structure), strict=True):
+        found_leaves += leaves_like(child, part, f"{what}{place}")
+    return found_leaves
+
+
+def _children_like(tree: Any, structure: Structure, what: str) -> list[Any]:
+    """The children of a tree that must have a given structure at its root, in that structure's order."""
+    kind, keys, children = structure
+    known, other = container(kind), container(type(tree))
+    if known is not None:
+        taken = None if other is None or other.kind is not kind else known.take(tree)
+        count = children if type(children) is int else len(children)
+        if taken is not None and taken[0] == keys and len(taken[1]) == count:
+            return list(taken[1])
+    elif (
+        other is None
+        and isinstance(tree, dict if kind is dict else list if kind is list else tuple)
+        and len(tree) == len(children)
+    ):
+        if kind is dict and any(key not in tree for key in keys):
+            raise ValueError(f"{what}: expected the keys {list(keys)}, got {list(tree)}")
+        return [tree[key] for key in keys or range(len(children))]
+    found = flatten(tree)[1]
+    raise ValueError(
+        f"{what}: expected {described(structure)}, got {repr(tree) if found == LEAF else described(found)}"
+    )
+
+
+def described(structure: Structure) -> str:
+    """What holds the numbers at the root of a structure, for messages.
+
+    >>> described(flatten([1, 2])[1])
+    'a list of 2'
+    """
+    if structure == LEAF:
+        return "a number"
+    kind, keys, children = structure
+    known = container(kind)
+    count = children if type(children) is int else len(children)
+    if kind is Static:
+        return shown(keys.value)
+    return known.described(keys, count) if known is not None else f"a {kind.__name__} of {count}"
+
+
+def steps(structure: Structure) -> Iterable[str]:
+    """How Python writes the place of each child below its parent."""
+    kind, keys, children = structure
+    count = children if type(children) is int else len(children)
+    if (known := container(kind)) is not None:
+        return known.places(keys, count)
+    return [f"[{key!r}]" for key in keys or range(count)] if kind is not Static else ()
+
+
+def without_static(structure: Structure) -> Structure:
+    """The structure with None where something is static: equal for those that differ in that alone."""
+    if structure == LEAF or type(structure[2]) is int:
+        return structure
+    kind, keys, children = structure
+    return (kind, None if kind is Static else keys, tuple([without_static(child) for child in children]))
+
+
+def paths(structure: Structure, root: str = "") -> Iterator[str]:
+    """The place of each leaf as Python would write it, for messages.
+
+    >>> list(paths(flatten({"w": [1, 2], "b": 3})[1], "p"))
+    ["p['w'][0]", "p['w'][1]", "p['b']"]
+    """
+    return (place for place, part in _places(structure, root) if part == LEAF)
+
+
+def statics(structure: Structure, root: str = "") -> Iterator[tuple[str, Static]]:
+    """What is static, with its place."""
+    return ((place, part[1]) for place, part in _places(structure, root) if part != LEAF)
+
+
+def _places(structure: Structure, root: str) -> Iterator[tuple[str, Structure]]:
+    if structure == LEAF or structure[0] is Static:
+        yield root, structure
+        return
+    children = structure[2]
+    for step, child in zip(steps(structure), (LEAF,) * children if type(children) is int else children, strict=True):
+        yield from _places(child, f"{root}{step}")
+
+
+def is_number(x: Any) -> bool:
+    """Whether something read from JSON is a number that a float can hold; `true` and `false` are none.
+
+    >>> is_number(3), is_number(True), is_number(10**400)
+    (True, False, False)
+    """
+    return type(x) is float or (type(x) is int and abs(x) <= sys.float_info.max)
+
+
+def shown(x: Any) -> str:
+    """What was found in a saved state instead of what belongs there, in few words, however large or deep it is.
+
+    >>> shown("abc"), shown([[1, 2], 3]), shown(10**5000)
+    ("'abc'", 'a list of 2 item(s)', 'an integer beyond the range of floats')
+    """
+    if isinstance(x, dict | list | tuple):
+        return f"a {type(x).__name__} of {len(x)} item(s)"
+    if type(x) is int and not is_number(x):
+        return "an integer beyond the range of floats"
+    return f"{x!r:.80}"

@@ -1,0 +1,190 @@
+"""Functions written in NumPy, differentiated and compiled: arrays in, arrays out."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from array import array
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import scalargrad as sg
+from scalargrad import Value, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from scalargrad.arrays.ufuncs import loop
+
+X = np.array([0.5, 1.5, -1.25])
+A = np.array([[2.0, -1.0, 0.5], [0.25, 3.0, 1.0]])
+BACKENDS = ["python", "native"]
+
+
+def rosenbrock(x: Any) -> Any:
+    return np.sum(100.0 * (x[1:] - x[:-1] ** 2) ** 2 + (1.0 - x[:-1]) ** 2)
+
+
+def residuals(x: Any) -> Any:
+    return np.tanh(A @ x) - np.array([0.25, -0.5]) * x[:2]
+
+
+def stepped(x: Any) -> Any:
+    z = np.zeros_like(x)
+    z[0] = x[1] * x[2]
+    z[1:] = np.sin(x[:2])
+    x[0] = 3.0
+    return (z * x).sum()
+
+
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "rosenbrock": rosenbrock,
+    "assignment": stepped,
+    "columns": lambda x: np.sum((A * x) ** 2, axis=0).max(),
+    "mean": lambda x: np.mean(np.outer(x, x), axis=1).prod(),
+    "mixed": lambda x: np.dot(x, x) / (1.0 + np.exp(-x).sum()) + np.hypot(x[0], x[1]),
+    "where": lambda x: np.where(x > 0.0, np.sqrt(np.abs(x)), x**2).sum(),
+    "masks": lambda x: x[x > 0.0].sum() - np.sum(x, where=np.array([True, False, True])),
+    "clip": lambda x: np.clip(x, -1.0, 1.0).sum() + np.minimum(x, 0.25).sum() + np.logaddexp.reduce(x),
+    "stack": lambda x: np.concatenate([x, np.stack([x[0] * x[1], x[2]])]).var(),
+}
+
+
+def same(a: Any, b: Any) -> bool:
+    """Equal types, shapes and bits; any nan equals any nan."""
+    if isinstance(a, np.ndarray):
+        bits = [np.where(np.isnan(each), np.nan, each).tobytes() for each in (a, b)]
+        return type(a) is type(b) and a.dtype == b.dtype and a.shape == b.shape and bits[0] == bits[1]
+    if isinstance(a, tuple | list):
+        return type(a) is type(b) and len(a) == len(b) and all(map(same, a, b))
+    return type(a) is type(b) and repr(a) == repr(b)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_gradient_by_an_array_is_an_array_and_right(name: str) -> None:
+    f = FUNCTIONS[name]
+    value, gradient = value_and_grad(f)(X)
+    assert type(value) is float
+    assert value == pytest.approx(float(f(X.copy())), rel=1e-14)
+    assert type(gradient) is np.ndarray
+    assert gradient.dtype == np.float64
+    assert gradient.shape == X.shape
+    numeric = [sg.testing.measure_derivative(lambda t, k=k: f(_with(k, t)), X[k]).df for k in range(3)]
+    assert gradient == pytest.approx(np.array(numeric), rel=1e-8, abs=1e-10)
+
+
+def _with(k: int, t: Any) -> Any:
+    x = X.astype(object) if isinstance(t, Value) else X.copy()
+    x[k] = t
+    return x
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_compiled_it_has_the_same_bits(name: str, backend: Any) -> None:
+    for derivative in (value_and_grad, hessian):
+        f = derivative(FUNCTIONS[name])
+        fast = sg.compile(f, backend=backend)
+        for x in (X, X * 1.125, X[::-1], np.zeros(3)):
+            for _ in range(2):
+                assert same(fast(x), f(x))
+        assert fast.info.hits >= 4
+
+
+def test_shapes_of_derivatives() -> None:
+    assert jacobian(residuals)(X).shape == (2, 3)
+    assert same(sg.compile(jacobian(residuals))(X), jacobian(residuals)(X))
+    assert same(jacobian(residuals)(X), np.array([vjp(residuals, X)[1](row)[0] for row in np.eye(2)]))
+    assert hessian(rosenbrock)(X).shape == (3, 3)
+    assert hessian(lambda w: np.sum(w**3))(A).shape == (2, 3, 2, 3)
+    assert same(hvp(rosenbrock, (X,), (np.eye(3)[0],)), hessian(rosenbrock)(X)[:, 0])
+    y, dy = jvp(residuals, (X,), (np.ones(3),))
+    assert y.shape == dy.shape == (2,)
+    assert jacobian(lambda p: p["a"] * p["x"])({"a": 2.0, "x": X})["x"].shape == (3, 3)
+    assert jacobian(lambda x: [x[0] * x[1], x.sum()])(X)[1].tolist() == [1.0, 1.0, 1.0]
+    whole = grad(lambda t: t * np.exp(t))(np.array(0.5))
+    assert whole.shape == ()
+    assert whole == grad(lambda t: t * sg.exp(t))(0.5)
+    assert grad(lambda x: x.sum())(np.zeros((0, 3))).shape == (0, 3)
+
+
+def test_dtypes_that_convert_without_loss() -> None:
+    for x in (np.array([1, 2]), np.array([1.0, 2.0], np.float32), np.array([True, False]), np.array([1, 2], np.uint8)):
+        assert grad(lambda x: (x * x).sum())(x).tolist() == (2.0 * x).tolist()
+    for wrong in (np.array([1j]), np.array(["a"]), np.ma.array([1.0]), np.array([1.0], np.longdouble)):
+        with pytest.raises(TypeError, match=r"^w\['a'\]: expected a real number, got .* and shape \(1,\)"):
+            grad(lambda w: 1.0)({"a": wrong})
+    with pytest.raises(ValueError, match=r"^w\['a'\]\[1, 0\]: no float equals"):
+        grad(lambda w: 1.0)({"a": np.array([[1], [2**53 + 1]])})
+
+
+def test_numpy_is_not_imported() -> None:
+    code = "import sys, scalargrad as sg; sg.compile(sg.grad(sg.sin))(0.5); print('numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_arrays_of_the_standard_library() -> None:
+    f = grad(lambda a: sg.sum(a) * a[0])
+    for each in (f, sg.compile(f)):
+        assert each(array("d", [1.0, 2.0])) == array("d", [4.0, 1.0])
+    assert f(array("i", [1, 2])) == array("d", [4.0, 1.0])
+    assert hessian(lambda a: a[0] * a[1])(array("d", [1.0, 2.0])) == [array("d", [0.0, 1.0]), array("d", [1.0, 0.0])]
+
+
+# ---- ufuncs ----------------------------------------------------------------------------------------------------------
+
+
+def test_ufuncs_of_one_value_give_a_value() -> None:
+    v = Value(0.5)
+    for found in (np.sin(v), np.maximum(v, 0.25), np.float64(2.0) * v, np.where(v > 0.0, v, 2.0), np.dot(2.0, v)):
+        assert type(found) is Value
+    assert np.arctan2(v, 0.0).data == sg.atan2(0.5, 0.0)
+
+
+def test_ties_and_edges_are_those_of_the_table() -> None:
+    assert grad(lambda x: np.maximum(x, 0.0).sum())(np.array([0.0, 1.0, -1.0])).tolist() == [0.5, 1.0, 0.0]
+    assert grad(lambda x: x.max())(np.array([2.0, 2.0, 1.0])).tolist() == [0.5, 0.5, 0.0]
+    assert grad(lambda x: np.abs(x).sum())(np.array([0.0, -2.0])).tolist() == [0.0, -1.0]
+    assert grad(lambda x: np.sqrt(x).sum())(np.array([0.0])).tolist() == [np.inf]
+    assert grad(lambda x: np.where(x > 0.0, np.sqrt(x), 2.0 * x).sum())(np.array([0.0])).tolist() == [2.0]
+    with np.errstate(all="raise"):
+        assert value_and_grad(lambda x: (1.0 / x).sum())(np.array([0.0]))[0] == np.inf
+    z = np.zeros_like(np.stack([Value(1.0)]))
+    assert (1.0 / z).tolist() == [np.inf]
+
+
+def test_a_ufunc_without_a_row_says_so() -> None:
+    with pytest.raises(TypeError, match=r"np\.nextafter of a Value: there is no operation for it"):
+        grad(lambda x: np.nextafter(x, 2.0).sum())(X)
+
+
+EVERY = {each.__name__: each for name in dir(np) if isinstance(each := getattr(np, name), np.ufunc)}
+WITHOUT_MASKS = [name for name in EVERY if not name.startswith("bitwise") and name != "invert"]
+
+
+@pytest.mark.parametrize("name", [name for name in WITHOUT_MASKS if loop(name, EVERY[name].nin)])
+def test_every_ufunc_has_the_values_of_numpys(name: str) -> None:
+    rng, ufunc = np.random.default_rng(5), EVERY[name]
+    operands = [rng.uniform(0.1, 0.9, 8) + (name == "arccosh") for _ in range(ufunc.nin)]
+    wanted = ufunc(*operands)
+    found = ufunc(*[np.stack([Value(x) for x in operand]) for operand in operands])
+    assert found.shape == wanted.shape
+    assert [x.data if isinstance(x, Value) else x for x in found] == pytest.approx(wanted.tolist(), rel=1e-15)
+
+
+def test_assignment_into_a_float_array_names_the_way() -> None:
+    def f(x: Any) -> Any:
+        z = np.zeros(3)
+        z[0] = x[0]
+        return z.sum()
+
+    with pytest.raises(TypeError, match=r"np\.zeros_like\(x\), or np\.empty_like\(x\)"):
+        grad(f)(X)
+
+    def g(x: Any) -> Any:
+        z = np.zeros(3)
+        z += x
+        return z.sum()
+
+    with pytest.raises(TypeError, match=r"shape \(3,\) and dtype float64.*np\.zeros_like\(x\)"):
+        grad(g)(X)

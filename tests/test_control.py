@@ -1,0 +1,287 @@
+"""Loops and choices: against the same written out, derivatives of order 0 to 3, the same bits eager and compiled."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import scalargrad as sg
+from scalargrad import LoopError, Value, cond, fori_loop, scan, while_loop
+from scalargrad.compiler import TraceError
+
+BACKENDS = ["python", "native"]
+
+
+def bits(tree: Any) -> Any:
+    if isinstance(tree, list | tuple):
+        return [bits(x) for x in tree]
+    return "nan" if tree != tree else float(tree).hex()
+
+
+def nested(p: Any) -> Any:
+    """Loops in loops, of every kind, that share a number."""
+
+    def step(c: Any, x: Any) -> Any:
+        d, ys = scan(lambda a, b: (sg.sin(a * p) + c * b, a * c), c, [0.1, 0.2, x])
+        e = cond(d > 0.5, lambda d: d * p, lambda d: d * d, d)
+        e = while_loop(lambda z: abs(z) > 1.0, lambda z: z * 0.5 * p, e, max_steps=30)
+        return e + ys[1], (ys, e * p)
+
+    c, (ys, zs) = scan(step, p, [1.0, 2.0], reverse=True)
+    return c + sg.sum([y for row in ys for y in row]) * sg.sum(zs)
+
+
+def nested_unrolled(p: Any) -> Any:
+    c, every, zs = p, [], []
+    for x in (2.0, 1.0):
+        a, ys = c, []
+        for b in (0.1, 0.2, x):
+            a, y = sg.sin(a * p) + c * b, a * c
+            ys.append(y)
+        e = a * p if a > 0.5 else a * a
+        while abs(e) > 1.0:
+            e = e * 0.5 * p
+        c = e + ys[1]
+        every += ys
+        zs.append(e * p)
+    return c + sg.sum(every) * sg.sum(zs)
+
+
+def heron(a: Any) -> Any:
+    return while_loop(lambda x: abs(x * x - a) > 1e-9, lambda x: (x + a / x) / 2.0, 1.0 + 0.0 * a, max_steps=50)
+
+
+def heron_unrolled(a: Any) -> Any:
+    x = 1.0 + 0.0 * a
+    while abs(x * x - a) > 1e-9:
+        x = (x + a / x) / 2.0
+    return x
+
+
+def decay(p: Any) -> Any:
+    (y, z), ys = scan(lambda c, x: ((c[0] - p * c[1] * x, sg.tanh(c[0])), c[1] * p), (1.0, p), [0.1, 0.3, 0.2, 0.4])
+    return y * z + sg.logsumexp(ys)
+
+
+def decay_unrolled(p: Any) -> Any:
+    y, z, ys = 1.0, p, []
+    for x in (0.1, 0.3, 0.2, 0.4):
+        ys.append(z * p)
+        y, z = y - p * z * x, sg.tanh(y)
+    return y * z + sg.logsumexp(ys)
+
+
+def powers(x: Any) -> Any:
+    return fori_loop(1, 5, lambda i, y: y * x + sg.sin(i * x), x)
+
+
+def powers_unrolled(x: Any) -> Any:
+    y = x
+    for i in range(1, 5):
+        y = y * x + sg.sin(i * x)
+    return y
+
+
+def chosen(x: Any) -> Any:
+    return cond(x * x > 2.0, lambda u, v: {"a": u * v}, lambda u, v: {"a": sg.exp(u)}, x, x * x * x)["a"]
+
+
+def chosen_unrolled(x: Any) -> Any:
+    return x * (x * x * x) if x * x > 2.0 else sg.exp(x)
+
+
+CASES = [
+    (nested, nested_unrolled, 0.9),
+    (heron, heron_unrolled, 9.0),
+    (decay, decay_unrolled, 0.7),
+    (powers, powers_unrolled, 0.8),
+    (chosen, chosen_unrolled, 1.2),
+    (chosen, chosen_unrolled, 1.7),
+]
+
+
+def derivatives(f: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """Of order 0 to 3, in reverse and forward mode and both."""
+
+    def ahead(g: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda x: sg.jvp(g, (x,), (1.0,))[1]
+
+    first = sg.grad(f)
+    return [f, first, ahead(f), sg.grad(first), ahead(first), sg.grad(ahead(f)), ahead(ahead(f)), sg.grad(ahead(first))]
+
+
+@pytest.mark.parametrize(("f", "unrolled", "x"), CASES)
+def test_derivatives_are_those_of_the_loop_written_out(f: Any, unrolled: Any, x: float) -> None:
+    for ours, theirs in zip(derivatives(f), derivatives(unrolled), strict=True):
+        assert ours(x) == pytest.approx(theirs(x), rel=1e-9)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("f", "unrolled", "x"), CASES)
+def test_compiled_loops_have_the_bits_of_eager_ones(f: Any, unrolled: Any, x: float, backend: Any) -> None:
+    for each in derivatives(f):
+        compiled = sg.compile(each, backend=backend)
+        batch = [x, x * 1.01, x * 0.7]
+        for at in batch:
+            assert bits(compiled(at)) == bits(each(at))
+        assert bits(compiled.map(batch)) == bits([each(at) for at in batch])
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("checkpoint", ["sqrt", 1, 4, 11, 12, 40])
+def test_checkpoints_change_nothing_but_memory(checkpoint: Any, reverse: bool) -> None:
+    def f(p: Any, checkpoint: Any = None) -> Any:
+        (a, b), (us, vs) = scan(
+            lambda c, x: ((c[0] + 0.1 * c[1] * p * x, 0.9 * c[1] + sg.sin(c[0])), (c[0], [c[1] * p, c[0]])),
+            (1.0, p), {"t": [0.1 * i for i in range(12)]}["t"], reverse=reverse, checkpoint=checkpoint,
+        )  # fmt: skip
+        return a * b + sg.dot(us, [v[0] * v[1] for v in vs])
+
+    for order in (lambda f: f, sg.grad, lambda f: sg.grad(sg.grad(f))):
+        assert order(lambda p: f(p, checkpoint))(0.6) == pytest.approx(order(f)(0.6), rel=1e-12)
+
+
+def test_columns_and_carries_are_trees() -> None:
+    np = pytest.importorskip("numpy")
+
+    def step(c: Any, x: Any) -> Any:
+        return {"s": c["s"] + x["a"] * x["b"][0][1], "n": [c["n"][0] + 1.0]}, ([x["a"], x["b"][1]], c["s"])
+
+    xs = {"a": [1.0, 2.0, 3.0], "b": (np.arange(6.0).reshape(3, 2), [4.0, 5.0, 6.0])}
+    carry, (pairs, sums) = scan(step, {"s": 0.0, "n": [0]}, xs)
+    assert carry == {"s": 1.0 + 6.0 + 15.0, "n": [3.0]}
+    assert pairs == [[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]
+    assert sums == [0.0, 1.0, 7.0]
+    carry, (pairs, sums) = scan(step, {"s": Value(0.0), "n": [0]}, xs)
+    assert [carry["s"].data, [[x.data for x in pair] for pair in pairs][2]] == [22.0, [3.0, 6.0]]
+    assert [x.data for x in sums] == [0.0, 1.0, 7.0]
+    assert scan(step, {"s": 1.5, "n": [0]}, {"a": [], "b": ([], [])})[0] == {"s": 1.5, "n": [0.0]}
+
+
+def test_gradients_reach_columns_and_what_the_body_closes_over() -> None:
+    def f(xs: Any, w: Any) -> Any:
+        c, ys = scan(lambda c, x: (c * w[0] + x, x * c * w[1]), 0.5, xs)
+        return c + sg.sum(ys)
+
+    def unrolled(xs: Any, w: Any) -> Any:
+        c, ys = 0.5, []
+        for x in xs:
+            c, y = c * w[0] + x, x * c * w[1]
+            ys.append(y)
+        return c + sg.sum(ys)
+
+    arguments = [1.0, -2.0, 0.5], [0.3, 0.7]
+    ours, theirs = sg.grad(f, (0, 1))(*arguments), sg.grad(unrolled, (0, 1))(*arguments)
+    assert [*ours[0], *ours[1]] == pytest.approx([*theirs[0], *theirs[1]], rel=1e-14)
+    ours, theirs = sg.hessian(f)(*arguments), sg.hessian(unrolled)(*arguments)
+    assert [x for row in ours for x in row] == pytest.approx([x for row in theirs for x in row], rel=1e-14)
+
+
+def test_a_loop_is_one_operation_with_one_node_an_output() -> None:
+    x = Value(0.5)
+    y, zs = scan(lambda c, t: (sg.sin(c) * x + t, c), x, [1.0, 2.0, 3.0])
+    (loop,) = y.parents
+    assert loop.operation.name == "scan"
+    assert all(z.parents == (loop,) for z in zs)
+    for other in (copy.deepcopy(y), pickle.loads(pickle.dumps(y))):
+        (leaf,) = {p for p in other.parents[0].parents if p.is_leaf}
+        other.backward()
+        y.backward()
+        assert (other.data, leaf.grad) == (y.data, x.grad)
+        x.zero_grad()
+    assert "scan" in sg.draw(y).text()
+    assert "scan" in sg.draw(y).svg()
+
+
+def test_a_closure_counts_as_it_was_when_the_loop_ran() -> None:
+    def f(x: Any) -> Any:
+        total: Any = 0.0
+        for k in (1.0, 2.0, 3.0):
+            total = total + scan(lambda c, _: (c * x * k, None), 1.0, length=2)[0]  # noqa: B023
+        return total
+
+    assert sg.grad(f)(2.0) == 2 * 2.0 * (1 + 4 + 9)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        (lambda x: scan(lambda c, t: ((c, c), None), x, [1.0]), TypeError, "step 0: expected a number, got a tuple"),
+        (lambda x: scan(lambda c, t: ((c, c), None), (x, x, x), [1.0]), TypeError, "a tuple of 3, got a tuple of 2"),
+        (lambda x: scan(lambda c, t: ("a", None), x, [1.0]), TypeError, "step 0: expected a real number, got str"),
+        (lambda x: scan(lambda c, t: c, x, [1.0]), TypeError, "must return a pair"),
+        (lambda x: scan(lambda c, t: (c, t), x), ValueError, "Give xs, or length"),
+        (lambda x: scan(lambda c, t: (c, t), x, [1.0], 2), ValueError, "length is 2, but xs has 1"),
+        (lambda x: scan(lambda c, t: (c, t), x, [1.0], -1), ValueError, "at least 0"),
+        (lambda x: scan(lambda c, t: (c, t), x, ([1.0], [1.0, 2.0])), ValueError, "different lengths"),
+        (lambda x: scan(lambda c, t: (c, t), x, 3.0), TypeError, "xs: expected a column"),
+        (lambda x: scan(lambda c, t: (c, t), x, [1.0, "a"]), TypeError, r"xs\[1\]: expected a real number"),
+        (lambda x: scan(lambda c, t: (c, t), x, [1.0, 2.0], checkpoint=0), ValueError, "checkpoint"),
+        (
+            lambda x: while_loop(lambda c: c > 0, lambda c: c, x, max_steps=5),
+            LoopError,
+            r"after 5 steps(.|\n)*test_con",
+        ),
+        (lambda x: while_loop(lambda c: c > 0, lambda c: (c, c), x), TypeError, "while_loop: what body returned"),
+        (lambda x: while_loop(lambda c: c > 0, lambda c: c, x, max_steps=0), ValueError, "max_steps"),
+        (lambda x: fori_loop(0, 2.5, lambda i, c: c, x), TypeError, "whole numbers"),
+        (lambda x: fori_loop(0, 2, lambda i, c: [c], x), TypeError, "step 0: expected a number, got a list"),
+    ],
+)
+def test_bad_input_is_an_error_that_names_the_place(wrong: Any, error: Any, message: str) -> None:
+    for x in (1.0, Value(1.0)):
+        with pytest.raises(error, match=message):
+            wrong(x)
+    with pytest.raises(error, match=message):
+        sg.compile(wrong, backend="python")(1.0)
+
+
+def test_what_cannot_be_traced_once_is_an_error() -> None:
+    def branches(x: Any) -> Any:
+        return scan(lambda c, t: (c * x if c > 0.0 else t, None), x, [1.0, 2.0])[0]
+
+    assert branches(3.0) == 27.0
+    for f in (sg.grad(branches), sg.compile(branches), sg.compile(sg.grad(branches))):
+        with pytest.raises(TraceError, match=r"cond\(pred, f, g, \*args\), or where(.|\n)*test_control"):
+            f(3.0)
+
+    def outside(x: Any) -> Any:  # which is not a number of the step's, so that it is a guard
+        return scan(lambda c, t: (c * x if x > 0.0 else t, None), 1.0, [1.0, 2.0])[0]
+
+    compiled = sg.compile(outside)
+    assert [compiled(3.0), compiled(-3.0)] == [9.0, 2.0]
+    assert len(compiled.info.traces) == 2
+    with pytest.raises(TypeError, match="different structures"):
+        cond(True, lambda x: (x, x), lambda x: x, Value(1.0))
+    with pytest.raises(TypeError, match="give max_steps"):
+        sg.grad(lambda x: while_loop(lambda c: c < 5.0, lambda c: c * c, x))(1.5)
+
+
+def test_forward_mode_needs_no_bound() -> None:
+    assert sg.jvp(lambda x: while_loop(lambda c: c < 5.0, lambda c: c * c, x), (1.5,), (1.0,)) == (5.0625, 13.5)
+
+
+def test_the_branch_not_taken_contributes_nothing() -> None:
+    def f(x: Any) -> Any:
+        return cond(x > 0.0, lambda x: sg.sqrt(x), lambda x: x * 0.0, x)
+
+    for backend in BACKENDS:
+        assert sg.compile(sg.grad(f), backend=backend)(0.0) == sg.grad(f)(0.0) == 0.0
+
+
+def test_anomalies_are_found_in_the_step_where_they_are() -> None:
+    with sg.detect_anomaly(), pytest.raises(sg.AnomalyError, match="log gave nan"):
+        scan(lambda c, t: (sg.log(c - t), c), Value(1.0), [0.5, 0.1, 0.2])
+
+
+def test_nothing_is_recorded_under_no_grad() -> None:
+    with sg.no_grad():
+        y, _ = scan(lambda c, t: (c * t, None), Value(2.0), [3.0])
+    assert y.is_constant
+    assert y.data == 6.0
+    assert math.isclose(sg.grad(lambda x: scan(lambda c, t: (c * x.detach(), None), x, [3.0])[0])(2.0), 2.0)
