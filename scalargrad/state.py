@@ -19,6 +19,7 @@ from operator import index
 from types import MemberDescriptorType
 from typing import Any
 
+from .engine.primitive import as_float
 from .transforms.trees import is_number, shown
 
 Path = str | os.PathLike[str]
@@ -129,7 +130,7 @@ def number_at(place: str, x: Any) -> float:
     """
     if not is_number(x):
         raise _unexpected("a number", place, x)
-    return float(x)
+    return as_float(x, place)
 
 
 def count_at(place: str, x: Any) -> int:

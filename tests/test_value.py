@@ -98,9 +98,9 @@ WRONG = [
     (object(), "object", ""),
     (float, "type", ""),
     (math.sin, "builtin_function_or_method", ""),
-    (np.array([1.0, 2.0]), "ndarray", "give an element"),
-    (np.array(1.0), "ndarray", "give an element"),
-    (Arraylike(), "Arraylike", "give an element"),
+    (np.array([1.0, 2.0]), "ndarray", "elements for all others"),
+    (np.array(1.0), "ndarray", "elements for all others"),
+    (Arraylike(), "Arraylike", "elements for all others"),
     (np.datetime64("2020"), "datetime64", ""),
 ]
 
@@ -534,7 +534,7 @@ def test_conversions_name_themselves() -> None:
 
 
 def test_functions_of_numpy_that_have_no_row_refuse_values() -> None:
-    for f in (np.spacing, np.frexp, np.i0):
+    for f in (np.spacing, np.frexp):
         with pytest.raises(TypeError, match="Value"):
             f(Value(0.5))
     with pytest.raises(TypeError, match="nextafter of a Value"):

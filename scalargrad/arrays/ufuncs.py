@@ -16,6 +16,7 @@ import numpy
 
 from ..engine import table
 from ..engine.primitive import TABLE
+from ..engine.rendering import register
 from ..engine.value import Value
 from ..functions import primitives
 from .values import Array, Mask, filled, number, plain, wrapped
@@ -54,6 +55,7 @@ _NUMBERS: dict[str, Callable[..., Any]] = {
     "radians": lambda x: x * (pi / 180.0),
     "rad2deg": lambda x: x * (180.0 / pi),
     "degrees": lambda x: x * (180.0 / pi),
+    "trunc": lambda x: primitives.where(x < 0.0, table.ceil(x), table.floor(x)),
     "heaviside": lambda x, at_zero: primitives.where(x == 0.0, at_zero, table.step(x)),
 }
 _CONDITIONS: dict[str, Callable[..., Any]] = {
@@ -81,6 +83,11 @@ def loop(name: str, arity: int) -> Any:
     return None if compute is None else numpy.frompyfunc(compute, arity, 1, identity=_IDENTITIES.get(name))
 
 
+def _of_objects(ufunc: Any) -> Any:
+    """The ufunc itself, if it was made by frompyfunc or vectorize."""
+    return ufunc if all(set(each) <= {"O", "-", ">"} for each in ufunc.types) else None
+
+
 def operation(name: str) -> Callable[..., Any] | None:
     """What a ufunc of that name computes on numbers and `Value`s, if anything."""
     row = TABLE.get(_ROWS.get(name, name))
@@ -95,6 +102,7 @@ def method(name: str, *operands: Any) -> Any:
     return compute(*operands)
 
 
+@numpy.errstate(all="ignore")  # of the loops over objects: rows are total, and warn of nothing
 def call(ufunc: Any, method: str, *operands: Any, out: Any = None, **options: Any) -> Any:
     """What NumPy hands over where an operand of a ufunc is a `Value` or an `Array`."""
     name = ufunc.__name__
@@ -102,11 +110,9 @@ def call(ufunc: Any, method: str, *operands: Any, out: Any = None, **options: An
         return call(numpy.floor_divide, method, *operands), call(numpy.remainder, method, *operands)
     if name == "matmul":
         found = matmul(*operands)
-    elif all(set(each) <= {"O", "-", ">"} for each in ufunc.types):  # made by frompyfunc or vectorize
-        found = wrapped(getattr(ufunc, method)(*map(plain, operands), **options))
-    elif (ours := loop(name, ufunc.nin)) is None or ufunc.nout != 1:
+    elif (ours := loop(name, ufunc.nin) or _of_objects(ufunc)) is None or ufunc.nout != 1:
         raise TypeError(
-            f"np.{name} of a Value: there is no operation for it; write it in those that there are, or make one of "
+            f"{name} of a Value: there is no operation for it; write it in those that there are, or make one of "
             "your own with scalargrad.primitive"
         )
     elif method == "reduce" and name in _LANES:
@@ -206,3 +212,6 @@ def matmul(a: Any, b: Any) -> Any:
     if a.ndim == 1:
         result = result[..., 0, :] if b.ndim > 1 else result[..., 0]
     return result
+
+
+register("ufunc", call)  # in the place of what has imported this

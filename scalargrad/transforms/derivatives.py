@@ -21,9 +21,9 @@ from weakref import ref
 from ..engine import modes, table
 from ..engine.anomaly import gradient_check
 from ..engine.chain_rule import depending, differentiating, float_adjoints, graph_adjoints, order_since, tangents
-from ..engine.collector import Resting
 from ..engine.primitive import as_float
 from ..engine.value import Value, begin, constant
+from .collector import Resting
 from .trees import LEAF, Static, Structure, described, flatten, leaves_like, paths, unflatten
 
 Tree = Any  # a number, or what holds numbers: see `trees.py`
@@ -455,3 +455,24 @@ def hvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tree]
     _one_an_argument("primals", primals)
     every: int | tuple[int, ...] = 0 if len(primals) == 1 else tuple(range(len(primals)))
     return jvp(grad(f, every), primals, tangents)[1]
+
+
+def hessp(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Make the function `(x, p, *args)` that gives the Hessian of `f(x, *args)` by `x` times `p`: SciPy's `hessp=`.
+
+    `p` has the structure of `x`, and so has the product, which takes one pass, as in `hvp`. Raises what `grad` does,
+    and `ValueError` for a `p` of another structure.
+
+    >>> from scalargrad import hessp
+    >>> hessp(lambda x, a: a * x[0] ** 2 * x[1])([3.0, 5.0], [1.0, 0.0], 2.0)
+    [20.0, 12.0]
+    """
+
+    def product(x: Tree, p: Tree, *args: Any, **keywords: Any) -> Tree:
+        leaves_like(p, flatten(x, "x", static=True)[1], "p")
+        return hvp(lambda x: f(x, *args, **keywords), (x,), (p,))
+
+    made = _named(product, "hessp", f, hessp)
+    del made.__wrapped__  # type: ignore[attr-defined]  # which has no p
+    made.__doc__ = f"The Hessian of `{made.__name__[6:-1]}` by its first argument times p, which comes second."
+    return made
