@@ -28,6 +28,7 @@ def _of(x: Any) -> Any:
     return type(x)(map(_of, x)) if type(x) in (list, tuple) else x
 
 
+@numpy.errstate(all="ignore")  # of loops over objects: rows are total, and warn of nothing
 def call(function: Any, types: Any, arguments: Any, options: Any) -> Any:
     """What NumPy hands over where an argument of one of its functions is a `Value` or an `Array`."""
     ours = _FUNCTIONS.get(function)
