@@ -16,13 +16,9 @@ from ..common.assets import opened
 from ..common.images import painted
 from ..common.style import THEMES
 from ..common.svg_drawing import file_for, new_prefix
-<<<<<<< HEAD
-from ..page.html import show, to_html
-from .columns import lay_out_columns
-=======
 from ..page.html import to_html
 from ..page.live import Recorded, record
->>>>>>> main
+from .columns import lay_out_columns
 from .dot import to_dot
 from .frames import frames
 from .labels import labels_of
@@ -262,7 +258,7 @@ def draw(
     graph = Graph(roots)
     shown = select(graph, depth=depth, focus=focus, hops=hops, path=path, collapse=collapse, groups=groups, full=full)
     picture = make_picture(graph, shown, labels=labels, direction=direction, title=title, parameters=parameters)
-    return Drawing(picture, theme, time_limit, recorded=record(graph, shown.place, guards))
+    return Drawing(picture, theme, time_limit, recorded=record(graph, shown.drawn_with(), guards))
 
 
 def _check(

@@ -107,7 +107,7 @@ class _Maker:
         self.facts = _Facts(graph)
         self.neurons = selection.neurons
         self.owner = {i: output for output, each in self.neurons.items() for i in each.inner}
-        self.place = [selection.place[self.owner.get(i, i)] for i in range(len(graph.values))]
+        self.place = selection.drawn_with()
         self.names = _Names(self.facts, self.neurons)
         self.parameters = None if parameters is None else set(parameters)
         self.drawn = [i for i, place in enumerate(selection.place) if place == i]

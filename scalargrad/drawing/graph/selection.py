@@ -127,6 +127,14 @@ class Selection(NamedTuple):
     notes: list[str]
     neurons: dict[int, Neuron]  # by output, of those that are drawn as one operation: the rest of them is hidden
 
+    def drawn_with(self) -> list[int]:
+        """As `place`, with what is inside of a neuron where its output is."""
+        place = self.place[:]
+        for output, neuron in self.neurons.items():
+            for i in neuron.inner:
+                place[i] = self.place[output]
+        return place
+
 
 def select(
     graph: Graph,
