@@ -499,7 +499,8 @@ def test_one_node_for_each_sample() -> None:
 @pytest.mark.parametrize(
     "row",
     [loss_rows.surprise, loss_rows.soft_cross_entropy, loss_rows.relative_entropy, loss_rows.binary_cross_entropy,
-     loss_rows.minus_log, loss_rows.surprise_of(2), loss_rows.logistic_loss(1.0), loss_rows.logistic_loss(2.5), loss_rows.huber(0.5)],
+     loss_rows.minus_log, loss_rows.surprise_of(2), loss_rows.logistic_loss(1.0), loss_rows.logistic_loss(2.5),
+     loss_rows.huber(0.5)],
 )  # fmt: skip
 def test_rows_pickle_and_draw(row: Any) -> None:
     assert pickle.loads(pickle.dumps(row)) is row
