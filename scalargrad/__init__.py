@@ -70,12 +70,12 @@ Drawing
 Testing
     scalargrad.testing      check_grads, check_primitive, which give a Report of Findings (Finding, Verdict, State) or
                             raise GradientError, UndecidedError; measure_derivative, which gives a Measurement; for
-                            hypothesis: finite_floats, values, expressions, networks, datasets, which draw numbers,
-                            Value, Program, Network
+                            hypothesis: finite_floats, number_arrays, values, expressions, array_expressions,
+                            networks, datasets, which draw numbers, Value, Program, Network
 
 Compiling
     compile                 machine code of a function, with the same bits; its `to_c` gives the C source
-    scalargrad.compiler     compile, CompiledFunction, Buffered, TraceError, GuardLimitError
+    scalargrad.compiler     compile, CompiledFunction, Buffered, PartialSum, merge, TraceError, GuardLimitError
 """
 
 from importlib import import_module

@@ -763,17 +763,17 @@ def is_acyclic(picture):
 
 
 def test_labels_up_to_200_nodes_and_none_beyond():
-    assert draw(chain(EVERYTHING - 1)).picture.labels == "local"
-    assert draw(chain(EVERYTHING)).picture.labels == "none"
-    assert draw(chain(EVERYTHING), labels="full").picture.labels == "full"  # asked for by name
+    assert draw(chain(EVERYTHING - 1), collapse=False).picture.labels == "local"
+    assert draw(chain(EVERYTHING), collapse=False).picture.labels == "none"
+    assert draw(chain(EVERYTHING), collapse=False, labels="full").picture.labels == "full"  # asked for by name
     assert draw(chain(EVERYTHING), full=True).picture.labels == "none"
 
 
-def test_layers_are_folded_beyond_200_nodes():
-    loss, groups, _ = mlp(4, 12, 12, 1)
+def test_layers_are_folded_beyond_so_many_neurons():
+    loss, groups, _ = mlp(4, *[4] * 11)
     folded = draw(loss, groups=groups)
-    assert names_of(folded) == {"x1", "x2", "x3", "x4", "layer1", "layer2", "layer3", "loss"}
-    assert "values folded into 3 groups" in folded.picture.notes[0]
+    assert names_of(folded) == {"x1", "x2", "x3", "x4", *(f"layer{k + 1}" for k in range(11)), "loss"}
+    assert "values folded into 11 groups" in folded.picture.notes[0]
     assert len(draw(loss, groups=groups, collapse=False).picture.nodes) == folded.picture.total
 
 
@@ -789,7 +789,8 @@ def test_what_is_too_large_is_folded_into_blocks_and_told(build):
     assert is_acyclic(picture)
     folded = sum(n.members for n in picture.nodes if n.kind == "block")
     blocks = sum(n.kind == "block" for n in picture.nodes)
-    note = f"{folded:,} of {picture.total:,} values folded into {blocks} blocks (full=True draws all)"
+    many = "s" * (blocks > 1)
+    note = f"{folded:,} of {picture.total:,} values folded into {blocks} block{many} (full=True draws all)"
     assert picture.notes == (note,)
     assert note in texts(ET.fromstring(drawing.svg()))
 

@@ -94,6 +94,10 @@ class CompiledFunction(Dispatcher):
             result = call(self, arguments, keywords)
             if result is not None:
                 return result
+            for other in list(self.callers.values()):  # of other structures of arguments
+                if other is not call and (result := other(self, arguments, keywords)) is not None:
+                    self.recent = other
+                    return result
         leaves, structure = self.taken(arguments, keywords)
         if any(isinstance(each, Value) for each in leaves):
             return self.original("on Values")(*arguments, **keywords)

@@ -78,7 +78,11 @@ def _picture(before: Picture, after: Picture, title: str) -> Picture:
     _same("values", before.nodes, after.nodes, lambda n: (n.id, n.kind, n.label, n.operation), lambda n: n.name)
     _same("edges", before.edges, after.edges, lambda e: (e.id, e.source, e.target), lambda e: e.id)
     nodes = [
-        new._replace(value=_changed(old.value, new.value), gradient=_changed(old.gradient, new.gradient))
+        new._replace(
+            value=_changed(old.value, new.value),
+            gradient=_changed(old.gradient, new.gradient),
+            parts=tuple((name, _changed(a, b) or b) for (_, a), (name, b) in zip(old.parts, new.parts, strict=True)),
+        )
         for old, new in zip(before.nodes, after.nodes, strict=True)
     ]
     told = [
