@@ -147,7 +147,13 @@ def _stored(found: Any, out: Any, name: str) -> Any:
 def lanes(x: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
     """An array as one of lanes along its last axis, one for each number that a reduction leaves; the axes that go."""
     x = numpy.asarray(plain(x), dtype=object)
-    gone = tuple(range(x.ndim)) if axis is None else numpy.lib.array_utils.normalize_axis_tuple(axis, x.ndim)
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    for each in axes:
+        if not -x.ndim <= each < x.ndim:
+            raise numpy.exceptions.AxisError(each, x.ndim)
+    gone = tuple([each % x.ndim for each in axes])
+    if len(set(gone)) < len(gone):
+        raise ValueError(f"axis {axis} names one twice")
     kept = [k for k in range(x.ndim) if k not in gone]
     turned = x.transpose(*kept, *gone)
     return turned.reshape([x.shape[k] for k in kept] + [-1 if x.size else 0]), gone

@@ -50,16 +50,9 @@ class Array(Plain):
     def dot(self, other: Any, out: Any = None) -> Any:
         return numpy.dot(self, other)
 
-    def __reduce__(self) -> Any:
-        return _restored, (self.shape, plain(self).ravel().tolist())
-
 
 class Mask(Array):
     """An array of conditions: what a comparison is while a function is compiled. As an index: their truth."""
-
-
-def _restored(shape: tuple[int, ...], xs: list[Any]) -> Any:
-    return filled(shape, xs)
 
 
 def _index(key: Any) -> Any:

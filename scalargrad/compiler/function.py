@@ -24,7 +24,7 @@ from ..engine.chain_rule import differentiating, made_before
 from ..engine.rendering import rendered
 from ..engine.value import Value
 from ..state import whole
-from ..transforms.trees import Structure, flatten
+from ..transforms.trees import Structure, flatten, without_static
 from .backends import c as c_backend
 from .backends import javascript as js_backend
 from .backends import low_level
@@ -332,7 +332,7 @@ class CompiledFunction(Dispatcher):
             state["specializations"] = {
                 structure: found
                 for structure, found in self.specializations.items()
-                if not any(each.captured for each in found)
+                if not any(each.captured for each in found) and _can_be_pickled(structure)
             }
         return state
 
@@ -401,6 +401,16 @@ class CompiledMethod(CompiledFunction):
 
     def __deepcopy__(self, memo: Any) -> CompiledFunction:
         return self.__func__.__get__(copy.deepcopy(self.__self__, memo))
+
+
+def _can_be_pickled(structure: Structure) -> bool:
+    """Whether no static argument, such as a lambda, keeps a structure out of pickles."""
+    if without_static(structure) == structure:
+        return True
+    try:
+        return bool(pickle.dumps(structure))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
 
 
 def bound(function: Any, instance: Any) -> Callable[..., Any]:
