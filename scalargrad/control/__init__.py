@@ -5,6 +5,7 @@ from .branches import cond
 from .custom import checkpoint, custom_jvp, custom_vjp
 from .implicit import custom_root, fixed_point, root
 from .loops import fori_loop, scan, while_loop
+from .ode import odeint
 
 __all__ = [
     "LoopError",
@@ -15,6 +16,7 @@ __all__ = [
     "custom_vjp",
     "fixed_point",
     "fori_loop",
+    "odeint",
     "root",
     "scan",
     "while_loop",

@@ -1,4 +1,4 @@
-"""`custom_vjp`, `custom_jvp` and `checkpoint`: functions whose derivative somebody states, or whose steps are not kept."""
+"""`custom_vjp`, `custom_jvp` and `checkpoint`: functions with a derivative of their own, or kept in part."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..compiler.ir.program import Program
 from ..engine import modes
 from ..engine.several import Column, Vector
 from ..engine.value import Value
-from ..transforms.trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
+from ..transforms.trees import Structure, flatten, leaves_like, paths, unflatten
 from .columns import known, leaves_of, number
 
 
@@ -91,7 +91,7 @@ class _Custom:
             raise TypeError(f"{type(self).__name__}: expected a function, got {type(function).__name__}")
         self.function = function
         self.nondiff_argnums = tuple(nondiff_argnums)
-        update_wrapper(self, function)
+        update_wrapper(self, function)  # type: ignore[arg-type]  # which is callable
 
     @property
     def name(self) -> str:
@@ -250,7 +250,7 @@ class _OwnPullBack(_Own):
         seeded = [k for k, x in enumerate(tangents) if x is not None]
 
         def ahead(leaves: list[Any]) -> list[Any]:  # the pull-back is linear in the adjoints: its transpose
-            run = Linearised(body, leaves[: count + n])
+            run = Linearised(body, leaves[: count + n], range(count, count + n))
             found = run.backward(zip(seeded, leaves[count + n :], strict=True), {})
             return [found(count + k) for k in range(n)]
 
@@ -263,9 +263,9 @@ class _OwnPullBack(_Own):
 class custom_jvp(_Custom):  # noqa: N801
     """Decorate a function of trees, to state its derivative in forward mode: `@f.defjvp`.
 
-    The rule takes `(primals, tangents)`, both a tuple with an entry an argument, and returns the result and its tangent,
-    which must be linear in the tangents; reverse mode is its transpose. Arguments in `nondiff_argnums` may be anything;
-    the rule gets them first. The meaning is that of `jax.custom_jvp`.
+    The rule takes `(primals, tangents)`, both a tuple with an entry an argument, and returns the result and its
+    tangent, which must be linear in the tangents; reverse mode is its transpose. Arguments in `nondiff_argnums` may be
+    anything; the rule gets them first. The meaning is that of `jax.custom_jvp`.
 
     Raises `TypeError` before `defjvp`, for a rule that returns something else, and where `f` uses a `Value` that is no
     argument.
@@ -328,7 +328,8 @@ class _OwnPushForward(_Own):
         chosen = tuple(compress(range(n), wanted))
 
         def back(leaves: list[Any]) -> list[Any]:
-            found = Linearised(body, leaves[: 2 * n]).backward(enumerate(leaves[2 * n :]), {})
+            run = Linearised(body, leaves[: 2 * n], range(n, 2 * n))
+            found = run.backward(enumerate(leaves[2 * n :]), {})
             return [found(n + k) for k in chosen]
 
         call = self.other(("back", *chosen), back, 2 * n + size)

@@ -257,7 +257,7 @@ def _solution(
     solve: Callable[[Callable[[Sequence[Any]], list[Any]], Sequence[Any]], list[Any]],
     start: list[Any],
 ) -> Any:
-    """What a solver of ours finds, with the derivative of the solution; `start` are numbers that do not matter to it."""
+    """What a solver of ours finds, with the derivative of the solution, to which `start` does not matter."""
     place = modes.users_line()
     leaves, arguments = flatten(args, "args")
     given = [number(x, at) for x, at in zip(leaves, paths(arguments, "args"), strict=True)]
@@ -295,8 +295,8 @@ def custom_root(residual: Callable[..., Any]) -> Callable[[Callable[..., Any]], 
 
     The solver takes `(x0, *args)` and returns x, as jaxopt's; both are numbers or nested lists, tuples and dicts of
     such. It is called with plain numbers, compiled code calls it back. Derivatives by `args` are those of `root`.
-    Raises `TypeError` where the solver returns what are no numbers, `ValueError` where `residual` returns another number
-    of numbers than x has.
+    Raises `TypeError` where the solver returns what are no numbers, `ValueError` where `residual` returns another
+    number of numbers than x has.
 
     >>> import scalargrad as sg
     >>> @sg.custom_root(lambda x, a: x * x - a)

@@ -36,13 +36,13 @@ def cut(numbers: Sequence[Any], sizes: Iterable[int]) -> list[Sequence[Any]]:
 
 
 class Linearised:
-    """A program run on nodes, once, for passes over what it leaves behind."""
+    """A program run on nodes, once, for passes over what it leaves behind; by those of its inputs, or by all."""
 
-    def __init__(self, program: Program, operands: Sequence[Value]) -> None:
+    def __init__(self, program: Program, operands: Sequence[Value], by: Sequence[int] | None = None) -> None:
         self.operands = operands
         self.outputs = replay(program, operands)
         self.order = order_of_pass([x for x in self.outputs if isinstance(x, Value)], operands)
-        self.wanted = depending(self.order, operands)
+        self.wanted = depending(self.order, operands if by is None else [operands[k] for k in by])
 
     def backward(self, seeds: Iterable[tuple[int, Any]], before: dict[int, Any]) -> Callable[[int], Any]:
         """The adjoints of the inputs from those of outputs, added to what there is `before`: by the number of the
@@ -100,7 +100,7 @@ class DifferentiableCall(Call):
         def back(body: Program) -> Callable[[list[Any]], list[Any]]:
             def run(leaves: list[Any]) -> list[Any]:
                 given, bars = leaves[: body.inputs], leaves[body.inputs :]
-                found = Linearised(body, given).backward(zip(seeded, bars, strict=True), {})
+                found = Linearised(body, given, chosen).backward(zip(seeded, bars, strict=True), {})
                 return [found(k) for k in chosen]
 
             return run
@@ -302,9 +302,9 @@ class DifferentiableLoop(Loop):
                 else:
                     at = n + sum(self.results[: int(kind)])
                     seeds += enumerate(numbers, at)
-            found = Linearised(self.body, [*constants, *carry, *x]).backward(seeds, before)
             of_columns = cut(range(m + n, m + n + sum(widths)), widths)
             places = [*range(m, m + n), *shared, *(k for c in columns for k in of_columns[c])]
+            found = Linearised(self.body, [*constants, *carry, *x], places).backward(seeds, before)
             return [found(k) for k in places]
 
         point = [*self.point[:m], *[1.0] * (n + len(shared)), *self.point[m:], *[1.0] * sum(sizes[5:])]
