@@ -31,8 +31,8 @@ from .backends import low_level
 from .backends import native as native_backend
 from .backends import python as python_backend
 from .batching.batch import map_batch
+from .frontend.as_graph import as_graph
 from .frontend.dispatch import Backend, Dispatcher
-from .frontend.drawn import as_graph
 from .frontend.pickling import restored, saved
 from .frontend.specialization import CallBuffers, Native, Specialization
 from .ir.lowering import Functions
