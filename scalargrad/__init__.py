@@ -18,6 +18,7 @@ Values and derivatives
     elementwise_grad        that of the sum of its results
     hessian, hvp, hessp     second derivatives; their product with a vector, two ways to ask for it
     jacobian, jvp, vjp      derivatives of several outputs; their products with a vector, from the right and the left
+    scalargrad.numpy        NumPy, with an array that keeps to Values: import scalargrad.numpy as np
     no_grad                 compute without recording
     detect_anomaly          raise AnomalyError where a nan or an infinity first appears
     primitive, Primitive    an operation of your own, by its value and its local gradients
