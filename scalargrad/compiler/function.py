@@ -125,16 +125,19 @@ class CompiledFunction(Dispatcher):
 
         - `in_axes`: for each argument, or for all, the axis along which it is mapped, or None for one that all samples
           share. A mapped argument is a list with one sample an entry, an `array.array`, a NumPy array (of float64: not
-          copied, whatever its layout; other dtypes are converted if nothing is lost), or a tuple or dict of such.
+          copied, whatever its layout; other dtypes are converted if nothing is lost), or a tuple or dict of such. A
+          sample of an array with several axes is an array.
         - `reduce`: None gives the structure of the function's result with a batch in the place of each number: a list
-          for lists, an `array.array` for such, a NumPy array if one was given. "sum" and "mean" give numbers, in memory
+          for lists, an `array.array` for such, a NumPy array if one was given; for an array, one with an axis more, the
+          first. "sum" and "mean" give numbers, in memory
           that does not depend on the size of the batch.
         - `threads`: how many work at once; the result does not depend on it.
         - `start`: the number of the first sample, where the batch is a part of a larger one: what is returned then is
           the part's `PartialSum`, for `scalargrad.compiler.merge`. Batches of no samples have one, too.
 
         The order of a sum depends on the samples' numbers alone; it is the same on every backend, and described in
-        `scalargrad/losses/summation.py`. Samples that branch otherwise are answered by traces of their own. Raises
+        `scalargrad/losses/summation.py`. Samples that branch otherwise are answered by traces of their own. Given
+        `Value`s, as inside a function that is differentiated, it runs on them, sample by sample. Raises
         `ValueError` for batches of different lengths or none, `TypeError` for a dtype that would lose precision.
 
         >>> import scalargrad as sg
