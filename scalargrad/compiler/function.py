@@ -24,15 +24,15 @@ from ..engine.chain_rule import differentiating, made_before
 from ..engine.rendering import rendered
 from ..engine.value import Value
 from ..state import whole
-from ..transforms.trees import Structure, flatten
+from ..transforms.trees import Structure, flatten, without_static
 from .backends import c as c_backend
 from .backends import javascript as js_backend
 from .backends import low_level
 from .backends import native as native_backend
 from .backends import python as python_backend
 from .batching.batch import map_batch
+from .frontend.as_graph import as_graph
 from .frontend.dispatch import Backend, Dispatcher
-from .frontend.drawn import as_graph
 from .frontend.pickling import restored, saved
 from .frontend.specialization import CallBuffers, Native, Specialization
 from .ir.lowering import Functions
@@ -94,6 +94,10 @@ class CompiledFunction(Dispatcher):
             result = call(self, arguments, keywords)
             if result is not None:
                 return result
+            for other in list(self.callers.values()):  # of other structures of arguments
+                if other is not call and (result := other(self, arguments, keywords)) is not None:
+                    self.recent = other
+                    return result
         leaves, structure = self.taken(arguments, keywords)
         if any(isinstance(each, Value) for each in leaves):
             return self.original("on Values")(*arguments, **keywords)
@@ -121,16 +125,19 @@ class CompiledFunction(Dispatcher):
 
         - `in_axes`: for each argument, or for all, the axis along which it is mapped, or None for one that all samples
           share. A mapped argument is a list with one sample an entry, an `array.array`, a NumPy array (of float64: not
-          copied, whatever its layout; other dtypes are converted if nothing is lost), or a tuple or dict of such.
+          copied, whatever its layout; other dtypes are converted if nothing is lost), or a tuple or dict of such. A
+          sample of an array with several axes is an array.
         - `reduce`: None gives the structure of the function's result with a batch in the place of each number: a list
-          for lists, an `array.array` for such, a NumPy array if one was given. "sum" and "mean" give numbers, in memory
+          for lists, an `array.array` for such, a NumPy array if one was given; for an array, one with an axis more, the
+          first. "sum" and "mean" give numbers, in memory
           that does not depend on the size of the batch.
         - `threads`: how many work at once; the result does not depend on it.
         - `start`: the number of the first sample, where the batch is a part of a larger one: what is returned then is
           the part's `PartialSum`, for `scalargrad.compiler.merge`. Batches of no samples have one, too.
 
         The order of a sum depends on the samples' numbers alone; it is the same on every backend, and described in
-        `scalargrad/losses/summation.py`. Samples that branch otherwise are answered by traces of their own. Raises
+        `scalargrad/losses/summation.py`. Samples that branch otherwise are answered by traces of their own. Given
+        `Value`s, as inside a function that is differentiated, it runs on them, sample by sample. Raises
         `ValueError` for batches of different lengths or none, `TypeError` for a dtype that would lose precision.
 
         >>> import scalargrad as sg
@@ -328,7 +335,7 @@ class CompiledFunction(Dispatcher):
             state["specializations"] = {
                 structure: found
                 for structure, found in self.specializations.items()
-                if not any(each.captured for each in found)
+                if not any(each.captured for each in found) and _can_be_pickled(structure)
             }
         return state
 
@@ -397,6 +404,16 @@ class CompiledMethod(CompiledFunction):
 
     def __deepcopy__(self, memo: Any) -> CompiledFunction:
         return self.__func__.__get__(copy.deepcopy(self.__self__, memo))
+
+
+def _can_be_pickled(structure: Structure) -> bool:
+    """Whether no static argument, such as a lambda, keeps a structure out of pickles."""
+    if without_static(structure) == structure:
+        return True
+    try:
+        return bool(pickle.dumps(structure))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
 
 
 def bound(function: Any, instance: Any) -> Callable[..., Any]:

@@ -5,9 +5,8 @@ A function is differentiated by running it on `Value`s and walking the graph tha
 
 Arguments are numbers or trees of numbers: lists, tuples, dicts, dataclasses, arrays (see `trees.py`). Each call gives
 the function fresh nodes; where an argument is already a `Value`, because a derivative of this derivative is being
-taken, the node is an `identity` of it,
-so that the two differentiations cannot be confused. Results are floats, and `Value`s inside another differentiation
-that they depend on.
+taken, the node is an `identity` of it, so that the two differentiations cannot be confused. Results are floats, and
+`Value`s inside another differentiation that they depend on.
 """
 
 from __future__ import annotations
@@ -53,8 +52,7 @@ def parameter(f: Any, place: int | str) -> str:
     """What a function calls an argument, of whose position or name is given."""
     if isinstance(place, str):
         return place
-    named = dict(zip(parameters(f), range(place + 1), strict=False))
-    return next((name for name, k in named.items() if k == place), f"argument {place}")
+    return dict(enumerate(parameters(f))).get(place, f"argument {place}")
 
 
 def parameters(f: Any) -> list[str]:
