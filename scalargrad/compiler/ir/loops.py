@@ -33,6 +33,15 @@ class Block(Several):
         """The programs that it runs."""
         raise NotImplementedError
 
+    @property
+    def fails(self) -> bool:
+        """Whether it may come to an error."""
+        return any(getattr(row, "fails", False) for program in self.programs() for row in program.operations)
+
+    def run(self, operands: Sequence[Any], keep: bool, functions: Any) -> Sequence[float]:
+        """The block, from operands that are floats, or blocks; with what reverse mode needs if that is to be kept."""
+        raise NotImplementedError
+
     def spans(self) -> list[tuple[int, int | None]]:
         """For every operand how many numbers it is, and, of a block, from which on."""
         raise NotImplementedError
@@ -102,16 +111,16 @@ class Loop(Block):
         *self.starts, self.kept = accumulate([head, *[steps * width for width in results]])
 
     @property
+    def fails(self) -> bool:
+        return (self.condition is not None and self.length is not None) or super().fails
+
+    @property
     def size(self) -> int:  # type: ignore[override]
         """The numbers of its block."""
         return self.kept + (self.length or 0) * self.carried * self.keeps
 
     def programs(self) -> Sequence[Program]:
         return (self.body,) if self.condition is None else (self.body, self.condition)
-
-    def run(self, operands: Sequence[Any], keep: bool) -> Sequence[float]:
-        """The block, from operands that are floats, or blocks."""
-        raise NotImplementedError
 
     def spans(self) -> list[tuple[int, int | None]]:
         found: list[tuple[int, int | None]] = [(1, None)] * (self.shared + self.carried + self.counted)
@@ -128,6 +137,8 @@ class Foreign(Block):
     def __init__(self, name: str, inputs: int, size: int, place: str) -> None:
         super().__init__(name)
         self.inputs, self.size, self.place = inputs, size, place
+
+    fails = True
 
     def programs(self) -> Sequence[Program]:
         return ()
