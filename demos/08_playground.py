@@ -101,9 +101,12 @@ tell(
 
 # ---- the page --------------------------------------------------------------------------------------------------------
 
-page = Playground([disc, corners, clouds, lost, wound], title="Playground: five trainings, epoch by epoch")
+title = "Playground: train a network, or play five trainings, epoch by epoch"
+page = Playground([disc, corners, clouds, lost, wound], live=True, title=title)
 picture(page, "08_playground.html")
 tell(
-    """Open the page in a browser. Play the epochs, or step through them with the arrow keys; point at a neuron to see
-    its own map of the plane large, or at the plane to see what every neuron makes of that point."""
+    """Open the page in a browser. It trains a network of your choice there: data, noise, features, layers, optimizer.
+    Play, or step by epochs with the arrow keys, and go back to an earlier one; click a weight and pull it; look at the
+    backward pass of one sample. The five trainings above are presets. Point at a neuron to see its own map of the plane
+    large, or at the plane to see what every neuron makes of that point."""
 )

@@ -41,7 +41,9 @@ ACTIVATIONS = ("tanh", "relu", "sigmoid", "identity")
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     "SGD": SGD, "Momentum": Momentum, "AdaGrad": AdaGrad, "RMSProp": RMSProp, "Adam": Adam,
 }  # fmt: skip
+RATES = {"SGD": 0.03, "Momentum": 0.003, "AdaGrad": 0.1, "RMSProp": 0.01, "Adam": 0.01}  # to begin with
 SAMPLES = 500
+NOTE = "Play, or step by step: this page trains. The loss is the mean of (y − target)², the output a tanh."
 
 
 def prepared(
@@ -98,13 +100,13 @@ def programs() -> tuple[str, dict[str, Any]]:
         parts.append(_module(f, names[-1], 0.5, 0.25, [0.1] * states[name], 0.9, 0.99, 0.1, 0.01, 0.01))
     betas = Adam.defaults["betas"]
     data = {
+        "note": NOTE,
         "sets": list(SETS),
         "features": list(FEATURES),
         "shapes": [list(hidden) for hidden in SHAPES],
         "activations": list(ACTIVATIONS),
-        "optimizers": [[name, kind.defaults["lr"], states[name]] for name, kind in OPTIMIZERS.items()],
+        "optimizers": [[name, RATES[name], states[name]] for name in OPTIMIZERS],
         "samples": SAMPLES,
-        "rates": [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0],
         "betas": [[beta, power_exceptions(beta)] for beta in betas],
     }
     lines = ["const programs = (() => {", *parts, f"return {{ {', '.join(names)} }};", "})();"]

@@ -63,6 +63,8 @@ const elementary = (x, k) => {
 const [sine, cosine, logarithm] = [0, 1, 2].map((k) => (x) => elementary(x, k));
 const uniform = (random, low, high) => random() * (high - low) + low;
 
+const apart = (x) => x + (x > 0 ? 0.3 : -0.3);
+
 function normal(random, mean, variance) {
   let s = 2;
   let v1 = 0;
@@ -89,7 +91,6 @@ const SETS = {
       return [x, y, Math.sqrt((x + dx) * (x + dx) + (y + dy) * (y + dy)) < 2.5 ? 1 : -1];
     })),
   xor: (n, noise, random) => Array.from({ length: n }, () => {
-    const apart = (x) => x + (x > 0 ? 0.3 : -0.3);
     const x = apart(uniform(random, -5, 5));
     const y = apart(uniform(random, -5, 5));
     const dx = uniform(random, -5, 5) * noise;
@@ -109,10 +110,11 @@ const SETS = {
 };
 const FEATURES = [(x) => x, (x, y) => y, (x) => x * x, (x, y) => y * y, (x, y) => x * y, (x) => sine(x), (x, y) => sine(y)];
 
-/** The sum of rows, in the order of losses/summation.py. */
+// The sum of rows, in the order of losses/summation.py.
+const join = (a, b) => a.map((x, k) => x + b[k]);
+
 function added(rows) {
   const sums = [];
-  const join = (a, b) => a.map((x, k) => x + b[k]);
   rows.forEach((each, k) => {
     let row = each;
     for (let count = k + 1; count % 2 === 0; count /= 2) row = join(sums.pop(), row);
@@ -123,13 +125,15 @@ function added(rows) {
   return row.map((x) => x + 0);
 }
 
+/** A number as the sum of two of half as many digits (Veltkamp). */
+function split(a) {
+  const t = 134217729 * a;
+  const high = t - (t - a);
+  return [high, a - high];
+}
+
 /** beta**t for t = 1, 2, ..., as Python has it: in doubled precision, save where C's library rounds otherwise. */
 function powersOf([beta, exceptions]) {
-  const split = (a) => {
-    const t = 134217729 * a;
-    const high = t - (t - a);
-    return [high, a - high];
-  };
   const [bh, bl] = split(beta);
   const odd = new Set(exceptions);
   const found = [];
@@ -176,9 +180,9 @@ function trainingOf(lab, choice) {
   let moments = []; // of each weight
   let [epoch, steps, kind] = [0, 0, ""];
 
-  /** The loss, the output and the gradient of one sample's share, at these weights. */
-  function sample(row, part) {
-    input.set(weights);
+  /** The loss, the output and the gradient of one sample's share. */
+  function sample(row, part, at = weights) {
+    input.set(at);
     input.set(row, n);
     input[n + FEATURES.length + 1] = part;
     program(input, out);
@@ -190,7 +194,7 @@ function trainingOf(lab, choice) {
     const size = lab.optimizers[optimizer][2];
     if (kind !== name) {
       [kind, steps] = [name, 0];
-      moments = Array.from({ length: n }, () => new Array(size).fill(0));
+      moments = Array.from({ length: n }, () => Array.from({ length: size }, () => 0));
     }
     steps += 1;
     const moved = new Float64Array(1 + size);
@@ -217,8 +221,8 @@ function trainingOf(lab, choice) {
     },
     /** The mean loss over the training and the test points. */
     losses() {
-      const mean = (some) => some.reduce((sum, row) => sum + sample(row, 1).loss, 0) / some.length;
-      return [mean(rows.slice(0, count)), mean(rows.slice(count))];
+      const each = rows.map((row) => sample(row, 1).loss);
+      return [each.slice(0, count), each.slice(count)].map((some) => some.reduce((sum, loss) => sum + loss) / some.length);
     },
     snapshot: () => ({ weights: weights.slice(), moments: moments.map((each) => [...each]), epoch, steps, kind }),
     restore(kept) {
