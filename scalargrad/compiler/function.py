@@ -24,15 +24,15 @@ from ..engine.chain_rule import differentiating, made_before
 from ..engine.rendering import rendered
 from ..engine.value import Value
 from ..state import whole
-from ..transforms.trees import Structure, flatten
+from ..transforms.trees import Structure, flatten, without_static
 from .backends import c as c_backend
 from .backends import javascript as js_backend
 from .backends import low_level
 from .backends import native as native_backend
 from .backends import python as python_backend
 from .batching.batch import map_batch
+from .frontend.as_graph import as_graph
 from .frontend.dispatch import Backend, Dispatcher
-from .frontend.drawn import as_graph
 from .frontend.pickling import restored, saved
 from .frontend.specialization import CallBuffers, Native, Specialization
 from .ir.lowering import Functions
@@ -94,6 +94,10 @@ class CompiledFunction(Dispatcher):
             result = call(self, arguments, keywords)
             if result is not None:
                 return result
+            for other in list(self.callers.values()):  # of other structures of arguments
+                if other is not call and (result := other(self, arguments, keywords)) is not None:
+                    self.recent = other
+                    return result
         leaves, structure = self.taken(arguments, keywords)
         if any(isinstance(each, Value) for each in leaves):
             return self.original("on Values")(*arguments, **keywords)
@@ -328,7 +332,7 @@ class CompiledFunction(Dispatcher):
             state["specializations"] = {
                 structure: found
                 for structure, found in self.specializations.items()
-                if not any(each.captured for each in found)
+                if not any(each.captured for each in found) and _can_be_pickled(structure)
             }
         return state
 
@@ -397,6 +401,16 @@ class CompiledMethod(CompiledFunction):
 
     def __deepcopy__(self, memo: Any) -> CompiledFunction:
         return self.__func__.__get__(copy.deepcopy(self.__self__, memo))
+
+
+def _can_be_pickled(structure: Structure) -> bool:
+    """Whether no static argument, such as a lambda, keeps a structure out of pickles."""
+    if without_static(structure) == structure:
+        return True
+    try:
+        return bool(pickle.dumps(structure))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
 
 
 def bound(function: Any, instance: Any) -> Callable[..., Any]:

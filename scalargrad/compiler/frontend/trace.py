@@ -50,7 +50,7 @@ class Traced(Value):
                 "a Value of a compiled function was kept when its tracing had ended, in a cache or another object, and "
                 "is used again: it stood for a number that varies from call to call\n  at " + modes.users_line()
             )
-        raise AttributeError(name)
+        return super().__getattr__(name)
 
     @property
     def parents(self) -> tuple[Value, ...]:

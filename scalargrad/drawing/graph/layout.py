@@ -1,4 +1,4 @@
-"""Where everything stands: what an engine makes of the picture's boxes, read and checked.
+"""Where everything stands; and what an engine makes of the picture's boxes, read and checked.
 
 Whatever is drawn on a layout, once or step by step, has the same places.
 """
@@ -6,12 +6,12 @@ Whatever is drawn on a layout, once or step by step, has the same places.
 from __future__ import annotations
 
 import json
+from operator import is_not
 from typing import Any, NamedTuple
 
 from ..common.text import clean
-from .dot import to_boxes
-from .labels import PATH_LINES, Labels
-from .layout_engines import LayoutError, find, run
+from .labels import PATH_LINES
+from .layout_engines import LayoutError
 from .picture import Picture
 
 Point = tuple[float, float]
@@ -27,11 +27,13 @@ class Box(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """An edge: Bézier control points, the arrow's tip, and the middle of its label."""
+    """An edge: Bézier control points, the arrow's tip, the middle of its label, and the tag that stands for its source
+    where that is far away."""
 
     points: list[Point]
     tip: Point
     label: Point | None
+    tag: Box | None = None
 
 
 class Layout(NamedTuple):
@@ -98,14 +100,8 @@ def as_laid_out(picture: Picture, layout: Layout) -> Picture:
     """The picture with the paths of every node in the order in which their edges leave it, from the top or the left."""
     across = 1 if picture.direction in ("LR", "RL") else 0
     nodes = list(picture.nodes)
-    for k, n in enumerate(nodes):
+    for k, n in enumerate(picture.nodes):
         if 1 < len(n.paths) <= PATH_LINES and all(p.edge in layout.edges for p in n.paths):
             ends = {p.edge: (layout.edges[p.edge].points[0][across], layout.edges[p.edge].tip[across]) for p in n.paths}
             nodes[k] = n._replace(paths=tuple(sorted(n.paths, key=lambda p, ends=ends: ends[p.edge])))  # type: ignore[misc]
-    return picture._replace(nodes=tuple(nodes))
-
-
-def lay_out(picture: Picture, labels: Labels, time_limit: float) -> Layout:
-    """Have the first engine that is found lay the picture out."""
-    engine = find()
-    return read_layout(run(engine, to_boxes(picture, labels), "json0", time_limit), picture, engine.name)
+    return picture._replace(nodes=tuple(nodes)) if any(map(is_not, nodes, picture.nodes)) else picture
