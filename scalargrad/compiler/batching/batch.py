@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 from ...engine.chain_rule import differentiating, made_before
 from ...engine.primitive import EXACT_INTEGERS, as_float
 from ...losses.summation import Ranges, put
-from ...state import whole
 from ...transforms.trees import LEAF, Structure, flatten, unflatten
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
@@ -209,25 +208,31 @@ def _joined(arrays: Iterable[array[Any]], code: str = "q") -> array[Any]:
     return made
 
 
+def axes_of(in_axes: Any, count: int) -> list[int | None]:
+    """The axis along which each argument is mapped, or None."""
+    axes = list(in_axes) if isinstance(in_axes, list | tuple) else [in_axes] * count
+    if len(axes) != count:
+        raise ValueError(f"map: in_axes has {len(axes)} entries for {count} argument(s)")
+    for k, axis in enumerate(axes):
+        if axis is not None and (not hasattr(axis, "__index__") or isinstance(axis, bool)):
+            raise TypeError(f"map: an entry of in_axes is an axis or None, got {axis!r}")
+        axes[k] = None if axis is None else index(axis)
+    if all(axis is None for axis in axes):
+        raise ValueError("map: no argument is mapped; in_axes must name an axis of one at least")
+    return axes
+
+
 class Batch:
     """The arguments of one call of `map`: columns and shared numbers in the order of the leaves."""
 
     def __init__(self, f: Dispatcher, arguments: Sequence[Any], in_axes: Any, first: int = 0) -> None:
         self.first = first  # the number of the first sample
-        axes = list(in_axes) if isinstance(in_axes, list | tuple) else [in_axes] * len(arguments)
-        if len(axes) != len(arguments):
-            raise ValueError(f"map: in_axes has {len(axes)} entries for {len(arguments)} argument(s)")
-        for k, axis in enumerate(axes):
-            if axis is not None and (not hasattr(axis, "__index__") or isinstance(axis, bool)):
-                raise TypeError(f"map: an entry of in_axes is an axis or None, got {axis!r}")
-            axes[k] = None if axis is None else index(axis)
+        axes = axes_of(in_axes, len(arguments))
         parts = [
             _shared(x, f"argument {k}", f.shared_arguments) if axis is None else _mapped(x, axis, f"argument {k}")
             for k, (x, axis) in enumerate(zip(arguments, axes, strict=True))
         ]
         mapped = [part for part in parts if part.samples is not None]
-        if not mapped:
-            raise ValueError("map: no argument is mapped; in_axes must name an axis of one at least")
         self.count: int = mapped[0].samples or 0
         if any(part.samples != self.count for part in mapped):
             counts = {f"argument {k}": part.samples for k, part in enumerate(parts) if part.samples is not None}
@@ -269,7 +274,7 @@ def chunks(first: int, count: int) -> list[tuple[int, int]]:
     return list(pairwise(cuts))
 
 
-class _Answers:
+class Answers:
     """Where the outputs go: an array for each, or sums."""
 
     def __init__(self, batch: Batch, outputs: int, reduce: bool) -> None:
@@ -292,7 +297,7 @@ class _Answers:
         return whole != whole
 
 
-def _in_python(f: Dispatcher, batch: Batch, bounds: tuple[int, int], answers: _Answers, reduce: bool) -> None:
+def _in_python(f: Dispatcher, batch: Batch, bounds: tuple[int, int], answers: Answers, reduce: bool) -> None:
     for i in range(*bounds):
         found, outputs = f.evaluated(batch.sample(i), batch.structure)
         _same_result(f, found, batch)
@@ -360,7 +365,7 @@ def _kernel(v: Specialization, layout: tuple[tuple[bool, int], ...], reduce: boo
 
 
 def _in_machine_code(
-    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: _Answers, reduce: bool, fast: bool
+    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: Answers, reduce: bool, fast: bool
 ) -> bool:
     """Run some chunks; whether an output that was stored is nan."""
     drive = driver()
@@ -414,7 +419,7 @@ def _in_machine_code(
 
 
 def _on_threads(
-    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: _Answers, reduce: bool, threads: int
+    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: Answers, reduce: bool, threads: int
 ) -> bool:
     """Run all chunks as machine code; False where the system refuses to run it, and `f` may do without."""
     shares = [every[k::threads] for k in range(min(threads, len(every)))]
@@ -438,45 +443,46 @@ def _on_threads(
     return True
 
 
-def map_batch(
-    f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: Any, start: Any = None
-) -> Any:
-    """`CompiledFunction.map`: see there."""
-    if reduce not in (None, "sum", "mean"):
-        raise ValueError(f"map: reduce must be None, 'sum' or 'mean', got {reduce!r}")
-    threads = whole("map: threads", threads)
-    if start is not None and reduce is None:
-        raise ValueError(f"map: start={start!r} numbers the samples of a sum: it needs reduce='sum' or 'mean'")
-    first_sample = 0 if start is None else whole("map: start", start, least=0)
-    batch = Batch(f, arguments, in_axes, first_sample)
-    if batch.count == 0:
-        if start is None:
-            raise ValueError("map: an empty batch")
-        return PartialSum(f.name, reduce, None, (), {})
+def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[Specialization, Answers]:
+    """Run on all samples, of which there is one at least: a trace, and where the results are."""
     if batch.structure not in f.specializations:
         f.traced(batch.sample(batch.first), batch.structure)
     first = f.specializations[batch.structure][0]
-    result, outputs = first.result, len(first.program.outputs)
+    outputs = len(first.program.outputs)
     every = chunks(batch.first, batch.count)
-    answers = _Answers(batch, outputs, reduce is not None)
+    answers = Answers(batch, outputs, reduce)
     known = f.specializations[batch.structure]
     native = outputs and f.native_for(batch.count) and not any(v.program.has_blocks() for v in known)
-    if not (native and _on_threads(f, batch, every, answers, reduce is not None, threads)):
+    if not (native and _on_threads(f, batch, every, answers, reduce, threads)):
         for bounds in every if outputs else ():
-            _in_python(f, batch, bounds, answers, reduce is not None)
+            _in_python(f, batch, bounds, answers, reduce)
     if (begun := differentiating.begun) and any(
         not made_before(x, begun[0]) for each in f.specializations[batch.structure] for x in each.captured
     ):
         raise TypeError(
             f"map: {f.name} reads a Value that is being differentiated by, whose gradient would be lost here"
         )
+    return first, answers
+
+
+def map_batch(
+    f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int, start: int | None
+) -> Any:
+    """`CompiledFunction.map`: see there."""
+    batch = Batch(f, arguments, in_axes, start or 0)
+    if batch.count == 0:
+        if start is None:
+            raise ValueError("map: an empty batch")
+        return PartialSum(f.name, reduce, None, (), {})
+    first, answers = answered(f, batch, reduce is not None, threads)
     if reduce is None:
-        return unflatten(result, [_like(column, batch.kind) for column in answers.columns])
-    part = PartialSum(f.name, reduce, result, [(batch.first, batch.first + batch.count)], answers.ranges)
+        return unflatten(first.result, [like(column, batch.kind) for column in answers.columns])
+    part = PartialSum(f.name, reduce, first.result, [(batch.first, batch.first + batch.count)], answers.ranges)
     return first.unpack(part.totals()) if start is None else part
 
 
-def _like(column: array[float], kind: str) -> Any:
+def like(column: array[float], kind: str) -> Any:
+    """The results of all samples in the kind that the arguments were."""
     if kind == "list":
         return column.tolist()
     if kind == "numpy":
