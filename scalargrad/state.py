@@ -20,6 +20,7 @@ from operator import index
 from types import MemberDescriptorType
 from typing import Any
 
+from .engine.primitive import as_float
 from .transforms.trees import is_number, shown
 from .version import VERSION, is_this
 
@@ -135,7 +136,7 @@ def number_at(place: str, x: Any) -> float:
     """
     if not is_number(x):
         raise _unexpected("a number", place, x)
-    return float(x)
+    return as_float(x, place)
 
 
 def count_at(place: str, x: Any) -> int:

@@ -19,6 +19,7 @@ FLOORS = (
     ("transforms",),
     ("functions",),
     ("arrays",),
+    ("numpy",),
     ("activations",),
     ("losses",),
     ("state",),

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import scalargrad as sg
+import scalargrad.numpy as snp
 from scalargrad import Value, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from scalargrad.arrays.ufuncs import loop
 
@@ -42,6 +43,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "columns": lambda x: np.sum((A * x) ** 2, axis=0).max(),
     "mean": lambda x: np.mean(np.outer(x, x), axis=1).prod(),
     "mixed": lambda x: np.dot(x, x) / (1.0 + np.exp(-x).sum()) + np.hypot(x[0], x[1]),
+    "types": lambda x: ((x > 0.0) & (x < 1.0)).astype(float) @ x.astype(np.float64),
     "where": lambda x: np.where(x > 0.0, np.sqrt(np.abs(x)), x**2).sum(),
     "masks": lambda x: x[x > 0.0].sum() - np.sum(x, where=np.array([True, False, True])),
     "clip": lambda x: np.clip(x, -1.0, 1.0).sum() + np.minimum(x, 0.25).sum() + np.logaddexp.reduce(x),
@@ -154,7 +156,7 @@ def test_ties_and_edges_are_those_of_the_table() -> None:
 
 
 def test_a_ufunc_without_a_row_says_so() -> None:
-    with pytest.raises(TypeError, match=r"np\.nextafter of a Value: there is no operation for it"):
+    with pytest.raises(TypeError, match=r"^nextafter of a Value: there is no operation for it"):
         grad(lambda x: np.nextafter(x, 2.0).sum())(X)
 
 
@@ -188,3 +190,100 @@ def test_assignment_into_a_float_array_names_the_way() -> None:
 
     with pytest.raises(TypeError, match=r"shape \(3,\) and dtype float64.*np\.zeros_like\(x\)"):
         grad(g)(X)
+
+
+# ---- functions of arrays ---------------------------------------------------------------------------------------------
+
+M = np.linspace(-1.0, 1.2, 24).reshape(2, 3, 4) ** 3 + 0.1
+SQUARE = np.array([[3.0, 0.5, -1.0], [0.25, 2.0, 0.75], [1.0, -0.5, 4.0]])
+STACK = np.stack([np.eye(4) * k + np.arange(16.0).reshape(4, 4) / 20.0 for k in (2.0, 3.0)])
+NUMPYS: dict[str, tuple[Callable[[Any], Any], Any]] = {
+    "det": (np.linalg.det, SQUARE),
+    "det of a stack": (np.linalg.det, STACK),
+    "inv": (np.linalg.inv, STACK),
+    "solve": (lambda a: np.linalg.solve(a, np.array([1.0, -2.0, 0.5])), SQUARE),
+    "solve, a stack": (lambda a: np.linalg.solve(a, np.ones((4, 2))), STACK),
+    "solve, by the right side": (lambda b: np.linalg.solve(SQUARE, b), X),
+    "slogdet": (lambda a: np.linalg.slogdet(-a)[1], SQUARE),
+    "cholesky": (lambda a: np.linalg.cholesky(a @ a.T), SQUARE),
+    "norm": (np.linalg.norm, X),
+    "norm, 1": (lambda x: np.linalg.norm(x, 1), X),
+    "norm, inf": (lambda x: np.linalg.norm(x, np.inf), X),
+    "norm, 3": (lambda x: np.linalg.norm(x, 3), X),
+    "norms of rows": (lambda x: np.linalg.norm(x, axis=1), M),
+    "norms of matrices": (lambda x: np.linalg.norm(x, np.inf, axis=(1, 2), keepdims=True), M),
+    "frobenius": (lambda x: np.linalg.norm(x, "fro"), SQUARE),
+    "dot, three axes": (lambda x: np.dot(M, x), np.ones((4, 2))),
+    "matmul": (lambda x: M @ x, np.arange(4.0)),
+    "matmul, left": (lambda x: x @ M, np.arange(3.0)),
+    "einsum": (lambda x: np.einsum("ijk,ljk->il", x, M), M),
+    "tensordot": (lambda x: np.tensordot(x, M, axes=([2], [2])), M[:, :2]),
+    "inner": (lambda x: np.inner(x, x[::-1]), X),
+    "sums": (lambda x: np.sum(x, axis=(0, 2), keepdims=True) * x.sum(axis=-1, initial=2.0)[:, 0], M),
+    "prods": (lambda x: np.prod(x, axis=1), M),
+    "variances": (lambda x: np.var(x, axis=(0, 2)) + x.std(axis=1).sum(), M),
+    "means": (lambda x: x.mean(axis=(1, 2)) * np.mean(x), M),
+    "extremes": (lambda x: x.max(axis=0) - np.min(x, axis=1, keepdims=True)[0], M),
+    "cumsum": (np.cumsum, X),
+    "sort": (np.sort, X),
+    "indices": (lambda x: x[np.argmax(x)] * x[[0, 2, 2]], X),
+    "diff, gradient": (lambda x: np.concatenate([np.diff(x), np.gradient(x)]), X),
+    "trapezoid": (lambda x: np.trapezoid(x * x, x), X),
+    "select": (lambda x: np.select([x > 1.0, x > 0.0], [x, x * x], -x), X),
+    "piecewise": (lambda x: np.piecewise(x, [x < 0.0, x >= 0.0], [lambda t: -t, lambda t: t * t]), X),
+    "full_like": (lambda x: np.full_like(x, x[0]) + np.ones_like(x) * x, X),
+    "triangles": (lambda x: np.tril(x) @ np.triu(x), SQUARE),
+    "kron": (lambda x: np.kron(x, SQUARE), SQUARE),
+    "cross": (lambda x: np.cross(x, np.arange(3.0)), X),
+    "matrix_power": (lambda x: np.linalg.matrix_power(x, 3), SQUARE),
+    "NumPy's own array": (lambda x: np.arctan(np.array([x[0], x[1]])) @ np.hypot(np.asarray(x[:2]), 2.0), X),
+    "our array": (lambda x: np.exp(snp.array([[x[0], 1.0], [x[1], x[2]]])) @ snp.asarray([1.0, x[0]], float), X),
+    "vectorize": (lambda x: np.vectorize(lambda t: t * t)(x), X),
+    "scipy's names": (lambda x: np.heaviside(x, 0.5) * x + np.degrees(np.deg2rad(x)), X),
+}
+
+
+@pytest.mark.parametrize("name", NUMPYS)
+def test_functions_of_arrays(name: str) -> None:
+    f, x = NUMPYS[name]
+    value, slope = f(x.copy()), jacobian(f)(x)
+    found = sg.compile(f, backend="python")(x)
+    assert np.shape(found) == np.shape(value)
+    assert found == pytest.approx(value, rel=1e-13, abs=1e-14)
+    h = 2.0**-17
+    steps = [(f(x + h * e) - f(x - h * e)) / (2.0 * h) for e in np.eye(x.size).reshape(-1, *x.shape)]
+    numeric = np.moveaxis(np.array(steps), 0, -1).reshape(np.shape(value) + x.shape)
+    assert slope.shape == numeric.shape
+    assert slope == pytest.approx(numeric, rel=1e-6, abs=1e-7)
+    assert same(sg.compile(jacobian(f), backend="python")(x), slope)
+
+
+def test_edges_of_matrices() -> None:
+    assert grad(np.linalg.norm)(np.zeros(3)).tolist() == [0.0, 0.0, 0.0]
+    assert grad(np.linalg.det)(np.zeros((2, 2))).tolist() == [[0.0, 0.0], [0.0, 0.0]]
+    singular = np.ones((4, 4)) + np.diag([1.0, 1.0, 0.0, 0.0])
+    adjugate = np.zeros((4, 4))
+    adjugate[2:, 2:] = [[1.0, -1.0], [-1.0, 1.0]]
+    assert grad(np.linalg.det)(singular) == pytest.approx(adjugate, abs=1e-14)
+    with pytest.raises(np.linalg.LinAlgError, match="Singular matrix"):
+        grad(lambda a: np.linalg.inv(a).sum())(np.ones((2, 2)))
+    with pytest.raises(np.linalg.LinAlgError, match=r"det: expected square matrices, got an array of shape \(2, 3\)"):
+        grad(np.linalg.det)(A)
+    with pytest.raises(ValueError, match=r"solve: a right side of shape \(2,\) for matrices of shape \(3, 3\)"):
+        grad(lambda a: np.linalg.solve(a, np.ones(2)).sum())(SQUARE)
+    pivots = sg.compile(np.linalg.inv, backend="python")
+    for matrix in (SQUARE, SQUARE[::-1], SQUARE):
+        assert pivots(matrix) == pytest.approx(np.linalg.inv(matrix), rel=1e-12)
+    assert (len(pivots.info.traces), pivots.info.hits) == (2, 1)
+
+
+def test_what_cannot_be_done_says_what_can() -> None:
+    with pytest.raises(TypeError) as caught:
+        grad(lambda x: np.interp(0.5, x, x))(X)
+    assert "np.interp of Values" in caught.value.__notes__[0]
+    with pytest.raises(TypeError, match=r"an index of shape \(2,\) that holds Values.*static_argnames"):
+        sg.compile(lambda x, at: x[at])(X, np.array([0, 1]))
+    pick = sg.compile(lambda x, at: x[at], static_argnames="at")
+    for at in (np.array([0, 1]), np.array([True, False, True]), np.array([0, 1])):
+        assert pick(X, at).tolist() == X[at].tolist()
+    assert (pick.info.hits, pick.info.misses) == (1, 2)

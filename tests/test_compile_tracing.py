@@ -451,11 +451,15 @@ def test_keys_that_are_equal_but_not_the_same_have_traces_of_their_own() -> None
         assert repr(fast(d)) == repr({k: 2.0 * v for k, v in d.items()})
 
 
-def test_a_traced_value_shows_no_digits() -> None:
+def test_a_traced_value_shows_no_digits_and_is_told_from_others() -> None:
     shown: list[str] = []
-    fast = compile(lambda x: shown.append(f"{x} {x!r}") or x)
-    fast(1.0)
-    assert shown == ["Value(varies from call to call) Value(varies from call to call)"]
+    fast = compile(lambda x, y: shown.extend((f"{x}", repr(x), str(y))) or x)
+    fast(1.5, 1.5)
+    assert shown[0] == shown[1] != shown[2]
+    assert shown[0].startswith("Value(varies from call to call")
+    assert "1.5" not in shown[0]
+    memo: dict[str, Value] = {}
+    assert compile(lambda x, y: memo.setdefault(str(x), x * x) + memo.setdefault(str(y), y * y))(2.0, 3.0) == 13.0
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import math
 import pickle
+import shutil
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -130,6 +134,37 @@ def test_compiled_loops_have_the_bits_of_eager_ones(f: Any, unrolled: Any, x: fl
         for at in batch:
             assert bits(compiled(at)) == bits(each(at))
         assert bits(compiled.map(batch)) == bits([each(at) for at in batch])
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler")
+@pytest.mark.parametrize(("f", "unrolled", "x"), CASES[:3] + CASES[4:5])
+def test_loops_in_c_have_the_bits_of_eager_ones(f: Any, unrolled: Any, x: float, tmp_path: Path) -> None:
+    orders = derivatives(f)[:4]
+    for k, each in enumerate(orders):
+        compiled = sg.compile(each, backend="python")
+        compiled(x)
+        for name, text in zip((f"f{k}.h", f"f{k}.c"), compiled.to_c(f"f{k}"), strict=True):
+            (tmp_path / name).write_text(text)
+    strict = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+    sources = [f"f{k}.c" for k in range(len(orders))]
+    subprocess.run(["gcc", *strict, "-shared", "-fPIC", "-o", "f.so", *sources, "-lm"], check=True, cwd=tmp_path)
+    library = ctypes.CDLL(str(tmp_path / "f.so"))
+    for k, each in enumerate(orders):
+        for at in (x, x * 1.01):
+            y = ctypes.c_double()
+            assert library[f"f{k}"](ctypes.byref(ctypes.c_double(at)), ctypes.byref(y)) == 0
+            assert bits(y.value) == bits(each(at))
+
+
+def test_a_loop_that_fails_is_an_error_in_machine_code_and_1_in_c() -> None:
+    for backend in ("python", "native"):
+        compiled = sg.compile(heron, backend=backend)
+        assert compiled(4.0) == pytest.approx(2.0)
+        with pytest.raises(LoopError, match=r"after 50 steps(.|\n)*test_control"):
+            compiled(-9.0)
+        with pytest.raises(LoopError, match=r"after 50 steps(.|\n)*test_control"):
+            compiled.map([4.0, -9.0])
+        assert compiled(4.0) == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("reverse", [False, True])

@@ -25,7 +25,7 @@ from scalargrad.drawing import draw
 from scalargrad.drawing.common.assets import asset, script
 from scalargrad.drawing.common.text import number
 from scalargrad.drawing.graph.labels import node_label
-from scalargrad.drawing.page import data, html, story, to_html
+from scalargrad.drawing.page import data, html, live, story, to_html
 
 from .test_drawing import steps_of
 
@@ -95,7 +95,7 @@ def folded():
 
 
 def page_of(drawing):
-    return to_html(drawing.picture, drawing.theme)
+    return drawing.html()
 
 
 def data_of(page):
@@ -292,7 +292,9 @@ def lattice(wide, deep):
 
 
 def test_sizes():
-    assert len(page_of(draw(fifteen(), title="One weight, three paths")).encode()) < 60_000
+    assert (
+        len(page_of(draw(fifteen(), title="One weight, three paths")).encode()) < 90_000
+    )  # half of it are the scripts
     drawing, page = large()
     assert 1900 < len(drawing.picture.nodes) <= 2000
     assert len(page.encode()) < 2_000_000
@@ -309,6 +311,9 @@ def test_a_large_picture_comes_packed_and_whole():
     assert picture.count('class="node ') == len(drawing.picture.nodes)
     assert picture.count('class="edge ') == len(drawing.picture.edges)
     told, known = json.loads(held), json.loads(html.as_json(data.to_data(story.story_of(drawing.picture))))
+    computes = live.live_of(drawing.recorded, story.story_of(drawing.picture)).data
+    known["live"] = json.loads(html.as_json(computes))
+    assert sorted(told["live"].pop("rows")) == sorted(known["live"].pop("rows"))
     assert sorted(told["backward"].pop("row")) == sorted(known["backward"].pop("row"))  # lines are in the order drawn
     assert told == known
     assert html._packed("a", "b") == html._packed("a", "b")
@@ -395,7 +400,10 @@ def test_show_writes_a_page_and_opens_it(monkeypatch, tmp_path):
 @pytest.fixture
 def visit(visit_page):
     """Open a drawing's page from disk."""
-    return lambda drawing, **options: visit_page(drawing if isinstance(drawing, str) else page_of(drawing), **options)
+    wide = {"viewport": {"width": 1800, "height": 800}}
+    return lambda drawing, **options: visit_page(
+        drawing if isinstance(drawing, str) else page_of(drawing), **wide | options
+    )
 
 
 def text(page, selector):
@@ -544,7 +552,7 @@ def test_playing_and_pausing(visit):
 def test_everything_is_reached_by_keyboard_with_a_focus_that_is_seen(visit):
     page = visit(draw(fifteen()))
     reached = set()
-    for _ in range(40):
+    for _ in range(70):
         press(page, "Tab")
         reached.add(page.evaluate("(e => e.id || Object.keys(e.dataset)[0] || e.tagName)(document.activeElement)"))
     wanted = {"search", "theme", "ask", "zoom-in", "zoom-out", "fit", "follow", "first", "back", "play", "forward"}

@@ -505,6 +505,21 @@ def rounded(x: float) -> float:
     return math.ldexp(round(mantissa * 2**24), exponent - 24)
 
 
+def test_a_right_derivative_of_what_was_rounded_on_the_way_is_never_wrong() -> None:
+    """A large offset leaves stairs, of which fine steps see one tread. A wrong claim stays wrong."""
+    for c in (1e12, 1.3e13, -(2.0**47), 3e14, 1.0e15):
+        for f, slope in ((math.sin, math.cos), (lambda x: x, lambda x: 1.0), (math.exp, math.exp)):
+            for x in (0.7, 1.0, 2.503):
+                for g, scale in ((lambda x: (c + f(x)) - c, 1.0), (lambda x: 3.7 * ((c + f(x)) - c), 3.7)):  # noqa: B023
+                    right = states(checked(g, (x,), gradient=lambda x: scale * slope(x)))  # noqa: B023
+                    assert right[0] is not State.WRONG
+                    if abs(c) < 1e14:
+                        wrong = states(checked(g, (x,), gradient=lambda x: -5.0 * scale * slope(x)))  # noqa: B023
+                        assert wrong == [State.WRONG]
+    single = checked(lambda x: float(x > 0.3), (0.2,), gradient=lambda x: 5.0)
+    assert states(single) == [State.WRONG]  # one jump is none of rounding
+
+
 def test_single_precision_is_judged_as_sharply_as_it_can_be() -> None:
     def f(x: float) -> float:
         return rounded(math.exp(rounded(x)))

@@ -98,9 +98,9 @@ WRONG = [
     (object(), "object", ""),
     (float, "type", ""),
     (math.sin, "builtin_function_or_method", ""),
-    (np.array([1.0, 2.0]), "ndarray", "give an element"),
-    (np.array(1.0), "ndarray", "give an element"),
-    (Arraylike(), "Arraylike", "give an element"),
+    (np.array([1.0, 2.0]), "ndarray", "elements for all others"),
+    (np.array(1.0), "ndarray", "elements for all others"),
+    (Arraylike(), "Arraylike", "elements for all others"),
     (np.datetime64("2020"), "datetime64", ""),
 ]
 

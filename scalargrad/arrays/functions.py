@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy
 
+from ..engine.rendering import register
 from ..engine.value import Value
 from ..functions import primitives
 from . import linalg
@@ -101,3 +102,4 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     numpy.mean: mean,
     **linalg.FUNCTIONS,
 }
+register("array function", call)  # in the place of what has imported this

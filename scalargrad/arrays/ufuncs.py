@@ -16,6 +16,7 @@ import numpy
 
 from ..engine import table
 from ..engine.primitive import TABLE
+from ..engine.rendering import register
 from ..engine.value import Value
 from ..functions import primitives
 from .values import Array, Mask, filled, number, plain, wrapped
@@ -81,6 +82,11 @@ def loop(name: str, arity: int) -> Any:
     return None if compute is None else numpy.frompyfunc(compute, arity, 1, identity=_IDENTITIES.get(name))
 
 
+def _of_objects(ufunc: Any) -> Any:
+    """The ufunc itself, if it was made by frompyfunc or vectorize."""
+    return ufunc if all(set(each) <= {"O", "-", ">"} for each in ufunc.types) else None
+
+
 def operation(name: str) -> Callable[..., Any] | None:
     """What a ufunc of that name computes on numbers and `Value`s, if anything."""
     row = TABLE.get(_ROWS.get(name, name))
@@ -102,11 +108,9 @@ def call(ufunc: Any, method: str, *operands: Any, out: Any = None, **options: An
         return call(numpy.floor_divide, method, *operands), call(numpy.remainder, method, *operands)
     if name == "matmul":
         found = matmul(*operands)
-    elif all(set(each) <= {"O", "-", ">"} for each in ufunc.types):  # made by frompyfunc or vectorize
-        found = wrapped(getattr(ufunc, method)(*map(plain, operands), **options))
-    elif (ours := loop(name, ufunc.nin)) is None or ufunc.nout != 1:
+    elif (ours := loop(name, ufunc.nin) or _of_objects(ufunc)) is None or ufunc.nout != 1:
         raise TypeError(
-            f"np.{name} of a Value: there is no operation for it; write it in those that there are, or make one of "
+            f"{name} of a Value: there is no operation for it; write it in those that there are, or make one of "
             "your own with scalargrad.primitive"
         )
     elif method == "reduce" and name in _LANES:
@@ -206,3 +210,6 @@ def matmul(a: Any, b: Any) -> Any:
     if a.ndim == 1:
         result = result[..., 0, :] if b.ndim > 1 else result[..., 0]
     return result
+
+
+register("ufunc", call)  # in the place of what has imported this

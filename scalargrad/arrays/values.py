@@ -7,7 +7,9 @@ NumPy's. Its operators, NumPy's ufuncs and other functions go by `ufuncs.py` and
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
+from operator import countOf
 from typing import Any
 
 import numpy
@@ -39,6 +41,9 @@ class Array(Plain):
     def __setitem__(self, key: Any, x: Any) -> None:
         super().__setitem__(_index(key), x[()] if isinstance(x, numpy.ndarray) and not x.ndim else x)
 
+    def astype(self, dtype: Any, *options: Any, **named: Any) -> Any:
+        return self.copy() if numpy.dtype(dtype).kind in "fO" else super().astype(dtype, *options, **named)
+
     def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **options: Any) -> Any:
         return numpy.mean(self, axis=axis, out=out, keepdims=keepdims, **options)
 
@@ -59,7 +64,14 @@ def _restored(shape: tuple[int, ...], xs: list[Any]) -> Any:
 
 def _index(key: Any) -> Any:
     if isinstance(key, Mask):
-        return key.astype(bool).view(numpy.ndarray)
+        return plain(key).astype(bool)
+    if isinstance(key, Array):
+        raise TypeError(
+            f"an index of shape {key.shape} that holds Values: its numbers would be lost. Indices and masks among the "
+            "arguments of a compiled function are named in static_argnames"
+        )
+    if isinstance(key, Value):
+        return bool(key) if hasattr(key, "__invert__") else operator.index(key)  # a condition, or it raises
     return tuple([_index(each) for each in key]) if type(key) is tuple else key
 
 
@@ -103,7 +115,7 @@ def _taken(x: Any) -> tuple[Any, list[Any]] | None:
 
 
 def _built(shape: tuple[int, ...], xs: list[Any]) -> Any:
-    if all(type(x) is float for x in xs):
+    if countOf(map(type, xs), float) == len(xs):
         return numpy.array(xs, numpy.float64).reshape(shape)
     if all(isinstance(x, Value | float | int) for x in xs):
         return filled(shape, xs)

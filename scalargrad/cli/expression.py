@@ -21,6 +21,7 @@ from keyword import iskeyword
 from typing import Any
 
 from ..activations import functions as activations
+from ..drawing.page.live import SIGNS, Comparison
 from ..engine import primitive, table
 from ..engine.primitive import Primitive, as_float
 from ..engine.value import Value, constant
@@ -59,6 +60,7 @@ COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge, ast.Eq: operator.eq,
     ast.NotEq: operator.ne,
 }
+_SIGN_OF = {holds: sign for sign, holds in SIGNS.items()}
 INSTEAD = {
     "^": "for a power write **", "²": "write **2", "³": "write **3", "√": "write sqrt(...)", "∞": "write inf",
     "|": "for an absolute value write abs(...)", "@": "for a sum of products write dot([...], [...])",
@@ -444,6 +446,17 @@ class Expression:
                 yield operation, operands
             else:
                 stack.append(values[instruction] if isinstance(instruction, str) else instruction)
+
+    def with_comparisons(self, values: Mapping[str, Any]) -> tuple[Any, list[Comparison]]:
+        """What the formula gives, and the comparisons in it that chose an arm of `where`."""
+        stack: list[Any] = []
+        found = []
+        for operation, operands in self._run(values, stack):
+            if isinstance(operation, partial) and operation.func is _where and isinstance(stack[-1], Value):
+                signs = [_SIGN_OF[holds] for holds in operation.args[0]]
+                terms = tuple(zip(operands, signs, operands[1:-2], strict=False))
+                found.append(Comparison(terms, operation.args[1], stack[-1].parents[0]))
+        return stack.pop(), found
 
     def undefined(self, point: Mapping[str, float]) -> str:
         """The first operation that has no value at its operands, such as "log(-1.0)"; "" if each has one.

@@ -82,7 +82,7 @@ class Answer:
         self.inputs = {name: Value(point[name]) if name in wrt else constant(point[name]) for name in point}
         for name, node in self.inputs.items():
             node.label = name
-        y = expression(self.inputs)
+        y, self.comparisons = expression.with_comparisons(self.inputs)
         self.y: Value = y if isinstance(y, Value) else constant(y)
         if not self.y.is_constant:
             self.y.backward()
@@ -409,7 +409,8 @@ def check_suffixes(files: Sequence[str]) -> None:
 def save(answer: Answer, options: argparse.Namespace) -> int:
     """Draw into every file that is asked for; returns the exit code."""
     title = " ".join(answer.expression.text.split()) if options.title is None else options.title
-    picture = draw(answer.y, labels=options.labels, title=title, theme=options.theme or "auto")
+    theme = options.theme or "auto"
+    picture = draw(answer.y, labels=options.labels, title=title, theme=theme, guards=answer.comparisons)
     files, shown_file, code = list(options.output), "", 0
     if options.open:
         shown_file = next((file for file in files if file.lower().endswith(IN_A_BROWSER)), "")

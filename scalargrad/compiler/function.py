@@ -240,7 +240,8 @@ class CompiledFunction(Dispatcher):
             raise ValueError(f"draw: {self.name} has {len(every)} trace(s), which count from 0, got {trace!r}")
         program = every[trace].program
         title = f"{self.name}, trace {trace}: {len(program)} instructions, {len(program.guards)} guard(s)"
-        return rendered("graph", as_graph(program, every[trace].point), **{"title": title, **options})
+        outputs, guards = as_graph(program, every[trace].point)
+        return rendered("graph", outputs, **{"title": title, "guards": guards, **options})
 
     def to_c(self, name: str, *, real: Literal["double", "float"] = "double") -> tuple[str, str]:
         """The function as C99: the text of `name.h` and of `name.c`, which need nothing but the C library's math.h.

@@ -207,7 +207,12 @@ def edge_product(operation: primitive.Primitive, slot: int, upstream: float, loc
     """What one edge brings to its operand: upstream x local, and 0 where nothing passes. See `contribution`."""
     if operation.flat:
         return 0.0
-    return (table.gate if _selects(operation, slot) else table.chain).compute(upstream, local)
+    return product_row(operation, slot).compute(upstream, local)
+
+
+def product_row(operation: primitive.Primitive, slot: int) -> primitive.Primitive:
+    """The row by which upstream and local gradient are multiplied on an edge of an operation that is not flat."""
+    return table.gate if _selects(operation, slot) else table.chain
 
 
 def _selects(operation: primitive.Primitive, slot: int) -> bool:
@@ -248,7 +253,7 @@ def contribution(operation: primitive.Primitive, slot: int, upstream: Any, local
     if not varies and upstream == 0.0:
         return None
     selects = _selects(operation, slot)
-    product = table.gate if selects else table.chain
+    product = product_row(operation, slot)
     if hasattr(local, "operation"):
         if not varies and upstream == 1.0:
             return local

@@ -90,7 +90,7 @@ def as_float(x: Any, operation: str = "Value") -> float:
         hint = "; convert it with float() first"
     elif hasattr(x, "__array__"):
         form = f" of dtype {getattr(x, 'dtype', None)} and shape {getattr(x, 'shape', None)}"
-        hint = f"{form}; for one number give an element, for many lists (x.tolist()) or a plain array of real numbers"
+        hint = f"{form}; plain arrays of real numbers are for NumPy's functions and arguments, elements for all others"
     elif hasattr(x, "detach") and hasattr(x, "parents"):
         hint = "; it is one already: use it as it is, or x.data for the bare number"
     raise TypeError(f"{operation}: expected a real number, got {kind}{hint}")

@@ -200,7 +200,7 @@ class Value:
     def __repr__(self) -> str:
         name = f", label={self.label!r}" if self.label else ""
         if modes.active and modes.tracer() is not None and not self.is_constant:
-            return f"Value(varies from call to call{name})"
+            return f"Value(varies from call to call, at {id(self):#x}{name})"  # as it is compared: by identity
         grad = self._grad._data if isinstance(self._grad, Value) else 0.0 + self._grad
         return f"Value(data={self._data!r}, grad={grad!r}{name})"
 

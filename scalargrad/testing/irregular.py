@@ -68,12 +68,15 @@ def jump_near(line: Restriction, output: int, levels: Sequence[Level], fine: Lev
         return line.at(t)[output]
 
     def bend(low: float, high: float) -> float:
-        third = (high - low) / 3.0
-        a, b, c, d = map(at, (low, low + third, high - third, high))
-        return abs((d - a) - 3.0 * (c - b))
+        part = 0.31 * (high - low)  # no simple one, which even stairs would hide from
+        a, b, c, d = map(at, (low, low + part, high - part, high))
+        return abs((d - a) - (c - b) / 0.38)
 
-    noisy = [x for x in levels if x.k > fine.k and x.noise > 10.0 * (fine.noise + fine.grain)]
-    for level in reversed(noisy[-3:]):
+    coarser, quiet = [x for x in levels if x.k > fine.k], 10.0 * (fine.noise + fine.grain)
+    # Noise is even; of stairs that lie evenly about the point, the slopes alone are others.
+    odd = [x for x in coarser if max(x.error, abs(x.slope - fine.slope)) * x.h > quiet]
+    noisy = odd[-3:] + [x for x in coarser if x.noise > quiet][-3:]
+    for level in reversed(noisy):
         low, high = -3.0 * level.h, 3.0 * level.h
         for _ in range(60):
             middle = 0.5 * (low + high)

@@ -229,7 +229,7 @@ class _Case:
         jump = self.jump()  # at the point itself, which coarse steps may take for a slope
         if jump:
             return jump
-        finest = self.levels[-1].k
+        finest, stairs, note = self.levels[-1].k, None, ""
         gap, seen_from = jump_near(self.line, self.output, self.levels, best)
         if gap > 0.0:
             level = min((x for x in self.levels if x.k >= seen_from), key=self.error)
@@ -240,11 +240,14 @@ class _Case:
             if self.admits(level.slope, error) and (rounded or telling):
                 sharp = SAFETY * error <= RESOLUTION * abs(level.slope)
                 return self.says(State.AGREES if rounded and sharp else State.UNDECIDED, level, note)
+            stairs = None if rounded else self.stairs(best, gap)
             best, finest = (level, seen_from) if rounded else (best, finest)
         error = self.error(best) + 4.0 * self.line.scatter(self.line.at, best.k, self.output) / best.h
         if self.admits(best.slope, error):
             sharp = SAFETY * error <= RESOLUTION * abs(best.slope)
             return self.says(State.AGREES if sharp else State.UNDECIDED, best, self.doubt(best), error)
+        if stairs is not None:
+            return self.says(State.UNDECIDED, stairs, note)
         # The finest step that still refutes the claim: over a coarser one, a claim that is wrong may well jump.
         near = [x for x in self.levels if finest <= x.k <= best.k and self.usable(x)]
         k = min([best.k, *[x.k for x in near if not self.admits(x.slope, self.error(x))]])
@@ -258,6 +261,24 @@ class _Case:
         ):  # lost at the point, saturated where it was seen
             return self.says(State.UNDECIDED, best, self.doubt(best))
         return self.says(State.WRONG, best)
+
+    def stairs(self, tread: Level, gap: float) -> Level | None:
+        """The sharpest level, if it admits the claim, of those on which the function climbs by many jumps.
+
+        Finer steps see one tread then, as of `(1e14 + sin(x)) - 1e14`: one jump is none of rounding on the way. A step
+        beyond the size of the point sees another part of a curve, and counts only where there is no other.
+        """
+
+        def error(x: Level) -> float:
+            return max(self.error(x), gap / x.h)
+
+        climbs = [
+            x for x in self.levels if abs(0.5 * (x.values[6] - x.values[0]) - 3.0 * x.h * tread.slope) > 1.5 * gap
+        ]
+        level = min([x for x in climbs if x.k <= self.line.exponent] or climbs, key=error, default=None)
+        if level is None or not error(level) <= 4.0 * abs(self.claimed - tread.slope):
+            return None
+        return level if self.admits(level.slope, error(level)) else None
 
     def doubt(self, best: Level | None) -> str:
         if not self.levels:

@@ -24,6 +24,8 @@ def _exact(x: Any) -> Any:
     """A key of which 1, 1.0 and True, and 0.0 and -0.0, are different: what they are in a result."""
     if type(x) is tuple:
         return tuple([_exact(each) for each in x])
+    if hasattr(x, "__array_interface__"):
+        return type(x), x.dtype.str, x.shape, x.tobytes()
     return type(x), repr(x) if isinstance(x, int | float) else x
 
 
@@ -211,9 +213,8 @@ def _walk(node: Any, inside: tuple[int, ...], leaves: list[Any], what: str, stat
     if kind is float:
         leaves.append(node)
         return LEAF
-    taken = None
-    if (known := container(kind)) is not None:
-        taken = known.take(node)
+    known = _containers[kind] if kind in _containers else container(kind)
+    taken = None if known is None else known.take(node)
     if taken is None and not isinstance(node, list | tuple | dict):
         if kind is Static or (static and is_static(node)):
             return (Static, node if kind is Static else Static(node, what), ())
@@ -254,7 +255,7 @@ def _build(part: Structure, supply: Iterator[Any], role: str) -> Any:
     kind, keys, children = part
     if kind is Static:
         return None if role == "derivative" else keys.value
-    known = container(kind)
+    known = _containers[kind] if kind in _containers else container(kind)
     if type(children) is int:
         built = list(islice(supply, children))
     else:

@@ -14,6 +14,7 @@ from math import inf, isinf, isnan
 from typing import Literal
 
 from ..ir.elementary import BINARY_LIBRARY, CONDITIONS
+from ..ir.layout import ALIGNED, Order, Place, laid_out
 from ..ir.lowering import Functions, Lowered, is_call, lower
 from ..ir.program import Program
 from . import c_names
@@ -168,6 +169,9 @@ class Writer:
 
     def program(self, program: Program, captured: Sequence[float], full: str) -> None:
         """The functions of one trace: the pieces, and one that calls them in turn until a guard fails."""
+        if program.has_blocks():
+            Looped(self, full).write(program, captured)
+            return
         lowered = lower(program, self.functions, self.most)
         if lowered.callbacks:
             names = ", ".join(sorted({row.name for row, _ in lowered.callbacks.values()}))
@@ -227,6 +231,32 @@ class Writer:
         memory = self.memory(full, max(len(slot), 1))
         self.helpers.append(f"{head}\n{{\n{memory}\n    return {calls};\n}}")
 
+    # ---- what programs with loops need -------------------------------------------------------------------------------
+
+    def frame(self, full: str, constants: str, known: int, size: int, cells: int) -> list[str]:
+        """Memory for such a program, which begins with some constants."""
+        self.helpers.append(f"static const {self.real} {full}_k[{max(known, 1)}] = {{{constants or '0'}}};")
+        return [
+            f"    {self.real} *f = ({self.real} *)calloc({size}, sizeof({self.real}));",
+            f"    long p[{max(cells, 1)}] = {{0}}, i;",
+            "    int s = 0;",
+            "    if (!f) return 1;",
+            f"    for (i = 0; i < {known}; i++) f[i] = {full}_k[i];",
+            "    (void)p; (void)x; (void)y;",
+        ]
+
+    def left(self, code: int) -> str:
+        """The end of such a program."""
+        return f"{{ free(f); return {code}; }}"
+
+    def part(self, at: int) -> str:
+        """The memory from some place on."""
+        return f"f + {at}"
+
+    def whole(self, number: str) -> str:
+        """A float that is an integer as one."""
+        return f"(long){number}"
+
     def traces(self, programs: Sequence[Program], captured: Sequence[Sequence[float]]) -> tuple[int, int]:
         """The functions of all traces of one structure of arguments; how many inputs and outputs they have."""
         sizes = {(p.inputs - len(c), len(p.outputs)) for p, c in zip(programs, captured, strict=True)}
@@ -237,6 +267,100 @@ class Writer:
         for k, (program, numbers) in enumerate(zip(programs, captured, strict=True)):
             self.program(program, numbers, f"{self.name}_trace{k}")
         return sizes.pop()
+
+
+class Looped:
+    """A program with loops: its segments as functions, and one that does the orders between them, in words that C and
+    JavaScript have in common. Floats are in an array f, cells in p; where a jump leads is a case."""
+
+    def __init__(self, writer: Writer, full: str) -> None:
+        self.writer, self.full = writer, full
+        self.lines: list[str] = []
+
+    def write(self, program: Program, captured: Sequence[float]) -> None:
+        """Write the functions of one trace."""
+        writer, layout = self.writer, laid_out(program)
+        if layout.foreign:
+            names = ", ".join(sorted({each.name for each in layout.foreign}))
+            raise TypeError(f"to_{writer.short}: {names}: a function of Python has no {writer.language} form")
+        for k, segment in enumerate(layout.segments):
+            writer.program(segment, (), f"{self.full}_s{k}")
+        self.shift = len(layout.constants)
+        own = program.inputs - len(captured)
+        numbers = ", ".join(map(writer.constant, reversed(layout.constants)))
+        for k, x in enumerate(captured, layout.inputs + own):
+            self.line(f"{self.float(k)} = {writer.constant(x)};")
+        self.line(f"for (i = 0; i < {own}; i++) {self.float(layout.inputs, 'i')} = x[i];")
+        for order in layout.orders:
+            getattr(self, "_" + order.what)(order)
+        for output, start, count in layout.outputs:
+            self.line(f"for (i = 0; i < {count}; i++) y[{output} + i] = {self.float(start, 'i')};")
+        head = writer.head("int", self.full, writer.arrays("xy"))
+        begin = writer.frame(self.full, numbers, self.shift, self.shift + layout.size + ALIGNED, layout.cells)
+        body = [*begin, "    for (;;) switch (s) {", "    case 0:", *self.lines, f"    {writer.left(0)}", "    }"]
+        writer.helpers.append("\n".join([head, "{", *body, "}"]))
+
+    def line(self, text: str) -> None:
+        self.lines.append(f"    {text}")
+
+    def float(self, at: int, more: str = "") -> str:
+        return f"f[{at + self.shift}{' + ' if more else ''}{more}]"
+
+    def place(self, place: Place) -> str:
+        return self.float(place.at, "i") if place.pointer is None else f"f[p[{place.pointer}] + {place.at} + i]"
+
+    def _copy(self, order: Order) -> None:
+        self.line(f"for (i = 0; i < {order.c}; i++) {self.place(order.b)} = {self.place(order.a)};")
+
+    def _fill(self, order: Order) -> None:
+        self.line(f"for (i = 0; i < {order.c}; i++) {self.float(order.b, 'i')} = {self.float(order.a)};")
+
+    def _point(self, order: Order) -> None:
+        self.line(f"p[{order.a}] = {order.b + self.shift};")
+
+    def _point_last(self, order: Order) -> None:
+        self.line(f"p[{order.a}] = {order.b + self.shift} + (p[{order.d}] - 1) * {order.c};")
+
+    def _advance(self, order: Order) -> None:
+        self.line(f"p[{order.a}] += {order.b};")
+
+    def _segment(self, order: Order) -> None:
+        x, y = (self.writer.part(at + self.shift) for at in (order.b, order.c))
+        self.line(f"if ({self.full}_s{order.a}({x}, {y})) {self.writer.left(1)}")
+
+    def _set(self, order: Order) -> None:
+        self.line(f"p[{order.a}] = {order.b};")
+
+    def _read(self, order: Order) -> None:
+        self.line(f"p[{order.a}] = {self.writer.whole(self.float(order.b))};")
+
+    def _write(self, order: Order) -> None:
+        self.line(f"{self.float(order.b)} = p[{order.a}];")
+
+    def _increment(self, order: Order) -> None:
+        self.line(f"p[{order.a}] += 1;")
+
+    def _label(self, order: Order) -> None:
+        self.lines += ["    /* fall through */", f"    case {order.a + 1}:"]
+
+    def to(self, label: int) -> str:
+        return f"{{ s = {label + 1}; continue; }}"
+
+    def _jump(self, order: Order) -> None:
+        self.line(self.to(order.a))
+
+    def _unless(self, order: Order) -> None:
+        self.line(f"if ({self.float(order.a)} {self.writer.comparisons['eq']} 0) {self.to(order.b)}")
+
+    def _repeat(self, order: Order) -> None:
+        self.line(f"p[{order.a}] -= 1;")
+        self.line(f"if (p[{order.a}] {self.writer.comparisons['ne']} 0) {self.to(order.b)}")
+
+    def _none(self, order: Order) -> None:
+        self.line(f"if (p[{order.a}] <= 0) {self.to(order.b)}")
+
+    def _limit(self, order: Order) -> None:
+        self.line(f"if (p[{order.a}] {self.writer.comparisons['eq']} {order.b}) {self.writer.left(1)}")
 
 
 def source(
@@ -280,10 +404,11 @@ int {name}(const {real} *x, {real} *y);
 #endif
 """
     tries = "\n".join(f"    if (!{name}_trace{k}(x, y)) return 0;" for k in range(len(programs)))
+    memory = "\n#include <stdlib.h>" if any(each.has_blocks() for each in programs) else ""
     text = f"""/* Made by scalargrad. */
 #include "{name}.h"
 
-#include <math.h>
+#include <math.h>{memory}
 
 #ifdef __FAST_MATH__
 #error "-ffast-math changes results: inf, nan and the order of operations count here"

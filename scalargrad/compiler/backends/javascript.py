@@ -98,6 +98,19 @@ class _Writer(Writer):
         self.helpers.append(f"const {name}_m = new Float64Array({size});")
         return f"    const m = {name}_m;"
 
+    def frame(self, full: str, constants: str, known: int, size: int, cells: int) -> list[str]:
+        self.helpers.append(f"const {full}_k = [{constants}], {full}_f = new Float64Array({size});")
+        return [f"    const f = {full}_f, p = [];", "    let s = 0, i;", f"    f.set({full}_k);"]
+
+    def left(self, code: int) -> str:
+        return f"return {code};"
+
+    def part(self, at: int) -> str:
+        return f"f.subarray({at})"
+
+    def whole(self, number: str) -> str:
+        return number
+
     def constant(self, x: float) -> str:
         if isnan(x) or isinf(x):
             return "NaN" if isnan(x) else "Infinity" if x > 0.0 else "(-Infinity)"

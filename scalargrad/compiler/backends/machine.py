@@ -67,11 +67,16 @@ def callback(row: Primitive, count: int) -> tuple[Any, int]:
         try:
             return row.compute(*xs)
         except BaseException as error:  # machine code cannot pass it on
-            _failed.error = error
+            note_failed(error)
             return math.nan
 
     made = ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * count)(compute)
     return made, ctypes.cast(made, ctypes.c_void_p).value or 0
+
+
+def note_failed(error: BaseException) -> None:
+    """Keep what a function of Python's raised that machine code on this thread called."""
+    _failed.error = error
 
 
 def raise_failed() -> None:

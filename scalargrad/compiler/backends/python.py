@@ -26,6 +26,7 @@ from ...engine.primitive import Primitive
 from ...engine.several import Output
 from ...functions import primitives, values
 from ..ir.elementary import EVALUATE
+from ..ir.loops import Loop
 from ..ir.lowering import Functions, body_of
 from ..ir.program import Guard, Program
 
@@ -278,6 +279,9 @@ class _Writer:
 
 def value_of(row: Primitive, count: int, functions: Functions) -> Callable[..., float]:
     """A row's value, as it is computed with those elementary functions."""
+    if isinstance(row, Loop):
+        loop = row
+        return lambda *operands: loop.run(operands, loop.keeps)  # type: ignore[return-value]
     if functions == "library" or row.several:
         return row.compute
     found = body_of(row, count, functions)

@@ -17,10 +17,13 @@ from ...engine.chain_rule import depending, graph_adjoints, order_of_pass, tange
 from ...engine.several import Column as Region
 from ...engine.several import Vector, output
 from ...engine.value import Value
+from ..backends import blocks as blocks_backend
 from ..backends.python import build
 from ..ir.loops import Call, Column, Loop
 from ..ir.program import Program
 from .bodies import derived_program, replay
+
+WORTH_CODE = 10_000  # instructions that a loop runs from which it is made machine code, outside of compiled functions
 
 
 class LoopError(ArithmeticError):
@@ -140,8 +143,32 @@ class DifferentiableLoop(Loop):
     # ---- computing ---------------------------------------------------------------------------------------------------
 
     def compute(self, *operands: Any) -> Any:
-        run = self._build("body", self.body)
-        test = self._build("condition", self.condition) if self.condition is not None else None
+        return self.run(operands, True)
+
+    def __call__(self, *operands: Any) -> Any:
+        if any(isinstance(x, Value) for x in operands):
+            return Value._record(self, operands)
+        return self.run(operands, False)
+
+    def run(self, operands: Sequence[Any], keep: bool) -> Sequence[float]:
+        """The block, with what reverse mode needs if that is to be kept."""
+        if (self.length or 0) * len(self.body) >= WORTH_CODE and blocks_backend.available():
+            found = self._native(keep)(operands)
+            if found is not None:
+                return found  # type: ignore[no-any-return]
+        return self._in_python(operands, keep)
+
+    def _native(self, keep: bool) -> Any:
+        runners = self.__dict__.setdefault("_runners", {})
+        if keep not in runners:
+            same = object.__new__(type(self))
+            same.__dict__.update(self.__dict__, keeps=keep)
+            runners[keep] = blocks_backend.Runner(same)
+        return runners[keep]
+
+    def _in_python(self, operands: Sequence[Any], keep: bool) -> Sequence[float]:
+        run = self._built("body", self.body)
+        test = self._built("condition", self.condition) if self.condition is not None else None
         steps = self.length or 0
         shared = list(operands[: self.shared])
         at = self.shared + self.carried
@@ -159,7 +186,7 @@ class DifferentiableLoop(Loop):
                 at += 1
         n, done = self.carried, 0
         results = [array("d", bytes(8 * steps * width)) for width in self.results]
-        kept = array("d", bytes(8 * steps * n))
+        kept = array("d", bytes(8 * steps * n * keep))
         while count is None or done < count:
             if test is not None and not test([*shared, *carry])[0]:
                 break
@@ -167,7 +194,8 @@ class DifferentiableLoop(Loop):
             x = [v for numbers, first, w in columns for v in numbers[first + t * w : first + t * w + w]]
             outputs = run([*shared, *carry, *x])
             if count is not None:
-                kept[t * n : t * n + n] = array("d", carry)
+                if keep:
+                    kept[t * n : t * n + n] = array("d", carry)
                 for region, found in zip(results, cut(outputs[n:], self.results), strict=True):
                     region[t * len(found) : (t + 1) * len(found)] = array("d", found)
             carry = list(outputs[:n])
@@ -182,7 +210,7 @@ class DifferentiableLoop(Loop):
             made += region
         return made
 
-    def _build(self, what: str, program: Program) -> Any:
+    def _built(self, what: str, program: Program) -> Any:
         runners = self.__dict__.setdefault("_runners", {})
         if what not in runners:
             runners[what] = build(program, self.name)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from ...engine.primitive import as_float
 from ...transforms.derivatives import parameters
 from ...transforms.trees import Static, Structure, flatten, shown, statics, without_static
+from ..backends import blocks as blocks_backend
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..ir.lowering import Functions
@@ -71,7 +72,7 @@ class Dispatcher:
             error, self.postponed = self.postponed, None
             raise error
         found, outputs = self.evaluated(leaves, structure)
-        if self.backend != "auto" or "native" in found.runners or len(found.program) <= SMALL:
+        if self.backend != "auto" or "native" in found.runners or found.small(SMALL):
             call = self.callers.get(found)
             if call is None:
                 run = found.runner(self.backend_of(found))
@@ -167,13 +168,13 @@ class Dispatcher:
 
     def backend_of(self, found: Specialization) -> str:
         """What is to run a trace now: "python" or "native"."""
-        if found.program.has_blocks():
+        if found.program.has_blocks() and not blocks_backend.available():
             return "python"
         if self.backend != "auto":
             return self.backend
         if "native" in found.runners:
             return "native"
-        if found.refused or len(found.program) <= SMALL:
+        if found.refused or found.small(SMALL):
             return "python"
         pays = native_backend.at_once() or (found.calls >= HOT and native_backend.available())
         return "native" if pays and self.native_runner(found) is not None else "python"

@@ -18,6 +18,7 @@ from ...engine.value import Value
 from ...transforms.trees import Structure
 from ..backends import native as native_backend
 from ..backends import python as python_backend
+from ..backends.blocks import machine
 from ..backends.machine import AlignedMemory, Machine, raise_failed
 from ..ir.lowering import Functions, lower
 from ..ir.program import Program, without_selections
@@ -63,7 +64,8 @@ class Native:
 
     def __init__(self, program: Program, functions: Functions, exact: Runner | None = None) -> None:
         self.program = program
-        self.machine = native_backend.scalar(lower(program, functions))
+        has_blocks = program.has_blocks()
+        self.machine = machine(program, functions) if has_blocks else native_backend.scalar(lower(program, functions))
         self.exact = exact
         self.right = (1, 3) if exact is None else (1,)
         self.idle: list[CallBuffers] = []
@@ -164,6 +166,10 @@ class Specialization:
         self.__dict__.update(state)
         self._prepare()
 
+    def small(self, instructions: int) -> bool:
+        """Whether it has no more instructions, and none that is a loop."""
+        return len(self.program) <= instructions and not self.program.has_blocks()
+
     def fast(self) -> Program | None:
         """The program without selections, if that cannot go unnoticed."""
         if not self.checked:
@@ -203,6 +209,8 @@ class Specialization:
         if self.captured:
             xs = [*xs, *[v._data for v in self.captured]]
         found = self.runner(backend)(xs)
+        if found is None and backend == "native" and self.program.has_blocks():
+            found = self.runner("python")(xs)  # which raises what machine code cannot tell: which loop has failed
         if found is not None:
             self.calls += 1
         return found

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from functools import lru_cache, partial
 from math import inf, nan, nextafter
 from typing import Any, NoReturn
@@ -237,6 +236,10 @@ def threshold(comparison: str, x: Any) -> tuple[str, float]:
 _KEPT = (table.identity, table.mod)  # what makes categories of categories, besides operations whose derivative is zero
 
 
+_TRACED = frozenset((Traced, Category, Whole, Condition))
+
+
+@lru_cache(maxsize=4096)
 def _kind(row: Primitive) -> type[Value]:
     return Category if row.flat or row in _KEPT else Traced
 
@@ -265,13 +268,26 @@ class Tracer:
         return node
 
     def made(self, node: Value, recording: bool) -> Value:
-        operation, entry = node.operation, self.entry
+        operation, tape, nodes = node.operation, self.tape, self.nodes
         node.__class__ = _kind(operation)
-        a, b = node._a, node._b
+        a: Any = node._a
+        b: Any = node._b
         if a is None:
-            self._put(node, operation, None, tuple(map(entry, b)))
+            b = tuple(map(self.entry, b))
         else:
-            self._put(node, operation, entry(a), None if b is None else entry(b))
+            # As `entry`, of which most is asked here.
+            i = a._origin if a.__class__ in _TRACED else -1
+            a = i if 0 <= i < len(nodes) and nodes[i] is a else self.entry(a)
+            if b is not None:
+                i = b._origin if b.__class__ in _TRACED else -1
+                b = i if 0 <= i < len(nodes) and nodes[i] is b else self.entry(b)
+        node._origin = k = len(tape.rows)
+        tape.rows.append(operation)
+        tape.left.append(a)
+        tape.right.append(b)
+        if len(nodes) < k:
+            nodes += [None] * (k - len(nodes))
+        nodes.append(node)
         if recording or operation is detached:
             return node
         constant_here: Value = detached(node)
@@ -369,8 +385,10 @@ class Tracer:
         self.tape = None
         for node in self.nodes:
             if node is not None:
-                with suppress(AttributeError):  # of derivatives, whose numbers nobody has asked for
+                try:  # noqa: SIM105  # a context for each of a million nodes takes as long as the tape
                     del node._data
+                except AttributeError:  # of a derivative, whose number nobody has asked for
+                    pass
         self.nodes = []
 
 

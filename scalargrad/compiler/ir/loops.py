@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...engine.several import Several
 from .program import Program
@@ -107,6 +107,10 @@ class Loop(Block):
 
     def programs(self) -> Sequence[Program]:
         return (self.body,) if self.condition is None else (self.body, self.condition)
+
+    def run(self, operands: Sequence[Any], keep: bool) -> Sequence[float]:
+        """The block, from operands that are floats, or blocks."""
+        raise NotImplementedError
 
     def spans(self) -> list[tuple[int, int | None]]:
         found: list[tuple[int, int | None]] = [(1, None)] * (self.shared + self.carried + self.counted)

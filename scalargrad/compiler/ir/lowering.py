@@ -96,7 +96,7 @@ def lower(program: Program, functions: Functions = "library", most: int | None =
         else:
             all_operands.append((number[given[0]],))
     made.outputs, made.guards = program.ends(number)
-    low.program = made.without_dead() if templates else made
+    low.program = made.without_dead() if made.shortened else made
     return low
 
 
@@ -172,14 +172,17 @@ def emit_short(into: Program, operation: Any, operands: tuple[int, ...]) -> int:
             pairs = [(x, known[2]) if slot == 0 else (known[2], x) for x in known[:2]]
             if_true, if_false = (EVALUATE[operation](*pair) for pair in pairs)
             if if_true != if_false:
+                into.shortened = True
                 return chosen[0] if if_true else into.emit("not", (chosen[0],))
     elif operation == "select":
         c, a, b = operands
         if c >= into.inputs and into.operations[c - into.inputs] == "not":
+            into.shortened = True
             return emit_short(into, operation, (into.operands[c - into.inputs][0], b, a))
         for join, inner, same in (("and", a, 2), ("or", b, 1)):  # one selection where an arm selects again
             chosen = _between_constants(into, inner)
             if chosen is not None and chosen[same] == operands[same]:
+                into.shortened = True
                 return into.emit("select", (into.emit(join, (c, chosen[0])), *chosen[1:]))
     return into.emit(operation, operands)
 

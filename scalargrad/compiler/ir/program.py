@@ -54,6 +54,7 @@ class Program:
         self.outputs: list[int] = []
         self.guards: list[Guard] = []
         self.labels: dict[int, str] = {}  # names that users gave to instructions
+        self.shortened = False  # whether `emit_short` may have left instructions that nothing depends on
         self._index()
 
     def _index(self) -> None:

@@ -38,10 +38,9 @@ def asset(package: str, name: str) -> str:
     return _SPACES.sub(lambda match: match[1] or "", text) if name.endswith(".js") else text
 
 
-@cache
-def script(package: str, names: Iterable[str]) -> str:
-    """The scripts of a page, which share one scope, in the order in which they run."""
-    parts = "\n".join(asset(package, f"{name}.js") for name in names)
+def script(package: str, names: Iterable[str], first: str = "") -> str:
+    """The scripts of a page, which share one scope, in the order in which they run; behind what is made for it."""
+    parts = "\n".join([first, *(asset(package, f"{name}.js") for name in names)])
     return f'(async () => {{\n"use strict";\n{parts}\n}})();'
 
 

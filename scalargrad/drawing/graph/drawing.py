@@ -12,10 +12,12 @@ from typing import Any
 
 from ...engine.value import Value
 from ...state import whole
+from ..common.assets import opened
 from ..common.images import painted
 from ..common.style import THEMES
 from ..common.svg_drawing import file_for, new_prefix
-from ..page.html import show, to_html
+from ..page.html import to_html
+from ..page.live import Recorded, record
 from .dot import to_dot
 from .frames import frames
 from .labels import labels_of
@@ -39,9 +41,15 @@ class Drawing:
     """
 
     def __init__(
-        self, picture: Picture, theme: str = "auto", time_limit: float = 60.0, layout: Layout | None = None
+        self,
+        picture: Picture,
+        theme: str = "auto",
+        time_limit: float = 60.0,
+        layout: Layout | None = None,
+        recorded: Recorded | None = None,
     ) -> None:
         self.picture = picture
+        self.recorded = recorded
         self.theme = theme
         self.time_limit = time_limit
         self.prefix = new_prefix("sg", picture)
@@ -94,13 +102,15 @@ class Drawing:
     def html(self) -> str:
         """The step-through page: one file without network, which plays both passes over the picture.
 
-        Raises as `svg()`.
+        Inputs can be moved in it: every number of the picture follows, by a program that is made of the graph (with
+        `functions="polynomial"`, see `compile`). Numbers stay as they are where an operation is one's own, data was
+        changed after recording, or there are more than 5,000 values. Raises as `svg()`.
         """
-        return to_html(self.picture, self.theme, self.time_limit)
+        return to_html(self.picture, self.theme, self.time_limit, self.recorded)
 
     def show(self) -> Path:
         """Open the step-through page in the browser; return the temporary file that it is in. Raises as `svg()`."""
-        return show(self.picture, self.theme, self.time_limit)
+        return opened(self.html(), "graph.html")
 
     def dot(self) -> str:
         """The picture in the DOT language, for any Graphviz; needs no engine."""
@@ -182,6 +192,7 @@ def draw(
     parameters: Any = None,
     groups: Mapping[str, Iterable[Value]] | None = None,
     time_limit: float = 60.0,
+    guards: Iterable[Any] = (),
 ) -> Drawing:
     """Draw how a value was computed, and, after `backward()`, the chain rule: upstream x local on every edge.
 
@@ -201,6 +212,8 @@ def draw(
     - `groups`: values by name of a group, such as `{"layer1/neuron0": [w, b]}`, besides those recorded under
       `with group(...)`.
     - `time_limit`: seconds that a layout may take.
+    - `guards`: comparisons that decided what was computed, as `(left, sign, right)` of values or numbers, such as
+      `(x, "<", 1.0)`, and a text if another is to be shown. The step-through page tells when one turns.
 
     Raises `TypeError` for what is not a `Value`, and `ValueError` for an option out of range, a value that is not part
     of the graph, or a group that it does not have.
@@ -225,7 +238,7 @@ def draw(
     graph = Graph(roots)
     shown = select(graph, depth=depth, focus=focus, hops=hops, path=path, collapse=collapse, groups=groups, full=full)
     picture = make_picture(graph, shown, labels=labels, direction=direction, title=title, parameters=parameters)
-    return Drawing(picture, theme, time_limit)
+    return Drawing(picture, theme, time_limit, recorded=record(graph, shown.place, guards))
 
 
 def _check(

@@ -112,28 +112,29 @@ def _way(x: float | None) -> str:
     return sign_style(x - x.before) if isinstance(x, Changed) else ""
 
 
-def _path_rows(paths: tuple[Path, ...]) -> list[Row]:
-    """A line for each path, one for all that come through the same block, and one for what would be too many."""
+def path_lines(paths: tuple[Path, ...]) -> list[list[Path]]:
+    """The paths by the line that they are told on: one for all that come through the same block, and one for what
+    would be too many."""
     through: dict[str, list[Path]] = {}
     for p in paths:
         through.setdefault(p.block or p.edge, []).append(p)
-    lines = list(through.items())
-    shown = lines if len(lines) <= PATH_LINES else lines[: PATH_LINES - 1]
+    lines = list(through.values())
+    if len(lines) > PATH_LINES:
+        lines[PATH_LINES - 1 :] = [[p for each in lines[PATH_LINES - 1 :] for p in each]]
+    return lines
+
+
+def _path_rows(paths: tuple[Path, ...]) -> list[Row]:
     rows = []
-    for _, each in shown:
+    for each in path_lines(paths):
         p = each[0]
         if len(each) > 1:
-            rows.append(_sum_row(f"via {p.block}, {len(each):,} paths", each))
+            alike = all(p.block == other.block for other in each) and p.block
+            rows.append(_sum_row(f"via {p.block}, {len(each):,} paths" if alike else f"{len(each):,} more paths", each))
         else:
-            rows.append(
-                Row(
-                    f"via {p.block or p.consumer}",
-                    product(p.upstream, p.local, p.contribution),
-                    sign_style(p.contribution),
-                )
-            )
-    rest = [p for _, each in lines[len(shown) :] for p in each]
-    return [*rows, _sum_row(f"{len(rest):,} more paths", rest)] if rest else rows
+            text = product(p.upstream, p.local, p.contribution)
+            rows.append(Row(f"via {p.block or p.consumer}", text, sign_style(p.contribution)))
+    return rows
 
 
 def _sum_row(key: str, paths: list[Path]) -> Row:

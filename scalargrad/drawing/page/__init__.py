@@ -4,6 +4,6 @@
 that stand beside the code.
 """
 
-from .html import show, to_html
+from .html import to_html
 
-__all__ = ["show", "to_html"]
+__all__ = ["to_html"]

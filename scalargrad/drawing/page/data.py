@@ -1,6 +1,7 @@
 """The story as data for the page's script: columns of short texts and positions.
 
-Every number is a text, made by the same functions as those in the picture; the script reads it and computes nothing.
+Every number is a text, made by the same functions as those in the picture. What computes them anew, when an input is
+moved, is in `live.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from ..graph.labels import DASH, node_label
 from ..graph.picture import Edge, Node, Picture
 from .story import Story
 
+PLACES = 0xF0000  # a plane of private letters
 SEARCHED = 300  # columns of a label that can be searched
 
 
@@ -29,14 +31,18 @@ def short_and_full(x: float | None) -> str:
     return full if short == full else f"{short}|{full}"
 
 
-def to_data(story: Story) -> dict[str, Any]:
-    """The story as columns over nodes, edges and steps; what most of them lack is a dict by position."""
+def to_data(story: Story, live: dict[str, Any] | str = "") -> dict[str, Any]:
+    """The story as columns over nodes, edges and steps; what most of them lack is a dict by position.
+
+    `live` is what the page computes with, or why it does not.
+    """
     picture, backward = story.picture, story.backward
     position = {n.id: k for k, n in enumerate(picture.nodes)}
     of = _numerator(picture)
     worked = _worked(picture)
     nodes, edges = picture.nodes, picture.edges
     return {
+        "live": live,
         "of": of,
         "name": picture.name,
         "total": picture.total,
@@ -155,11 +161,17 @@ def _worked(picture: Picture) -> dict[str, str]:
         if node.kind != "operation" or node.undrawn or any(e.local is None for e in each):
             continue
         values = [nodes[e.source].value for e in sorted(each, key=lambda e: e.slot)]
+        pattern, bracketed = pattern_of(node, len(values))
         texts = [DASH if x is None else number(x) for x in values]
-        operation = _Operation(node.operation, node.symbol, node.arity)
-        bare = formula(operation, ["x"] * len(texts))
-        if "(" not in bare:  # between signs, a negative number is bracketed
-            alone = bare.startswith("x ")
-            texts = [f"({t})" if t.startswith("−") and (k or not alone) else t for k, t in enumerate(texts)]
-        made[key] = formula(operation, texts)
+        for k, text in enumerate(texts):
+            shown = f"({text})" if text.startswith("−") and k >= bracketed else text
+            pattern = pattern.replace(chr(PLACES + k), shown)
+        made[key] = pattern
     return made
+
+
+def pattern_of(node: Node, count: int) -> tuple[str, int]:
+    """An operation on so many operands, each a private letter from PLACES on; and from which of them on a negative
+    number is bracketed, as it stands between signs."""
+    pattern = formula(_Operation(node.operation, node.symbol, node.arity), [chr(PLACES + k) for k in range(count)])
+    return pattern, count if "(" in pattern else int(pattern.startswith(f"{chr(PLACES)} "))

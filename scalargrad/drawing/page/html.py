@@ -8,18 +8,18 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from gzip import compress
-from pathlib import Path
 
-from ..common.assets import MEDIA, as_json, asset, filled, opened, policy, script, sheet
+from ..common.assets import MEDIA, as_json, asset, filled, policy, script, sheet
 from ..common.text import clean, shortened, tenths, xml
 from ..graph.labels import labels_of
 from ..graph.layout import Layout, as_laid_out, lay_out
 from ..graph.picture import Edge, Node, Picture
 from ..graph.svg import GraphDrawer
 from .data import to_data
+from .live import Recorded, live_of, why_not
 from .story import roomy, story_of
 
-SCRIPTS = ("model", "scene", "camera", "panel", "table", "pointing", "main")  # in the order in which they run
+SCRIPTS = ("numbers", "model", "scene", "camera", "panel", "table", "pointing", "live", "inputs", "main")  # in order
 PACKED_ABOVE = 1_000_000  # letters of picture and data
 LEGEND_WIDTH = 700.0
 _PATH = re.compile(' d="M[^"]*"')
@@ -27,20 +27,23 @@ _PATH = re.compile(' d="M[^"]*"')
 _UNUSED = re.compile('<title>[^<]*</title>| xml:space="preserve"| x="0" y="0"| id="[^"]*"')
 
 
-def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0) -> str:
+def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0, recorded: Recorded | None = None) -> str:
     """The page, as text. Raises `LayoutError` where no engine is found, or one fails or takes too long.
 
-    It is laid out once, with the widest texts that any step shows.
+    It is laid out once, with the widest texts that any step shows. With a recorded graph, it computes.
     """
     story = story_of(picture)
-    wide = roomy(story)._replace(title="", notes=())
+    fixed = why_not(recorded) if recorded is not None else "the picture was made without its graph"
+    wide = roomy(story, not fixed)._replace(title="", notes=())
     layout = lay_out(wide, labels_of(wide), time_limit)
     story = story_of(as_laid_out(picture, layout))
     drawer = _PageDrawer(story.picture._replace(title="", notes=()), layout)
     svg, light, dark = drawer.parts()
     title = clean(shortened(picture.title, 200)) or f"{picture.name}, step by step"
-    style, code = asset(__package__, "page.css"), script(__package__, SCRIPTS)
-    data, packed = as_json(to_data(story)), ""
+    computes = live_of(recorded, story) if recorded is not None and not fixed else None
+    program = "const compute = null;" if computes is None else computes.script
+    style, code = asset(__package__, "page.css"), script(__package__, SCRIPTS, program)
+    data, packed = as_json(to_data(story, fixed if computes is None else computes.data)), ""
     if len(svg) + len(data) > PACKED_ABOVE:
         packed, svg, data = _packed(svg, data), "", ""
     values = {
@@ -60,11 +63,6 @@ def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0) -> 
         "policy": policy([code], [style, light, dark]),
     }
     return filled(asset(__package__, "page.html"), values)
-
-
-def show(picture: Picture, theme: str = "auto", time_limit: float = 60.0) -> Path:
-    """Write the page to a temporary file and open it in the browser; return the file, which stays."""
-    return opened(to_html(picture, theme, time_limit), "graph.html")
 
 
 def _packed(svg: str, data: str) -> str:

@@ -6,6 +6,7 @@ const set = (id, attribute, to) => $(id).setAttribute(attribute, to);
 let position = -1;
 let timer = 0;
 let speech = 0;
+let tables = 0;
 
 function around({ is, i, e }) {
   if (is === "backward") return [nodeEls[i], edgeEls[e], nodeEls[target[e]]];
@@ -34,6 +35,20 @@ function go(to) {
   clearTimeout(speech); // of many steps in a row, only the last is read out
   speech = setTimeout(() => { $("live").textContent = `${where}. ${what}: ${said}`; }, 150);
   if (p === last) pause();
+}
+
+/** Show the same position with other numbers. */
+function showAgain() {
+  const [where, what] = words(position);
+  draw(position, true);
+  tell(position);
+  clearTimeout(tables); // which are long: when the input rests
+  tables = setTimeout(() => {
+    markForward(position, true);
+    markBackward(position, true);
+  }, 150);
+  sayAgain();
+  slider.setAttribute("aria-valuetext", `${where}: ${what}`);
 }
 
 function pause() {
@@ -115,9 +130,14 @@ on(document, "keydown", (event) => {
 classList.add("alive");
 slider.max = last;
 $("to-backward").disabled = !hasPass;
+startInputs();
 fit(false);
 go(start);
 showTheme();
+if (inputRows.length) {
+  recompute();
+  fromLink();
+}
 new ResizeObserver(() => {
   if (!chosen && fitScale() >= READABLE) fit(false);
   reveal(around(stepAt(position)));

@@ -1,5 +1,5 @@
 // The picture's numbers and both passes, as data.py wrote them; what the other scripts ask about them. A number is a
-// text, "as shown|in full": none is computed here.
+// text, "as shown|in full"; live.js puts others in their places.
 //
 // Positions of the player: 0, only the inputs are known; from 1 on, a value is computed at each; then, where there was
 // a backward pass, `start`, where it begins, and from there on an edge has its turn at each.
@@ -17,7 +17,7 @@ const DASH = "—";
 const brief = (number) => number.split("|", 1)[0];
 const full = (number) => number.slice(number.indexOf("|") + 1);
 
-const { of, hasPass, roots, nodes, edges, forward, backward } = JSON.parse($("data").textContent);
+const { live, of, hasPass, roots, nodes, edges, forward, backward } = JSON.parse($("data").textContent);
 const { name, kind, formula, value } = nodes;
 const { source, target, slot, notation, local, brought, merged } = edges;
 const start = hasPass ? forward.length + 1 : 0;

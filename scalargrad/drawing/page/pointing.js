@@ -46,6 +46,15 @@ function tipFor(el, { x, y }) {
   tip.style.top = `${below ? y + 18 : Math.max(6, y - tip.offsetHeight - 12)}px`;
 }
 
+/** Say the same again of other numbers. */
+function sayAgain() {
+  if (stop) setStop(stop);
+  if (!tipOf) return;
+  const [el, { left, top }] = [tipOf, tip.style];
+  hush();
+  tipFor(el, { x: parseFloat(left) - 14, y: parseFloat(top) - 18 });
+}
+
 function setStop(el) {
   if (stop) stop.setAttribute("tabindex", -1);
   stop = el;

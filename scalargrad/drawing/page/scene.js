@@ -26,9 +26,27 @@ function cardOf(i) {
   return cards[i];
 }
 
+const WIDTHS = { " ": 0.278, ".": 0.278, ",": 0.278, "…": 1 }; // of letters in numbers, by the font's size
+const rooms = new WeakMap(); // for the numbers behind a key, in points
+
+/** Keep a number that is longer than it was laid out for within its box. */
+function squeeze(el, says) {
+  el.removeAttribute("textLength");
+  if (says.length < 8 || !el.matches(".v")) return;
+  if (!rooms.has(el)) {
+    const { x, width } = el.previousElementSibling.getBBox();
+    rooms.set(el, Number(el.getAttribute("x")) - x - width - 6);
+  }
+  const width = 12.3 * [...says].reduce((sum, c) => sum + (WIDTHS[c] || 0.584), 0);
+  if (width <= rooms.get(el)) return;
+  el.setAttribute("textLength", rooms.get(el).toFixed(1));
+  el.setAttribute("lengthAdjust", "spacingAndGlyphs");
+}
+
 function write(text, says) {
   if (text.says === says) return;
   text.el.textContent = says;
+  squeeze(text.el, says);
   text.el.classList.toggle("wait", says === DASH);
   text.says = says;
 }
@@ -102,10 +120,11 @@ function between(low, high) {
   return [some, lines];
 }
 
-function draw(p) {
+function draw(p, isAgain = false) {
+  if (isAgain) drawn = -1;
   const [some, lines] = drawn < 0 ? [name.keys(), source.keys()] : between(Math.min(drawn, p), Math.max(drawn, p));
   for (const i of some) paintNode(i, p);
   for (const e of lines) paintEdge(e, p);
   drawn = p;
-  mark(stepAt(p));
+  if (!isAgain) mark(stepAt(p));
 }

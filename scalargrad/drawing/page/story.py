@@ -1,16 +1,15 @@
-"""Both passes over a picture, put in order for the page: what is computed, what arrives where, and what waits.
-
-The page shows the numbers that stand here, and computes none.
-"""
+"""Both passes over a picture, put in order for the page: what is computed, what arrives where, and what waits."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..common.text import number, width
 from ..graph.labels import ROW
 from ..graph.picture import Node, Picture
 from ..graph.replay import Replay, replay
+
+USUAL = -0.123  # about as wide as most numbers are; longer ones are squeezed
 
 
 class Story(NamedTuple):
@@ -33,21 +32,35 @@ def story_of(picture: Picture) -> Story:
     return Story(picture._replace(nodes=nodes, active=""), forward, backward)
 
 
-def roomy(story: Story) -> Picture:
-    """The picture with the widest sum that each node ever shows, for a layout that holds at every step."""
+def roomy(story: Story, live: bool = False) -> Picture:
+    """The picture with the widest sum that each node ever shows, for a layout that holds at every step.
+
+    With room for other numbers, too, where the inputs can be moved.
+    """
     widest: dict[int, float] = {}
+
+    def wider(x: float | None, y: float | None) -> float | None:
+        return y if x is None or (y is not None and width(number(y), ROW) > width(number(x), ROW)) else x
+
     for each in story.backward.steps:
-        if each.running is not None and width(number(each.running), ROW) > width(
-            number(widest.get(each.node, 0.0)), ROW
-        ):
-            widest[each.node] = each.running
+        widest[each.node] = wider(widest.get(each.node, 0.0), each.running) or 0.0
+
+    def usual(x: float | None) -> Any:
+        return x if x is None or not live else wider(x, USUAL)
 
     def wide(i: int, node: Node) -> Node:
-        given = widest.get(i)
-        if given is None or (
-            node.gradient is not None and width(number(node.gradient), ROW) > width(number(given), ROW)
-        ):
+        if i in widest and node.gradient is not None:
+            node = node._replace(gradient=wider(node.gradient, widest[i]))
+        if node.kind == "constant":
             return node
-        return node._replace(gradient=given)
+        paths = [
+            p._replace(**{f: usual(getattr(p, f)) for f in ("upstream", "local", "contribution")}) for p in node.paths
+        ]
+        return node._replace(value=usual(node.value), gradient=usual(node.gradient), paths=tuple(paths))
 
-    return story.picture._replace(nodes=tuple(wide(i, n) for i, n in enumerate(story.picture.nodes)))
+    picture = story.picture
+    edges = [
+        e._replace(**{f: usual(getattr(e, f)) for f in ("upstream", "local", "contribution")}) if live else e
+        for e in picture.edges
+    ]
+    return picture._replace(nodes=tuple(wide(i, n) for i, n in enumerate(picture.nodes)), edges=tuple(edges))

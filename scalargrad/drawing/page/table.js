@@ -72,8 +72,9 @@ function makeTable(place, first, count, cells) {
   place.hidden = !count;
   if (count) turnTo(0);
 
-  return (p) => {
+  return (p, isAgain) => {
     const k = p - first;
+    if (isAgain && count) turnTo(chunk);
     if (current) current.removeAttribute("aria-current");
     current = null;
     if (k < 0 || k >= count) return;

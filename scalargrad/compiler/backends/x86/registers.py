@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 NEVER = 1 << 60
 FAR = 1000  # instructions; a value that is not used before goes to memory at once
-AT_ONCE = 1  # registers that are freed when one is needed
 INPUTS, MEMORY, OUTPUTS = 0, 1, 2  # indices of assembler.BASES
 SIGN, MAGNITUDE, ALL = 1 << 63, (1 << 63) - 1, (1 << 64) - 1
 _ARITHMETIC = frozenset(("add", "sub", "mul", "div", "min", "max"))
@@ -121,6 +120,7 @@ class RegisterAllocator:
         self.slot: dict[int, int] = {}
         self.saved: dict[int, MemoryOperand] = {}  # around calls; a called function has its own
         self.free_slots: list[int] = []
+        self.places: dict[tuple[int, bool], MemoryOperand] = {}  # of slots, for vectors and for masks
         number = 16 if self.lanes == 1 else 32
         self.free = list(range(number - 1, -1, -1))
         self.free_masks = list(range(number + 7, number, -1))  # k1 to k7 are registers 33 to 39
@@ -183,8 +183,12 @@ class RegisterAllocator:
     def new_slot(self, v: int) -> MemoryOperand:
         """Room in memory for a value."""
         at = self.slot[v] = self.free_slots.pop() if self.free_slots else self.code.room(self.code.width)
-        width = PLAIN if self.lanes == 1 or self.register[v] >= self.number else WIDE
-        place = self.home[v] = self.code.addressing.operand(MEMORY, width, at)
+        key = at, self.register[v] >= self.number
+        place = self.places.get(key)
+        if place is None:
+            width = PLAIN if self.lanes == 1 or key[1] else WIDE
+            place = self.places[key] = self.code.addressing.operand(MEMORY, width, at)
+        self.home[v] = place
         return place
 
     def store(self, v: int) -> None:
@@ -194,7 +198,8 @@ class RegisterAllocator:
         if r >= self.number:
             self.out.append(self.mask("store", r - self.number, 0, kind, True) + tail)
         else:
-            self.out.append(self.memory[self.codes["store"] | r << 10 | kind] + tail)
+            self.out.append(self.memory[self.codes["store"] | r << 10 | kind])
+            self.out.append(tail)
 
     def mask(self, name: str, r: int, v: int, rm: int, memory: bool = False) -> bytes:
         """An instruction on mask registers."""
@@ -213,15 +218,13 @@ class RegisterAllocator:
             (self.free if r < self.number else self.free_masks).append(r)
 
     def evict(self, keep: Sequence[int], masks: bool = False) -> None:
-        """Free some registers, of the values that are used last."""
-        when, occupant = self.when, self.occupant
+        """Free a register, of the value that is used last."""
         low, high = (self.number + 1, self.number + 8) if masks else (0, self.number)
-        candidates = [v for v in occupant[low:high] if v is not None and self.register[v] not in keep]
-        candidates.sort(key=when.__getitem__)
-        for v in candidates[-AT_ONCE:]:
-            if self.home[v] is None:
-                self.store(v)
-            self.leave(v)
+        register, when = self.register, self.when
+        v = max([v for v in self.occupant[low:high] if v is not None and register[v] not in keep], key=when.__getitem__)
+        if self.home[v] is None:
+            self.store(v)
+        self.leave(v)
 
     def grab(self, *keep: int) -> int:
         """A register that is free, without those in `keep`."""
@@ -299,18 +302,20 @@ class RegisterAllocator:
         free, slot, free_slots, outputs, guards = self.free, self.slot, self.free_slots, self.outputs, self.guards
         codes, rr, rm, emit = self.codes, self.registers, self.memory, self.out.append
         arithmetic = {name: codes[name] for name in _ARITHMETIC}
+        commuting = {codes[name] for name in _COMMUTES}
         self._ends_of_inputs()
-        for i, operation in enumerate(operations):
-            code = arithmetic.get(operation)
+        i = -1
+        for code, given, nexts in zip(map(arithmetic.get, operations), operands, following, strict=True):
+            i += 1
             if code is None:
-                self.other(i, operation, operands[i])
+                self.other(i, operations[i], given)
             else:
-                a, b = operands[i]
-                next_a, next_b = following[i]
+                a, b = given
+                next_a, next_b = nexts
                 far = i + FAR
                 ra, rb = register[a], register[b]
                 if ra < 0:
-                    if operation in _COMMUTES and (rb >= 0 or next_b < next_a):  # what is used sooner stays loaded
+                    if code in commuting and (rb >= 0 or next_b < next_a):  # what is used sooner stays loaded
                         a, b, ra, rb, next_a, next_b = b, a, rb, ra, next_b, next_a
                     ra = ra if ra >= 0 else self.load(a, rb)
                     rb = register[b]
@@ -376,8 +381,12 @@ class RegisterAllocator:
             self.call(i, operation, operands)
 
     def finish(self, i: int, operands: Sequence[int], r: int) -> None:
+        """The instruction at i has left its result in a register; its operands are used next when it is known."""
+        when, far = self.when, i + FAR
         for v, following in zip(operands, self.following[i], strict=True):
-            self.done(v, following, i)
+            when[v] = following
+            if following > far:
+                self.done(v, following, i)
         self.gives(self.program.inputs + i, r, i)
 
     def op(self, name: str, r: int, v: int, x: int, keep: Sequence[int] = (), end: bytes = b"") -> None:

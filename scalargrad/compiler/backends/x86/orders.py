@@ -1,0 +1,188 @@
+"""The orders of a program with loops as machine code for x86-64: moves, counts, and calls of segments by address.
+
+The segments are functions that `code.py`, or LLVM, has made; between them only integer registers are used, and none of
+what they hold is kept across a call. Registers: rbx the inputs, r14 the outputs, rbp the frame, before which stand the
+constants, cells, and the memories of the segments.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from ...ir.layout import Layout, Order, Place
+from .assembler import EPILOGUE, PROLOGUE, RAX, RBP, RBX, RDI, RDX, RSI, move
+
+RCX = 1
+UNROLLED = 16  # floats that are moved one by one; more by a string instruction
+LOAD, STORE, ADDRESS = 0x8B, 0x89, 0x8D
+
+
+class Entry:
+    """How a segment is called: its address, its memory (the place of it from the frame), and what may be needed if a
+    result is nan: the same of a program that computes it exactly."""
+
+    def __init__(self, address: int, memory: int, guarded: bool, exact: Entry | None = None) -> None:
+        self.address, self.memory, self.guarded, self.exact = address, memory, guarded, exact
+
+
+class Orders:
+    """Machine code under construction."""
+
+    def __init__(self, layout: Layout, cells: int, entries: Sequence[Entry], foreign: Sequence[int]) -> None:
+        self.layout, self.cells = layout, cells  # displacement of the first cell
+        self.entries, self.foreign = entries, foreign
+        self.out = bytearray()
+        self.labels: dict[Any, int] = {}
+        self.distances: list[tuple[int, Any]] = []
+        self.count = 0
+        self.inputs = 0  # that are copied to the frame
+
+    # ---- instructions ------------------------------------------------------------------------------------------------
+
+    def memory(self, opcode: int, register: int, base: int, displacement: int) -> None:
+        """An instruction of 64 bits on a register and a place."""
+        self.out += bytes((0x48, opcode, 0x80 | register << 3 | base)) + struct.pack("<i", displacement)
+
+    def cell(self, k: int) -> int:
+        return self.cells + 8 * k
+
+    def jump(self, opcode: bytes, label: Any) -> None:
+        self.out += opcode
+        self.distances.append((len(self.out), label))
+        self.out += b"????"
+
+    def label(self, name: Any) -> None:
+        self.labels[name] = len(self.out)
+
+    def fresh(self) -> str:
+        self.count += 1
+        return f"own {self.count}"
+
+    def base(self, place: Place, register: int) -> tuple[int, int]:
+        """The register and the displacement that a place is at; a pointer is brought to the register."""
+        if place.pointer is None:
+            return RBP, 8 * place.at
+        self.memory(LOAD, register, RBP, self.cell(place.pointer))
+        return register, 8 * place.at
+
+    def copy(self, source: tuple[int, int], target: tuple[int, int], count: int) -> None:
+        """Floats from one place to another; rcx and rdx may be what the places are relative to."""
+        (a, at), (b, to) = source, target
+        if count <= UNROLLED:
+            for k in range(0, 8 * count, 8):
+                self.memory(LOAD, RAX, a, at + k)
+                self.memory(STORE, RAX, b, to + k)
+            return
+        self.memory(ADDRESS, RSI, a, at)
+        self.memory(ADDRESS, RDI, b, to)
+        self.out += b"\x48\xb9" + struct.pack("<q", count) + b"\xf3\x48\xa5"  # mov rcx, count; rep movsq
+
+    # ---- orders ------------------------------------------------------------------------------------------------------
+
+    def finish(self) -> bytes:
+        """`int run(double *x, double *y, char *m)` as for a program without loops."""
+        layout = self.layout
+        self.out += PROLOGUE
+        self.copy((RBX, 0), (RBP, 8 * layout.inputs), self.inputs)
+        for order in layout.orders:
+            getattr(self, "_" + order.what)(order)
+        for output, start, count in layout.outputs:
+            self.out += b"\x4c\x89\xf2"  # mov rdx, r14
+            self.copy((RBP, 8 * start), (RDX, 8 * output), count)
+        self.out += b"\xb8\x01\x00\x00\x00" + EPILOGUE  # mov eax, 1
+        self.label("fail")
+        self.out += b"\x31\xc0" + EPILOGUE
+        for at, label in self.distances:
+            self.out[at : at + 4] = struct.pack("<i", self.labels[label] - at - 4)
+        return bytes(self.out)
+
+    def _copy(self, order: Order) -> None:
+        self.copy(self.base(order.a, RCX), self.base(order.b, RDX), order.c)
+
+    def _fill(self, order: Order) -> None:
+        self.memory(LOAD, RAX, RBP, 8 * order.a)
+        self.memory(ADDRESS, RDI, RBP, 8 * order.b)
+        self.out += b"\x48\xb9" + struct.pack("<q", order.c) + b"\xf3\x48\xab"  # mov rcx, count; rep stosq
+
+    def _point(self, order: Order) -> None:
+        self.memory(ADDRESS, RAX, RBP, 8 * order.b)
+        self.memory(STORE, RAX, RBP, self.cell(order.a))
+
+    def _point_last(self, order: Order) -> None:
+        pointer, start, width, count = order.a, order.b, order.c, order.d
+        self.memory(LOAD, RAX, RBP, self.cell(count))
+        self.out += b"\x48\x69\xc0" + struct.pack("<i", 8 * width)  # imul rax, rax, stride
+        self.memory(ADDRESS, RCX, RBP, 8 * (start - width))
+        self.out += b"\x48\x01\xc8"  # add rax, rcx
+        self.memory(STORE, RAX, RBP, self.cell(pointer))
+
+    def _advance(self, order: Order) -> None:
+        self.out += b"\x48\x81\x85" + struct.pack("<ii", self.cell(order.a), 8 * order.b)  # add qword [rbp + d], n
+
+    def _segment(self, order: Order) -> None:
+        entry = self.entries[order.a]
+        end = self.fresh()
+        self.call(entry, order.b, order.c)
+        if entry.guarded:
+            self.out += b"\x84\xc0"  # test al, al
+            self.jump(b"\x0f\x84", "fail")
+        if entry.exact is not None:
+            self.out += b"\x3c\x03"  # cmp al, 3
+            self.jump(b"\x0f\x85", end)
+            self.call(entry.exact, order.b, order.c)
+            self.label(end)
+
+    def call(self, entry: Entry, x: int, y: int) -> None:
+        for register, at in ((RDI, 8 * x), (RSI, 8 * y), (RDX, entry.memory)):
+            self.memory(ADDRESS, register, RBP, at)
+        self.out += move(RAX, entry.address) + b"\xff\xd0"  # call rax
+
+    def _foreign(self, order: Order) -> None:
+        self.memory(ADDRESS, RDI, RBP, 8 * order.b)
+        self.memory(ADDRESS, RSI, RBP, 8 * order.c)
+        self.out += move(RAX, self.foreign[order.a]) + b"\xff\xd0"
+
+    def _set(self, order: Order) -> None:
+        self.out += b"\x48\xc7\x85" + struct.pack("<ii", self.cell(order.a), order.b)
+
+    def _read(self, order: Order) -> None:
+        self.out += b"\xf2\x48\x0f\x2c\x85" + struct.pack("<i", 8 * order.b)  # cvttsd2si rax, [rbp + d]
+        self.memory(STORE, RAX, RBP, self.cell(order.a))
+
+    def _write(self, order: Order) -> None:
+        self.out += b"\xc4\xe1\xfb\x2a\x85" + struct.pack("<i", self.cell(order.a))  # vcvtsi2sd xmm0, xmm0, [rbp + d]
+        self.out += b"\xc5\xfb\x11\x85" + struct.pack("<i", 8 * order.b)  # vmovsd [rbp + d], xmm0
+
+    def _increment(self, order: Order) -> None:
+        self.out += b"\x48\xff\x85" + struct.pack("<i", self.cell(order.a))
+
+    def _label(self, order: Order) -> None:
+        self.label(order.a)
+
+    def _jump(self, order: Order) -> None:
+        self.jump(b"\xe9", order.a)
+
+    def _unless(self, order: Order) -> None:
+        here = self.fresh()
+        self.out += b"\xc5\xfb\x10\x85" + struct.pack("<i", 8 * order.a)  # vmovsd xmm0, [rbp + d]
+        self.out += b"\xc5\xf1\x57\xc9\xc5\xf9\x2e\xc1"  # vxorpd xmm1, xmm1, xmm1; vucomisd xmm0, xmm1
+        self.jump(b"\x0f\x8a", here)  # jp: a nan is true
+        self.jump(b"\x0f\x84", order.b)
+        self.label(here)
+
+    def _repeat(self, order: Order) -> None:
+        self.out += b"\x48\xff\x8d" + struct.pack("<i", self.cell(order.a))  # dec qword [rbp + d]
+        self.jump(b"\x0f\x85", order.b)
+
+    def _none(self, order: Order) -> None:
+        self._compare(order.a, 0)
+        self.jump(b"\x0f\x8e", order.b)
+
+    def _limit(self, order: Order) -> None:
+        self._compare(order.a, order.b)
+        self.jump(b"\x0f\x84", "fail")
+
+    def _compare(self, cell: int, number: int) -> None:
+        self.out += b"\x48\x81\xbd" + struct.pack("<ii", self.cell(cell), number)

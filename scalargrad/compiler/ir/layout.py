@@ -1,0 +1,393 @@
+"""Programs with loops, laid out in memory: straight lines as functions of their own, and what is done between them.
+
+A program is cut at its loops and calls into segments, straight lines that read floats from one place in a frame of
+memory and write them to another. What remains is moving floats and counting steps: a short list of orders, which each
+backend writes in its own language. Every place in the frame is known beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ...engine.several import Output
+from .loops import Block, Call, Foreign, Loop
+from .program import Guard, Program, bits
+
+Label = int
+Cell = int  # an integer in memory: a pointer, or a number of steps
+ALIGNED = 8  # floats: where what a segment writes begins, and how long it is at least
+
+
+class Place(NamedTuple):
+    """A float in the frame, or so many behind where a pointer points."""
+
+    at: int
+    pointer: Cell | None = None
+
+
+class Order(NamedTuple):
+    """One step of the list.
+
+    - copy: so many floats from one place to another; fill: so many from one place on with one float.
+    - point: a pointer to a place in the frame; advance: move it on by so many floats (`point_last`: to the last of as
+      many rows of so many floats as a cell says).
+    - segment, foreign: run one, of that number, from a place to a place.
+    - set, read: give a cell a number, or that of a float; increment; write: the number as a float.
+    - label, jump; unless: jump if a float is zero; repeat: count a cell down and jump if it is not zero; none: jump if
+      a cell is zero or below.
+    - limit: leave, as where a guard does not hold, if a cell has come to a number.
+    """
+
+    what: str
+    a: Any = None
+    b: Any = None
+    c: Any = None
+    d: Any = None
+
+
+@dataclass
+class Layout:
+    """A program in memory: its orders, its segments, and what the frame holds at the beginning."""
+
+    orders: list[Order] = field(default_factory=list)
+    segments: list[Program] = field(default_factory=list)
+    foreign: list[Foreign] = field(default_factory=list)
+    constants: list[float] = field(default_factory=list)  # stand before the frame, the first one last
+    inputs: int = 0  # where in the frame the inputs are put
+    outputs: list[tuple[int, int, int]] = field(default_factory=list)  # output, place and how many from there on
+    size: int = 0  # floats
+    cells: int = 0
+    labels: int = 0
+
+
+class _Planner:
+    def __init__(self) -> None:
+        self.made = Layout()
+        self.known: dict[int, int] = {}  # segments, by the identity of their program
+        self.cuts: dict[int, _Cut] = {}
+        self.single: dict[bytes, int] = {}  # constants, by their bits
+
+    def room(self, count: int) -> int:
+        at = self.made.size
+        self.made.size += -(-max(count, 1) // ALIGNED) * ALIGNED
+        return at
+
+    def cell(self) -> Cell:
+        self.made.cells += 1
+        return self.made.cells - 1
+
+    def label(self) -> Label:
+        self.made.labels += 1
+        return self.made.labels - 1
+
+    def order(self, what: str, *rest: Any) -> None:
+        self.made.orders.append(Order(what, *rest))
+
+    def copy(self, source: Place, target: Place, count: int) -> None:
+        if count and source != target:
+            self.order("copy", source, target, count)
+
+    def gather(self, places: Sequence[int], target: int) -> None:
+        """Bring floats from their places to one run."""
+        k = 0
+        while k < len(places):
+            equal = k + 1
+            while equal < len(places) and places[equal] == places[k]:
+                equal += 1
+            if equal > k + 2:
+                self.order("fill", places[k], target + k, equal - k)
+                k = equal
+                continue
+            stop = k + 1
+            while stop < len(places) and places[stop] == places[stop - 1] + 1:
+                stop += 1
+            self.copy(Place(places[k]), Place(target + k), stop - k)
+            k = stop
+
+    # ---- programs ----------------------------------------------------------------------------------------------------
+
+    def program(self, program: Program, x: int, y: int) -> None:
+        """The orders for a program whose inputs are at x, and whose outputs go to y."""
+        places = self.places(program, x, y)
+        if places is not None:
+            self.gather(places, y)
+
+    def places(self, program: Program, x: int, y: int) -> list[int] | None:
+        """The same, save that outputs stay where they are, and where that is; None if it is y."""
+        if not program.has_blocks():
+            self.segment(program, x, y)
+            return None
+        cut = self.cuts.get(id(program))
+        if cut is None:
+            cut = self.cuts[id(program)] = _Cut(program)
+        where = list(range(x, x + program.inputs)) + [0] * len(program)
+
+        def place(k: int) -> int:
+            return where[k] if k >= 0 else self.constant(program.constants[~k])
+
+        for segment, blocks in zip(cut.segments, cut.blocks, strict=True):
+            if segment.body is not None:
+                given = [place(k) for k in segment.inputs]
+                start = given[0] if given else x
+                if given != list(range(start, start + len(given))):
+                    start = self.room(len(given))
+                    self.gather(given, start)
+                at = self.room(len(segment.outputs))
+                self.segment(segment.body, start, at)
+                for j, k in enumerate(segment.outputs):
+                    where[k] = at + j
+            for k in blocks:
+                block: Any = program.operations[k - program.inputs]
+                where[k] = at = self.room(block.size)
+                operands = program.operands[k - program.inputs]
+                self.block(block, [place(p) for p in operands], at)
+                for e in cut.elements.get(k, ()):
+                    where[e] = at + program.operations[e - program.inputs].k
+        return [place(k) for k in program.outputs]
+
+    def constant(self, x: float) -> int:
+        """A constant's place, before the frame."""
+        key = bits(x)
+        if key not in self.single:
+            self.single[key] = self.table((x,))
+        return self.single[key]
+
+    def table(self, numbers: Sequence[float]) -> int:
+        self.made.constants += reversed(numbers)
+        return -len(self.made.constants)
+
+    def segment(self, program: Program, x: int, y: int) -> None:
+        k = self.known.get(id(program))
+        if k is None:
+            k = self.known[id(program)] = len(self.made.segments)
+            self.made.segments.append(program)
+        self.order("segment", k, x, y)
+
+    # ---- blocks ------------------------------------------------------------------------------------------------------
+
+    def block(self, block: Block, places: list[int], at: int) -> None:
+        if isinstance(block, Loop):
+            self.loop(block, places, at)
+        elif isinstance(block, Call):
+            self.call(block, places, at)
+        else:
+            assert isinstance(block, Foreign)
+            x = self.room(len(places))
+            self.gather(places, x)
+            self.order("foreign", len(self.made.foreign), x, at)
+            self.made.foreign.append(block)
+
+    def call(self, call: Call, places: list[int], at: int) -> None:
+        given = places[call.chooses :]
+        x, y, end = self.room(len(given)), self.room(call.size), self.label()
+        self.gather(given, x)
+        if call.chooses:
+            other = self.label()
+            self.order("unless", places[0], other)
+            self.program(call.bodies[0], x, y)
+            self.order("jump", end)
+            self.order("label", other)
+        self.program(call.bodies[-1], x, y)
+        self.order("label", end)
+        self.copy(Place(y), Place(at), call.size)
+
+    def loop(self, loop: Loop, places: list[int], at: int) -> None:
+        m, n, body = loop.shared, loop.carried, loop.body
+        x, y = self.room(body.inputs), self.room(len(body.outputs))
+        self.gather(places[: m + n], x)
+        top, end = self.label(), self.label()
+        done = self.cell()
+        if loop.condition is not None:
+            self.order("set", done, 0)
+        elif loop.counted:
+            self.order("read", done, places[m + n])
+            self.order("none", done, end)
+        else:
+            self.order("set", done, loop.length)
+            if not loop.length:
+                self.order("jump", end)
+        columns = self.columns(loop, places, done)
+        results = [(self.cell(), at + start, width) for start, width in zip(loop.starts, loop.results, strict=True)]
+        if loop.keeps:
+            results.append((self.cell(), at + loop.kept, n))
+        for pointer, start, width in results:
+            self.point(loop, pointer, start, width, done)
+        self.order("label", top)
+        if loop.condition is not None:
+            flag = self.room(1)
+            self.program(loop.condition, x, flag)
+            self.order("unless", flag, end)
+            if loop.length is not None:
+                self.order("limit", done, loop.length)
+        step = -1 if loop.backward else 1
+        offset = x + m + n
+        for pointer, width in columns:
+            self.copy(Place(0, pointer), Place(offset), width)
+            self.order("advance", pointer, step * width)
+            offset += width
+        if loop.keeps:
+            pointer, _, _ = results[-1]
+            self.copy(Place(x + m), Place(0, pointer), n)
+            self.order("advance", pointer, step * n)
+        found = self.places(body, x, y) or list(range(y, y + len(body.outputs)))
+        position = n
+        for pointer, _, width in results[: len(loop.results)]:
+            for o, start, count in runs(found[position : position + width]):
+                self.copy(Place(start), Place(o, pointer), count)
+            self.order("advance", pointer, step * width)
+            position += width
+        if found[:n] != list(range(y, y + n)):  # what is carried may be where other carried numbers are still to go
+            self.gather(found[:n], y)
+        self.copy(Place(y), Place(x + m), n)
+        if loop.condition is not None:
+            self.order("increment", done)
+            self.order("jump", top)
+        else:
+            self.order("repeat", done, top)
+        self.order("label", end)
+        self.copy(Place(x + m), Place(at), n)
+        if loop.condition is not None:
+            self.order("write", done, at + n)
+
+    def columns(self, loop: Loop, places: Sequence[int], count: Cell) -> list[tuple[Cell, int]]:
+        """Pointers to the columns' numbers, which are brought to one place if they are not."""
+        k = loop.shared + loop.carried + loop.counted
+        found: list[tuple[Cell, int]] = []
+        for column in loop.columns:
+            if column.first is not None:
+                start, k = places[k] + column.first, k + 1
+            else:
+                size = (loop.length or 0) * column.width
+                given, k = places[k : k + size], k + size
+                start = given[0] if given else 0
+                if given and max(given) < 0:
+                    start = self.table([self.made.constants[~at] for at in given])
+                elif list(given) != list(range(start, start + size)):
+                    start = self.room(size)
+                    self.gather(given, start)
+            pointer = self.cell()
+            self.point(loop, pointer, start, column.width, count)
+            found.append((pointer, column.width))
+        return found
+
+    def point(self, loop: Loop, pointer: Cell, start: int, width: int, count: Cell) -> None:
+        if loop.counted and loop.backward:
+            self.order("point_last", pointer, start, width, count)
+        else:
+            self.order("point", pointer, start + ((loop.length or 1) - 1) * width * loop.backward)
+
+
+def runs(places: Sequence[int]) -> Iterable[tuple[int, int, int]]:
+    """Places in a row: where the run begins, its first place, and how many there are."""
+    start = 0
+    for k in range(1, len(places) + 1):
+        if k == len(places) or places[k] != places[k - 1] + 1:
+            yield start, places[start], k - start
+            start = k
+
+
+@dataclass
+class _Segment:
+    """The instructions that need the same blocks, as a program, or None if there are none; and which values of the
+    whole program its inputs and outputs are."""
+
+    body: Program | None = None
+    inputs: list[int] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
+
+
+class _Cut:
+    """A program in segments and blocks: segment, blocks, segment, blocks, ..."""
+
+    def __init__(self, program: Program) -> None:
+        first, count = program.inputs, len(program)
+        level = [0] * (first + count)
+        self.elements: dict[int, list[int]] = {}
+        straight: list[list[int]] = [[]]
+        self.blocks: list[list[int]] = [[]]
+
+        def grown(lists: list[list[int]], k: int) -> list[int]:
+            lists += [[] for _ in range(k + 1 - len(lists))]
+            return lists[k]
+
+        for k, (row, operands) in enumerate(zip(program.operations, program.operands, strict=True), first):
+            at = max([level[p] for p in operands if p >= 0], default=0)
+            level[k] = at
+            if isinstance(row, Output):
+                self.elements.setdefault(operands[0], []).append(k)
+            elif row.several:
+                level[k] = at + 1
+                grown(self.blocks, at).append(k)
+            else:
+                grown(straight, at).append(k)
+        guards: dict[int, list[Guard]] = {}
+        for g in program.guards:
+            guards.setdefault(max(level[p] if p >= 0 else 0 for p in (g.left, g.right)), []).append(g)
+        size = max(len(straight), len(self.blocks), *[k + 1 for k in guards])
+        grown(straight, size - 1)
+        grown(self.blocks, size - 1)
+        elements = {k for each in self.elements.values() for k in each}
+        used_at: dict[int, int] = {}  # by value: the last segment, or a later time, at which it is asked for
+        uses = [(level[k], operands) for k, operands in enumerate(program.operands, first) if k not in elements]
+        uses += [(at, (g.left, g.right)) for at, each in guards.items() for g in each]
+        for time, operands in uses:
+            for p in operands:
+                if p >= 0:
+                    used_at[p] = max(used_at.get(p, 0), time)
+        for p in program.outputs:
+            if p >= 0:
+                used_at[p] = size
+        self.segments = [
+            self._segment(program, ks, guards.get(at, ()), [k for k in ks if used_at.get(k, -1) > at])
+            for at, ks in enumerate(straight)
+        ]
+
+    @staticmethod
+    def _segment(program: Program, ks: Sequence[int], guards: Sequence[Guard], outputs: list[int]) -> _Segment:
+        if not ks and not guards:
+            return _Segment()
+        own = set(ks)
+        given = [p for k in ks for p in program.operands[k - program.inputs] if p >= 0 and p not in own]
+        given += [p for g in guards for p in (g.left, g.right) if p >= 0 and p not in own]
+        inputs = sorted(set(given))
+        made = Program(len(inputs), [f"x{k}" for k in range(len(inputs))], list(program.constants))
+        number = {p: j for j, p in enumerate(inputs)}
+
+        def get(p: int) -> int:
+            return number[p] if p >= 0 else p
+
+        for k in ks:
+            row = program.operations[k - program.inputs]
+            number[k] = made.emit(row, tuple(map(get, program.operands[k - program.inputs])))
+        made.outputs = [number[k] for k in outputs]
+        made.guards = [g._replace(left=get(g.left), right=get(g.right)) for g in guards]
+        return _Segment(made, inputs, outputs)
+
+
+def laid_out_block(block: Block) -> Layout:
+    """One loop or call in memory: its operands one behind the other, of blocks what it reads; the outputs its block."""
+    planner = _Planner()
+    made = planner.made
+    spans = block.spans()
+    at = made.inputs = planner.room(sum(count for count, _ in spans))
+    places = []
+    for count, first in spans:
+        places.append(at - (first or 0))
+        at += count
+    result = planner.room(block.size)
+    planner.block(block, places, result)
+    made.outputs = [(0, result, block.size)]
+    return made
+
+
+def laid_out(program: Program) -> Layout:
+    """A program with loops in memory."""
+    planner = _Planner()
+    made = planner.made
+    made.inputs = planner.room(program.inputs)
+    places = planner.places(program, made.inputs, planner.room(len(program.outputs)))
+    assert places is not None
+    made.outputs = [(offset, start, count) for offset, start, count in runs(places)]
+    return made

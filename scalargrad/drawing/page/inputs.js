@@ -1,0 +1,226 @@
+// The inputs: a field and a slider each, what turns when they move, a link that carries them, and the output's plot.
+
+const panel = $("inputs");
+const xs = isLive ? live.inputs.map(([, text]) => parsed(text)) : [];
+const inputRows = []; // of each input: its field, its slider and the ends of its range
+const plotted = $("plot");
+const PLOT = { width: 264, height: 150, left: 6, right: 6, top: 8, bottom: 8 };
+let moved = 0; // the input that was moved last
+let waiting = 0;
+let voice = 0;
+
+/** The least of 1, 2 and 5 times a power of ten that is no less. */
+function roundUp(x) {
+  if (!(x > 1e-300 && x < 1e300)) return x;
+  const power = 10 ** Math.floor(Math.log10(x));
+  return Number(([1, 2, 5, 10].find((m) => m * power >= x * (1 - 1e-12)) * power).toPrecision(1));
+}
+
+/** From minus to plus twice its size, or more. */
+function usualRange(x) {
+  const most = (Number.isFinite(x) && roundUp(2 * Math.abs(x))) || 1;
+  return [-most, most];
+}
+
+function field(label, x, className) {
+  const el = make("input", className);
+  Object.assign(el, { type: "number", step: "any", value: Number.isFinite(x) ? x : "" });
+  el.setAttribute("aria-label", label);
+  return el;
+}
+
+function addRow([text, given], k) {
+  const x = parsed(given);
+  const number = field(text, x, "value");
+  const track = make("input", "");
+  Object.assign(track, { type: "range", step: "any" });
+  track.setAttribute("aria-label", `${text}, slider`);
+  number.name = text;
+  number.id = `input-${k}`;
+  const label = make("label", "", ...indexed(text));
+  label.htmlFor = number.id;
+  const [low, high] = usualRange(x).map((end, side) => field(`${side ? "highest" : "lowest"} ${text} of the slider`, end, "end"));
+  const row = { number, track, low, high };
+  inputRows.push(row);
+  setRange(row, x);
+  on(number, "input", () => {
+    number.toggleAttribute("aria-invalid", !Number.isFinite(number.valueAsNumber));
+    if (Number.isFinite(number.valueAsNumber)) move(k, number.valueAsNumber);
+  });
+  on(track, "input", () => {
+    const to = Number(Number(track.value).toPrecision(4));
+    number.value = to;
+    number.removeAttribute("aria-invalid");
+    move(k, to);
+  });
+  for (const end of [low, high]) on(end, "change", () => setRange(row, xs[k]));
+  on(number, "focus", () => choosePlot(k));
+  on(track, "focus", () => choosePlot(k));
+  return make("li", "", label, number, track, make("div", "ends", low, high));
+}
+
+/** The slider from its one end to the other; they are put in order, and reach as far as the number. */
+function setRange({ track, low, high }, x) {
+  let [from, to] = [low.valueAsNumber, high.valueAsNumber];
+  const [usualFrom, usualTo] = usualRange(x);
+  if (!Number.isFinite(from)) from = usualFrom;
+  if (!Number.isFinite(to)) to = usualTo;
+  if (from > to) [from, to] = [to, from];
+  if (x < from) from = x < 0 ? -roundUp(-x) : x;
+  if (x > to) to = x > 0 ? roundUp(x) : x;
+  if (from === to) to = from + 1;
+  [low.value, high.value] = [from, to];
+  [track.min, track.max, track.value] = [from, to, Number.isFinite(x) ? x : from];
+  if (inputRows.length) later();
+}
+
+function move(k, to) {
+  xs[k] = to;
+  moved = k;
+  setRange(inputRows[k], to);
+  later();
+}
+
+function choosePlot(k) {
+  moved = k;
+  later();
+}
+
+/** Everything anew at the next frame: once, however many events there were. */
+function later() {
+  if (!waiting) {
+    waiting = requestAnimationFrame(() => {
+      waiting = 0;
+      recompute();
+    });
+  }
+}
+
+const isAtStart = () => xs.every((x, k) => Object.is(x, parsed(live.inputs[k][1])));
+
+function recompute() {
+  const start = isAtStart();
+  const other = renew(xs, start);
+  showAgain();
+  drawPlot();
+  tellTurned(other);
+  $("reset").disabled = start;
+  $("link").href = `#${new URLSearchParams(live.inputs.map(([text], k) => [text, repr(xs[k])]))}`;
+  const [root, called] = live.root;
+  const result = `${called} = ${shown(valueOf(root))}`;
+  const slopes = live.inputs.slice(0, 12).map(([text], k) => `${text}: ${shown(slopeOf(k))}`).join(", ");
+  $("description").textContent = start ? described : `${result}. Derivatives of ${called} by input: ${slopes}.`;
+  clearTimeout(voice);
+  const said = `${live.inputs[moved][0]} = ${shown(xs[moved])}: ${result}`;
+  if (!start) voice = setTimeout(() => { $("live").textContent = said; }, 400);
+}
+
+const described = $("description").textContent;
+
+// ---- comparisons -----------------------------------------------------------------------------------------------------
+
+const compared = { "<": (a, b) => a < b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, ">=": (a, b) => a >= b, "==": (a, b) => a === b, "!=": (a, b) => a !== b };
+const operand = (x) => (typeof x === "string" ? parsed(x) : valueOf(x));
+
+const OTHER_ARM = "in which where takes its other arm, as the numbers show already";
+const OTHER_WAY = "of another way through the program; the numbers are those of the graph that is drawn";
+
+/** Say which comparisons are no longer as they were when the graph was recorded. */
+function tellTurned(other) {
+  const turned = live.decisions.filter(([terms, , , outcome]) => terms.every(([a, sign, b]) => compared[sign](operand(a), operand(b))) !== outcome);
+  const says = turned.map(([, text, isDrawn, outcome]) => {
+    const what = `${text} was ${outcome} and is ${!outcome} now`;
+    return `${what}: recorded here, the graph would be another one, ${isDrawn ? OTHER_ARM : OTHER_WAY}.`;
+  });
+  if (other) says.push("An operation branches differently now: the graph would be another one.");
+  $("turned").replaceChildren(...says.map((text) => make("p", "", text)));
+}
+
+// ---- the plot --------------------------------------------------------------------------------------------------------
+
+const drawsIn = (tag, attributes, ...children) => {
+  const el = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  Object.entries(attributes).forEach(([key, to]) => el.setAttribute(key, to));
+  el.append(...children);
+  return el;
+};
+
+/** The output over the input that was moved last, and its tangent. */
+function drawPlot() {
+  const [root, called] = live.root;
+  const [text] = live.inputs[moved];
+  const { track } = inputRows[moved];
+  const [from, to] = [Number(track.min), Number(track.max)];
+  const [x0, y0, slope] = [xs[moved], valueOf(root), slopeOf(moved)];
+  const kept = Float64Array.from(numbers);
+  const given = [...xs];
+  const points = Math.round(Math.min(Math.max(1.5e5 / live.places.length, 25), 121));
+  const line = Array.from({ length: points }, (_, n) => {
+    given[moved] = from + ((to - from) * n) / (points - 1);
+    compute(given, numbers);
+    return [given[moved], valueOf(root)];
+  });
+  numbers.set(kept);
+  const finite = [...line.map(([, y]) => y), y0].filter(Number.isFinite).sort((a, b) => a - b);
+  let [low, high] = finite.length ? [finite[0], finite[finite.length - 1]] : [0, 1];
+  const size = Math.max(Math.abs(low), Math.abs(high)) || 1;
+  if (high - low < 1e-12 * size) [low, high] = [low - size, high + size];
+  const across = (x) => PLOT.left + ((x - from) / (to - from)) * (PLOT.width - PLOT.left - PLOT.right);
+  const up = (y) => PLOT.height - PLOT.bottom - ((y - low) / (high - low)) * (PLOT.height - PLOT.top - PLOT.bottom);
+  let d = "";
+  let isOpen = false;
+  for (const [x, y] of line) {
+    if (Number.isFinite(y)) d += `${isOpen ? "L" : "M"}${across(x).toFixed(1)},${up(y).toFixed(1)}`;
+    isOpen = Number.isFinite(y);
+  }
+  const parts = [drawsIn("path", { class: "curve", d })];
+  if (Number.isFinite(y0) && Number.isFinite(slope)) {
+    const [left, right] = [from, to].map((x) => [across(x), Math.min(Math.max(up(y0 + slope * (x - x0)), -1e5), 1e5)]);
+    parts.push(drawsIn("path", { class: "tangent", d: `M${left}L${right}` }));
+  }
+  if (Number.isFinite(y0)) parts.push(drawsIn("circle", { cx: across(x0), cy: up(y0), r: 4.5 }));
+  plotted.replaceChildren(...parts);
+  $("plot-title").replaceChildren(...indexed(`${called} over ${text}`));
+  $("plot-low").textContent = shown(from);
+  $("plot-high").textContent = shown(to);
+  $("plot-slope").replaceChildren(`slope ${shown(slope)}`);
+  plotted.setAttribute("aria-label", [
+    `${called} from ${shown(low)} to ${shown(high)} over ${text} from ${shown(from)} to ${shown(to)};`,
+    `at ${text} = ${shown(x0)} it is ${shown(y0)}, and the tangent's slope ${shown(slope)}`,
+  ].join(" "));
+}
+
+// ---- from the start --------------------------------------------------------------------------------------------------
+
+function fill(numbersByName) {
+  inputRows.forEach((row, k) => {
+    const to = numbersByName.get(live.inputs[k][0]);
+    if (to === undefined || Number.isNaN(to)) return;
+    xs[k] = to;
+    row.number.value = Number.isFinite(to) ? to : "";
+    setRange(row, to);
+  });
+  later();
+}
+
+function fromLink() {
+  if (location.hash.includes("=")) fill(new Map([...new URLSearchParams(location.hash.slice(1))].map(([key, text]) => [key, parsed(text)])));
+}
+
+function startInputs() {
+  if (!isLive || !live.inputs.length) {
+    if (live) $("fixed").textContent = `The numbers cannot be moved here: ${live}.`;
+    return;
+  }
+  classList.add("live");
+  panel.hidden = false;
+  panel.querySelector("ul").append(...live.inputs.map(addRow));
+  on($("reset"), "click", () => {
+    inputRows.forEach((row, k) => {
+      const [low, high] = usualRange(parsed(live.inputs[k][1]));
+      [row.low.value, row.high.value] = [low, high];
+    });
+    fill(new Map(live.inputs.map(([text, given]) => [text, parsed(given)])));
+  });
+  on(window, "hashchange", fromLink);
+}

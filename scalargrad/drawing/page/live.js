@@ -1,0 +1,224 @@
+// The picture computed anew: the program of the graph, run at other inputs, and what the picture shows of its numbers.
+// The columns of model.js are filled in, texts and looks of nodes and edges follow; which step it is does not matter.
+
+const isLive = typeof live === "object";
+const numbers = new Float64Array(isLive ? Math.max(...live.places) + 1 : 0);
+const at = (k) => numbers[live.places[k]];
+const valueOf = (i) => at(i);
+const gradientOf = (i) => at(live.count + i);
+const localOf = (e) => at(2 * live.count + e);
+const broughtBy = (e) => at(2 * live.count + live.edges + e);
+const slopeOf = (input) => at(2 * (live.count + live.edges) + input);
+const MARKS = { pos: " (+)", neg: " (−)", zero: " (0)", bad: " ⚠" };
+const EDGE_LOOKS = ["pos", "neg", "zero", "bad", "mixed", "none", "constant"];
+const LOOKS = ["none", "bad", "vanishing", "exploding", "usual"];
+const SHADES = ["m6", "m5", "m4", "m3", "m2", "m1", "p0", "p1", "p2", "p3"];
+const columns = { value, gradient: nodes.gradient, local, brought, worked: nodes.worked, running: backward.running };
+const recorded = isLive ? structuredClone(columns) : null;
+const firsts = recorded && { local: local.map(brief), value: value.map(brief), brought: brought.map((x) => withSign(parsed(full(x)))) };
+const upstreams = edges.upstream;
+const constants = []; // of each constant that has changed: its number
+const parts = []; // of each edge that was drawn anew: its arrow, its texts, its sign, the text that ends in a number
+
+const listed = (edges) => (Array.isArray(edges) ? edges : [edges]);
+const signOf = (x) => (!Number.isFinite(x) ? "bad" : x > 0 ? "pos" : x < 0 ? "neg" : "zero");
+
+/** Smallest and largest; nan wins. */
+function range(all) {
+  const odd = all.find(Number.isNaN);
+  return odd === undefined ? [Math.min(...all), Math.max(...all)] : [odd, odd];
+}
+
+function spread([low, high]) {
+  return low === high || Number.isNaN(low) ? both(low) : `${shown(low)} … ${shown(high)}|${repr(low)} … ${repr(high)}`;
+}
+
+// ---- the columns -----------------------------------------------------------------------------------------------------
+
+// Run the program, and write its numbers into the columns; as they were recorded, if these are the recorded inputs.
+// Returns whether another graph would be recorded, for all that the program knows.
+function renew(x, isRecorded) {
+  const status = compute(x, numbers);
+  name.forEach((_, i) => {
+    const members = live.node[i];
+    if (isBlock(i)) {
+      if (nodes.gradient[i]) nodes.gradient[i] = spread(range(members.map((k) => Math.abs(gradientOf(k)))));
+      return;
+    }
+    value[i] = both(valueOf(members));
+    if (nodes.gradient[i]) nodes.gradient[i] = both(gradientOf(members));
+  });
+  source.forEach((_, e) => {
+    const own = live.edge[e];
+    if (!Array.isArray(own)) local[e] = both(localOf(own));
+    if (brought[e]) brought[e] = spread(range(listed(own).map(broughtBy)));
+  });
+  for (const i of Object.keys(live.pattern)) nodes.worked[i] = workedOf(i);
+  addUp();
+  edges.upstream = isRecorded ? upstreams : {};
+  if (isRecorded) {
+    for (const [key, column] of Object.entries(columns)) recorded[key].forEach((text, k) => { column[k] = text; });
+  }
+  restyle();
+  return status;
+}
+
+/** An operation with its operands' numbers, as data.py makes it. */
+function workedOf(i) {
+  const [pattern, bracketed] = live.patterns[live.pattern[i]];
+  const texts = incoming[i].map((e) => brief(value[source[e]]));
+  return pattern.replace(/[\u{F0000}-\u{FFFFD}]/gu, (place) => {
+    const k = place.codePointAt(0) - 0xF0000;
+    return texts[k].startsWith("−") && k >= bracketed ? `(${texts[k]})` : texts[k];
+  });
+}
+
+/** The sum at every node after each turn, as replay.py makes it. */
+function addUp() {
+  arrivals.forEach((turns, i) => {
+    if (isBlock(i) || !turns.length) return;
+    const [own, hidden] = live.before[i] || [];
+    let sum = own === undefined ? undefined : hidden.reduce((all, e) => all + broughtBy(e), parsed(own));
+    if (nodes.before[i]) nodes.before[i][0] = both(sum);
+    turns.forEach((k, n) => {
+      for (const e of listed(live.edge[backward.edge[k]])) sum = sum === undefined ? broughtBy(e) : sum + broughtBy(e);
+      backward.running[k] = unknown.has(k) ? "" : n === turns.length - 1 ? nodes.gradient[i] : both(sum);
+    });
+  });
+}
+
+// ---- the picture -----------------------------------------------------------------------------------------------------
+
+/** An attribute, set only where it changes: of most elements it does not. */
+function put(el, key, to) {
+  if (el.getAttribute(key) !== to) el.setAttribute(key, to);
+}
+
+/** The last piece of a text, which ends in a number; a sign may stand behind it. */
+function tailOf(el, number) {
+  const texts = document.createTreeWalker(el, NodeFilter.SHOW_TEXT);
+  let last = null;
+  while (texts.nextNode()) if (!texts.currentNode.parentNode.matches("tspan.b")) last = texts.currentNode;
+  return last && last.data.endsWith(number) ? { last, number } : null;
+}
+
+function writeTail(tail, number) {
+  if (!tail || tail.number === number) return;
+  tail.last.data = tail.last.data.slice(0, -tail.number.length) + number;
+  tail.number = number;
+}
+
+function productOf([e, k]) {
+  return `${shown(gradientOf(k))} × ${shown(localOf(e))} = ${withSign(broughtBy(e))}`;
+}
+
+/** What the lines of a node say when all is over. */
+function restyleNode(i) {
+  const members = live.node[i];
+  if (kind[i] === "c") {
+    if (firsts.value[i] === brief(value[i]) && !constants[i]) return;
+    constants[i] = constants[i] || tailOf(nodeEls[i].querySelector("text"), firsts.value[i]);
+    writeTail(constants[i], brief(value[i]));
+    return;
+  }
+  const card = cardOf(i);
+  const place = nodes.at[i] || 3;
+  if (!isBlock(i)) card[1].end = brief(value[i]);
+  if (nodes.gradient[i]) card[place].end = brief(nodes.gradient[i]);
+  (live.rows[i] || []).forEach((lines, row) => {
+    const sum = lines.reduce((all, [e]) => all + broughtBy(e), 0);
+    const line = card[2 * row + 3];
+    line.end = lines.length > 1 ? withSign(sum) : productOf(lines[0]);
+    const look = `v ${signOf(sum)}`;
+    if (line.look !== look) line.el.setAttribute("class", line.el.matches(".wait") ? `${look} wait` : look);
+    line.look = look;
+  });
+  const sizes = nodes.gradient[i] ? listed(members).map((k) => Math.abs(gradientOf(k))) : [];
+  const size = sizes.length ? range(sizes)[1] : NaN;
+  const isBad = sizes.some((x) => !Number.isFinite(x)) || (!isBlock(i) && !Number.isFinite(valueOf(members)));
+  const look = isBad ? "bad" : !sizes.length ? "none" : size > 0 && size < 1e-6 ? "vanishing" : size > 1e3 ? "exploding" : "usual";
+  const shade = size > 0 ? SHADES[size < 1e-6 ? 0 : Number.isFinite(size) ? Math.min(Math.round(Math.log10(size)), 3) + 6 : 9] : "";
+  const { classList } = nodeEls[i];
+  if (classList.contains(look) && (!shade || classList.contains(shade))) return;
+  classList.remove(...LOOKS, ...SHADES);
+  classList.add(...[look, shade].filter(Boolean));
+  outline(nodeEls[i], look === "exploding");
+}
+
+/** A second frame around what explodes. */
+function outline(el, isThere) {
+  const found = el.querySelector("rect.o");
+  if (found && !isThere) found.remove();
+  if (found || !isThere) return;
+  const rect = [...el.querySelectorAll("rect")].pop();
+  const frame = rect.cloneNode();
+  for (const [key, by] of [["x", -3], ["y", -3], ["width", 6], ["height", 6], ["rx", 3]]) frame.setAttribute(key, Number(frame.getAttribute(key)) + by);
+  frame.setAttribute("class", "o");
+  rect.before(frame);
+}
+
+function partsOf(e) {
+  if (parts[e]) return parts[e];
+  const el = edgeEls[e];
+  const head = el.querySelector(".a");
+  const [x, y, dx, dy, ex, ey] = head.getAttribute("d").match(/-?(?:\d+\.?\d*|\.\d+)/g).map(Number);
+  const texts = el.querySelectorAll("text");
+  parts[e] = {
+    line: lineOf(e), head, texts,
+    mark: texts.length ? texts[0].querySelector("tspan.b") : null,
+    tail: texts.length && !Array.isArray(live.edge[e]) ? tailOf(texts[0], (live.labels === "contribution" ? firsts.brought : firsts.local)[e]) : null,
+    look: EDGE_LOOKS.find((each) => el.classList.contains(each)),
+    tip: [x + dx, y + dy], base: [x + (dx + ex) / 2, y + (dy + ey) / 2], across: [-(dx + ex) / 2, -(dy + ey) / 2],
+  };
+  return parts[e];
+}
+
+/** The look of an edge by what it brings, and how wide it is. */
+function restyleEdge(e, largest) {
+  const part = partsOf(e);
+  const { texts, mark, tail } = part;
+  const own = live.edge[e];
+  const all = brought[e] ? listed(own).map(broughtBy) : [];
+  if (all.length && part.look !== "constant") {
+    const was = part.look;
+    const [low, high] = range(all);
+    if (!all.every(Number.isFinite)) part.look = "bad";
+    else part.look = low === 0 && high === 0 ? "zero" : low >= 0 ? "pos" : high <= 0 ? "neg" : "mixed";
+    if (was !== part.look) edgeEls[e].classList.replace(was, part.look);
+    widen(part, 1 + 3 * Math.sqrt(Math.max(0, ...all.map(Math.abs).filter(Number.isFinite)) / (largest || 1)));
+  }
+  if (!texts.length) return;
+  if (mark && MARKS[part.look]) {
+    if (mark.textContent !== MARKS[part.look]) mark.textContent = MARKS[part.look];
+    put(mark, "class", `b ${part.look}`);
+  }
+  if (live.labels === "contribution") {
+    if (all.length) writeTail(tail, withSign(all[0]));
+    if (tail) put(texts[0], "class", `e ${part.look}`);
+  } else writeTail(tail, brief(local[e]));
+  if (texts[1] && all.length) {
+    const says = productOf([own, live.node[target[e]]]);
+    if (texts[1].textContent !== says) texts[1].textContent = says;
+    put(texts[1], "class", `e ${part.look}`);
+  }
+}
+
+/** A line as wide as that, and its arrow. */
+function widen(part, pen) {
+  if (Math.abs(pen - part.pen) < 0.005) return;
+  const { line, head, tip, base, across: [nx, ny] } = part;
+  const half = (2.4 + pen * 0.7) / (Math.hypot(nx, ny) || 1);
+  const corner = (s) => `${(base[0] + s * half * nx).toFixed(1)},${(base[1] + s * half * ny).toFixed(1)}`;
+  line.setAttribute("stroke-width", pen.toFixed(2));
+  head.setAttribute("d", `M${corner(1)}L${tip}L${corner(-1)}Z`);
+  part.pen = pen;
+}
+
+function restyle() {
+  let largest = 0;
+  source.forEach((_, e) => {
+    if (brought[e]) listed(live.edge[e]).map(broughtBy).filter(Number.isFinite).forEach((x) => { largest = Math.max(largest, Math.abs(x)); });
+  });
+  name.forEach((_, i) => restyleNode(i));
+  source.forEach((_, e) => restyleEdge(e, largest));
+}
