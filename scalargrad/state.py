@@ -4,8 +4,8 @@ A `state_dict()` is dicts, lists, numbers and text. What is taken over from one 
 raise `ValueError` with the place of whatever does not belong there; `within` puts a name before that, a file's or a
 class's. Files are JSON, and hold a state to the bit: Python writes the shortest decimal that reads back as the same
 float; inf and nan, for which JSON has no number, are written as `{"float": "inf"}`. They are data and nothing else:
-reading one runs no code, which a pickle, of anybody's, does. They carry the version of scalargrad that wrote them; one of
-another version is read with a warning that says so.
+reading one runs no code, which a pickle, of anybody's, does. They carry the version of scalargrad that wrote them; one
+of another version is read with a warning that says so.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ Python itself pickles functions by name alone, and so no lambda and no closure; 
 decorator made of it (`@compile`, `@grad`), which is found again as what that was made of. cloudpickle has the code of
 the others in the pickle.
 
-A pickle runs code when it is read, anybody's, as Python's do; files of states (`scalargrad/state.py`) hold numbers alone.
+A pickle runs code when it is read, anybody's: read none that you do not trust. Files of states (`scalargrad/state.py`)
+are data alone.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ def dumps(x: Any, what: str) -> bytes:
 
 def _cloudpickle() -> Any:
     try:
-        import cloudpickle
+        import cloudpickle  # type: ignore[import-untyped, unused-ignore]
     except ImportError:
         return None
     return cloudpickle

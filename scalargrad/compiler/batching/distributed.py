@@ -1,7 +1,7 @@
 """`map` by an executor: a batch in chunks, which processes, threads or a cluster work on.
 
-Chunks are numbered by their samples, so that sums come to the bits of one call (see `partial.py`) whoever works on what,
-and in whatever order it comes back. What all chunks share (the function and the arguments that are not mapped) is
+Chunks are numbered by their samples, so that sums come to the bits of one call (see `partial.py`) whoever works on
+what, and in whatever order it comes back. What all chunks share (the function and the arguments that are not mapped) is
 pickled once, and goes along with the first chunks, one for each worker; a worker that has not got it says so, and gets
 its chunk again with it. Of a chunk that is lost with its worker nothing is left, and it runs again.
 """
@@ -13,12 +13,13 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from hashlib import sha256
 from itertools import pairwise
 from os import urandom
 from typing import Any, NamedTuple
 
-from ...transforms.pickling import dumps
+from ...transforms.pickling import dumps, saved
 from ...transforms.trees import unflatten
 from ..frontend.dispatch import Dispatcher
 from .batch import Batch, answered, like
@@ -27,7 +28,7 @@ from .sources import cut, length, loaded, natural_cuts
 
 LARGEST_CHUNK = 2**18  # samples, where nobody says
 ATTEMPTS = 3  # at a chunk whose workers die
-JOBS = 4  # that a worker keeps
+JOBS = 8  # that a worker keeps
 
 
 class WorkerLostError(RuntimeError):
@@ -42,7 +43,7 @@ class WorkerLostError(RuntimeError):
 class _Job(NamedTuple):
     """What all chunks share."""
 
-    function: Dispatcher
+    function: Any  # the compiled function; None where it is sent apart
     shared: tuple[Any, ...]  # the arguments that are not mapped; None in the places of others
     axes: Sequence[int | None]
     reduce: str | None
@@ -57,9 +58,7 @@ class _Job(NamedTuple):
         ]
         batch = Batch(self.function, arguments, self.axes, first)
         if batch.count != count:
-            raise ValueError(
-                f"map: the worker has {batch.count} samples from number {first} on, and was to have {count}"
-            )
+            raise ValueError(f"map: a worker has {batch.count} samples from number {first} on, and was to have {count}")
         found, answers = answered(self.function, batch, self.reduce is not None, self.threads)
         if self.apart:
             nothing_from_outside(self.function, batch)
@@ -78,18 +77,43 @@ def nothing_from_outside(f: Dispatcher, batch: Batch) -> None:
 
 
 _jobs: dict[str, _Job] = {}  # of a worker
+_functions: dict[str, Dispatcher] = {}  # which keep their machine code from one call of `map` to the next
+
+
+def _packed(job: _Job) -> bytes:
+    """A job as it is sent."""
+    f = job.function
+    with f.lock:
+        f.token = f.token or urandom(16).hex()
+        traces = sum(map(len, f.specializations.values()))
+    what = f"map: {f.name}"
+    code = b""
+    if f.function is not None:
+        with suppress(pickle.PicklingError):  # it travels as its programs alone
+            code = dumps(saved(f.function), what)
+    key = f"{f.token} {traces} {sha256(code).hexdigest()}"  # what it refers to may be other than in the last call
+    return dumps((key, dumps(f, what), job._replace(function=None)), what)
+
+
+def _kept(known: dict[str, Any], key: str, made: Any) -> Any:
+    known[key] = made
+    for old in list(known)[:-JOBS]:
+        known.pop(old, None)
+    return made
 
 
 def work(key: str, job: _Job | bytes | None, first: int, count: int, *pieces: Any) -> Any:
     """What a worker runs for a chunk; None if it has not got the job, and is to be given it."""
     if isinstance(job, bytes):
-        if key not in _jobs:
-            _jobs[key] = pickle.loads(job)
-            for old in list(_jobs)[:-JOBS]:
-                _jobs.pop(old, None)
-        job = _jobs[key]
+        job = _jobs.get(key) or _kept(_jobs, key, _unpacked(job))
     job = job or _jobs.get(key)
     return None if job is None else job.run(first, count, pieces)
+
+
+def _unpacked(sent: bytes) -> _Job:
+    key, function, job = pickle.loads(sent)
+    found = _functions.get(key) or _kept(_functions, key, pickle.loads(function))
+    return job._replace(function=found)  # type: ignore[no-any-return]
 
 
 class Here(Executor):
@@ -141,9 +165,9 @@ class _Pool:
     @property
     def workers(self) -> int:
         """How many there are; of most executors no public name tells."""
-        client = getattr(self.executor, "_client", None)  # Dask's
+        client: Any = getattr(self.executor, "_client", None)  # Dask's
         if hasattr(client, "nthreads"):
-            return max(1, sum(client.nthreads().values()))
+            return max(1, int(sum(client.nthreads().values())))
         found = getattr(self.executor, "num_workers", None) or getattr(self.executor, "_max_workers", None)
         return found if isinstance(found, int) else 1
 
@@ -154,7 +178,7 @@ class _Run:
     def __init__(self, pool: _Pool, job: _Job, mapped: Sequence[tuple[Any, int]], start: int) -> None:
         self.pool, self.job, self.mapped, self.start = pool, job, mapped, start
         self.key = urandom(16).hex()
-        self.payload = dumps(job, f"map: {job.function.name}") if pool.apart else job
+        self.payload = _packed(job) if pool.apart else job
         self.pending: dict[Future[Any], _Chunk] = {}
         self.again: deque[tuple[_Chunk, bool]] = deque()  # chunks, and whether the job is to go along
 
