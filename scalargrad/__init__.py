@@ -16,7 +16,7 @@ Values and derivatives
     Value                   a number that records what is done to it: data, grad, backward(), draw()
     grad, value_and_grad    the derivative of a function by its arguments; its value, too
     elementwise_grad        that of the sum of its results
-    hessian, hvp            second derivatives; their product with a vector
+    hessian, hvp, hessp     second derivatives; their product with a vector, two ways to ask for it
     jacobian, jvp, vjp      derivatives of several outputs; their products with a vector, from the right and the left
     no_grad                 compute without recording
     detect_anomaly          raise AnomalyError where a nan or an infinity first appears
@@ -70,12 +70,12 @@ Drawing
 Testing
     scalargrad.testing      check_grads, check_primitive, which give a Report of Findings (Finding, Verdict, State) or
                             raise GradientError, UndecidedError; measure_derivative, which gives a Measurement; for
-                            hypothesis: finite_floats, values, expressions, networks, datasets, which draw numbers,
-                            Value, Program, Network
+                            hypothesis: finite_floats, number_arrays, values, expressions, array_expressions,
+                            networks, datasets, which draw numbers, Value, Program, Network
 
 Compiling
     compile                 machine code of a function, with the same bits; its `to_c` gives the C source
-    scalargrad.compiler     compile, CompiledFunction, Buffered, TraceError, GuardLimitError
+    scalargrad.compiler     compile, CompiledFunction, Buffered, PartialSum, merge, TraceError, GuardLimitError
 """
 
 from importlib import import_module
@@ -136,7 +136,7 @@ from .functions import pow as pow
 from .functions import round as round
 from .functions import sum as sum
 from .functions.custom import primitive
-from .transforms.derivatives import elementwise_grad, grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .transforms.derivatives import elementwise_grad, grad, hessian, hessp, hvp, jacobian, jvp, value_and_grad, vjp
 from .transforms.trees import register_pytree_node
 from .version import VERSION
 
@@ -190,7 +190,8 @@ __all__ = [  # noqa: RUF022  # by name alone, as a reader looks them up
     "AnomalyError", "Drawing", "LoopError", "Primitive", "Value", "acos", "acosh", "asin", "asinh", "atan", "atan2",
     "atanh", "cbrt", "ceil", "clamp", "cond", "cos", "cosh", "detect_anomaly", "dot", "draw", "draw_change",
     "draw_network", "elementwise_grad", "erf", "erfc", "exp", "exp2", "expm1", "floor", "floordiv", "fori_loop",
-    "grad", "group", "hessian", "hvp", "hypot", "jacobian", "jvp", "log", "log10", "log1p", "log2", "logsumexp",
+    "grad", "group", "hessian", "hessp", "hvp", "hypot", "jacobian", "jvp", "log", "log10", "log1p", "log2",
+    "logsumexp",
     "mean", "mod", "name_values", "no_grad", "primitive", "prod", "register_pytree_node", "relu", "scan", "sigmoid",
     "sign", "sin", "sinh", "softplus", "sqrt", "step", "tan", "tanh", "value_and_grad", "vjp", "where", "while_loop",
 ]

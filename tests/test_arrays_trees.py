@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import pickle
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -153,6 +154,24 @@ def test_static_traces_are_bounded_and_the_error_names_the_leaf() -> None:
     assert [apply(1.0, lambda x, k=k: k * x) for k in (1.0, 2.0)] == [1.0, 2.0]
     with pytest.raises(GuardLimitError, match="other values of g, which is static"):
         apply(1.0, lambda x: x)
+
+
+def scaled(x: Any, by: Any) -> Any:
+    return by(x) * 2.0
+
+
+def test_what_can_be_called_is_static_and_pickled_if_it_can_be() -> None:
+    fast = sg.compile(grad(scaled), backend="python")
+    model = sg.nn.MLP(1, [1], seed=1)
+    for by in (np.sin, sg.sin, functools.partial(pow, exp=2.0), lambda x: x, lambda x: model([x])):
+        assert fast(0.5, by) == fast(0.5, by) == getattr(grad(scaled)(0.5, by), "data", grad(scaled)(0.5, by))
+    assert (fast.info.misses, fast.info.hits) == (5, 5)
+    again = pickle.loads(pickle.dumps(fast))
+    assert again(0.5, sg.sin) == fast(0.5, sg.sin)
+    assert again(0.5, lambda x: x) == 2.0
+    assert len(again.info.traces) == 4  # those by two lambdas stayed behind
+    with pytest.raises(TypeError, match=r"beside its children must be hashable, got a list of 1 item"):
+        sg.compile(lambda own: own.x)(Own(1.0, ["m"]))  # type: ignore[arg-type]
 
 
 def test_argnames() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import scalargrad as sg
-from scalargrad.engine import collector
+from scalargrad.transforms import collector
 
 ORDINARY = (700, 11, 12)
 

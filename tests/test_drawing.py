@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalargrad import Value, group
+from scalargrad import Value, compile, group, where  # noqa: A004
 from scalargrad.activations import log_softmax, softmax
 from scalargrad.drawing import Drawing, draw, draw_network
 from scalargrad.drawing.common import style
@@ -245,6 +245,29 @@ def test_gradients_that_are_graphs_show_their_numbers():
     y.backward(create_graph=True)
     assert node(draw(y).picture, "x").gradient == 12.0
     assert draw(x.grad).svg()
+
+
+def test_operands_stand_in_the_order_given_and_conditions_read_as_written():
+    zs = [Value(1.0, label="a"), Value(2.0, label="b"), Value(3.0, label="c")]
+    for k in range(3):
+        for y, symbol in (
+            (softmax(zs)[k], "softmax"),
+            (log_softmax(zs)[k], "log softmax"),
+            (cross_entropy([zs], [k], reduction="sum").parents[0], "cross entropy"),
+        ):
+            assert [each.label for each in y.parents] == ["a", "b", "c"]
+            assert str(y.draw()).startswith(f"v₁ = {symbol}[{k}](a, b, c) = ")
+    x, b = zs[:2]
+    assert "where(true, b, a)" in str(where(x > 0.0, b, x).draw())
+    assert "where(false, b, a)" in str(where(x > 5.0, b, x).draw())
+    for f, text in (
+        (lambda x, y: where(x > -1.5, y, x), "x > −1.5"),
+        (lambda x, y: where(x <= y, y, x), "x ≤ y"),
+        (lambda x, y: where(x, y, x), "x"),
+    ):
+        fast = compile(f, backend="python")
+        fast(1.0, 2.0)
+        assert f"where({text}, y, x)" in str(fast.draw())
 
 
 def test_derivatives_of_powers_and_softmax_read_as_one_would_write_them():
@@ -763,17 +786,17 @@ def is_acyclic(picture):
 
 
 def test_labels_up_to_200_nodes_and_none_beyond():
-    assert draw(chain(EVERYTHING - 1)).picture.labels == "local"
-    assert draw(chain(EVERYTHING)).picture.labels == "none"
-    assert draw(chain(EVERYTHING), labels="full").picture.labels == "full"  # asked for by name
+    assert draw(chain(EVERYTHING - 1), collapse=False).picture.labels == "local"
+    assert draw(chain(EVERYTHING), collapse=False).picture.labels == "none"
+    assert draw(chain(EVERYTHING), collapse=False, labels="full").picture.labels == "full"  # asked for by name
     assert draw(chain(EVERYTHING), full=True).picture.labels == "none"
 
 
-def test_layers_are_folded_beyond_200_nodes():
-    loss, groups, _ = mlp(4, 12, 12, 1)
+def test_layers_are_folded_beyond_so_many_neurons():
+    loss, groups, _ = mlp(4, *[4] * 11)
     folded = draw(loss, groups=groups)
-    assert names_of(folded) == {"x1", "x2", "x3", "x4", "layer1", "layer2", "layer3", "loss"}
-    assert "values folded into 3 groups" in folded.picture.notes[0]
+    assert names_of(folded) == {"x1", "x2", "x3", "x4", *(f"layer{k + 1}" for k in range(11)), "loss"}
+    assert "values folded into 11 groups" in folded.picture.notes[0]
     assert len(draw(loss, groups=groups, collapse=False).picture.nodes) == folded.picture.total
 
 
@@ -789,7 +812,8 @@ def test_what_is_too_large_is_folded_into_blocks_and_told(build):
     assert is_acyclic(picture)
     folded = sum(n.members for n in picture.nodes if n.kind == "block")
     blocks = sum(n.kind == "block" for n in picture.nodes)
-    note = f"{folded:,} of {picture.total:,} values folded into {blocks} blocks (full=True draws all)"
+    many = "s" * (blocks > 1)
+    note = f"{folded:,} of {picture.total:,} values folded into {blocks} block{many} (full=True draws all)"
     assert picture.notes == (note,)
     assert note in texts(ET.fromstring(drawing.svg()))
 

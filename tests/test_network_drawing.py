@@ -501,10 +501,10 @@ def trained():
         y.backward()
         return y
 
-    before = draw(loss()), draw_network(model)
+    before = draw(loss(), collapse=False), draw_network(model)
     old = [p.data for p in model.parameters()]
     optimizer.step()
-    return model, old, before, (draw(loss()), draw_network(model))
+    return model, old, before, (draw(loss(), collapse=False), draw_network(model))
 
 
 def test_a_network_before_and_after_a_step():

@@ -358,3 +358,38 @@ def test_why_a_page_does_not_compute(visit):  # noqa: F811
     assert "data was changed after recording" in text(visit(draw(y)), "#fixed")
     many = sg.sum([Value(1.0) for _ in range(live.MOST)])
     assert "5,001 values" in draw(many).html()
+
+
+def network(**given):
+    """An MLP of 4, 2 and 1 neurons, drawn with each neuron as one operation."""
+    model = sg.nn.MLP(2, [4, 2, 1], "tanh", seed=3)
+    inputs = [Value(given.get(name, x), label=name) for name, x in (("x1", 0.5), ("x2", 1.0))]
+    for p in model.parameters():
+        p.data = given.get(p.label, p.data)
+    loss = named((model(inputs) - 1.0) ** 2, "L")
+    loss.backward()
+    return loss
+
+
+def recurrent(w=0.9, y=0.5):
+    w, y = Value(w, label="w"), Value(y, label="y0")
+    for _ in range(40):
+        y = sg.tanh(y * w)
+    y.backward()
+    return y
+
+
+def test_pages_of_networks_and_recurrences_compute(visit):  # noqa: F811
+    moved = {"x1": -0.75, "θ1[2,1]": 1.5, "θ2[1,0]": -0.25}
+    page = visit(draw(network()))
+    put(page, moved)
+    picture = draw(network(**moved)).picture
+    assert len(picture.nodes) == 12
+    assert_same(page, picture._replace(nodes=tuple(n._replace(parts=()) for n in picture.nodes)))
+    page = visit(draw(recurrent()))
+    put(page, {"w": 1.2})
+    nodes, picture = seen(page)[0], draw(recurrent(1.2)).picture
+    assert len(picture.nodes) == 7
+    for (_, texts, _), (_, right, _) in zip(nodes, expected(picture), strict=False):
+        shown = [t for t in texts if "paths arrived" not in t]
+        assert sorted(shown) == sorted(right)

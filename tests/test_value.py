@@ -534,7 +534,7 @@ def test_conversions_name_themselves() -> None:
 
 
 def test_functions_of_numpy_that_have_no_row_refuse_values() -> None:
-    for f in (np.spacing, np.frexp, np.i0):
+    for f in (np.spacing, np.frexp):
         with pytest.raises(TypeError, match="Value"):
             f(Value(0.5))
     with pytest.raises(TypeError, match="nextafter of a Value"):

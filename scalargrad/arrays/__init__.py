@@ -6,6 +6,7 @@
 """
 
 import sys
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -36,7 +37,11 @@ def _function(*given: Any) -> Any:
 finders.append(_find)
 register("ufunc", _ufunc)
 register("array function", _function)
-register("method of a ufunc's name", _method)
+for _name in (
+    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "conjugate", "cosh", "deg2rad",
+    "exp2", "expm1", "fabs", "hypot", "log10", "log1p", "log2", "rad2deg", "rint", "sinh", "tan",
+):  # fmt: skip
+    register(f"method {_name}", partial(_method, _name))  # NumPy's loops call it for the elements of np.array([v, w])
 __all__: list[str] = []
 
 

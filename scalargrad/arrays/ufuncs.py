@@ -55,6 +55,7 @@ _NUMBERS: dict[str, Callable[..., Any]] = {
     "radians": lambda x: x * (pi / 180.0),
     "rad2deg": lambda x: x * (180.0 / pi),
     "degrees": lambda x: x * (180.0 / pi),
+    "trunc": lambda x: primitives.where(x < 0.0, table.ceil(x), table.floor(x)),
     "heaviside": lambda x, at_zero: primitives.where(x == 0.0, at_zero, table.step(x)),
 }
 _CONDITIONS: dict[str, Callable[..., Any]] = {
@@ -101,6 +102,7 @@ def method(name: str, *operands: Any) -> Any:
     return compute(*operands)
 
 
+@numpy.errstate(all="ignore")  # of the loops over objects: rows are total, and warn of nothing
 def call(ufunc: Any, method: str, *operands: Any, out: Any = None, **options: Any) -> Any:
     """What NumPy hands over where an operand of a ufunc is a `Value` or an `Array`."""
     name = ufunc.__name__
@@ -145,7 +147,13 @@ def _stored(found: Any, out: Any, name: str) -> Any:
 def lanes(x: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
     """An array as one of lanes along its last axis, one for each number that a reduction leaves; the axes that go."""
     x = numpy.asarray(plain(x), dtype=object)
-    gone = tuple(range(x.ndim)) if axis is None else numpy.lib.array_utils.normalize_axis_tuple(axis, x.ndim)
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    for each in axes:
+        if not -x.ndim <= each < x.ndim:
+            raise numpy.exceptions.AxisError(each, x.ndim)
+    gone = tuple([each % x.ndim for each in axes])
+    if len(set(gone)) < len(gone):
+        raise ValueError(f"axis {axis} names one twice")
     kept = [k for k in range(x.ndim) if k not in gone]
     turned = x.transpose(*kept, *gone)
     return turned.reshape([x.shape[k] for k in kept] + [-1 if x.size else 0]), gone

@@ -50,16 +50,9 @@ class Array(Plain):
     def dot(self, other: Any, out: Any = None) -> Any:
         return numpy.dot(self, other)
 
-    def __reduce__(self) -> Any:
-        return _restored, (self.shape, plain(self).ravel().tolist())
-
 
 class Mask(Array):
     """An array of conditions: what a comparison is while a function is compiled. As an index: their truth."""
-
-
-def _restored(shape: tuple[int, ...], xs: list[Any]) -> Any:
-    return filled(shape, xs)
 
 
 def _index(key: Any) -> Any:
@@ -83,8 +76,8 @@ def plain(x: Any) -> Any:
         made = numpy.empty((), object)
         made[()] = x
         return made
-    if isinstance(x, numpy.generic):
-        return exact(x.item())  # as a number of Python's, of which a loop does not come back here
+    if isinstance(x, numpy.generic):  # as a number of Python's, of which a loop does not come back here
+        return exact(x.item()) if x.dtype.kind in "fiub" else x.item()
     if isinstance(x, numpy.ndarray) and x.dtype.char == "g":  # whose elements are NumPy's even as objects
         return filled(x.shape, [exact(each) for each in x.ravel()]).view(numpy.ndarray)
     return x
@@ -115,10 +108,12 @@ def _taken(x: Any) -> tuple[Any, list[Any]] | None:
 
 
 def _built(shape: tuple[int, ...], xs: list[Any]) -> Any:
-    if countOf(map(type, xs), float) == len(xs):
+    if countOf(map(type, xs), float) == len(xs) or all(isinstance(x, float | int) for x in xs):
         return numpy.array(xs, numpy.float64).reshape(shape)
     if all(isinstance(x, Value | float | int) for x in xs):
         return filled(shape, xs)
+    if all(isinstance(x, complex | float) for x in xs):  # a function's argument in a complex step
+        return numpy.array(xs, numpy.complex128).reshape(shape)
     return _stacked(shape, xs)
 
 

@@ -26,7 +26,7 @@ from ..engine.rendering import rendered
 from ..engine.value import Value
 from ..state import whole
 from ..transforms.pickling import restored, saved
-from ..transforms.trees import Structure, flatten
+from ..transforms.trees import Structure, flatten, without_static
 from ..version import VERSION, is_this
 from .backends import c as c_backend
 from .backends import javascript as js_backend
@@ -36,8 +36,8 @@ from .backends import python as python_backend
 from .batching.batch import axes_of, map_batch
 from .batching.distributed import map_by
 from .batching.sources import is_dask
+from .frontend.as_graph import as_graph
 from .frontend.dispatch import Backend, Dispatcher
-from .frontend.drawn import as_graph
 from .frontend.specialization import CallBuffers, Native, Specialization
 from .ir.lowering import Functions
 from .ir.program import Program
@@ -100,6 +100,10 @@ class CompiledFunction(Dispatcher):
             result = call(self, arguments, keywords)
             if result is not None:
                 return result
+            for other in list(self.callers.values()):  # of other structures of arguments
+                if other is not call and (result := other(self, arguments, keywords)) is not None:
+                    self.recent = other
+                    return result
         leaves, structure = self.taken(arguments, keywords)
         if any(isinstance(each, Value) for each in leaves):
             return self.original("on Values")(*arguments, **keywords)
@@ -371,7 +375,7 @@ class CompiledFunction(Dispatcher):
             state["specializations"] = {
                 structure: found
                 for structure, found in self.specializations.items()
-                if not any(each.captured for each in found)
+                if not any(each.captured for each in found) and _can_be_pickled(structure)
             }
         return state
 
@@ -450,6 +454,16 @@ class CompiledMethod(CompiledFunction):
 
     def __deepcopy__(self, memo: Any) -> CompiledFunction:
         return self.__func__.__get__(copy.deepcopy(self.__self__, memo))
+
+
+def _can_be_pickled(structure: Structure) -> bool:
+    """Whether no static argument, such as a lambda, keeps a structure out of pickles."""
+    if without_static(structure) == structure:
+        return True
+    try:
+        return bool(pickle.dumps(structure))
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
 
 
 def bound(function: Any, instance: Any) -> Callable[..., Any]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..engine.primitive import as_float
 from ..engine.value import Value
-from ..transforms.trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
+from ..transforms.trees import LEAF, Structure, container, flatten, leaves_like, paths, unflatten
 
 
 class Columns(NamedTuple):
@@ -48,7 +48,7 @@ def _read(xs: Any, place: str, found: Columns, lengths: dict[str, int]) -> Struc
         children = tuple([_read(each, f"{place}[{key!r}]", found, lengths) for key, each in items])
         return (dict, tuple(xs), children) if isinstance(xs, dict) else (type(xs), None, children)
     if not isinstance(xs, list) and hasattr(xs, "tolist"):  # an array
-        xs = xs.tolist()
+        xs = xs.tolist() if getattr(xs, "ndim", 1) == 1 else list(xs)
     if not isinstance(xs, list):
         raise TypeError(f"{place}: expected a column, a list or an array with an entry a step, got {type(xs).__name__}")
     lengths[place] = len(xs)
@@ -66,15 +66,18 @@ def _read(xs: Any, place: str, found: Columns, lengths: dict[str, int]) -> Struc
 
 
 def columns_of(structure: Structure) -> list[int]:
-    """The widths of the columns that a step's result of that structure makes: a column for each number, or list."""
-    if structure == LEAF or structure[0] is list:
+    """The widths of the columns that a step's result of that structure makes: for each number, list, or array."""
+    if structure == LEAF or structure[0] is list or container(structure[0]) is not None:
         return [leaves_of(structure)]
     return [width for child in structure[2] for width in columns_of(child)]
 
 
 def leaves_of(structure: Structure) -> int:
     """How many numbers a tree of that structure has."""
-    return 1 if structure == LEAF else sum(leaves_of(child) for child in structure[2])
+    if structure == LEAF:
+        return 1
+    children = structure[2]
+    return children if type(children) is int else sum(leaves_of(child) for child in children)
 
 
 def written(structure: Structure, columns: Iterable[Sequence[Any]], length: int) -> Any:
@@ -86,8 +89,11 @@ def _written(structure: Structure, columns: Iterator[Sequence[Any]], length: int
     if structure == LEAF:
         return list(next(columns))
     kind, keys, children = structure
-    if kind is list:
+    known = container(kind)
+    if kind is list or known is not None:
         numbers, width = next(columns), leaves_of(structure)
+        if known is not None and isinstance(keys, tuple) and known.flat:  # an array: one that has a step a row
+            return unflatten((kind, (length, *keys), length * width), numbers)
         return [unflatten(structure, numbers[t * width : (t + 1) * width]) for t in range(length)]
     made = [_written(child, columns, length) for child in children]
     if kind is dict:
@@ -95,15 +101,13 @@ def _written(structure: Structure, columns: Iterator[Sequence[Any]], length: int
     return tuple.__new__(kind, made)
 
 
-def each_column(tree: Any, change: Callable[[list[Any]], list[Any]]) -> Any:
-    """The tree with every column changed."""
+def each_column(tree: Any, change: Callable[[Any], Any]) -> Any:
+    """The tree with every column changed, a list or an array."""
     if isinstance(tree, dict):
         return {key: each_column(each, change) for key, each in tree.items()}
     if isinstance(tree, tuple):
         return tuple.__new__(type(tree), [each_column(each, change) for each in tree])
-    if tree is None:
-        return None
-    return change(tree if isinstance(tree, list) else tree.tolist())
+    return None if tree is None else change(tree)
 
 
 def joined(first: Any, second: Any) -> Any:
@@ -112,4 +116,12 @@ def joined(first: Any, second: Any) -> Any:
         return {key: joined(each, second[key]) for key, each in first.items()}
     if isinstance(first, tuple):
         return tuple.__new__(type(first), [joined(a, b) for a, b in zip(first, second, strict=True)])
-    return first + second
+    known = container(type(first))
+    return first + second if known is None else known.build((len(first) + len(second),), [*first, *second])
+
+
+def without_segments(column: Any) -> Any:
+    """A column of segments as one of their entries."""
+    if isinstance(column, list):
+        return [y for segment in column for y in segment]
+    return column.reshape(-1, *column.shape[2:])  # an array

@@ -13,7 +13,7 @@ from ..compiler.ir.loops import Column
 from ..engine import modes
 from ..engine.value import Value
 from ..transforms.trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
-from .columns import Columns, columns_of, each_column, joined, leaves_of, number, read, written
+from .columns import Columns, columns_of, each_column, joined, leaves_of, number, read, without_segments, written
 
 _NO_RESULT = ("none",)  # stands for the structure of a step's result that is None
 
@@ -317,5 +317,5 @@ def _in_segments(f: Any, init: Any, xs: Any, steps: int, size: int, reverse: boo
             carry, ys = scan(
                 lambda c, part: scan(f, c, part, size, reverse=reverse), carry, segments, whole // size, reverse=reverse
             )
-            parts[0] = each_column(ys, lambda column: [y for segment in column for y in segment])
+            parts[0] = each_column(ys, without_segments)
     return carry, parts[0] if parts[1] is None else joined(*parts)

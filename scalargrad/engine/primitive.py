@@ -10,19 +10,7 @@ the output `y` and the operands `a, b, c` (or `*xs`), one for each operand, or a
 operations that accept both floats and `Value`s. On floats they give the backward pass; on `Value`s they give a gradient
 that is itself a graph, and so every higher derivative. They never branch on a number's size.
 
-To add an operation:
-
-1. Write its value on floats beside the row (the functions' in `functions/values.py`), unless `math` has it without ever
-   raising.
-2. Add a row (the functions' are in `functions/primitives.py`). `oracle` is the exact function in mpmath's names, of
-   `a, b, c` or the list `xs`; `domain` holds the intervals on which the tests compare with it, one an operand, or two
-   for operands that come in two halves; a row that can make a number of a nan says `hides_nan`. A row that no public
-   function is, such as a derivative, is an `_inner`.
-3. Add its function, typed, documented and with an example, to `functions/elementary.py`, and hand it on in
-   `scalargrad/__init__.py`.
-
-The tests find the row in the registry, and whatever is missing by its name: no list of theirs is to be edited.
-Outside this package, decorate a function with `@primitive`.
+How an operation is added is in CONTRIBUTING.md; outside this package, decorate a function with `@primitive`.
 """
 
 from __future__ import annotations

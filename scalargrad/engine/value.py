@@ -14,6 +14,7 @@ import operator
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from .anomaly import check_value, gradient_check
 from .chain_rule import NoGradient, differentiating, float_adjoints, graph_adjoints, made_before, order_of_pass
 from .pickling import reduce, unseen_first
 from .primitive import CONSTANT, LEAF, Primitive, as_float, exact
-from .rendering import rendered
+from .rendering import rendered, renderers
 from .several import Vector
 
 _new = object.__new__
@@ -37,11 +38,6 @@ _ELSEWHERE = {
     "grad_fn": "v.operation and v.parents tell what it was computed from",
     "value": "the number is v.data",
 }
-# Methods that NumPy's loops call for the elements of an array of its own, such as np.array makes of Values.
-_NUMPYS = (
-    "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "conjugate", "cosh", "deg2rad",
-    "exp2", "expm1", "fabs", "hypot", "log10", "log1p", "log2", "rad2deg", "rint", "sinh", "tan",
-)  # fmt: skip
 _now = NoGradient()  # the `_grad` of nodes that are made now
 _lock = Lock()
 
@@ -209,8 +205,11 @@ class Value:
 
     # ---- differentiating ---------------------------------------------------------------------------------------------
 
-    def __dir__(self) -> list[str]:
-        return [name for name in object.__dir__(self) if name not in _ELSEWHERE and name not in _NUMPYS]
+    def __getattr__(self, name: str) -> Any:
+        if (method := f"method {name}") in renderers:
+            return partial(renderers[method], self)
+        hint = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+        raise AttributeError(f"a Value has no {name!r}{hint}", name=name, obj=self)
 
     def backward(self, seed: Any = 1.0, create_graph: bool = False, **unknown: Any) -> None:
         """Differentiate this node by everything it was computed from: the chain rule, in reverse topological order.
@@ -278,26 +277,20 @@ class Value:
         return rendered("graph in a notebook", self)  # type: ignore[no-any-return]
 
     # ---- operators ---------------------------------------------------------------------------------------------------
-    # Those of arithmetic and comparison are made below the class, from rows of the table.
+    # Those of arithmetic and comparison, and the functions that are methods, are made below the class from rows.
 
     if TYPE_CHECKING:
 
         def __add__(self, other: Any) -> Value: ...
-        def __radd__(self, other: Any) -> Value: ...
-        def __sub__(self, other: Any) -> Value: ...
-        def __rsub__(self, other: Any) -> Value: ...
-        def __mul__(self, other: Any) -> Value: ...
-        def __rmul__(self, other: Any) -> Value: ...
-        def __truediv__(self, other: Any) -> Value: ...
-        def __rtruediv__(self, other: Any) -> Value: ...
-        def __mod__(self, other: Any) -> Value: ...
-        def __rmod__(self, other: Any) -> Value: ...
-        def __floordiv__(self, other: Any) -> Value: ...
-        def __rfloordiv__(self, other: Any) -> Value: ...
+
+        __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __add__
+        __mod__ = __rmod__ = __floordiv__ = __rfloordiv__ = __add__
+
         def __lt__(self, other: Any) -> bool: ...
-        def __le__(self, other: Any) -> bool: ...
-        def __gt__(self, other: Any) -> bool: ...
-        def __ge__(self, other: Any) -> bool: ...
+        def exp(self) -> Value: ...
+
+        __le__ = __gt__ = __ge__ = __lt__
+        log = sqrt = sin = cos = tanh = sigmoid = relu = exp
 
     def __neg__(self) -> Value:
         return _unary(table.neg, self)
@@ -358,40 +351,6 @@ class Value:
 
     def __complex__(self) -> complex:
         raise TypeError("complex() of a Value would lose its gradient: use v.data for the bare number")
-
-    # ---- functions as methods, as in micrograd -----------------------------------------------------------------------
-
-    def exp(self) -> Value:
-        """`exp(self)`."""
-        return _unary(table.exp, self)
-
-    def log(self) -> Value:
-        """The natural logarithm."""
-        return _unary(table.log, self)
-
-    def sqrt(self) -> Value:
-        """The square root."""
-        return _unary(table.sqrt, self)
-
-    def sin(self) -> Value:
-        """`sin(self)`, in radians."""
-        return _unary(table.sin, self)
-
-    def cos(self) -> Value:
-        """`cos(self)`, in radians."""
-        return _unary(table.cos, self)
-
-    def tanh(self) -> Value:
-        """`tanh(self)`."""
-        return _unary(table.tanh, self)
-
-    def sigmoid(self) -> Value:
-        """`1/(1 + exp(-self))`."""
-        return _unary(table.sigmoid, self)
-
-    def relu(self) -> Value:
-        """`max(self, 0)`, with derivative 0 at 0."""
-        return _unary(table.relu, self)
 
     # ---- recording, copying ------------------------------------------------------------------------------------------
 
@@ -630,27 +589,20 @@ def _make_product(row: Primitive) -> None:
     setattr(Value, f"_{row.name}", method)
 
 
-def _make_elsewhere(name: str, hint: str) -> None:
-    def missing(self: Value) -> Any:
-        raise AttributeError(f"a Value has no {name!r}: {hint}")
+def _make_method(row: Primitive) -> None:
+    def method(self: Value) -> Value:
+        return _unary(row, self)
 
-    setattr(Value, name, property(missing))
-
-
-def _make_numpys(name: str) -> None:
-    def method(self: Value, *others: Any) -> Any:
-        return rendered("method of a ufunc's name", name, self, *others)
-
-    setattr(Value, name, method)
+    method.__name__, method.__qualname__ = row.name, f"Value.{row.name}"
+    method.__doc__ = f"`scalargrad.{row.name}(self)`."
+    setattr(Value, row.name, method)
 
 
-for _name in _NUMPYS:
-    _make_numpys(_name)
-for _name, _hint in _ELSEWHERE.items():
-    _make_elsewhere(_name, _hint)
 for _each in (table.add, table.sub, table.mul, table.div, table.mod, table.floordiv):
     _make_operators(_each)
 for _each in (table.chain, table.gate):
     _make_product(_each)
+for _each in (table.exp, table.log, table.sqrt, table.sin, table.cos, table.tanh, table.sigmoid, table.relu):
+    _make_method(_each)
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
     _make_comparison(_name, getattr(operator, _name))

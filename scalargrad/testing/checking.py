@@ -13,10 +13,10 @@ from typing import Any
 from ..functions import primitives
 from ..state import whole
 from ..transforms.derivatives import jacobian
-from ..transforms.trees import LEAF, flatten, paths
-from .checks import Check, Function, flat, same
+from .checks import Check, Function, same
 from .claims import Gradient, JacobianVector, VectorJacobian
-from .points import Point, numbers
+from .layouts import Layout, flat
+from .points import Point, numbers, ordered
 from .reports import Finding, GradientError, Report, UndecidedError
 
 observers: list[Callable[[Report], None]] = []  # called with every report, before anything is raised
@@ -41,15 +41,17 @@ def check_grads(
 ) -> Report:
     """Check the derivatives of a function at a point against measured ones, order by order.
 
-    `f` takes numbers, or nested lists, tuples and dicts of numbers, and returns a number or a tree of numbers; `args`
-    are its arguments, as a tuple. Without `gradient`, `f` is written in scalargrad's functions, and what is checked is
-    what scalargrad makes of it, up to `order`, 2 if not given. The derivatives of order `k` are checked as the slopes
-    of those of order `k - 1`.
+    `f` takes numbers, or what holds numbers (lists, tuples, dicts, dataclasses, arrays), and returns such; `args` are
+    its arguments, as a tuple. An array of another library than NumPy is known by its protocols, and must be of float64;
+    `f` and the claims get arrays of its kind. Without `gradient`, `f` is written in scalargrad's functions, and what is
+    checked is what scalargrad makes of it, up to `order`, 2 if not given. The derivatives of order `k` are checked as
+    the slopes of those of order `k - 1`.
 
     - `gradient`: any other claim. A function that takes what `f` takes and returns the derivatives by all numbers of
       `args` (of each output in turn, if `f` has several), in any nesting, also as an array; where the arguments have
-      dicts, it has them too, matched by key. Several such functions, for orders 1, 2, ...: gradient, Hessian, ... They
-      are called with plain floats, as `f` is.
+      dicts, it has them too, matched by key. By arrays, the derivatives of an array of shape `s` may also come as JAX
+      and PyTorch give them: in the structure of the arguments, in the place of one of shape `t` one of shape `s + t`.
+      Several such functions, for orders 1, 2, ...: gradient, Hessian, ... They are called with plain floats, as `f` is.
     - `jvp`, `vjp`: claims of products. `jvp(args, tangents)` returns `J v` in the shape of the result, `vjp(args,
       cotangent)` returns `v J`, a tree for each argument differentiated by. In JAX, `lambda args, v: jax.jvp(f, args,
       v)[1]` and `lambda args, v: jax.vjp(f, *args)[1](v)`. Both are asked for single derivatives and for sums of them.
@@ -139,18 +141,19 @@ def _given(gradient: Any, order: int | None) -> list[Callable[..., Any] | None]:
     return given[:order]
 
 
-def _reduced(claim: Callable[..., Any], labels: list[str], random: Random) -> tuple[Callable[..., Any], list[str]]:
+def _reduced(function: Function, random: Random) -> Function:
     """Some of very many derivatives, and random sums of all, so that the next order stays affordable."""
+    f, labels, levels = function.f, function.labels, function.levels
     some = sorted(random.sample(range(len(labels)), SOME))
     signs = [[random.choice((-1.0, 1.0)) for _ in labels] for _ in range(SUMS)]
 
     def reduced(*arguments: Any) -> list[Any]:
-        leaves, _ = flatten(claim(*arguments))
+        leaves = ordered(f(*arguments), "the gradient", levels, lambda x, what: x)
         return [leaves[k] for k in some] + [primitives.dot(*leaves, *each) for each in signs]
 
-    return reduced, [labels[k] for k in some] + [
-        f"(sum {k + 1} of all derivatives with random signs)" for k in range(SUMS)
-    ]
+    names = [labels[k] for k in some]
+    names += [f"(sum {k + 1} of all derivatives with random signs)" for k in range(SUMS)]
+    return Function(reduced, function.point, names, [flat(len(names))], True)
 
 
 def _checks(
@@ -165,30 +168,26 @@ def _checks(
     """The check of each claim: of products first, then of the orders, each of which differentiates the last claim."""
     own = bool(given) and given[0] is None
     labels = [f"{name}(*args)"]
-    first = Function(f, point, labels, LEAF, own, on_values=own)
+    first = Function(f, point, labels, own=own, on_values=own)
     result = first.result(point.inputs)
-    leaves, structure = flatten(result, "the function's result")
+    layout = Layout(result, labels[0])
     start = numbers(result, "the function's result")
-    if len(start) == len(leaves):
-        labels = list(paths(structure, labels[0]))
-    else:  # arrays
-        structure, labels = flat(len(start)), [f"{labels[0]}[{k}]" for k in range(len(start))]
-    function = Function(f, point, labels, structure, own, on_values=own)
-    same(start, function.evaluate(point.inputs), labels)  # now, before anything is measured; and again at the end
+    if len(start) != len(layout.numbers):  # of what is no array, and still holds several
+        layout = Layout(start, labels[0])
+    function = Function(f, point, layout.paths, [layout.structure], own, on_values=own)
+    same(start, function.evaluate(point.inputs), layout.paths)  # now, before anything is measured; and again at the end
     if jvp is not None:
-        yield Check(function, JacobianVector(jvp, point, structure))
+        yield Check(function, JacobianVector(jvp, point, layout.structure))
     if vjp is not None:
         units = [[float(i == k) for i in range(len(start))] for k in range(len(start))]
         random = Random(f"{seed} vjp")
         sums = [[random.choice((-1.0, 1.0, 2.0, -0.5)) for _ in start] for _ in range(2)]
-        yield Check(function.weighted([*units, *sums]), VectorJacobian(vjp, point, structure, [*units, *sums]))
+        yield Check(function.weighted([*units, *sums]), VectorJacobian(vjp, point, layout, [*units, *sums]))
     for order, each in enumerate(given, 1):
-        claim = Gradient(each or jacobian(function.f, point.argnums), point, function.structure, order, each is None)
-        check = Check(function, claim)
-        yield check
+        levels = [*function.levels, point.derivatives]
+        claim = Gradient(each or jacobian(function.f, point.argnums), point, levels, order, each is None)
+        yield Check(function, claim)
         labels = [f"(derivative of {each} by {path})" for each in function.labels for path in point.paths]
-        f, structure = claim.claim, claim.structure
+        function = Function(claim.claim, point, labels, levels, each is None)
         if each is None and len(labels) > LARGE:
-            f, labels = _reduced(f, labels, Random(f"{seed} {order}"))
-            structure = flat(len(labels))
-        function = Function(f, point, labels, structure, each is None, on_values=False)
+            function = _reduced(function, Random(f"{seed} {order}"))

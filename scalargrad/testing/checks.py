@@ -14,15 +14,11 @@ from ..engine.modes import no_grad
 from ..engine.value import Value
 from ..transforms.trees import LEAF, Structure
 from .claims import Gradient, JacobianVector, Rows
-from .points import Point, keyed, numbers
+from .layouts import flat
+from .points import Point, ordered
 from .reports import Finding, State, Verdict
 from .stencils import Restriction
 from .verdicts import judge
-
-
-def flat(count: int) -> Structure:
-    """The structure of a list of so many numbers."""
-    return (list, None, (LEAF,) * count)
 
 
 class Function:
@@ -33,11 +29,11 @@ class Function:
         f: Callable[..., Any],
         point: Point,
         labels: list[str],
-        structure: Structure = LEAF,
+        levels: Sequence[Structure] = (LEAF,),
         own: bool = False,
         on_values: bool = False,
     ) -> None:
-        self.f, self.point, self.labels, self.structure = f, point, labels, structure
+        self.f, self.point, self.labels, self.levels = f, point, labels, levels
         self.own = own
         self.on_values = on_values  # whose arithmetic raises nowhere
 
@@ -47,18 +43,18 @@ class Function:
             return self.f(*self.point.arguments(list(map(Value, inputs)) if on_values else inputs))
 
     def evaluate(self, inputs: list[Any]) -> list[Any]:
-        return numbers(self.result(inputs), "the function's result", keyed(self.structure))
+        return ordered(self.result(inputs), "the function's result", self.levels)
 
     def weighted(self, cotangents: Sequence[Sequence[float]]) -> Function:
         """Sums of the outputs, with these weights."""
 
         def sums(*arguments: Any) -> list[Any]:
-            found = numbers(self.f(*arguments), "the function's result", keyed(self.structure))
+            found = ordered(self.f(*arguments), "the function's result", self.levels)
             return [sum(w * y for w, y in zip(each, found, strict=True) if w != 0.0) for each in cotangents]
 
         count = len(self.labels)
         labels = [*self.labels, *[f"({each} * the outputs)" for each in cotangents[count:]]]
-        return Function(sums, self.point, labels, flat(len(labels)), self.own, self.on_values)
+        return Function(sums, self.point, labels, [flat(len(labels))], self.own, self.on_values)
 
 
 def same(first: Sequence[Any], again: Sequence[Any], labels: Sequence[str]) -> None:

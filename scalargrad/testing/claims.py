@@ -12,8 +12,9 @@ from math import fsum, isfinite, ulp
 from typing import Any
 
 from ..engine.modes import no_grad
-from ..transforms.trees import Structure, unflatten
-from .points import Point, each_by, keyed, numbers
+from ..transforms.trees import Structure
+from .layouts import Layout
+from .points import Point, ordered
 
 Rows = list[list[float]]
 
@@ -21,10 +22,11 @@ Rows = list[list[float]]
 class Gradient:
     """A function that returns all derivatives, those of each output in turn."""
 
-    def __init__(self, claim: Callable[..., Any], point: Point, outputs: Structure, order: int, own: bool) -> None:
+    def __init__(
+        self, claim: Callable[..., Any], point: Point, levels: Sequence[Structure], order: int, own: bool
+    ) -> None:
         self.claim, self.point, self.order, self.own = claim, point, order, own
-        inputs = point.structure if len(point.structures) > 1 else point.structures[0]
-        self.structure = each_by(outputs, inputs)
+        self.levels = levels
 
     def recording(self) -> AbstractContextManager[None]:
         """Off for scalargrad's own derivatives: they are graphs where the function uses a `Value` made elsewhere."""
@@ -34,7 +36,7 @@ class Gradient:
         """The claimed derivatives at these inputs."""
         with self.recording():
             found = self.claim(*self.point.arguments(inputs))
-        return split(numbers(found, "the claimed gradient", keyed(self.structure)), outputs, len(inputs), self.order)
+        return split(ordered(found, "the claimed gradient", self.levels), outputs, len(inputs), self.order)
 
     def along(self, rows: Rows, output: int, direction: dict[int, float]) -> tuple[float, float]:
         """The claimed derivative of an output along a direction, and its rounding error."""
@@ -48,13 +50,12 @@ class JacobianVector(Gradient):
     """A function of arguments and tangents that returns the derivative along them, `J v`."""
 
     def __init__(self, claim: Callable[..., Any], point: Point, outputs: Structure) -> None:
-        super().__init__(claim, point, outputs, 1, False)
-        self.structure = outputs
+        super().__init__(claim, point, [outputs], 1, False)
 
     def product(self, inputs: list[float], direction: dict[int, float]) -> list[float]:
         tangents = self.point.trees([direction.get(where, 0.0) for where in range(len(inputs))])
         found = self.claim(tuple(self.point.arguments(inputs)), tuple(tangents))
-        return numbers(found, "the claimed jvp", keyed(self.structure))
+        return ordered(found, "the claimed jvp", self.levels)
 
     def rows(self, inputs: list[float], outputs: int) -> Rows:
         columns = [self.product(inputs, {where: 1.0}) for where in range(len(inputs))]
@@ -71,17 +72,16 @@ class VectorJacobian(Gradient):
     """A function of arguments and a cotangent that returns the derivatives of the outputs weighted by it, `v J`."""
 
     def __init__(
-        self, claim: Callable[..., Any], point: Point, outputs: Structure, cotangents: Sequence[Sequence[float]]
+        self, claim: Callable[..., Any], point: Point, outputs: Layout, cotangents: Sequence[Sequence[float]]
     ) -> None:
-        super().__init__(claim, point, outputs, 1, False)
+        super().__init__(claim, point, [point.derivatives], 1, False)
         self.outputs, self.cotangents = outputs, cotangents
-        self.structure = point.structure if len(point.structures) > 1 else point.structures[0]
 
     def rows(self, inputs: list[float], outputs: int) -> Rows:
         rows: Rows = []
         for each in self.cotangents:
-            found = self.claim(tuple(self.point.arguments(inputs)), unflatten(self.outputs, each))
-            rows.append(numbers(found, "the claimed vjp", keyed(self.structure)))
+            found = self.claim(tuple(self.point.arguments(inputs)), self.outputs.build(each))
+            rows.append(ordered(found, "the claimed vjp", self.levels))
             _count("vjp", len(rows[-1]), len(inputs), "input(s)")
         return rows
 

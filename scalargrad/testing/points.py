@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import isfinite
+from collections.abc import Callable, Sequence
+from itertools import accumulate, product
+from math import isfinite, prod
 from operator import index
 from typing import Any
 
 from ..engine.primitive import as_float
 from ..engine.value import Value
-from ..transforms.trees import LEAF, Structure, flatten, paths, unflatten
+from ..transforms.trees import LEAF, Static, Structure, container, flatten
+from .layouts import Layout, flattened, shape_of, size
 
 
 def numbers(tree: Any, what: str, like: Structure | None = None) -> list[Any]:
@@ -29,6 +31,7 @@ def numbers(tree: Any, what: str, like: Structure | None = None) -> list[Any]:
         return [x for leaf in flatten(tree, what)[0] for x in numbers(leaf, what)]
     at_leaf: Structure = (tuple, None, ())
     kind, keys, children = at_leaf if like == LEAF else like
+    children = (LEAF,) * children if isinstance(children, int) else children
     if isinstance(tree, dict) and kind is dict:
         if set(tree) != set(keys):
             raise ValueError(f"{what}: expected the keys {list(keys)}, got {list(tree)}")
@@ -50,20 +53,95 @@ def _number(x: Any, what: str) -> Any:
     return x.data if isinstance(x, Value) else as_float(x, what)
 
 
-def each_by(outer: Structure, inner: Structure) -> Structure:
-    """The structure of derivatives: at each number of one tree the numbers of another.
+def ordered(
+    tree: Any, what: str, levels: Sequence[Structure], number: Callable[[Any, str], Any] = _number
+) -> list[Any]:
+    """The numbers of a tree of derivatives: for each of the first level's the second level's, and so on.
 
-    >>> each_by(flatten([1, 2])[1], flatten({"a": 1})[1])
+    Two forms are known. Where a level is an array, its axes come in front of those of the next level's arrays, at the
+    leaves of the trees of all levels, as in JAX and PyTorch; there the arrays' shapes must be these. Everything else is
+    a tree of the last level at each number of those before it, as `numbers` reads it.
+    """
+    blocks: list[tuple[list[int], list[int], list[Any]]] = []
+    if not _in_blocks(tree, what, levels, [], [], (), blocks, number):
+        return numbers(tree, what, keyed(each_by(levels)))
+    counts = [size(level) for level in levels]
+    strides = [prod(counts[k + 1 :]) for k in range(len(counts))]
+    found: list[Any] = [None] * prod(counts)
+    for starts, extents, given in blocks:
+        first = sum(a * b for a, b in zip(starts, strides, strict=True))
+        offsets = [[k * stride for k in range(n)] for n, stride in zip(extents, strides, strict=True)]
+        for x, at in zip(given, product(*offsets), strict=True):
+            found[first + sum(at)] = x
+    return found
+
+
+def _in_blocks(
+    tree: Any,
+    what: str,
+    levels: Sequence[Structure],
+    starts: list[int],
+    extents: list[int],
+    shape: tuple[int, ...],
+    blocks: list[tuple[list[int], list[int], list[Any]]],
+    number: Callable[[Any, str], Any],
+) -> bool:
+    """Take apart what is laid out by levels, into blocks: where they start in each level, how far they go, and what
+    they hold. False for anything else."""
+    if not levels:
+        found = flattened(tree.tolist() if hasattr(tree, "tolist") else tree)
+        blocks.append((starts, extents, [number(x, what) for x in found if not isinstance(x, tuple | dict)]))
+        return tuple(getattr(tree, "shape", ())) == shape and len(blocks[-1][2]) == prod(shape)
+    alone = isinstance(tree, tuple) and len(tree) == 1 and (levels[0] == LEAF or levels[0][0] is not tuple)
+    stack = [(tree[0] if alone else tree, levels[0])]
+    start = 0
+    while stack:
+        part, like = stack.pop()
+        if like == LEAF or isinstance(like[2], int):
+            extent = size(like)
+            own = () if like == LEAF else shape_of(like)
+            deeper = [*starts, start], [*extents, extent], shape + own
+            if not _in_blocks(part, what, levels[1:], *deeper, blocks, number):
+                return False
+            start += extent
+            continue
+        kind, keys, children = like
+        if kind is Static:
+            continue
+        if kind is dict:
+            if not isinstance(part, dict) or set(part) != set(keys):
+                return False
+            inner = [part[key] for key in keys]
+        else:
+            known = container(type(part))
+            taken = (None, part) if known is None else known.take(part)
+            if taken is None or not isinstance(taken[1], list | tuple) or len(taken[1]) != len(children):
+                return False
+            inner = list(taken[1])
+        stack += reversed(list(zip(inner, children, strict=True)))
+    return True
+
+
+def each_by(levels: Sequence[Structure]) -> Structure:
+    """The structure of derivatives: at each number of a level the numbers of the next.
+
+    >>> each_by([flatten([1, 2])[1], flatten({"a": 1})[1]])
     (<class 'list'>, None, ((<class 'dict'>, ('a',), ('*',)), (<class 'dict'>, ('a',), ('*',))))
     """
+    outer, *inner = levels
+    if not inner:
+        return outer
     if outer == LEAF:
-        return inner
+        return each_by(inner)
     kind, keys, children = outer
-    return (kind, keys, tuple([each_by(child, inner) for child in children]))
+    children = (LEAF,) * children if isinstance(children, int) else children
+    return (kind, keys, tuple([each_by([child, *inner]) for child in children]))
 
 
 def _has_dict(structure: Structure) -> bool:
-    return structure != LEAF and (structure[0] is dict or any(map(_has_dict, structure[2])))
+    if structure == LEAF or isinstance(structure[2], int):
+        return False
+    return structure[0] is dict or any(map(_has_dict, structure[2]))
 
 
 def keyed(structure: Structure) -> Structure | None:
@@ -88,28 +166,35 @@ class Point:
         self.argnums = tuple(index(k) % len(args) for k in every)
         self.paths: list[str] = []
         self.inputs: list[float] = []
-        self.structures: list[Structure] = []
+        self.layouts: list[Layout] = []
         for k in self.argnums:
-            leaves, structure = flatten(args[k], f"args[{k}]")
-            places = list(paths(structure, f"args[{k}]"))
-            self.inputs += [as_float(x, place) for x, place in zip(leaves, places, strict=True)]
-            self.paths += places
-            self.structures.append(structure)
+            layout = Layout(args[k], f"args[{k}]")
+            if layout.whole[0] is Static:
+                as_float(args[k], f"args[{k}]")
+            layout.only_float64()
+            self.inputs += [as_float(x, place) for x, place in zip(layout.numbers, layout.paths, strict=True)]
+            self.paths += layout.paths
+            self.layouts.append(layout)
         if not self.inputs:
             raise ValueError("args: no number to differentiate by")
         for place, x in zip(self.paths, self.inputs, strict=True):
             if not isfinite(x):
                 raise ValueError(f"{place}: {x!r}: derivatives are measured at finite numbers only")
-        self.structure: Structure = (tuple, None, tuple(self.structures))
+        structures = tuple([each.structure for each in self.layouts])
+        self.structure: Structure = (tuple, None, structures)
+        self.derivatives: Structure = self.structure if len(structures) > 1 else structures[0]  # of one number
 
-    def trees(self, inputs: Sequence[Any]) -> list[Any]:
-        """These numbers as the arguments to differentiate by, one tree each."""
-        supply = iter(inputs)
-        return [unflatten(structure, supply) for structure in self.structures]
+    def trees(self, inputs: Sequence[Any], role: str = "derivative") -> list[Any]:
+        """These numbers as the arguments to differentiate by, one tree each; `role` as for `unflatten`."""
+        ends = list(accumulate(len(each.numbers) for each in self.layouts))
+        starts = [0, *ends]
+        return [
+            each.build(inputs[start:end], role) for each, start, end in zip(self.layouts, starts, ends, strict=False)
+        ]
 
     def arguments(self, inputs: Sequence[Any]) -> list[Any]:
         """The arguments with these numbers in them."""
         given = list(self.args)
-        for k, tree in zip(self.argnums, self.trees(inputs), strict=True):
+        for k, tree in zip(self.argnums, self.trees(inputs, "argument"), strict=True):
             given[k] = tree
         return given

@@ -43,6 +43,24 @@ ROUGH = _operations(
     "{a} // {b}", "floor({a})", "ceil({a})", "round({a})", "sign({a})", "step({a})", "prod([{a}, {b}, {c}])",
     "logsumexp([{a}, {b}, {b}])", "where({a} > {b}, {b}, {c})", "({a} - {b}) * {c}",
 )
+# Of arrays of one shape, in NumPy's names: each gives an array of that shape. The second and third are for one axis,
+# and for two.
+ARRAYS = _operations(
+    "{a} + {b}", "{a} * {b}", "{a} - {b}", "-{a}", "np.sin({a})", "np.cos({a})", "np.tanh({a})", "np.arctan({a})",
+    "np.exp(-{a} * {a})", "np.log1p({a} * {a})", "np.sqrt(1.0 + {a} ** 2)", "np.expm1(-{a} * {a})", "np.arcsinh({a})",
+    "np.hypot({a}, 1.0)", "np.arctan2({a}, 2.0)", "np.logaddexp({a}, {b})", "{a} / (1.0 + {b} ** 2)",
+    "0.5 * {a} + 0.25", "np.tanh(np.sum({a} * {b})) * {c}", "{a} - np.mean({b})",
+    "{a} / np.linalg.norm(1.0 + {b} ** 2)",
+)
+VECTORS = _operations("np.tanh({a} @ {b}) * {c}", "{a}[::-1] * {b}", "np.concatenate([{a}[:1], {b}[1:]])")
+MATRICES = _operations(
+    "np.tanh({a} @ {b}.T) @ {c}", "{a}[:, ::-1] * {b}", "np.mean({a}, axis=0) + {b}",
+    "{a} / (1.0 + np.sum({b} ** 2, axis=1, keepdims=True))", "np.tanh(np.dot({a}, {b}[0]))[:, None] * {c}",
+)
+ROUGH_ARRAYS = _operations(
+    "np.maximum({a}, {b})", "np.minimum({a}, 0.5)", "np.abs({a})", "np.where({a} > {b}, {b}, {c})", "{a} / {b}",
+    "np.clip({a}, -1.0, 1.0)", "np.exp({a})", "np.log({a})", "np.sqrt({a})", "np.sign({a}) * {b}", "np.max({a}) - {b}",
+)
 # fmt: on
 TAME_CONSTANTS = (1.0, 0.5, -1.0, 2.0, 0.1, -0.3, 3.0)
 WILD_CONSTANTS = (0.0, 1.0, -1.0, -0.0, 1e-8, 1e8, 1e-200, -1e200, 0.1, 709.0)
@@ -53,8 +71,9 @@ _NAMES = {name: getattr(functions, name) for name in functions.__all__}
 class Program:
     """A function of numbers or `Value`s, given by its source: a lambda in scalargrad's functions.
 
-    `repr` is that source, and runs as it stands after `from scalargrad.functions import *`. `arity` is the number of
-    arguments. Its text is evaluated as Python: make no program of text from elsewhere.
+    `repr` is that source, and runs as it stands after `from scalargrad.functions import *`, and `import numpy as np` if
+    it is written in NumPy. `arity` is the number of arguments. Its text is evaluated as Python: make no program of text
+    from elsewhere.
 
     >>> f = Program("lambda x, y: (a := sin(x), a * y + a)[-1]")
     >>> f
@@ -68,7 +87,12 @@ class Program:
     def __init__(self, source: str) -> None:
         self.source = source
         self.__name__ = "f"
-        self._function = eval(source, dict(_NAMES))
+        names = dict(_NAMES)
+        if "np." in source:
+            import numpy
+
+            names["np"] = numpy
+        self._function = eval(source, names)
         self.arity: int = self._function.__code__.co_argcount
 
     def __call__(self, *arguments: Any) -> Any:
@@ -87,11 +111,17 @@ class Program:
         return Program, (self.source,)
 
 
-def assemble(inputs: int, statements: Sequence[tuple[Operation, Sequence[int]]], constants: Sequence[float]) -> Program:
+def assemble(
+    inputs: int,
+    statements: Sequence[tuple[Operation, Sequence[int]]],
+    constants: Sequence[float] = (),
+    result: str = "{}",
+) -> Program:
     """The program of these statements, each an operation and three numbers that stand for its operands.
 
     An even number counts the inputs, then the results so far, from the first one; an odd one counts results from the
-    last one back; a multiple of 7, but 0, stands for a constant. The last statement is what the program returns.
+    last one back; a multiple of 7, but 0, stands for a constant, if there are any. The program returns `result` of
+    the last statement.
     """
     names = list("xyz"[:inputs]) if inputs <= 3 else [f"x{k}" for k in range(inputs)]
     arguments = ", ".join(names)
@@ -100,7 +130,7 @@ def assemble(inputs: int, statements: Sequence[tuple[Operation, Sequence[int]]],
         chosen: list[str] = []
         for operand in operands[: operation.operands]:
             depends = any(name in names for name in chosen)  # on an input: constants alone would be Python's to compute
-            if operand % 7 == 0 and operand and (depends or len(chosen) + 1 < operation.operands):
+            if constants and operand % 7 == 0 and operand and (depends or len(chosen) + 1 < operation.operands):
                 constant = constants[operand // 7 % len(constants)]
                 chosen.append(f"({constant!r})" if str(constant)[0] == "-" else repr(constant))
             elif operand % 2:
@@ -109,7 +139,7 @@ def assemble(inputs: int, statements: Sequence[tuple[Operation, Sequence[int]]],
                 chosen.append(names[operand // 2 % len(names)])
         text = operation.text.format(**dict(zip("abc", chosen, strict=False)))
         if number == len(statements) - 1:
-            lines.append(text)
+            lines.append(result.format(text))
         else:
             names.append(f"{'abcdefgh'[number]}" if number < 8 else f"v{number}")
             lines.append(f"{names[-1]} := {text}")

@@ -98,6 +98,47 @@ def expressions(inputs: int = 2, *, adversarial: bool = False, max_statements: i
     return statements.map(lambda given: programs.assemble(inputs, given, constants))  # type: ignore[no-any-return]
 
 
+def number_arrays(
+    shape: Any, low: float | None = None, high: float | None = None, *, tame: bool = False
+) -> SearchStrategy[Any]:
+    """Make NumPy arrays of float64 of that shape, of `finite_floats(low, high, tame=tame)`.
+
+    `shape` is an int, a tuple of ints, or a strategy of such, as `hypothesis.extra.numpy.array_shapes()`. Needs NumPy.
+
+    >>> from hypothesis import find
+    >>> find(number_arrays((2, 2), -5, 5), lambda a: a[0, 1] > 2).tolist()
+    [[0.0, 3.0], [0.0, 0.0]]
+    """
+    _hypothesis("number_arrays")
+    from hypothesis.extra.numpy import arrays
+
+    return arrays("float64", shape, elements=finite_floats(low, high, tame=tame), fill=None)
+
+
+def array_expressions(
+    shape: int | tuple[int, ...], inputs: int = 2, *, adversarial: bool = False, max_statements: int = 8
+) -> SearchStrategy[Program]:
+    """Make random functions written in NumPy: a `Program` of `inputs` arrays of that shape, that returns one number.
+
+    Elementwise functions, reductions, broadcasting, slices and, for one axis or two, products; adversarial ones have
+    kinks, ties and poles besides. They shrink and print as those of `expressions` do.
+
+    >>> from hypothesis import find
+    >>> find(array_expressions(3, inputs=1), lambda f: "sin" in repr(f))
+    lambda x: np.sum(np.sin(x))
+    """
+    st = _hypothesis("array_expressions")
+    axes = 1 if isinstance(shape, int) else len(shape)
+    if inputs < 1 or max_statements < 1:
+        raise ValueError(f"array_expressions: at least one input and one statement, got {inputs} and {max_statements}")
+    operations = programs.ARRAYS + {1: programs.VECTORS, 2: programs.MATRICES}.get(axes, ())
+    operations += programs.ROUGH_ARRAYS if adversarial else ()
+    operand = st.integers(0, 999)
+    statement = st.tuples(st.sampled_from(operations), st.tuples(operand, operand, operand))
+    statements = st.lists(statement, min_size=1, max_size=max_statements)
+    return statements.map(lambda given: programs.assemble(inputs, given, result="np.sum({})"))  # type: ignore[no-any-return]
+
+
 @dataclass(frozen=True)
 class Network:
     """A small multilayer perceptron as plain lists: a layer is a list of neurons, a neuron its weights and its bias.

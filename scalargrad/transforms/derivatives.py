@@ -5,9 +5,8 @@ A function is differentiated by running it on `Value`s and walking the graph tha
 
 Arguments are numbers or trees of numbers: lists, tuples, dicts, dataclasses, arrays (see `trees.py`). Each call gives
 the function fresh nodes; where an argument is already a `Value`, because a derivative of this derivative is being
-taken, the node is an `identity` of it,
-so that the two differentiations cannot be confused. Results are floats, and `Value`s inside another differentiation
-that they depend on.
+taken, the node is an `identity` of it, so that the two differentiations cannot be confused. Results are floats, and
+`Value`s inside another differentiation that they depend on.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ from typing import Any
 from ..engine import modes, table
 from ..engine.anomaly import gradient_check
 from ..engine.chain_rule import depending, differentiating, float_adjoints, graph_adjoints, order_since, tangents
-from ..engine.collector import Resting
 from ..engine.primitive import as_float
 from ..engine.value import Value, begin, constant
 from ..version import VERSION, is_this
+from .collector import Resting
 from .pickling import restored, saved
 from .trees import LEAF, Static, Structure, described, flatten, leaves_like, paths, unflatten
 
@@ -55,8 +54,7 @@ def parameter(f: Any, place: int | str) -> str:
     """What a function calls an argument, of whose position or name is given."""
     if isinstance(place, str):
         return place
-    named = dict(zip(parameters(f), range(place + 1), strict=False))
-    return next((name for name, k in named.items() if k == place), f"argument {place}")
+    return dict(enumerate(parameters(f))).get(place, f"argument {place}")
 
 
 def parameters(f: Any) -> list[str]:
@@ -245,7 +243,7 @@ class Derivative:
     def __init__(self, run: Callable[..., Any], of: str, f: Any, maker: Callable[..., Any], options: Any) -> None:
         _is_function(f)
         name = getattr(f, "__name__", "f")
-        self.run, self.maker, self.options = run, maker, options
+        self.run, self.f, self.maker, self.options = run, f, maker, options
         self.__wrapped__ = f  # whose parameters it takes
         self.__name__ = self.__qualname__ = f"{of}({name})"
         self.__doc__ = f"The {of} of `{name}`: takes the arguments that `{name}` takes."
@@ -261,7 +259,7 @@ class Derivative:
         return f"<function {self.__name__}>"
 
     def __reduce__(self) -> Any:
-        return _made_again, (VERSION, self.maker, saved(self.__wrapped__), self.options)
+        return _made_again, (VERSION, self.maker, saved(self.f), self.options)
 
     def __copy__(self) -> Derivative:
         return self  # as Python's functions
@@ -475,3 +473,24 @@ def hvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tree]
     _one_an_argument("primals", primals)
     every: int | tuple[int, ...] = 0 if len(primals) == 1 else tuple(range(len(primals)))
     return jvp(grad(f, every), primals, tangents)[1]
+
+
+def hessp(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Make the function `(x, p, *args)` that gives the Hessian of `f(x, *args)` by `x` times `p`: SciPy's `hessp=`.
+
+    `p` has the structure of `x`, and so has the product, which takes one pass, as in `hvp`. Raises what `grad` does,
+    and `ValueError` for a `p` of another structure.
+
+    >>> from scalargrad import hessp
+    >>> hessp(lambda x, a: a * x[0] ** 2 * x[1])([3.0, 5.0], [1.0, 0.0], 2.0)
+    [20.0, 12.0]
+    """
+
+    def product(x: Tree, p: Tree, *args: Any, **keywords: Any) -> Tree:
+        leaves_like(p, flatten(x, "x", static=True)[1], "p")
+        return hvp(lambda x: f(x, *args, **keywords), (x,), (p,))
+
+    made = Derivative(product, "hessp", f, hessp, ())
+    del made.__wrapped__  # which has no p
+    made.__doc__ = f"The Hessian of `{made.__name__[6:-1]}` by its first argument times p, which comes second."
+    return made

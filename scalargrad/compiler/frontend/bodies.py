@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...engine import modes
-from ...engine.collector import Resting
 from ...engine.primitive import CONSTANT
 from ...engine.value import Value, constant
+from ...transforms.collector import Resting
 from ..ir.program import Program
 from .trace import TraceError, Tracer, from_outside
 

@@ -13,8 +13,8 @@ from struct import Struct
 from time import perf_counter
 from typing import Any
 
-from ...engine.collector import Resting
 from ...engine.value import Value
+from ...transforms.collector import Resting
 from ...transforms.trees import Structure
 from ..backends import native as native_backend
 from ..backends import python as python_backend
@@ -51,6 +51,7 @@ class CallBuffers:
     ) -> None:
         self.x = array("d", bytes(8 * program.inputs))
         self.y = array("d", bytes(8 * -(-max(len(program.outputs), 1) // 8) * 8))
+        self.views: list[Any] = []  # NumPy's, of inputs and outputs that are arrays
         m = AlignedMemory(machine.scratch, machine.preset)
         at = self.x.buffer_info()[0], self.y.buffer_info()[0], m.address
         self.call = native_backend.or_else(machine, *at, right, otherwise, (self.x, self.y, m))
@@ -77,7 +78,7 @@ class Native:
         """What a caller needs to do what `__call__` does where the code is right; None where that is not all."""
         if self.machine.callbacks:
             return None
-        return {"idle": self.idle, "buffers": self.buffers, "write": self.write, "read": self.read}
+        return {"idle": self.idle, "buffers": self.buffers, "read": self.read}
 
     def buffers(self) -> CallBuffers:
         return CallBuffers(self.program, self.machine, self.right)

@@ -143,10 +143,10 @@ class Tape:
                 number[k] = record(row, operands)
                 at = program.inputs + len(operations)
                 continue
-            key = (row, operands)
-            found = known.get(key)
+            same = known[row]
+            found = same.get(operands)
             if found is None:
-                number[k] = known[key] = at
+                number[k] = same[operands] = at
                 operations.append(row)
                 all_operands.append(operands)
                 at += 1

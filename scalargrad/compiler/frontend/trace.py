@@ -15,10 +15,10 @@ from typing import Any, NoReturn
 
 from ...engine import modes, primitive, table
 from ...engine.chain_rule import contribution, made_before
-from ...engine.collector import Resting
 from ...engine.primitive import CONSTANT, LEAF, Primitive, as_float
 from ...engine.value import Value, begin, constant
 from ...functions import primitives
+from ...transforms.collector import Resting
 from ...transforms.derivatives import parameters
 from ...transforms.trees import Static, Structure, flatten, paths, statics, unflatten
 from ..ir.program import Guard, Program
@@ -50,7 +50,7 @@ class Traced(Value):
                 "a Value of a compiled function was kept when its tracing had ended, in a cache or another object, and "
                 "is used again: it stood for a number that varies from call to call\n  at " + modes.users_line()
             )
-        raise AttributeError(name)
+        return super().__getattr__(name)
 
     @property
     def parents(self) -> tuple[Value, ...]:

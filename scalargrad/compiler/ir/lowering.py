@@ -76,6 +76,10 @@ def lower(program: Program, functions: Functions = "library", most: int | None =
             templates[row, count] = _template(low, row, count, functions, most)
             if (found := body_of(row, count, functions)) is not None:
                 in_bodies.update(found.operations)
+    if not templates:
+        made.operations, made.operands = list(map(_ELEMENTARY.__getitem__, program.operations)), program.operands
+        made.outputs, made.guards = program.outputs, program.guards
+        return low
     plain = {row: name for row, name in _ELEMENTARY.items() if name not in in_bodies}
     number = [*range(program.inputs), *[0] * len(program), *range(-len(program.constants), 0)]
     operations, all_operands = made.operations, made.operands
@@ -96,6 +100,7 @@ def lower(program: Program, functions: Functions = "library", most: int | None =
         else:
             all_operands.append((number[given[0]],))
     made.outputs, made.guards = program.ends(number)
+    made._index()  # what was known is not asked for again
     low.program = made.without_dead() if made.shortened else made
     return low
 

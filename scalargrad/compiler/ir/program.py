@@ -8,6 +8,7 @@ table, or, after `lowering.py`, the name of an elementary operation.
 from __future__ import annotations
 
 import struct
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
 from math import isfinite
@@ -59,7 +60,7 @@ class Program:
 
     def _index(self) -> None:
         self._constant: dict[bytes, int] = {bits(x): ~k for k, x in enumerate(self.constants)}
-        self._known: dict[tuple[Any, ...], int] = {}
+        self._known: defaultdict[Operation, dict[tuple[int, ...], int]] = defaultdict(dict)
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if not k.startswith("_")}
@@ -82,10 +83,10 @@ class Program:
 
     def emit(self, operation: Operation, operands: tuple[int, ...]) -> int:
         """The number of that instruction's result; the instruction is added if it is new."""
-        key = (operation, operands)
-        found = self._known.get(key)
+        known = self._known[operation]
+        found = known.get(operands)
         if found is None:
-            found = self._known[key] = self.inputs + len(self.operations)
+            found = known[operands] = self.inputs + len(self.operations)
             self.operations.append(operation)
             self.operands.append(operands)
         return found

@@ -18,11 +18,13 @@ from ..common.style import THEMES
 from ..common.svg_drawing import file_for, new_prefix
 from ..page.html import to_html
 from ..page.live import Recorded, record
+from .columns import lay_out_columns
 from .dot import to_dot
 from .frames import frames
 from .labels import labels_of
-from .layout import Layout, as_laid_out, lay_out
-from .layout_engines import LayoutError
+from .laying_out import lay_out
+from .layout import Layout, as_laid_out
+from .layout_engines import LayoutError, LayoutTimeoutError
 from .picture import Picture
 from .reading import make_picture
 from .replay import to_dict
@@ -31,6 +33,8 @@ from .svg import to_svg
 from .tree import to_text
 
 LABELS = ("local", "contribution", "full", "none")
+SHOWN, MOST_SHOWN = 2.0, 800  # of what a display draws by itself: seconds of an engine; nodes that are put in columns
+MOST_VALUES = 10_000  # of a graph that a display draws by itself
 DIRECTIONS = ("LR", "RL", "TB", "BT")
 
 
@@ -65,13 +69,26 @@ class Drawing:
         return self._svg
 
     def _drawn(self, theme: str) -> str:
-        labels = labels_of(self.picture)
         if self._layout is None:
-            self._layout = lay_out(self.picture, labels, self.time_limit)
-        picture = as_laid_out(self.picture, self._layout)
-        if picture != self.picture:
-            labels = labels_of(picture)
-        return to_svg(picture, labels, self._layout, self.prefix, theme)
+            self._layout = lay_out(self.picture, labels_of(self.picture), self.time_limit)
+        return self._drawn_on(self._layout, theme)
+
+    def _drawn_on(self, layout: Layout, theme: str) -> str:
+        picture = as_laid_out(self.picture, layout)
+        return to_svg(picture, labels_of(picture), layout, self.prefix, theme)
+
+    def _shown(self) -> str:
+        """The SVG in the few seconds that a display has: in columns, where an engine would take longer."""
+        if self._svg or self._layout is not None:
+            return self.svg()
+        labels = labels_of(self.picture)
+        try:
+            self._layout = lay_out(self.picture, labels, min(self.time_limit, SHOWN))
+        except LayoutTimeoutError:
+            if len(self.picture.nodes) > MOST_SHOWN or self.picture.direction not in ("LR", "RL"):
+                raise
+            return self._drawn_on(lay_out_columns(self.picture, labels), self.theme)
+        return self.svg()
 
     def image(self, form: str) -> bytes:
         """The SVG as `"png"` or `"pdf"`, on light paper unless the theme is dark.
@@ -143,9 +160,9 @@ class Drawing:
         return f"<Drawing of {self.picture.name}: {len(self.picture.nodes)} nodes, {len(self.picture.edges)} edges>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What a notebook shows: the picture, or the tree of text where no engine is found."""
+        """What a notebook shows: the picture, or the tree of text where no engine is found or it takes too long."""
         try:
-            return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
+            return {"image/svg+xml": self._shown(), "text/plain": repr(self)}
         except LayoutError as error:
             return {"text/plain": f"{self.text()}\n\n{error}"}
 
@@ -204,9 +221,12 @@ def draw(
     - `path`: `(a, b)`: only what lies between two values, on any way from a to b.
     - `collapse`: groups to fold into one node each: True for all, a name, a pattern such as `"layer*"`, or several;
       False for none.
-    - `full`: draw everything, however large. Else up to 200 nodes are drawn with labels, up to 2,000 without and with
-      groups folded, and of a larger graph at most 200, the rest folded into blocks.
-    - `direction`: `"LR"`, `"RL"`, `"TB"` or `"BT"`: where the computation runs to.
+    - `full`: draw everything, however large. Else a network of more than 25 values shows each neuron as one operation,
+      and of layers of more than four those in the middle as one; of more than 60 nodes, the steps that repeat are
+      folded between the first and the last; up to 200 nodes are drawn with labels, up to 2,000 without and with groups
+      folded, and of a larger graph at most 200, the rest folded into blocks.
+    - `direction`: `"LR"`, `"RL"`, `"TB"` or `"BT"`: where the computation runs to. Networks and recurrences that run to
+      the right or left stand in columns, and need no engine.
     - `title`: printed above. `theme`: `"light"`, `"dark"`, or `"auto"`, as the page is.
     - `parameters`: values, or anything with `parameters()`: these stand out; other inputs are plain.
     - `groups`: values by name of a group, such as `{"layer1/neuron0": [w, b]}`, besides those recorded under
@@ -238,7 +258,7 @@ def draw(
     graph = Graph(roots)
     shown = select(graph, depth=depth, focus=focus, hops=hops, path=path, collapse=collapse, groups=groups, full=full)
     picture = make_picture(graph, shown, labels=labels, direction=direction, title=title, parameters=parameters)
-    return Drawing(picture, theme, time_limit, recorded=record(graph, shown.place, guards))
+    return Drawing(picture, theme, time_limit, recorded=record(graph, shown.drawn_with(), guards))
 
 
 def _check(
@@ -274,8 +294,19 @@ def _values(given: Any, what: str) -> list[Value]:
 
 
 def display(value: Value, include: Any = None, exclude: Any = None) -> dict[str, str]:
-    """What a notebook shows for a value: its picture, or for an input or constant only the text."""
+    """What a notebook shows for a value: its picture; for an input or constant, and for a large graph, only text."""
     if not value.parents:
         return {"text/plain": repr(value)}
+    if _is_large(value):
+        hint = f"computed from more than {MOST_VALUES:,} values: its draw() draws them, folded"
+        return {"text/plain": f"{value!r}\n{hint}"}
     shown = draw(value)._repr_mimebundle_()
     return {**shown, "text/plain": repr(value)} if "image/svg+xml" in shown else shown
+
+
+def _is_large(value: Value) -> bool:
+    seen, rim = {value}, [value]
+    while rim and len(seen) <= MOST_VALUES:
+        rim = [p for p in dict.fromkeys(p for v in rim for p in v.parents) if p not in seen]
+        seen.update(rim)
+    return len(seen) > MOST_VALUES

@@ -100,6 +100,7 @@ def _node_lines(node: Node, compact: bool) -> NodeLabel:
     else:
         lines.append(Row(node.gradient_name, gradient, _way(node.gradient)))
     rows += lines
+    rows += [Row(name, number(x), "muted", rule=k == 0) for k, (name, x) in enumerate(node.parts)]
     if node.undrawn:
         rows.append(Row(f"{node.undrawn:,} operand{'s' * (node.undrawn > 1)} not drawn", "", "muted"))
     if node.is_stale:

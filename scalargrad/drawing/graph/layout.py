@@ -1,4 +1,4 @@
-"""Where everything stands: what an engine makes of the picture's boxes, read and checked.
+"""Where everything stands; and what an engine makes of the picture's boxes, read and checked.
 
 Whatever is drawn on a layout, once or step by step, has the same places.
 """
@@ -9,9 +9,8 @@ import json
 from typing import Any, NamedTuple
 
 from ..common.text import clean
-from .dot import to_boxes
-from .labels import PATH_LINES, Labels
-from .layout_engines import LayoutError, find, run
+from .labels import PATH_LINES
+from .layout_engines import LayoutError
 from .picture import Picture
 
 Point = tuple[float, float]
@@ -27,11 +26,13 @@ class Box(NamedTuple):
 
 
 class Curve(NamedTuple):
-    """An edge: Bézier control points, the arrow's tip, and the middle of its label."""
+    """An edge: Bézier control points, the arrow's tip, the middle of its label, and the tag that stands for its source
+    where that is far away."""
 
     points: list[Point]
     tip: Point
     label: Point | None
+    tag: Box | None = None
 
 
 class Layout(NamedTuple):
@@ -103,9 +104,3 @@ def as_laid_out(picture: Picture, layout: Layout) -> Picture:
             ends = {p.edge: (layout.edges[p.edge].points[0][across], layout.edges[p.edge].tip[across]) for p in n.paths}
             nodes[k] = n._replace(paths=tuple(sorted(n.paths, key=lambda p, ends=ends: ends[p.edge])))  # type: ignore[misc]
     return picture._replace(nodes=tuple(nodes))
-
-
-def lay_out(picture: Picture, labels: Labels, time_limit: float) -> Layout:
-    """Have the first engine that is found lay the picture out."""
-    engine = find()
-    return read_layout(run(engine, to_boxes(picture, labels), "json0", time_limit), picture, engine.name)

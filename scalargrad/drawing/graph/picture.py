@@ -41,7 +41,9 @@ class Node(NamedTuple):
     is_root: bool = False
     is_stale: bool = False  # an operand was changed after the operation was recorded
     arrived: tuple[int, int] | None = None  # while a pass is under way: how many of its paths have arrived, of how many
-    members: int = 1
+    members: int = 1  # of a block, or of a neuron, which is drawn as one operation
+    parts: tuple[tuple[str, float], ...] = ()  # of a neuron: its weighted sum and its bias
+    weights: tuple[tuple[str, float, float | None], ...] = ()  # of a neuron: name, value and gradient
     gradient_range: tuple[float, float] | None = None  # of |gradient| in a block
     operations: tuple[tuple[str, int], ...] = ()  # in a block: how many of which
 
@@ -75,6 +77,7 @@ class Picture(NamedTuple):
     total: int  # values in the whole graph
     labels: str
     direction: str
+    is_layered: bool  # a network or recurrence, which is laid out here, in columns
     is_compact: bool  # too many nodes for more than a name and two numbers
     largest: float  # |contribution| in the picture: the widest edge's
     active: str = ""  # the edge whose turn it is, in a frame of the backward pass

@@ -6,20 +6,25 @@ Here `Value`s are read; what is read off them is plain from here on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isfinite, nan
+from typing import Any
 
 from ...engine.chain_rule import edge_product
 from ...engine.several import Output, Several
 from ...engine.value import Value
+from ...functions.primitives import where
 from ..common.text import clean, number, shortened
+from .folding import Neuron, is_neuron, levels
 from .formulas import formula, notations
 from .picture import Edge, Node, Path, Picture
 from .selection import EVERYTHING, HIDDEN, UNLABELLED, Graph, Selection, outer_groups
 from .styles import edge_size
 
 NAME_LIMIT = 16  # columns of a name inside a formula
+OFTEN, LONG = 4, 8  # an input used so often along so many levels makes a recurrence
 LABEL_LIMIT = 32  # columns of a name where it stands alone
+_SUM = "Σ θ·x + b"
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -34,14 +39,18 @@ class _Facts:
         self.kinds = [
             "operation" if operands[i] else "constant" if v.is_constant else "input" for i, v in enumerate(values)
         ]
+        for v, slots in zip(values, operands, strict=True):
+            if v.operation is where and self.kinds[slots[0]] == "constant":  # what `x > 0` came to, on plain `Value`s
+                self.labels[slots[0]] = "true" if self.data[slots[0]] != 0.0 else "false"
 
 
 class _Names(dict[tuple[int, int], str]):
     """What values are called, in at most so many columns: their label, a constant's number, or v₁, v₂, ... in the order
     of computation."""
 
-    def __init__(self, facts: _Facts) -> None:
+    def __init__(self, facts: _Facts, neurons: Mapping[int, Neuron]) -> None:
         self.facts = facts
+        self.neurons = neurons
         self.counts: list[int] = []
         k = 0
         for label, kind in zip(facts.labels, facts.kinds, strict=True):
@@ -54,6 +63,8 @@ class _Names(dict[tuple[int, int], str]):
         if not name:
             is_constant = self.facts.kinds[i] == "constant"
             name = number(self.facts.data[i]) if is_constant else f"v{self.counts[i]}".translate(_SUBSCRIPTS)
+            if i in self.neurons:
+                name = self.neurons[i].name
         elif len(name) > limit or not name.isascii() or not name.isprintable():
             name = clean(shortened(name, limit))
         self[key] = name
@@ -98,7 +109,10 @@ class _Maker:
         self.direction = direction
         self.title = title
         self.facts = _Facts(graph)
-        self.names = _Names(self.facts)
+        self.neurons = selection.neurons
+        self.owner = {i: output for output, each in self.neurons.items() for i in each.inner}
+        self.place = selection.drawn_with()
+        self.names = _Names(self.facts, self.neurons)
         self.parameters = None if parameters is None else set(parameters)
         self.drawn = [i for i, place in enumerate(selection.place) if place == i]
         count = len(self.drawn) + len(selection.blocks)
@@ -120,6 +134,8 @@ class _Maker:
             order |= {n.id: b.members[0] for n, b in zip(blocks, self.selection.blocks, strict=True)}
             everything = sorted([*nodes, *blocks], key=lambda n: order[n.id])
         edges = (*self.edges(), *self.merged_edges())
+        if blocks:
+            everything = _operands_first(everything, edges)
         notes = list(self.selection.notes)
         if stale := len([n for n in nodes if n.is_stale]):
             notes.append(f"⚠ {stale} stale: data was changed after recording; run the forward pass again")
@@ -135,9 +151,25 @@ class _Maker:
             total=len(self.graph.values),
             labels=self.labels,
             direction=self.direction,
+            is_layered=self.is_layered(groups),
             is_compact=self.is_compact,
             largest=max(map(edge_size, edges), default=0.0),
         )
+
+    def is_layered(self, groups: Iterable[str]) -> bool:
+        """Whether it is a network, or a recurrence: whether steps are folded, or an input is used along the way."""
+        blocks = self.selection.blocks
+        if self.neurons or any(not b.is_group for b in blocks) or any(map(is_neuron, groups)):
+            return True
+        graph, operations = self.graph, [i for i in self.drawn if self.graph.operands[i]]
+        index = {i: k for k, i in enumerate(operations)}
+        level = levels([[(index[j], 1) for j in graph.operands[i] if j in index] for i in operations])
+        for j in self.drawn:
+            if not graph.operands[j] and len(graph.consumers[j]) >= OFTEN:
+                at = [level[index[k]] for k, _ in graph.consumers[j] if k in index]
+                if at and max(at) - min(at) >= LONG:
+                    return True
+        return False
 
     # ---- nodes -------------------------------------------------------------------------------------------------------
 
@@ -153,6 +185,8 @@ class _Maker:
         if kind == "input" and (self.parameters is None or v in self.parameters):
             kind = "parameter"
         operation = v.operation
+        if neuron := self.neurons.get(i):
+            operands = ()
         return Node(
             id=f"n{i + 1}",
             kind=kind,
@@ -161,17 +195,51 @@ class _Maker:
             operation=operation.name if operands else "",
             symbol=clean(operation.symbol) if operands else "",
             arity=operation.arity if operands else None,
-            formula=formula(operation, self.names_of(operands)) if operands else "",
+            formula=formula(operation, self.written(i)) if operands else self.formula_of(neuron),
             value=self.facts.data[i],
             gradient=gradient,
             gradient_name=f"∂{self.of}/∂{self.names[i, 10]}" if self.of and elsewhere is None else "gradient",
             paths=paths if len(paths) > 1 else (),
             elsewhere=elsewhere,
-            group="" if self.selection.groups is None else self.selection.groups[i],
+            group=self.group(i, neuron),
             undrawn=len([j for j in operands if place[j] == HIDDEN]) if operands else 0,
             is_root=i in self.roots,
             is_stale=stale,
+            **self.inside(neuron),
         )
+
+    def written(self, i: int) -> list[str]:
+        """The operands' names, and a condition as it reads."""
+        operands, values = self.graph.operands[i], self.graph.values
+        names = self.names_of(operands)
+        if values[i].operation is where and (condition := values[operands[0]].operation).symbol in ("<", "≤", "=", "≠"):
+            names[0] = formula(condition, self.names_of(self.graph.operands[operands[0]]))
+        return names
+
+    def group(self, i: int, neuron: Neuron | None) -> str:
+        path = "" if self.selection.groups is None else self.selection.groups[i]
+        return path.rpartition("/")[0] if neuron is not None else path  # the layer, of a neuron
+
+    def formula_of(self, neuron: Neuron | None) -> str:
+        """What a neuron computes: its activation of z, or of several operations f."""
+        if neuron is None:
+            return ""
+        if neuron.total is None or len(neuron.inner) > 2:
+            return "f(z)" if neuron.total is not None else "f(θ, x)"
+        output = neuron.inner[-1]
+        return _SUM if output == neuron.total else formula(self.graph.values[output].operation, ["z"])
+
+    def inside(self, neuron: Neuron | None) -> dict[str, Any]:
+        """What stands on a neuron's node besides what stands on every operation's."""
+        if neuron is None:
+            return {}
+        data, gradients, parts = self.facts.data, self.facts.gradients, []
+        if neuron.total is not None:
+            if neuron.total != neuron.inner[-1]:
+                parts.append((f"z = {_SUM}", data[neuron.total]))
+            parts.append(("b", data[neuron.weights[-1]]))
+        weights = tuple([(self.names[j, LABEL_LIMIT], data[j], gradients[j]) for j in neuron.weights])
+        return {"parts": tuple(parts), "weights": weights, "members": len(neuron.inner) + len(weights)}
 
     def names_of(self, positions: Sequence[int]) -> list[str]:
         return [self.names[i, NAME_LIMIT] for i in positions]
@@ -183,9 +251,10 @@ class _Maker:
             if upstream is not None:
                 local = self.local(k)[slot]
                 brought = edge_product(self.graph.values[k].operation, slot, upstream, local)
-                place = self.selection.place[k]
+                shown = self.owner.get(k, k)
+                place = self.selection.place[shown]
                 block = clean(shortened(self.selection.blocks[-2 - place].name, NAME_LIMIT)) if place < -1 else ""
-                found.append(Path(f"e{k + 1}_{slot + 1}", self.names[k, 10], upstream, local, brought, block))
+                found.append(Path(f"e{k + 1}_{slot + 1}", self.names[shown, 10], upstream, local, brought, block))
         return tuple(found)
 
     def elsewhere(self, i: int, gradient: float | None, paths: tuple[Path, ...]) -> float | None:
@@ -235,7 +304,7 @@ class _Maker:
             value=None,
             gradient=None,
             gradient_name="|gradient|",
-            group=block.name.rpartition("/")[0] if block.is_group else "",
+            group=block.name.rpartition("/")[0] if block.is_group else block.group,
             is_root=any(i in self.roots for i in block.members),
             members=len(block.members),
             gradient_range=_range(known) if known else None,
@@ -245,39 +314,48 @@ class _Maker:
     # ---- edges -------------------------------------------------------------------------------------------------------
 
     def place_id(self, i: int) -> str:
-        place = self.selection.place[i]
-        return f"n{i + 1}" if place >= 0 else f"g{-1 - place}" if place < -1 else ""
+        place = self.place[i]
+        return f"n{place + 1}" if place >= 0 else f"g{-1 - place}" if place < -1 else ""
 
     def edges(self) -> Iterator[Edge]:
-        place, values, facts = self.selection.place, self.graph.values, self.facts
+        place = self.selection.place
         for i in self.drawn:
-            operands = self.graph.operands[i]
-            texts: tuple[str, ...] = ()
-            for slot, j in enumerate(operands):
-                if place[j] < 0:
-                    continue
-                if not texts:
-                    texts = notations(values[i].operation, self.names[i, NAME_LIMIT], self.names_of(operands))
-                upstream, local = facts.gradients[i], self.local(i)[slot]
-                to_constant = facts.kinds[j] == "constant"
-                known = upstream is not None and not to_constant
-                yield Edge(
-                    id=f"e{i + 1}_{slot + 1}",
-                    source=f"n{j + 1}",
-                    target=f"n{i + 1}",
-                    slot=slot,
-                    notation=texts[slot] if slot < len(texts) else "",
-                    local=local,
-                    upstream=upstream,
-                    contribution=edge_product(values[i].operation, slot, upstream or 0.0, local) if known else None,
-                    to_constant=to_constant,
-                )
+            for k in self.neurons[i].inner if i in self.neurons else (i,):
+                operands = self.graph.operands[k]
+                texts: tuple[str, ...] = ()
+                for slot, j in enumerate(operands):
+                    if place[j] < 0:
+                        continue
+                    texts = texts or self.notations(k)
+                    yield self.edge(k, slot, texts[slot] if slot < len(texts) else "")
+
+    def edge(self, k: int, slot: int, notation: str) -> Edge:
+        j, operation = self.graph.operands[k][slot], self.graph.values[k].operation
+        upstream, local = self.facts.gradients[k], self.local(k)[slot]
+        to_constant = self.facts.kinds[j] == "constant"
+        known = upstream is not None and not to_constant
+        return Edge(
+            id=f"e{k + 1}_{slot + 1}",
+            source=self.place_id(j),
+            target=self.place_id(k),
+            slot=slot,
+            notation=notation,
+            local=local,
+            upstream=upstream,
+            contribution=edge_product(operation, slot, upstream or 0.0, local) if known else None,
+            to_constant=to_constant,
+        )
+
+    def notations(self, k: int) -> tuple[str, ...]:
+        """The local gradients of an operation as text."""
+        operands = self.names_of(self.graph.operands[k])
+        return notations(self.graph.values[k].operation, self.names[k, NAME_LIMIT], operands)
 
     def merged_edges(self) -> Iterator[Edge]:
         """One edge for all between a block and another node."""
         if not self.selection.blocks:
             return
-        place, facts = self.selection.place, self.facts
+        place, facts = self.place, self.facts
         merged: dict[tuple[str, str], list[tuple[int, int, int]]] = {}
         for i, operands in enumerate(self.graph.operands):
             for slot, j in enumerate(operands):
@@ -285,6 +363,10 @@ class _Maker:
                 if shown and (place[i] < 0 or place[j] < 0):
                     merged.setdefault((self.place_id(j), self.place_id(i)), []).append((i, slot, j))
         for (source, target), slots in merged.items():
+            if len(slots) == 1 and place[slots[0][0]] >= 0:  # out of a block into an operation: an edge as any other
+                k, slot, _ = slots[0]
+                yield self.edge(k, slot, (*self.notations(k), "")[slot])
+                continue
             brought = [
                 edge_product(self.graph.values[i].operation, slot, upstream, self.local(i)[slot])
                 for i, slot, j in slots
@@ -319,6 +401,27 @@ class _Maker:
         shown = ", ".join([f"{self.names[i, LABEL_LIMIT]}: {number(facts.gradients[i] or 0.0)}" for i in known[:12]])
         more = f", and {len(known) - 12:,} more" if len(known) > 12 else ""
         return f"{text} Gradients{f' of {self.of}' if self.of else ''} by input: {shown}{more}."
+
+
+def _operands_first(nodes: list[Node], edges: Sequence[Edge]) -> list[Node]:
+    """The nodes, each behind what it is computed from, else as they are; in a cycle of blocks too."""
+    at = {n.id: k for k, n in enumerate(nodes)}
+    operands: list[list[int]] = [[] for _ in nodes]
+    for e in edges:
+        operands[at[e.target]].append(at[e.source])
+    order: dict[int, None] = {}
+    seen: set[int] = set()
+    for top in range(len(nodes)):
+        stack = [top]
+        while stack:
+            k = stack[-1]
+            left = [j for j in operands[k] if j not in seen] if k not in order else []
+            seen.add(k)
+            if left:
+                stack += reversed(left)
+            else:
+                order[stack.pop()] = None
+    return [nodes[k] for k in order]
 
 
 def _range(numbers: Sequence[float]) -> tuple[float, float]:

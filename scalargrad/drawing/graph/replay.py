@@ -74,7 +74,7 @@ def replay(picture: Picture) -> Replay:
 def to_dict(picture: Picture) -> dict[str, Any]:
     """The picture and its steps as dicts, lists, strings and numbers; inf and nan as strings that `float()` reads."""
     made: dict[str, Any] = plain(picture)
-    for key in ("is_compact", "largest", "active"):
+    for key in ("is_layered", "is_compact", "largest", "active"):
         del made[key]
     passed = replay(picture)
     made["steps"] = []

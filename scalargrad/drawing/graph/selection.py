@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 from ...engine.chain_rule import topological_order
 from ...engine.value import Value
+from .folding import Neuron, is_neuron, is_weight, neurons, repeats
 
+READABLE, MOST_STEPS = 25, 60  # nodes: of more, neurons are folded; and the steps of a recurrence
+WIDE, MOST_NEURONS = 4, 40  # in a layer of more neurons those in the middle are folded; of more in all, whole groups
 EVERYTHING = 200  # up to so many drawn nodes, edges have labels; more than this many are never drawn of a larger graph
 UNLABELLED = 2000  # up to so many values are drawn one by one
 NEAR, BANDS = 5, 10  # of a graph too large to be read: levels drawn one by one, blocks along the rest of its depth
@@ -75,7 +79,7 @@ def group_paths(graph: Graph, given: Groups | None) -> list[str] | None:
     """The group of each value, as "layer1/neuron0"; None where there are no groups at all.
 
     Values are given groups by `with group(...)` while they are recorded, or by the option `groups`. An input or
-    constant that has none is counted to the group that alone uses it.
+    constant that has none is counted to the group that alone uses it; but what goes into a neuron stays outside of it.
     """
     paths = [_path(v.group) for v in graph.values]
     for path, members in (given or {}).items():
@@ -88,9 +92,17 @@ def group_paths(graph: Graph, given: Groups | None) -> list[str] | None:
     for i in range(len(paths)):
         if not paths[i] and not graph.operands[i]:
             users = {paths[k] for k, _ in graph.consumers[i]}
-            if len(users) == 1:
+            if any(map(is_neuron, users)):  # what goes into a neuron stays outside; a bias' 1 is the layer's
+                paths[i] = _common(users) if is_weight(graph, i) else ""
+            elif len(users) == 1:
                 paths[i] = users.pop()
     return paths
+
+
+def _common(paths: Iterable[str]) -> str:
+    """The innermost group that all of these are in."""
+    shared = list(takewhile(lambda each: len(set(each)) == 1, zip(*[path.split("/") for path in paths], strict=False)))
+    return "/".join([each[0] for each in shared])
 
 
 def _path(name: str) -> str:
@@ -103,6 +115,7 @@ class Block(NamedTuple):
     name: str
     members: list[int]
     is_group: bool
+    group: str = ""  # that it is in, where its name does not say so
 
 
 class Selection(NamedTuple):
@@ -112,6 +125,15 @@ class Selection(NamedTuple):
     blocks: list[Block]
     groups: list[str] | None
     notes: list[str]
+    neurons: dict[int, Neuron]  # by output, of those that are drawn as one operation: the rest of them is hidden
+
+    def drawn_with(self) -> list[int]:
+        """As `place`, with what is inside of a neuron where its output is."""
+        place = self.place[:]
+        for output, neuron in self.neurons.items():
+            for i in neuron.inner:
+                place[i] = self.place[output]
+        return place
 
 
 def select(
@@ -139,23 +161,27 @@ def select(
     paths = group_paths(graph, groups)
     place = [i if i in shown else HIDDEN for i in range(total)]
     blocks: list[Block] = []
-    if paths is not None:
-        folded = _groups_to_fold(paths, shown, collapse, full)
-        _fold_groups(paths, folded, place, blocks)
-        if folded and collapse is None:
-            count = sum(len(b.members) for b in blocks)
-            notes.append(f"{count:,} values folded into {len(blocks)} groups (collapse=False unfolds them)")
-    elif collapse not in (None, False, True):
+    drawn: dict[int, Neuron] = {}
+    if paths is None and collapse not in (None, False, True):
         raise ValueError(
             "draw: collapse names groups, but the graph has none; see scalargrad.group and the option groups"
         )
+    by_itself = collapse is None and not full
+    if by_itself and READABLE < len(shown) == total:
+        drawn = _fold_to_read(graph, paths or [""] * total, place, blocks, notes)
+    if paths is not None and not drawn and not blocks:
+        folded = _groups_to_fold(paths, shown, collapse, full)
+        _fold_groups(paths, folded, place, blocks)
+        if folded and by_itself:
+            count = sum(len(b.members) for b in blocks)
+            notes.append(f"{count:,} values folded into {len(blocks)} groups (collapse=False unfolds them)")
     single = [i for i in range(total) if place[i] == i]
     if not full and len(single) + len(blocks) > UNLABELLED:
         before = len(blocks)
         _fold_bands(graph, single, place, blocks, EVERYTHING - before)
         count = sum(len(b.members) for b in blocks[before:])
         notes.append(f"{count:,} of {total:,} values folded into {len(blocks) - before} blocks (full=True draws all)")
-    return Selection(place, blocks, paths, notes)
+    return Selection(place, blocks, paths, notes, drawn)
 
 
 def _cut(graph: Graph, depth: int | None, focus: Value | None, hops: int, path: tuple[Value, Value] | None) -> set[int]:
@@ -221,6 +247,72 @@ def _fold_groups(paths: list[str], folded: set[str], place: list[int], blocks: l
                 blocks.append(Block(name, [], True))
             place[i] = -2 - block_of[name]
             blocks[block_of[name]].members.append(i)
+
+
+# ---- networks and recurrences ----------------------------------------------------------------------------------------
+
+
+def _fold_neurons(graph: Graph, found: Iterable[Neuron], place: list[int]) -> dict[int, Neuron]:
+    """Hide all of these neurons but their outputs, and what weights and biases are theirs."""
+    drawn = {each.inner[-1]: each for each in found if all(place[i] == i for i in each.inner)}
+    owned = {i for each in drawn.values() for i in each.inner}
+    for i in owned.difference(drawn):
+        place[i] = HIDDEN
+    for i, used in enumerate(graph.consumers if drawn else ()):
+        if used and is_weight(graph, i) and owned.issuperset([k for k, _ in used]):
+            place[i] = HIDDEN
+    return drawn
+
+
+def _fold_to_read(
+    graph: Graph, paths: list[str], place: list[int], blocks: list[Block], notes: list[str]
+) -> dict[int, Neuron]:
+    """Fold neurons, and what repeats, where that leaves little enough to be read; else fold nothing."""
+    before, drawn = place[:], dict[int, Neuron]()
+    names = {path for path in paths if is_neuron(path)}
+    if names:
+        drawn = _fold_neurons(graph, neurons(graph, paths, names), place)
+    for fold, most in ((_wide_layers, READABLE), (_repeats, MOST_STEPS)):
+        for block in fold(graph, paths, place, drawn) if _count(place) > most else ():
+            for i in block.members:
+                place[i] = -2 - len(blocks)
+                drawn.pop(i, None)
+            blocks.append(block)
+    if len(drawn) > MOST_NEURONS or not (drawn or blocks):
+        place[:] = before
+        blocks.clear()
+        return {}
+    count = len(place) - _count(place) + 2 * len(drawn)
+    what = [f"{len(drawn)} neurons"] * bool(drawn) + [f"{len(blocks)} block{'s' * (len(blocks) > 1)}"] * bool(blocks)
+    count -= len(drawn)
+    notes.append(f"{count:,} of {len(place):,} values folded into {' and '.join(what)} (full=True draws all)")
+    return drawn
+
+
+def _count(place: list[int]) -> int:
+    """How many values are drawn as themselves."""
+    return sum(map(int.__eq__, place, range(len(place))))
+
+
+def _wide_layers(graph: Graph, paths: list[str], place: list[int], drawn: Mapping[int, Neuron]) -> list[Block]:
+    """Of each layer that is called once, the neurons between its first two and its last."""
+    layers: dict[str, dict[str, list[int]]] = {}
+    for i in drawn:
+        layers.setdefault(paths[i].rpartition("/")[0], {}).setdefault(paths[i], []).append(i)
+    found = []
+    for path, each in layers.items():
+        if len(each) > WIDE and all(len(calls) == 1 for calls in each.values()):
+            middle = [drawn[i] for (i,) in each.values()][2:-1]
+            members = [k for n in middle for k in (*n.weights, *n.inner)]
+            found.append(Block(f"{len(middle)} more, {path.rpartition('/')[2]}", members, False, path))
+    return found
+
+
+def _repeats(graph: Graph, paths: list[str], place: list[int], drawn: Mapping[int, Neuron]) -> list[Block]:
+    left = [i for i in range(len(place)) if place[i] == i]
+    steps = [drawn[i].inner if i in drawn else (i,) for i in left if graph.operands[i]]
+    found = repeats(graph, steps, [i for i in left if not graph.operands[i]])
+    return [Block(name, members, False) for name, members in found]
 
 
 # ---- too much to be read ---------------------------------------------------------------------------------------------

@@ -101,6 +101,8 @@ class GraphDrawer:
     # ---- nodes and edges ---------------------------------------------------------------------------------------------
 
     def cluster(self, k: int, path: str) -> None:
+        if str(k + 1) not in self.layout.clusters:
+            return  # other things stand inside
         x1, y1, x2, y2 = self.layout.clusters[str(k + 1)]
         name = xml(clean(shortened(path.rpartition("/")[2], 40)))
         self.out.append(
@@ -129,6 +131,14 @@ class GraphDrawer:
                 inner = marked((line, ""), (sign, f"b {label.style}"), size=SMALL)
                 text += f'<text class="e {kind}"{space} x="{x:.9g}" y="{y:.9g}">{inner}</text>'
                 y, sign = y + 14.0, ""
+        if curve.tag is not None:
+            x, y, wide, high = curve.tag
+            left, top = f"{x - wide / 2.0:.9g}", f"{y - high / 2.0:.9g}"
+            inner = marked((self.names[edge.source], ""), size=SMALL)
+            text += (
+                f'<rect class="tag" x="{left}" y="{top}" width="{wide:.9g}" height="{high:.9g}" rx="{high / 2.0:.9g}"/>'
+                f'<text class="e" x="{x:.9g}" y="{y + 4:.9g}">{inner}</text>'
+            )
         glow = ""
         if edge.id == self.picture.active:
             glow = f'<path class="now" d="{path}" stroke-width="{pen + 9.0:g}"/>'
@@ -239,6 +249,8 @@ class GraphDrawer:
             rules.append(f"& .{kind} .l{{stroke:{c[kind]}}}& .{kind} .a{{fill:{c[kind]}}}")
             rules.append(f"& text.{kind},& .b.{kind}{{fill:{c[f'{kind} text']}}}")
         rules.append(f"& .node.bad rect{{stroke:{c['bad']}}}& .node .o{{fill:none}}")
+        if any(curve.tag for curve in self.layout.edges.values()):
+            rules.append(f"& .tag{{fill:{c['plain']};stroke:{c['leaf']}}}")
         if self.picture.active:
             rules.append(f"& .edge .now{{stroke:{c['now']}}}& .node .now{{fill:{c['now']}}}")
         return "".join(rules)

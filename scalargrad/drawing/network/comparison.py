@@ -78,16 +78,20 @@ def _picture(before: Picture, after: Picture, title: str) -> Picture:
     _same("values", before.nodes, after.nodes, lambda n: (n.id, n.kind, n.label, n.operation), lambda n: n.name)
     _same("edges", before.edges, after.edges, lambda e: (e.id, e.source, e.target), lambda e: e.id)
     nodes = [
-        new._replace(value=_changed(old.value, new.value), gradient=_changed(old.gradient, new.gradient))
+        new._replace(
+            value=_changed(old.value, new.value),
+            gradient=_changed(old.gradient, new.gradient),
+            parts=tuple((name, _changed(a, b) or b) for (_, a), (name, b) in zip(old.parts, new.parts, strict=True)),
+        )
         for old, new in zip(before.nodes, after.nodes, strict=True)
     ]
-    told = [
+    changes = [
         f"{n.name} {number(n.value)} ({signed(n.value - n.value.before)})"
         for n in nodes
         if n.is_root and isinstance(n.value, Changed)
     ]
     count = sum(isinstance(n.value, Changed) for n in nodes)
-    note = f"what changed: {', '.join(told)}" if told else f"{count:,} of {len(nodes):,} values changed"
+    note = f"what changed: {', '.join(changes)}" if changes else f"{count:,} of {len(nodes):,} values changed"
     description = f"{after.description} {note[0].upper()}{note[1:]}."
     return after._replace(title=title, nodes=tuple(nodes), notes=(*after.notes, note), description=description)
 

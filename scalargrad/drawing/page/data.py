@@ -158,7 +158,7 @@ def _worked(picture: Picture) -> dict[str, str]:
     made = {}
     for key, each in operands.items():
         node = nodes[key]
-        if node.kind != "operation" or node.undrawn or any(e.local is None for e in each):
+        if node.kind != "operation" or node.members > 1 or node.undrawn or any(e.local is None for e in each):
             continue
         values = [nodes[e.source].value for e in sorted(each, key=lambda e: e.slot)]
         pattern, bracketed = pattern_of(node, len(values))

@@ -12,7 +12,8 @@ from gzip import compress
 from ..common.assets import MEDIA, as_json, asset, filled, policy, script, sheet
 from ..common.text import clean, shortened, tenths, xml
 from ..graph.labels import labels_of
-from ..graph.layout import Layout, as_laid_out, lay_out
+from ..graph.laying_out import lay_out
+from ..graph.layout import Layout, as_laid_out
 from ..graph.picture import Edge, Node, Picture
 from ..graph.svg import GraphDrawer
 from .data import to_data

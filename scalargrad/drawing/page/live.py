@@ -56,7 +56,7 @@ class Recorded(NamedTuple):
     """A graph by positions, as it was when it was drawn; behind the drawn values, what only comparisons look at."""
 
     rows: list[Any]  # None for inputs and constants
-    place: list[int]  # as `Selection` has it
+    place: list[int]  # as `Selection.drawn_with` has it
     operands: list[tuple[int, ...]]
     data: list[float]
     gradients: list[float | None]
@@ -258,7 +258,7 @@ class _Numbers:
 
     def place_id(self, i: int) -> str:
         place = self.recorded.place[i]
-        return f"n{i + 1}" if place >= 0 else f"g{-1 - place}" if place < -1 else ""
+        return f"n{place + 1}" if place >= 0 else f"g{-1 - place}" if place < -1 else ""
 
     def name(self, x: Operand) -> str:
         if isinstance(x, float):
@@ -313,7 +313,7 @@ class _Numbers:
         found = {}
         folded = {e.target for e in self.picture.edges if e.local is None}
         for k, n in enumerate(self.picture.nodes):
-            if n.kind == "operation" and not n.undrawn and n.id not in folded:
+            if n.kind == "operation" and n.members == 1 and not n.undrawn and n.id not in folded:
                 pattern = pattern_of(n, len(self.recorded.operands[self.node[n.id]]))
                 found[str(k)] = patterns.setdefault(pattern, len(patterns))
         return {"patterns": list(patterns), "pattern": found}

@@ -24,8 +24,8 @@ def story_of(picture: Picture) -> Story:
     """Put a picture's passes in order."""
     backward = replay(picture)
     due = backward.due
-    nodes = tuple(
-        n._replace(arrived=(due[i], due[i])) if due.get(i, 0) > 1 and n.kind != "block" else n._replace(arrived=None)
+    nodes = tuple(  # without the parts of neurons, which no step tells
+        n._replace(arrived=(due[i], due[i]) if due.get(i, 0) > 1 and n.kind != "block" else None, parts=())
         for i, n in enumerate(picture.nodes)
     )
     forward = [i for i, n in enumerate(picture.nodes) if n.kind in ("operation", "block")]

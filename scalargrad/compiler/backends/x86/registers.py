@@ -145,11 +145,15 @@ class RegisterAllocator:
         when = [NEVER] * len(self.register)
         if self.returns:
             when[program.outputs[0]] = len(program)
-        following: list[Sequence[int]] = [()] * len(program)
+        arithmetic = {name: self.codes[name] for name in _ARITHMETIC}
+        self.arithmetic = list(map(arithmetic.get, program.operations))
+        # Of plain arithmetic, for the first operand and for the second, else together.
+        following: list[Any] = [()] * len(program)
+        second: list[int] = [NEVER] * len(program)
         after: dict[int, list[Sequence[int]]] = {}
         operands = program.operands
         calls, guards = self.calls, self.guards
-        special = bool(calls or guards)
+        special, codes = bool(calls or guards), self.arithmetic
         for i in range(len(operands) - 1, -1, -1):
             if special:
                 if i in guards:
@@ -166,9 +170,9 @@ class RegisterAllocator:
                         when[p] = i
                     continue
             given = operands[i]
-            if len(given) == 2:
+            if codes[i] is not None:
                 a, b = given
-                following[i] = when[a], when[b]
+                following[i], second[i] = when[a], when[b]
                 when[a] = when[b] = i
             else:
                 following[i] = [when[p] for p in given]
@@ -176,7 +180,7 @@ class RegisterAllocator:
                     when[p] = i
         if -1 in guards:
             after[-1] = [(when[g.left], when[g.right]) for g in guards[-1]]
-        self.when, self.following, self.after = when, following, after
+        self.when, self.following, self.second, self.after = when, following, second, after
 
     # ---- registers and memory ----------------------------------------------------------------------------------------
 
@@ -301,17 +305,15 @@ class RegisterAllocator:
         )  # fmt: skip
         free, slot, free_slots, outputs, guards = self.free, self.slot, self.free_slots, self.outputs, self.guards
         codes, rr, rm, emit = self.codes, self.registers, self.memory, self.out.append
-        arithmetic = {name: codes[name] for name in _ARITHMETIC}
         commuting = {codes[name] for name in _COMMUTES}
         self._ends_of_inputs()
         i = -1
-        for code, given, nexts in zip(map(arithmetic.get, operations), operands, following, strict=True):
+        for code, given, next_a, next_b in zip(self.arithmetic, operands, following, self.second, strict=True):
             i += 1
             if code is None:
                 self.other(i, operations[i], given)
             else:
                 a, b = given
-                next_a, next_b = nexts
                 far = i + FAR
                 ra, rb = register[a], register[b]
                 if ra < 0:
