@@ -36,6 +36,8 @@ from scalargrad.functions import primitives
 from scalargrad.losses import cross_entropy
 from scalargrad.nn import MLP
 
+from . import flows
+
 SVG = "{http://www.w3.org/2000/svg}"
 INSTALLED = list(engines.engines())
 
@@ -1086,3 +1088,7 @@ def test_shortened_texts(text, limit):
     short = shortened(text, limit)
     assert short == text or (short.endswith("…") and text.startswith(short[:-1].rstrip("…")))
     assert shortened(short, limit) == short
+
+
+def test_a_drawing_of_three_nodes_takes_few_calls():
+    assert sum(flows.counted(flows.drawn()).values()) <= 389

@@ -12,15 +12,17 @@ from array import array
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import chain, pairwise, product
 from operator import countOf, index
 from threading import Lock
 from typing import Any, NamedTuple
 
+from ...engine import modes
 from ...engine.chain_rule import differentiating, made_before
 from ...engine.primitive import EXACT_INTEGERS, as_float
+from ...engine.value import Value
 from ...losses.summation import Ranges, put
-from ...transforms.trees import LEAF, Structure, flatten, unflatten
+from ...transforms.trees import LEAF, Structure, flatten
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..backends.llvm import driver
@@ -31,6 +33,7 @@ from ..frontend.specialization import Specialization, errors_of_ours
 from ..ir.lowering import lower
 from ..ir.program import summands
 from .partial import PartialSum
+from .results import collected, map_on_values
 
 CHUNKS = 64  # about as many; fewer, larger ones would leave threads idle
 SMALLEST_CHUNK = 1024  # samples; a power of two
@@ -80,7 +83,8 @@ def _shared(x: Any, what: str, known: dict[str, tuple[Pack, Structure]]) -> Part
     """An argument that all samples have; `known` is how it was flattened the last time."""
     if type(x) is array and x.typecode == "d":
         return Part(_flat_list(len(x)), x, _NOTHING, None, "", ())
-    x = x.tolist() if hasattr(x, "tolist") else x
+    if isinstance(x, array) or (hasattr(x, "tolist") and not hasattr(x, "__array_interface__")):
+        x = x.tolist()
     if what in known:
         pack, structure = known[what]
         packed = pack(x)
@@ -92,12 +96,11 @@ def _shared(x: Any, what: str, known: dict[str, tuple[Pack, Structure]]) -> Part
 
 
 @lru_cache(maxsize=256)
-def _of_shape(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Structure, tuple[int, ...]]:
-    """One sample of an array: nested lists, and how many bytes behind the first each of its numbers is."""
-    if not shape:
-        return LEAF, (0,)
-    part, offsets = _of_shape(shape[1:], strides[1:])
-    return (list, None, (part,) * shape[0]), tuple([k * strides[0] + o for k in range(shape[0]) for o in offsets])
+def _of_shape(kind: type, shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Structure, tuple[int, ...]]:
+    """One sample of an array: an array, and how many bytes behind the first each of its numbers is."""
+    steps = [[k * stride for k in range(n)] for n, stride in zip(shape, strides, strict=True)]
+    offsets = tuple([sum(each) for each in product(*steps)])
+    return (kind, shape, len(offsets)) if shape else LEAF, offsets
 
 
 def _numpy_part(x: Any, axis: int, what: str) -> Part:
@@ -114,7 +117,7 @@ def _numpy_part(x: Any, axis: int, what: str) -> Part:
         for place in numpy.argwhere((x > EXACT_INTEGERS) | (x < -EXACT_INTEGERS)).tolist():
             as_float(x[tuple(place)], f"{what}{place}")
     x = x if x.dtype == numpy.float64 else x.astype(numpy.float64)
-    structure, offsets = _of_shape(x.shape[1:], x.strides[1:])
+    structure, offsets = _of_shape(numpy.ndarray, x.shape[1:], x.strides[1:])
     start = x.__array_interface__["data"][0]
     strides = array("q", x.strides[:1]) * len(offsets)
     return Part(structure, array("q", [start + o for o in offsets]), strides, len(x), "numpy", (x,))
@@ -136,6 +139,11 @@ def _list_part(samples: list[Any], what: str) -> Part:
     if not samples:
         return _rows(array("d"), LEAF, 1, 0, "list")
     first = samples[0]
+    if isinstance(first, array) or (hasattr(first, "__array_interface__") and first.ndim):
+        raise TypeError(
+            f"{what}: a list of arrays may be samples or columns: numpy.stack makes an array of samples; a tuple of "
+            "arrays is one of columns, each with one entry a sample"
+        )
     try:
         if isinstance(first, float | int):
             return _rows(as_floats(samples), LEAF, 1, len(samples), "list")
@@ -209,7 +217,7 @@ def _joined(arrays: Iterable[array[Any]], code: str = "q") -> array[Any]:
 
 
 def axes_of(in_axes: Any, count: int) -> list[int | None]:
-    """The axis along which each argument is mapped, or None."""
+    """`in_axes` with an entry for each argument."""
     axes = list(in_axes) if isinstance(in_axes, list | tuple) else [in_axes] * count
     if len(axes) != count:
         raise ValueError(f"map: in_axes has {len(axes)} entries for {count} argument(s)")
@@ -443,8 +451,11 @@ def _on_threads(
     return True
 
 
-def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[Specialization, Answers]:
-    """Run on all samples, of which there is one at least: a trace, and where the results are."""
+def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[Specialization, Answers] | None:
+    """Run on all samples, of which there is one at least: a trace, and where the results are.
+
+    None where it reads a `Value` that is being differentiated by, whose gradient would be lost.
+    """
     if batch.structure not in f.specializations:
         f.traced(batch.sample(batch.first), batch.structure)
     first = f.specializations[batch.structure][0]
@@ -452,16 +463,14 @@ def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[S
     every = chunks(batch.first, batch.count)
     answers = Answers(batch, outputs, reduce)
     known = f.specializations[batch.structure]
-    native = outputs and f.native_for(batch.count) and not any(v.program.has_blocks() for v in known)
+    native = outputs and f.native_for(batch.count) and not any(v.has_blocks for v in known)
     if not (native and _on_threads(f, batch, every, answers, reduce, threads)):
         for bounds in every if outputs else ():
             _in_python(f, batch, bounds, answers, reduce)
     if (begun := differentiating.begun) and any(
         not made_before(x, begun[0]) for each in f.specializations[batch.structure] for x in each.captured
     ):
-        raise TypeError(
-            f"map: {f.name} reads a Value that is being differentiated by, whose gradient would be lost here"
-        )
+        return None
     return first, answers
 
 
@@ -469,24 +478,23 @@ def map_batch(
     f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int, start: int | None
 ) -> Any:
     """`CompiledFunction.map`: see there."""
-    batch = Batch(f, arguments, in_axes, start or 0)
+    try:
+        batch = Batch(f, arguments, in_axes, start or 0)
+    except TypeError:
+        if not any(isinstance(x, Value) for x in flatten(arguments, static=True)[0]):
+            raise
+        return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
+    if modes.active and (modes.current().anomaly or modes.tracer() is not None):
+        return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
     if batch.count == 0:
         if start is None:
             raise ValueError("map: an empty batch")
         return PartialSum(f.name, reduce, None, (), {})
-    first, answers = answered(f, batch, reduce is not None, threads)
+    done = answered(f, batch, reduce is not None, threads)
+    if done is None:
+        return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
+    first, answers = done
     if reduce is None:
-        return unflatten(first.result, [like(column, batch.kind) for column in answers.columns])
+        return collected(first.result, answers.columns, batch.count, batch.kind)
     part = PartialSum(f.name, reduce, first.result, [(batch.first, batch.first + batch.count)], answers.ranges)
     return first.unpack(part.totals()) if start is None else part
-
-
-def like(column: array[float], kind: str) -> Any:
-    """The results of all samples in the kind that the arguments were."""
-    if kind == "list":
-        return column.tolist()
-    if kind == "numpy":
-        import numpy
-
-        return numpy.frombuffer(column, dtype=numpy.float64)
-    return column

@@ -20,10 +20,10 @@ from os import urandom
 from typing import Any, NamedTuple
 
 from ...transforms.pickling import dumps, saved
-from ...transforms.trees import unflatten
 from ..frontend.dispatch import Dispatcher
-from .batch import Batch, answered, like
+from .batch import Batch, answered
 from .partial import PartialSum, merge
+from .results import collected
 from .sources import cut, length, loaded, natural_cuts
 
 LARGEST_CHUNK = 2**18  # samples, where nobody says
@@ -59,7 +59,10 @@ class _Job(NamedTuple):
         batch = Batch(self.function, arguments, self.axes, first)
         if batch.count != count:
             raise ValueError(f"map: a worker has {batch.count} samples from number {first} on, and was to have {count}")
-        found, answers = answered(self.function, batch, self.reduce is not None, self.threads)
+        done = answered(self.function, batch, self.reduce is not None, self.threads)
+        if done is None:
+            raise TypeError(f"map: {self.function.name} is differentiated here, which goes without an executor only")
+        found, answers = done
         if self.apart:
             nothing_from_outside(self.function, batch)
         if self.reduce is None:
@@ -315,7 +318,7 @@ def map_by(
     finally:
         pool.close()
     if reduce is None:
-        return unflatten(first.result, [like(column, batch.kind) for column in columns])
+        return collected(first.result, columns, count, batch.kind)
     return whole.result() if start is None else whole
 
 

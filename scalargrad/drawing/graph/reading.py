@@ -75,7 +75,8 @@ def gradient_of(value: Value) -> float | None:
     """The value's gradient as a float; None where no backward pass has reached it."""
     if not value.has_gradient or value.operation.several:
         return None
-    return float(getattr(value.grad, "data", value.grad))
+    g = value.grad
+    return float(getattr(g, "_data", g))
 
 
 # ---- making a picture ------------------------------------------------------------------------------------------------
