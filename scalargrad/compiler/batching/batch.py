@@ -81,13 +81,13 @@ def _shared(x: Any, what: str, known: dict[str, tuple[Pack, Structure]]) -> Part
     """An argument that all samples have; `known` is how it was flattened the last time."""
     if type(x) is array and x.typecode == "d":
         return Part(_flat_list(len(x)), x, _NOTHING, None, "", ())
-    x = x.tolist() if hasattr(x, "tolist") else x
+    x = x.tolist() if hasattr(x, "tolist") else x  # not of what is static, which has none
     if what in known:
         pack, structure = known[what]
         packed = pack(x)
         if packed is not None:
             return Part(structure, packed, _NOTHING, None, "", ())
-    leaves, structure = flatten(x, what)
+    leaves, structure = flatten(x, what, static=True)
     known[what] = (packer(structure), structure)
     return Part(structure, array("d", [as_float(each, what) for each in leaves]), _NOTHING, None, "", ())
 
@@ -221,9 +221,12 @@ class Batch:
             if axis is not None and (not hasattr(axis, "__index__") or isinstance(axis, bool)):
                 raise TypeError(f"map: an entry of in_axes is an axis or None, got {axis!r}")
             axes[k] = None if axis is None else index(axis)
+        for k, name in f.static_positions.items():
+            if k < len(axes) and axes[k] is not None:
+                raise ValueError(f"map: {name} is static, and so cannot be mapped: its entry of in_axes must be None")
         parts = [
             _shared(x, f"argument {k}", f.shared_arguments) if axis is None else _mapped(x, axis, f"argument {k}")
-            for k, (x, axis) in enumerate(zip(arguments, axes, strict=True))
+            for k, (x, axis) in enumerate(zip(f.with_static(arguments), axes, strict=True))
         ]
         mapped = [part for part in parts if part.samples is not None]
         if not mapped:
