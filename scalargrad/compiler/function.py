@@ -126,16 +126,19 @@ class CompiledFunction(Dispatcher):
 
         - `in_axes`: for each argument, or for all, the axis along which it is mapped, or None for one that all samples
           share. A mapped argument is a list with one sample an entry, an `array.array`, a NumPy array (of float64: not
-          copied, whatever its layout; other dtypes are converted if nothing is lost), or a tuple or dict of such.
+          copied, whatever its layout; other dtypes are converted if nothing is lost), or a tuple or dict of such. A
+          sample of an array with several axes is an array.
         - `reduce`: None gives the structure of the function's result with a batch in the place of each number: a list
-          for lists, an `array.array` for such, a NumPy array if one was given. "sum" and "mean" give numbers, in memory
+          for lists, an `array.array` for such, a NumPy array if one was given; for an array, one with an axis more, the
+          first. "sum" and "mean" give numbers, in memory
           that does not depend on the size of the batch.
         - `threads`: how many work at once; the result does not depend on it.
         - `start`: the number of the first sample, where the batch is a part of a larger one: what is returned then is
           the part's `PartialSum`, for `scalargrad.compiler.merge`. Batches of no samples have one, too.
 
         The order of a sum depends on the samples' numbers alone; it is the same on every backend, and described in
-        `scalargrad/losses/summation.py`. Samples that branch otherwise are answered by traces of their own. Raises
+        `scalargrad/losses/summation.py`. Samples that branch otherwise are answered by traces of their own. Given
+        `Value`s, as inside a function that is differentiated, it runs on them, sample by sample. Raises
         `ValueError` for batches of different lengths or none, `TypeError` for a dtype that would lose precision.
 
         >>> import scalargrad as sg
@@ -505,7 +508,9 @@ def compile(
     - `functions`: where exp, expm1, log, log1p, tanh, sin and cos come from: "library", the C library, whose bits are
       Python's; or "polynomial", arithmetic that runs on eight samples at once, several times as fast in `map`, within
       a few ULP (see `compiler/polynomials.py`). Results are then the same on every backend, but not those of the eager
-      run.
+      run. "fast" is "polynomial", and machine code rounds a product once with the sum that it goes into (FMA): each
+      such sum is nearer to the exact one, and an elementary function within the same few ULP; results differ by
+      rounding from backend to backend. What decides a branch is computed as with "polynomial".
 
     Loops unroll. What the function does besides computing happens while tracing only: printing, random numbers, changes
     to other objects. `Value`s from outside are read anew at every call. `int(v)`, `float(v)`, `v.data` and `backward()`
@@ -541,8 +546,8 @@ def compile(
     if backend not in ("auto", "python", "native"):
         raise ValueError(f"compile: backend must be 'auto', 'python' or 'native', got {backend!r}")
     max_traces = whole("compile: max_traces", max_traces)
-    if functions not in ("library", "polynomial"):
-        raise ValueError(f"compile: functions must be 'library' or 'polynomial', got {functions!r}")
+    if functions not in ("library", "polynomial", "fast"):
+        raise ValueError(f"compile: functions must be 'library', 'polynomial' or 'fast', got {functions!r}")
     if f is None:
         options: Any = {"backend": backend, "max_traces": max_traces, "functions": functions}
         return lambda g: compile(g, **options, static_argnames=static_argnames)

@@ -12,16 +12,18 @@ from array import array
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import chain, pairwise, product
 from operator import countOf, index
 from threading import Lock
 from typing import Any, NamedTuple
 
+from ...engine import modes
 from ...engine.chain_rule import differentiating, made_before
 from ...engine.primitive import EXACT_INTEGERS, as_float
+from ...engine.value import Value
 from ...losses.summation import Ranges, put
 from ...state import whole
-from ...transforms.trees import LEAF, Structure, flatten, unflatten
+from ...transforms.trees import LEAF, Structure, flatten
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..backends.llvm import driver
@@ -32,6 +34,7 @@ from ..frontend.specialization import Specialization, errors_of_ours
 from ..ir.lowering import lower
 from ..ir.program import summands
 from .partial import PartialSum
+from .results import collected, map_on_values
 
 CHUNKS = 64  # about as many; fewer, larger ones would leave threads idle
 SMALLEST_CHUNK = 1024  # samples; a power of two
@@ -81,7 +84,8 @@ def _shared(x: Any, what: str, known: dict[str, tuple[Pack, Structure]]) -> Part
     """An argument that all samples have; `known` is how it was flattened the last time."""
     if type(x) is array and x.typecode == "d":
         return Part(_flat_list(len(x)), x, _NOTHING, None, "", ())
-    x = x.tolist() if hasattr(x, "tolist") else x  # not of what is static, which has none
+    if isinstance(x, array) or (hasattr(x, "tolist") and not hasattr(x, "__array_interface__")):
+        x = x.tolist()
     if what in known:
         pack, structure = known[what]
         packed = pack(x)
@@ -93,12 +97,11 @@ def _shared(x: Any, what: str, known: dict[str, tuple[Pack, Structure]]) -> Part
 
 
 @lru_cache(maxsize=256)
-def _of_shape(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Structure, tuple[int, ...]]:
-    """One sample of an array: nested lists, and how many bytes behind the first each of its numbers is."""
-    if not shape:
-        return LEAF, (0,)
-    part, offsets = _of_shape(shape[1:], strides[1:])
-    return (list, None, (part,) * shape[0]), tuple([k * strides[0] + o for k in range(shape[0]) for o in offsets])
+def _of_shape(kind: type, shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Structure, tuple[int, ...]]:
+    """One sample of an array: an array, and how many bytes behind the first each of its numbers is."""
+    steps = [[k * stride for k in range(n)] for n, stride in zip(shape, strides, strict=True)]
+    offsets = tuple([sum(each) for each in product(*steps)])
+    return (kind, shape, len(offsets)) if shape else LEAF, offsets
 
 
 def _numpy_part(x: Any, axis: int, what: str) -> Part:
@@ -115,7 +118,7 @@ def _numpy_part(x: Any, axis: int, what: str) -> Part:
         for place in numpy.argwhere((x > EXACT_INTEGERS) | (x < -EXACT_INTEGERS)).tolist():
             as_float(x[tuple(place)], f"{what}{place}")
     x = x if x.dtype == numpy.float64 else x.astype(numpy.float64)
-    structure, offsets = _of_shape(x.shape[1:], x.strides[1:])
+    structure, offsets = _of_shape(numpy.ndarray, x.shape[1:], x.strides[1:])
     start = x.__array_interface__["data"][0]
     strides = array("q", x.strides[:1]) * len(offsets)
     return Part(structure, array("q", [start + o for o in offsets]), strides, len(x), "numpy", (x,))
@@ -137,6 +140,11 @@ def _list_part(samples: list[Any], what: str) -> Part:
     if not samples:
         return _rows(array("d"), LEAF, 1, 0, "list")
     first = samples[0]
+    if isinstance(first, array) or (hasattr(first, "__array_interface__") and first.ndim):
+        raise TypeError(
+            f"{what}: a list of arrays may be samples or columns: numpy.stack makes an array of samples; a tuple of "
+            "arrays is one of columns, each with one entry a sample"
+        )
     try:
         if isinstance(first, float | int):
             return _rows(as_floats(samples), LEAF, 1, len(samples), "list")
@@ -209,18 +217,24 @@ def _joined(arrays: Iterable[array[Any]], code: str = "q") -> array[Any]:
     return made
 
 
+def axes_of(in_axes: Any, count: int) -> list[int | None]:
+    """`in_axes` with an entry for each argument."""
+    axes = list(in_axes) if isinstance(in_axes, list | tuple) else [in_axes] * count
+    if len(axes) != count:
+        raise ValueError(f"map: in_axes has {len(axes)} entries for {count} argument(s)")
+    for k, axis in enumerate(axes):
+        if axis is not None and (not hasattr(axis, "__index__") or isinstance(axis, bool)):
+            raise TypeError(f"map: an entry of in_axes is an axis or None, got {axis!r}")
+        axes[k] = None if axis is None else index(axis)
+    return axes
+
+
 class Batch:
     """The arguments of one call of `map`: columns and shared numbers in the order of the leaves."""
 
     def __init__(self, f: Dispatcher, arguments: Sequence[Any], in_axes: Any, first: int = 0) -> None:
         self.first = first  # the number of the first sample
-        axes = list(in_axes) if isinstance(in_axes, list | tuple) else [in_axes] * len(arguments)
-        if len(axes) != len(arguments):
-            raise ValueError(f"map: in_axes has {len(axes)} entries for {len(arguments)} argument(s)")
-        for k, axis in enumerate(axes):
-            if axis is not None and (not hasattr(axis, "__index__") or isinstance(axis, bool)):
-                raise TypeError(f"map: an entry of in_axes is an axis or None, got {axis!r}")
-            axes[k] = None if axis is None else index(axis)
+        axes = axes_of(in_axes, len(arguments))
         for k, name in f.static_positions.items():
             if k < len(axes) and axes[k] is not None:
                 raise ValueError(f"map: {name} is static, and so cannot be mapped: its entry of in_axes must be None")
@@ -451,7 +465,14 @@ def map_batch(
     if start is not None and reduce is None:
         raise ValueError(f"map: start={start!r} numbers the samples of a sum: it needs reduce='sum' or 'mean'")
     first_sample = 0 if start is None else whole("map: start", start, least=0)
-    batch = Batch(f, arguments, in_axes, first_sample)
+    try:
+        batch = Batch(f, arguments, in_axes, first_sample)
+    except TypeError:
+        if not any(isinstance(x, Value) for x in flatten(arguments, static=True)[0]):
+            raise
+        return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
+    if modes.active and (modes.current().anomaly or modes.tracer() is not None):
+        return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
     if batch.count == 0:
         if start is None:
             raise ValueError("map: an empty batch")
@@ -463,27 +484,15 @@ def map_batch(
     every = chunks(batch.first, batch.count)
     answers = _Answers(batch, outputs, reduce is not None)
     known = f.specializations[batch.structure]
-    native = outputs and f.native_for(batch.count) and not any(v.program.has_blocks() for v in known)
+    native = outputs and f.native_for(batch.count) and not any(v.has_blocks for v in known)
     if not (native and _on_threads(f, batch, every, answers, reduce is not None, threads)):
         for bounds in every if outputs else ():
             _in_python(f, batch, bounds, answers, reduce is not None)
     if (begun := differentiating.begun) and any(
         not made_before(x, begun[0]) for each in f.specializations[batch.structure] for x in each.captured
     ):
-        raise TypeError(
-            f"map: {f.name} reads a Value that is being differentiated by, whose gradient would be lost here"
-        )
+        return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
     if reduce is None:
-        return unflatten(result, [_like(column, batch.kind) for column in answers.columns])
+        return collected(result, answers.columns, batch.count, batch.kind)
     part = PartialSum(f.name, reduce, result, [(batch.first, batch.first + batch.count)], answers.ranges)
     return first.unpack(part.totals()) if start is None else part
-
-
-def _like(column: array[float], kind: str) -> Any:
-    if kind == "list":
-        return column.tolist()
-    if kind == "numpy":
-        import numpy
-
-        return numpy.frombuffer(column, dtype=numpy.float64)
-    return column
