@@ -507,7 +507,9 @@ def compile(
     - `functions`: where exp, expm1, log, log1p, tanh, sin and cos come from: "library", the C library, whose bits are
       Python's; or "polynomial", arithmetic that runs on eight samples at once, several times as fast in `map`, within
       a few ULP (see `compiler/polynomials.py`). Results are then the same on every backend, but not those of the eager
-      run.
+      run. "fast" is "polynomial", and machine code rounds a product once with the sum that it goes into (FMA): each
+      such sum is nearer to the exact one, and an elementary function within the same few ULP; results differ by
+      rounding from backend to backend. What decides a branch is computed as with "polynomial".
 
     Loops unroll. What the function does besides computing happens while tracing only: printing, random numbers, changes
     to other objects. `Value`s from outside are read anew at every call. `int(v)`, `float(v)`, `v.data` and `backward()`
@@ -543,8 +545,8 @@ def compile(
     if backend not in ("auto", "python", "native"):
         raise ValueError(f"compile: backend must be 'auto', 'python' or 'native', got {backend!r}")
     max_traces = whole("compile: max_traces", max_traces)
-    if functions not in ("library", "polynomial"):
-        raise ValueError(f"compile: functions must be 'library' or 'polynomial', got {functions!r}")
+    if functions not in ("library", "polynomial", "fast"):
+        raise ValueError(f"compile: functions must be 'library', 'polynomial' or 'fast', got {functions!r}")
     if f is None:
         options: Any = {"backend": backend, "max_traces": max_traces, "functions": functions}
         return lambda g: compile(g, **options, static_argnames=static_argnames)

@@ -481,7 +481,7 @@ def map_batch(
     every = chunks(batch.first, batch.count)
     answers = _Answers(batch, outputs, reduce is not None)
     known = f.specializations[batch.structure]
-    native = outputs and f.native_for(batch.count) and not any(v.program.has_blocks() for v in known)
+    native = outputs and f.native_for(batch.count) and not any(v.has_blocks for v in known)
     if not (native and _on_threads(f, batch, every, answers, reduce is not None, threads)):
         for bounds in every if outputs else ():
             _in_python(f, batch, bounds, answers, reduce is not None)

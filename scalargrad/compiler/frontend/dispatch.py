@@ -168,7 +168,7 @@ class Dispatcher:
 
     def backend_of(self, found: Specialization) -> str:
         """What is to run a trace now: "python" or "native"."""
-        if found.program.has_blocks() and not blocks_backend.available():
+        if found.has_blocks and not blocks_backend.available():
             return "python"
         if self.backend != "auto":
             return self.backend
