@@ -1,10 +1,10 @@
 """Chapter 11: a fit in SciPy's hands.
 
 SciPy's solvers take derivatives as functions, and do better with good ones. Functions written in NumPy go in, arrays
-come out. Here onions grow, and the numbers found are those that NIST, the United States' institute of standards, certifies.
+come out. Here onions grow, and the numbers found are those that NIST, the United States' institute of standards,
+certifies.
 """
 
-from importlib.util import find_spec
 from time import perf_counter
 
 from lesson import begin, plot, show, tell
@@ -12,12 +12,16 @@ from lesson import begin, plot, show, tell
 from scalargrad import compile, elementwise_grad, hessian, hessp, jacobian, value_and_grad  # noqa: A004
 from scalargrad.plots import plot_fit
 
+try:
+    import numpy as np
+    from scipy import integrate, optimize
+except ImportError:
+    np = None
+
 begin(__doc__)
-if find_spec("scipy") is None:
-    print("left out: 11_onions.png and all else, which needs SciPy (pip install scipy)\n")
+if np is None:
+    print("left out: 11_onions.png, and all else, which needs SciPy (pip install scipy)\n")
     raise SystemExit
-import numpy as np
-from scipy import integrate, optimize
 
 # ---- the problem -----------------------------------------------------------------------------------------------------
 
@@ -47,8 +51,8 @@ def digits(found, wanted):
 
 show("weight = b1 / (1 + exp(b2 - b3 time))^(1 / b4)")
 tell(
-    """Onions were dried and weighed at {15} times. Which curve of four numbers comes closest to their weights? NIST has 27
-    such problems, this one of its higher level of difficulty, with two starts: one far away, one near.""",
+    """Onions were dried and weighed at {15} times. Which curve of four numbers comes closest to their weights? NIST has
+    27 such problems, this one of its higher level of difficulty, with two starts: one far away, one near.""",
     [len(time)],
 )
 
@@ -64,7 +68,7 @@ assert right >= 8
 inverse = np.linalg.inv(slopes(best).T @ slopes(best))
 spread = np.sqrt(np.diag(inverse) * np.sum(run(best) ** 2) / (len(time) - 4))
 tell(
-    """`least_squares` asks for the Jacobian of the residuals, {15} by {4}. `compile(jacobian(residuals))` is it. From both
+    """`least_squares` asks for the Jacobian of the residuals, {15} by {4}: `compile(jacobian(residuals))`. From both
     starts it finds b = {699.64}, {5.277}, {0.7596}, {1.279}: eight digits or more of what NIST certifies. The standard
     deviations, from the same Jacobian, are {16.30}, {2.083}, {0.1957} and {0.6876}, and NIST's to six digits.""",
     [*slopes(best).shape, *best, *spread],
@@ -85,8 +89,8 @@ ways = {
     "hessp": optimize.minimize(both, around, jac=True, hessp=compile(hessp(misfit)), method="trust-ncg"),
 }
 tell(
-    """`minimize` wants the sum of squares as one number, with its gradient: `jac=True` takes both from one function, and
-    `compile(value_and_grad(misfit))` is such a one. For the second derivatives there are `hessian`, whole, or `hessp`,
+    """`minimize` wants the sum of squares as one number, with its gradient: `jac=True` takes both from one function,
+    and `compile(value_and_grad(misfit))` is such a one. For second derivatives there are `hessian`, whole, or `hessp`,
     times a vector. Both end at {8786.4}, the certified sum.""",
     [max(way.fun for way in ways.values())],
 )
@@ -108,8 +112,8 @@ began = perf_counter()
 mean = integrate.quad(integrand, 1.0, 15.0, args=tuple(best))[0] / 14.0
 took = perf_counter() - began
 tell(
-    """Their mean weight over that time is an integral. `quad` calls machine code directly, without Python in between, if it
-    is given `curve.low_level_callable(...)`: {428.4}.""",
+    """Their mean weight over that time is an integral. `quad` calls machine code directly, without Python in between,
+    if it is given `curve.low_level_callable(...)`: {428.4}.""",
     [mean],
 )
 print(f"The integral took {1e6 * took:.0f} microseconds.\n")
