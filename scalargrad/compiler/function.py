@@ -25,6 +25,7 @@ from ..engine.chain_rule import differentiating, made_before
 from ..engine.rendering import rendered
 from ..engine.value import Value
 from ..state import whole
+from ..transforms.derivatives import named
 from ..transforms.pickling import restored, saved
 from ..transforms.trees import Structure, flatten, without_static
 from ..version import VERSION, is_this
@@ -606,7 +607,7 @@ def compile(
         raise TypeError(f"compile: expected a function, got {type(f).__name__}")
     if backend == "native":
         native_backend.require()
-    static = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    static = named("compile: static_argnames", static_argnames)
     _are_parameters(f, static)
     return CompiledFunction(f, backend, max_traces, functions, static)
 

@@ -197,11 +197,19 @@ Argnums = int | Sequence[int] | None
 Argnames = str | Sequence[str] | None
 
 
+def named(option: str, given: Any) -> tuple[str, ...]:
+    """The names that an option has, one or several."""
+    names = (given,) if isinstance(given, str) else given
+    if not isinstance(names, list | tuple) or not all(isinstance(each, str) for each in names):
+        raise TypeError(f"{option}: expected the name of a parameter, or a tuple of such, got {given!r}")
+    return tuple(names)
+
+
 def _chosen(
     f: Any, argnums: Argnums, argnames: Argnames, arguments: Sequence[Any], keywords: dict[str, Any]
 ) -> tuple[list[int | str], bool]:
     """The arguments to differentiate by, positions before names, and whether it is one alone, given as such."""
-    names = [argnames] if isinstance(argnames, str) else list(argnames or ())
+    names = named("argnames", argnames or ())
     if argnums is None and argnames is None:
         argnums = 0
     found: list[int | str] = [] if argnums is None else list(_positions(argnums, len(arguments)))

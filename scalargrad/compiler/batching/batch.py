@@ -90,7 +90,7 @@ def _shared(x: Any, what: str, known: dict[str, tuple[Pack, Structure]]) -> Part
         packed = pack(x)
         if packed is not None:
             return Part(structure, packed, _NOTHING, None, "", ())
-    leaves, structure = flatten(x, what)
+    leaves, structure = flatten(x, what, static=True)
     known[what] = (packer(structure), structure)
     return Part(structure, array("d", [as_float(each, what) for each in leaves]), _NOTHING, None, "", ())
 
@@ -236,9 +236,12 @@ class Batch:
     def __init__(self, f: Dispatcher, arguments: Sequence[Any], in_axes: Any, first: int = 0) -> None:
         self.first = first  # the number of the first sample
         axes = axes_of(in_axes, len(arguments))
+        for k, name in f.static_positions.items():
+            if k < len(axes) and axes[k] is not None:
+                raise ValueError(f"map: {name} is static, and so cannot be mapped: its entry of in_axes must be None")
         parts = [
             _shared(x, f"argument {k}", f.shared_arguments) if axis is None else _mapped(x, axis, f"argument {k}")
-            for k, (x, axis) in enumerate(zip(arguments, axes, strict=True))
+            for k, (x, axis) in enumerate(zip(f.with_static(arguments), axes, strict=True))
         ]
         mapped = [part for part in parts if part.samples is not None]
         self.count: int = mapped[0].samples or 0
