@@ -13,7 +13,7 @@ import pytest
 import scalargrad as sg
 from scalargrad import compile  # noqa: A004
 
-from .extras import BACKENDS
+from .extras import BACKENDS, MAPPING
 
 np = pytest.importorskip("numpy")
 
@@ -148,3 +148,103 @@ def test_memory_of_calls_goes_with_the_function() -> None:
     del made
     gc.collect()
     assert there() is None
+
+
+# ---- map -------------------------------------------------------------------------------------------------------------
+
+SAMPLES = np.stack([np.linspace(-1.0, 1.0, 400), np.linspace(0.5, 2.0, 400) ** 2, np.cos(np.arange(400.0))], axis=1)
+W = np.array([0.5, -0.25, 1.5])
+
+
+def neuron(w: Any, x: Any) -> Any:
+    return np.tanh(x @ w) + np.where(x[0] > 0.5, x[1], 0.0)
+
+
+@pytest.mark.parametrize("backend", MAPPING)
+def test_samples_of_arrays_are_arrays_and_results_are_stacked(backend: Any) -> None:
+    f = compile(lambda w, x: {"y": neuron(w, x), "outer": np.outer(x, w), "s": [np.sum(x)]}, backend=backend)
+    found = f.map(W, SAMPLES, in_axes=(None, 0))
+    every = [f(W, x) for x in SAMPLES]
+    assert found["y"].tolist() == [each["y"] for each in every]
+    assert found["outer"].shape == (400, 3, 3)
+    assert np.array_equal(found["outer"], np.stack([each["outer"] for each in every]))
+    assert found["s"][0].tolist() == [each["s"][0] for each in every]
+    for other in (SAMPLES.T.copy(), np.asfortranarray(SAMPLES).T):
+        assert np.array_equal(f.map(W, other, in_axes=(None, 1))["outer"], found["outer"])
+    images = SAMPLES[:24].reshape(4, 3, 2, 3)
+    total = compile(lambda x: np.sum(x, axis=0) @ W, backend=backend)
+    assert total.map(images).tolist() == [total(x).tolist() for x in images]
+    assert total.map(images, in_axes=2).shape == (2, 3)  # of (4, 3, 3), which gives three numbers
+    both = compile(lambda d: d["x"] @ d["w"], backend=backend)
+    assert both.map({"x": SAMPLES, "w": SAMPLES}).tolist() == [both({"x": x, "w": x}) for x in SAMPLES]
+
+
+@pytest.mark.parametrize("backend", MAPPING)
+def test_sums_of_gradients_by_arrays_are_arrays(backend: Any) -> None:
+    f = compile(sg.value_and_grad(neuron), backend=backend)
+    value, gradient = f.map(W, SAMPLES, in_axes=(None, 0), reduce="sum")
+    values, gradients = f.map(W, SAMPLES, in_axes=(None, 0))
+    assert gradients.shape == (400, 3)
+    assert value == pytest.approx(values.sum(), rel=1e-12)
+    assert gradient == pytest.approx(gradients.sum(axis=0), rel=1e-12)
+    assert f.map(W, SAMPLES, in_axes=(None, 0), reduce="mean")[1] == pytest.approx(gradient / 400)
+
+
+def test_a_list_of_arrays_is_refused_with_the_ways_out() -> None:
+    f = compile(lambda p: p[0] * p[1])
+    columns = [SAMPLES[:, 0], SAMPLES[:, 1]]
+    for each in (columns, [SAMPLES[0], SAMPLES[1]]):
+        with pytest.raises(TypeError, match=r"argument 0: a list of arrays may be .* numpy.stack .* a tuple of arrays"):
+            f.map(each)
+    expected = (SAMPLES[:, 0] * SAMPLES[:, 1]).tolist()
+    assert f.map(tuple(columns)).tolist() == f.map(np.stack(columns, axis=1)).tolist() == expected
+
+
+@pytest.mark.parametrize("backend", MAPPING)
+def test_gradients_go_through_map(backend: Any) -> None:
+    f = compile(neuron, backend=backend)
+    x = SAMPLES[::50]
+
+    def by_map(w: Any, x: Any, reduce: Any) -> Any:
+        found = f.map(w, x, in_axes=(None, 0), reduce=reduce)
+        return found if reduce else np.sum(found * np.arange(len(x)))
+
+    def by_hand(w: Any, x: Any, reduce: Any) -> Any:
+        found = [neuron(w, each) for each in x]
+        weights = {"sum": [1.0] * len(x), "mean": [1 / len(x)] * len(x)}.get(reduce, range(len(x)))
+        return sum(a * b for a, b in zip(found, weights, strict=True))
+
+    for reduce in ("sum", "mean", None):
+        found, expected = (sg.grad(each, (0, 1))(W, x, reduce) for each in (by_map, by_hand))
+        for a, b in zip(found, expected, strict=True):
+            assert type(a) is np.ndarray
+            assert a == pytest.approx(b, rel=1e-12)
+        both = [sg.hessian(each)(W, x, reduce) for each in (by_map, by_hand)]
+        assert both[0] == pytest.approx(both[1], rel=1e-9)
+    value = sg.value_and_grad(lambda w: f.map(w, SAMPLES, in_axes=(None, 0), reduce="sum"))(W)[0]
+    assert value == f.map(W, SAMPLES, in_axes=(None, 0), reduce="sum")  # in the order of every sum
+    slope = compile(sg.grad(lambda w: f.map(w, x, in_axes=(None, 0), reduce="sum")), backend=backend)
+    assert slope(W) == pytest.approx(sg.grad(by_hand)(W, x, "sum"), rel=1e-12)
+
+
+def test_gradients_go_through_map_over_lists_and_by_what_the_function_reads() -> None:
+    w = sg.Value(2.0)
+    f = compile(lambda x: w * x["a"] * x["b"][0])
+
+    def loss(a: Any, b: Any) -> Any:
+        return sg.sum(f.map({"a": a, "b": b}))
+
+    a, b = [1.0, 2.0], [[3.0], [5.0]]
+    assert sg.grad(loss, (0, 1))(a, b) == ([6.0, 10.0], [[2.0], [4.0]])
+    y = loss([sg.Value(1.0), 2.0], b)
+    y.backward()
+    assert (y.data, w.grad) == (26.0, 13.0)
+    g = compile(lambda x, k: k * x)
+    assert sg.grad(lambda k: sg.sum([y * y for y in g.map([1.0, 2.0], k, in_axes=(0, None))]))(3.0) == 30.0
+    assert sg.grad(lambda k: sg.sum([y * y for y in compile(lambda x: k * x).map([1.0, 2.0])]))(3.0) == 30.0
+    with pytest.raises(ValueError, match="batch lengths differ"):
+        g.map([sg.Value(1.0)], [1.0, 2.0])
+    with pytest.raises(TypeError, match="partial sums"):
+        g.map([sg.Value(1.0)], [1.0], reduce="sum", start=0)
+    with pytest.raises(TypeError, match=r"expected a batch|expected a list"):
+        g.map(sg.Value(1.0), [1.0])
