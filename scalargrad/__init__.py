@@ -18,6 +18,7 @@ Values and derivatives
     elementwise_grad        that of the sum of its results
     hessian, hvp, hessp     second derivatives; their product with a vector, two ways to ask for it
     jacobian, jvp, vjp      derivatives of several outputs; their products with a vector, from the right and the left
+    scalargrad.numpy        NumPy, with an array that keeps to Values: import scalargrad.numpy as np
     no_grad                 compute without recording
     detect_anomaly          raise AnomalyError where a nan or an infinity first appears
     primitive, Primitive    an operation of your own, by its value and its local gradients
@@ -33,11 +34,15 @@ Functions (a star import leaves out what is named as a builtin: abs, max, min, p
     max, min, clamp, where, abs, sign, step                 selections
     floor, ceil, round, mod, floordiv                       whole numbers and remainders
 
-Loops and choices, which compile to such and have derivatives of any order
+Loops and solutions, with derivatives of any order, which compile to loops
     scan, fori_loop         carry something along columns; a number of times
     while_loop              while a condition holds (LoopError where it holds too long)
     cond                    one of two functions
-    scalargrad.control      these: LoopError, cond, fori_loop, scan, while_loop
+    root, fixed_point       solutions of equations; custom_root: what anybody's solver finds
+    odeint                  solutions of differential equations
+    custom_vjp, custom_jvp  a derivative of one's own; checkpoint: inner numbers computed again, not kept
+    scalargrad.control      LoopError, checkpoint, cond, custom_jvp, custom_root, custom_vjp, fixed_point, fori_loop,
+                            odeint, root, scan, while_loop
 
 Networks
     scalargrad.nn           MLP, Layer, Neuron, Dropout, Module, initialisation, INITIALISATIONS
@@ -142,12 +147,31 @@ from .version import VERSION
 
 if TYPE_CHECKING:
     from .compiler import compile as compile
-    from .control import LoopError, cond, fori_loop, scan, while_loop
+    from .control import (
+        LoopError,
+        checkpoint,
+        cond,
+        custom_jvp,
+        custom_root,
+        custom_vjp,
+        fixed_point,
+        fori_loop,
+        odeint,
+        root,
+        scan,
+        while_loop,
+    )
     from .drawing import Drawing, draw, draw_change, draw_network, name_values
 
 LATER = {
     "compile": "compiler",
-    **dict.fromkeys(("LoopError", "cond", "fori_loop", "scan", "while_loop"), "control"),
+    **dict.fromkeys(
+        (
+            *("LoopError", "checkpoint", "cond", "custom_jvp", "custom_root", "custom_vjp"),
+            *("fixed_point", "fori_loop", "odeint", "root", "scan", "while_loop"),
+        ),
+        "control",
+    ),
     **dict.fromkeys(("Drawing", "draw", "draw_change", "draw_network", "name_values"), "drawing"),
 }
 ROOMS = (
@@ -188,11 +212,11 @@ def __dir__() -> list[str]:
 # fmt: off
 __all__ = [  # noqa: RUF022  # by name alone, as a reader looks them up
     "AnomalyError", "Drawing", "LoopError", "Primitive", "Value", "acos", "acosh", "asin", "asinh", "atan", "atan2",
-    "atanh", "cbrt", "ceil", "clamp", "cond", "cos", "cosh", "detect_anomaly", "dot", "draw", "draw_change",
-    "draw_network", "elementwise_grad", "erf", "erfc", "exp", "exp2", "expm1", "floor", "floordiv", "fori_loop",
-    "grad", "group", "hessian", "hessp", "hvp", "hypot", "jacobian", "jvp", "log", "log10", "log1p", "log2",
-    "logsumexp",
-    "mean", "mod", "name_values", "no_grad", "primitive", "prod", "register_pytree_node", "relu", "scan", "sigmoid",
-    "sign", "sin", "sinh", "softplus", "sqrt", "step", "tan", "tanh", "value_and_grad", "vjp", "where", "while_loop",
+    "atanh", "cbrt", "ceil", "checkpoint", "clamp", "cond", "cos", "cosh", "custom_jvp", "custom_root", "custom_vjp",
+    "detect_anomaly", "dot", "draw", "draw_change", "draw_network", "elementwise_grad", "erf", "erfc", "exp", "exp2",
+    "expm1", "fixed_point", "floor", "floordiv", "fori_loop", "grad", "group", "hessian", "hessp", "hvp", "hypot",
+    "jacobian", "jvp", "log", "log10", "log1p", "log2", "logsumexp", "mean", "mod", "name_values", "no_grad",
+    "odeint", "primitive", "prod", "register_pytree_node", "relu", "root", "scan", "sigmoid", "sign", "sin", "sinh",
+    "softplus", "sqrt", "step", "tan", "tanh", "value_and_grad", "vjp", "where", "while_loop",
 ]
 # fmt: on

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import pickle
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -130,6 +131,11 @@ def test_static_argnames_are_python_numbers(backend: Any) -> None:
     assert fast.info.misses == 5  # True is not 1, as a static number
     with pytest.raises(TypeError, match=r"^n: .* a list has no hash"):
         fast(1.0, [1])
+    assert fast.map([0.5, 1.0], 2, "plain", in_axes=(0, None, None)) == [turns(0.5, 2), turns(1.0, 2)]
+    with pytest.raises(ValueError, match="map: n is static, and so cannot be mapped"):
+        fast.map([0.5, 1.0], [1.0, 2.0])
+    with pytest.raises(TypeError, match="static_argnames: expected the name of a parameter, or a tuple of such, got 3"):
+        sg.compile(turns, static_argnames=3)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="'q' is no parameter of turns"):
         sg.compile(turns, static_argnames="q")
 
@@ -155,6 +161,24 @@ def test_static_traces_are_bounded_and_the_error_names_the_leaf() -> None:
         apply(1.0, lambda x: x)
 
 
+def scaled(x: Any, by: Any) -> Any:
+    return by(x) * 2.0
+
+
+def test_what_can_be_called_is_static_and_pickled_if_it_can_be() -> None:
+    fast = sg.compile(grad(scaled), backend="python")
+    model = sg.nn.MLP(1, [1], seed=1)
+    for by in (np.sin, sg.sin, functools.partial(pow, exp=2.0), lambda x: x, lambda x: model([x])):
+        assert fast(0.5, by) == fast(0.5, by) == getattr(grad(scaled)(0.5, by), "data", grad(scaled)(0.5, by))
+    assert (fast.info.misses, fast.info.hits) == (5, 5)
+    again = pickle.loads(pickle.dumps(fast))
+    assert again(0.5, sg.sin) == fast(0.5, sg.sin)
+    assert again(0.5, lambda x: x) == 2.0
+    assert len(again.info.traces) == 4  # those by two lambdas stayed behind
+    with pytest.raises(TypeError, match=r"beside its children must be hashable, got a list of 1 item"):
+        sg.compile(lambda own: own.x)(Own(1.0, ["m"]))  # type: ignore[arg-type]
+
+
 def test_argnames() -> None:
     def f(x: Any, y: Any, *, k: Any = 1.0) -> Any:
         return x * y * k
@@ -170,6 +194,8 @@ def test_argnames() -> None:
     assert sg.compile(grad(grad(f, argnames="k"), argnames="x"))(2.0, 3.0, k=5.0) == 3.0
     with pytest.raises(ValueError, match="argnames: 'k' names none of the arguments that are given: x, y"):
         grad(f, argnames="k")(2.0, 3.0)
+    with pytest.raises(TypeError, match="argnames: expected the name of a parameter, or a tuple of such, got 3"):
+        grad(f, argnames=3)(2.0, 3.0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="expected different arguments"):
         grad(f, 0, argnames="x")(2.0, 3.0)
 

@@ -320,3 +320,189 @@ def test_nothing_is_recorded_under_no_grad() -> None:
     assert y.is_constant
     assert y.data == 6.0
     assert math.isclose(sg.grad(lambda x: scan(lambda c, t: (c * x.detach(), None), x, [3.0])[0])(2.0), 2.0)
+
+
+# ---- solutions -------------------------------------------------------------------------------------------------------
+
+
+def agree(f: Callable[..., Any], x: float, reference: Callable[..., Any], rel: float = 1e-9) -> None:
+    """Derivatives of order 0 to 3 against a reference, compiled ones against eager ones to the last bit."""
+    for ours, theirs in zip(derivatives(f), derivatives(reference), strict=True):
+        found = ours(x)
+        assert found == pytest.approx(theirs(x), rel=rel)
+        for backend in BACKENDS:
+            assert bits(sg.compile(ours, backend=backend)(x)) == bits(found)
+
+
+def test_roots_have_the_derivatives_of_the_implicit_function() -> None:
+    agree(lambda a: sg.root(lambda x, a: x * x - a, 1.0, a), 9.0, sg.sqrt)
+    agree(lambda a: sg.root(lambda x: x * x - a, 3.0), 9.0, sg.sqrt)  # begun at the root, and by closure
+    agree(lambda a: sg.root(lambda x, a: x * x - a, 1.0, a, bracket=(0.0, 10.0)), 9.0, sg.sqrt)
+    agree(lambda a: sg.fixed_point(lambda x, a: (x + a / x) / 2.0, 1.0, a), 9.0, sg.sqrt)
+
+
+def test_roots_of_trees() -> None:
+    def f(a: Any) -> Any:
+        x = sg.root(lambda v, a: [v["p"][0] ** 2 + v["q"] - a, v["q"] * v["p"][0] - 1.0], {"p": [1.0], "q": 0.3}, a)
+        return x["p"][0] * x["q"] + x["q"]
+
+    # q = 1/p, and p is a root of p**3 - a p + 1
+    agree(f, 3.0, lambda a: 1.0 + 1.0 / sg.root(lambda p, a: p**3 - a * p + 1.0, 1.5, a))
+    batch = sg.compile(f, backend="native").map([3.0, 3.5, 4.0])
+    assert bits(batch) == bits([f(a) for a in (3.0, 3.5, 4.0)])
+
+
+def test_a_system_that_needs_pivots_and_damping() -> None:
+    x = sg.root(lambda v: [v[1] - 2.0, v[2] - 3.0, sg.atan(v[0] - 1.0) * 5.0], [20.0, 0.0, 0.0])
+    assert x == pytest.approx([1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error", "message"),
+    [
+        (lambda a: sg.root(lambda x, a: x * x + a, 1.0, a), LoopError, r"none found after 100 steps(.|\n)*test_contr"),
+        (lambda a: sg.root(lambda x, a: x * x + a, 0.0, a), LoopError, "the Jacobian was singular at step 1 "),
+        (lambda a: sg.root(lambda x, a: x * x + a, 1.0, a, bracket=(0, 5)), LoopError, "the same sign at both ends"),
+        (lambda a: sg.root(lambda x, a: [x, a], 1.0, a), ValueError, r"2 number\(s\) for 1 unknown\(s\)"),
+        (lambda a: sg.root(lambda x, a: x, [1.0, 2.0], a, bracket=(0, 5)), ValueError, "one number"),
+        (lambda a: sg.fixed_point(lambda x, a: a * x, 1.0, a), LoopError, "fixed_point: none found after 1000"),
+        (
+            lambda a: sg.odeint(lambda y, t: 1e3 * y * y * a, 1.0, [0.0, 1.0], max_steps=30),
+            LoopError,
+            "odeint: the next",
+        ),
+        (lambda a: sg.odeint(lambda y, t: [y, a], 1.0, [0.0, 1.0]), ValueError, "odeint: what f returned"),
+        (lambda a: sg.odeint(lambda y, t: y * a, 1.0, [0.0, 1.0, 1.0]), ValueError, "must increase, or decrease"),
+        (lambda a: sg.odeint(lambda y, t: y * a, 1.0, [0.0, 1.0], method="euler"), ValueError, "method must be"),
+    ],
+)
+def test_what_is_not_found_is_an_error(wrong: Any, error: Any, message: str) -> None:
+    for f in (wrong, sg.grad(wrong), *(sg.compile(wrong, backend=b) for b in BACKENDS), sg.compile(sg.grad(wrong))):
+        with pytest.raises(error, match=message):
+            f(2.0)
+
+
+def test_anybodys_solver_is_called_back() -> None:
+    optimize = pytest.importorskip("scipy.optimize")
+    calls: list[Any] = []
+
+    @sg.custom_root(lambda x, a: sg.exp(x) * x - a)
+    def lambert(x0: Any, a: Any) -> Any:
+        calls.append((x0, a))
+        return optimize.brentq(lambda x: math.exp(x) * x - a, 0.0, 10.0, xtol=1e-15)
+
+    agree(lambda a: lambert(None, a), 2.0, lambda a: sg.root(lambda x, a: sg.exp(x) * x - a, 1.0, a))
+    assert all(type(a) is float for _, a in calls)
+
+    @sg.custom_root(lambda x, a: [x[0] * x[0] - a["b"], x[1] - x[0]])
+    def two(x0: Any, a: Any) -> Any:
+        return optimize.root(lambda x: [x[0] ** 2 - a["b"], x[1] - x[0]], x0, tol=1e-14).x.tolist()
+
+    assert sg.grad(lambda b: sg.sum(two([1.0, 1.0], {"b": b})))(4.0) == pytest.approx(0.5)
+
+    @sg.custom_root(lambda x, a: x - a)
+    def broken(x0: Any, a: Any) -> Any:
+        raise RuntimeError("no solution today")
+
+    with pytest.raises(RuntimeError, match="today"):
+        sg.compile(lambda a: broken(0.0, a), backend="native")(2.0)
+
+
+def test_derivatives_of_ones_own() -> None:
+    @sg.custom_vjp
+    def f(x: Any, y: Any) -> Any:
+        return sg.sin(x) * y
+
+    f.defvjp(lambda x, y: (f(x, y), (sg.cos(x), sg.sin(x), y)), lambda r, g: (r[0] * r[2] * g, r[1] * g))
+    agree(lambda x: f(x * x, x) * x, 0.7, lambda x: sg.sin(x * x) * x * x)
+
+    @sg.custom_jvp
+    def h(x: Any) -> Any:
+        return {"a": sg.exp(x["u"]), "b": x["v"] * x["u"]}
+
+    @h.defjvp
+    def _(primals: Any, tangents: Any) -> Any:
+        (x,), (d,) = primals, tangents
+        out = h(x)
+        return out, {"a": out["a"] * d["u"], "b": x["v"] * d["u"] + d["v"] * x["u"]}
+
+    def uses(x: Any) -> Any:
+        found = h({"u": x, "v": x * x})
+        return found["a"] * found["b"]
+
+    agree(uses, 0.7, lambda x: sg.exp(x) * x**3)
+    agree(lambda x: sg.checkpoint(lambda a, b: [sg.sin(a) * b * x])(x, x * x)[0], 0.7, lambda x: sg.sin(x) * x**3)
+
+
+def test_a_derivative_of_ones_own_is_what_counts() -> None:
+    clipped = sg.custom_vjp(lambda x, how: x, nondiff_argnums=(1,))
+    clipped.defvjp(lambda x, how: (x, None), lambda how, _, g: (sg.clamp(g, -1.0, 1.0) if how == "clip" else g,))
+    for g in (lambda f: f, lambda f: sg.compile(f, backend="python"), lambda f: sg.compile(f, backend="native")):
+        assert g(sg.grad(lambda x: clipped(x * x, "clip") * 5.0))(3.0) == 6.0
+        assert g(sg.grad(lambda x: clipped(x * x, "not") * 5.0))(3.0) == 30.0
+    w = Value(2.0, label="w")
+    outside = sg.custom_vjp(lambda x: x * w)
+    with pytest.raises(TypeError, match="custom_vjp without a derivative"):
+        outside(Value(1.0))
+    outside.defvjp(lambda x: (x * w, None), lambda _, g: (g,))
+    with pytest.raises(TypeError, match=r"uses a Value from outside \(w\)"):
+        outside(Value(1.0))
+    short = sg.custom_vjp(lambda x, y: x * y)
+    short.defvjp(lambda x, y: (x * y, None), lambda _, g: (g,))
+    with pytest.raises(TypeError, match=r"each of 2 argument\(s\), got a tuple of 1"):
+        sg.grad(short)(1.0, 2.0)
+
+
+def predators(y: Any, t: Any, a: Any, b: Any) -> Any:
+    return [a * y[0] - b * y[0] * y[1], b * y[0] * y[1] - y[1] + 0.1 * sg.sin(t)]
+
+
+TIMES = [0.0, 0.5, 1.0, 2.0]
+
+
+@pytest.mark.parametrize("times", [TIMES, TIMES[::-1]])
+@pytest.mark.parametrize("method", ["dopri5", "rk4"])
+def test_odes_agree_with_scipy(method: str, times: Any) -> None:
+    integrate = pytest.importorskip("scipy.integrate")
+
+    def reference(a: float) -> list[list[float]]:
+        found = integrate.solve_ivp(
+            lambda t, y: [float(x) for x in predators(list(y), t, a, 0.7)], (times[0], times[-1]), [1.0, 0.5],
+            t_eval=times, rtol=1e-11, atol=1e-11, method="DOP853",
+        )  # fmt: skip
+        return found.y.T.tolist()
+
+    def ours(a: Any, **options: Any) -> Any:
+        return sg.odeint(predators, [1.0, 0.5], times, a, 0.7, method=method, steps=40, **options)
+
+    assert [x for row in ours(1.1) for x in row] == pytest.approx([x for row in reference(1.1) for x in row], abs=1e-6)
+    high, low = reference(1.1 + 1e-4), reference(1.1 - 1e-4)
+    slopes = [(p - q) / 2e-4 for a, b in zip(high, low, strict=True) for p, q in zip(a, b, strict=True)]
+    for options in ({}, {"gradient": "adjoint"}):
+        weights = [0.3, -1.0, 0.7, 2.0, 1.1, -0.4, 0.9, 1.3]
+
+        def loss(a: Any, options: Any = options, weights: Any = weights) -> Any:
+            return sg.dot([x for row in ours(a, **options) for x in row], weights)
+
+        found = sg.grad(loss)(1.1)
+        assert found == pytest.approx(sg.dot(slopes, weights), abs=1e-5)
+        assert sg.jvp(loss, (1.1,), (1.0,))[1] == pytest.approx(found, abs=1e-5)
+        assert bits(sg.compile(sg.grad(loss), backend="native")(1.1)) == bits(found)
+
+
+def test_odes_have_derivatives_by_times_and_second_ones() -> None:
+    def loss(y: Any, times: Any, gradient: str) -> Any:
+        found = sg.odeint(lambda y, t, c: {"a": (c * y["a"][0] * t,)}, {"a": (y,)}, times, 0.5, gradient=gradient)
+        return found["a"][0][1] * found["a"][0][2]
+
+    def exact(y: Any, times: Any, _: str) -> Any:
+        first, *rest = [sg.exp(0.25 * t * t) for t in times]
+        return y * y * rest[0] * rest[1] / (first * first)
+
+    arguments = 0.8, [0.1, 0.7, 1.5]
+    want = sg.grad(exact, (0, 1))(*arguments, "")
+    for gradient in ("steps", "adjoint"):
+        found = sg.grad(loss, (0, 1))(*arguments, gradient)
+        assert [found[0], *found[1]] == pytest.approx([want[0], *want[1]], rel=1e-5)
+        second = sg.grad(sg.grad(loss))(*arguments, gradient)
+        assert second == pytest.approx(sg.grad(sg.grad(exact))(*arguments, ""), rel=1e-4)

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scalargrad import Value, group
+from scalargrad import Value, compile, group, where  # noqa: A004
 from scalargrad.activations import log_softmax, softmax
 from scalargrad.drawing import Drawing, draw, draw_network
 from scalargrad.drawing.common import style
@@ -35,6 +35,8 @@ from scalargrad.engine import primitive, table
 from scalargrad.functions import primitives
 from scalargrad.losses import cross_entropy
 from scalargrad.nn import MLP
+
+from . import flows
 
 SVG = "{http://www.w3.org/2000/svg}"
 INSTALLED = list(engines.engines())
@@ -245,6 +247,29 @@ def test_gradients_that_are_graphs_show_their_numbers():
     y.backward(create_graph=True)
     assert node(draw(y).picture, "x").gradient == 12.0
     assert draw(x.grad).svg()
+
+
+def test_operands_stand_in_the_order_given_and_conditions_read_as_written():
+    zs = [Value(1.0, label="a"), Value(2.0, label="b"), Value(3.0, label="c")]
+    for k in range(3):
+        for y, symbol in (
+            (softmax(zs)[k], "softmax"),
+            (log_softmax(zs)[k], "log softmax"),
+            (cross_entropy([zs], [k], reduction="sum").parents[0], "cross entropy"),
+        ):
+            assert [each.label for each in y.parents] == ["a", "b", "c"]
+            assert str(y.draw()).startswith(f"v₁ = {symbol}[{k}](a, b, c) = ")
+    x, b = zs[:2]
+    assert "where(true, b, a)" in str(where(x > 0.0, b, x).draw())
+    assert "where(false, b, a)" in str(where(x > 5.0, b, x).draw())
+    for f, text in (
+        (lambda x, y: where(x > -1.5, y, x), "x > −1.5"),
+        (lambda x, y: where(x <= y, y, x), "x ≤ y"),
+        (lambda x, y: where(x, y, x), "x"),
+    ):
+        fast = compile(f, backend="python")
+        fast(1.0, 2.0)
+        assert f"where({text}, y, x)" in str(fast.draw())
 
 
 def test_derivatives_of_powers_and_softmax_read_as_one_would_write_them():
@@ -1063,3 +1088,7 @@ def test_shortened_texts(text, limit):
     short = shortened(text, limit)
     assert short == text or (short.endswith("…") and text.startswith(short[:-1].rstrip("…")))
     assert shortened(short, limit) == short
+
+
+def test_a_drawing_of_three_nodes_takes_few_calls():
+    assert sum(flows.counted(flows.drawn()).values()) <= 389

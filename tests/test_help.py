@@ -22,7 +22,7 @@ def test_help_begins_with_the_names_by_purpose() -> None:
     assert [section.partition("\n")[0].partition(" (")[0].partition(",")[0] for section in SECTIONS] == [
         "Values and derivatives",
         "Functions",
-        "Loops and choices",
+        "Loops and solutions",
         "Networks",
         "Training",
         "Drawing",

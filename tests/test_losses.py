@@ -489,7 +489,9 @@ def test_several_outputs_a_sample() -> None:
 def test_one_node_for_each_sample() -> None:
     z = [Value(1.0), Value(2.0), Value(3.0)]
     (loss,) = sg.cross_entropy([z], [1], reduction="none")
-    assert loss.parents == (z[1], z[0], z[2])
+    assert [p.data for p in loss.parents] == [1.0, 2.0, 3.0]
+    assert loss.data == loss_rows.surprise(2.0, 1.0, 3.0)  # to the bit
+    assert loss.local_gradients[1] == loss_rows.surprise.local_gradients(loss.data, (2.0, 1.0, 3.0))[0]
     (loss,) = sg.cross_entropy([z], [[0.5, 0.25, 0.25]], reduction="none")
     assert [p.data for p in loss.parents] == [1.0, 2.0, 3.0, 0.5, 0.25, 0.25]
 
@@ -497,7 +499,8 @@ def test_one_node_for_each_sample() -> None:
 @pytest.mark.parametrize(
     "row",
     [loss_rows.surprise, loss_rows.soft_cross_entropy, loss_rows.relative_entropy, loss_rows.binary_cross_entropy,
-     loss_rows.minus_log, loss_rows.logistic_loss(1.0), loss_rows.logistic_loss(2.5), loss_rows.huber(0.5)],
+     loss_rows.minus_log, loss_rows.surprise_of(2), loss_rows.logistic_loss(1.0), loss_rows.logistic_loss(2.5),
+     loss_rows.huber(0.5)],
 )  # fmt: skip
 def test_rows_pickle_and_draw(row: Any) -> None:
     assert pickle.loads(pickle.dumps(row)) is row

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import scalargrad
 from scalargrad import Value, draw, grad, hessian
 from scalargrad.cli.expression import FUNCTIONS, parse
 from scalargrad.cli.main import Answer, lined_up, main
@@ -616,16 +617,31 @@ def test_letters_typed_in_the_c_locale_are_letters() -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_layout_engine_ends_with_the_command_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["-m", "scalargrad", "x*x", "x=1", "-o", "a.svg"], 128 + signal.SIGTERM),
+        (["-m", "scalargrad", "tour", "1", "-o", "."], 128 + signal.SIGTERM),
+        (["-c", "import scalargrad; scalargrad.Value(1.0).draw().save('a.svg')"], -signal.SIGTERM),
+    ],
+)
+def test_a_layout_engine_ends_with_what_has_started_it(arguments: list[str], code: int, tmp_path: Path) -> None:
     engine, own = tmp_path / "dot", tmp_path / "pid"
     engine.write_text(f"#!/bin/sh\nsleep 300 &\necho $! > {own}.new && mv {own}.new {own}\nwait\n")
     engine.chmod(0o755)
-    command = [sys.executable, "-m", "scalargrad", "x*x", "x=1", "-o", str(tmp_path / "a.svg")]
-    child = subprocess.Popen(command, env={**os.environ, "SCALARGRAD_DOT": str(engine)}, stdout=subprocess.DEVNULL)
+    path = os.pathsep.join([str(Path(scalargrad.__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
+    surroundings = {**os.environ, "SCALARGRAD_DOT": str(engine), "PYTHONPATH": path}
+    child = subprocess.Popen(
+        [sys.executable, *arguments],
+        env=surroundings,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=tmp_path,
+    )
     while not own.exists():
         sleep(0.05)
     child.terminate()
-    assert child.wait(30) == 128 + signal.SIGTERM
+    assert child.wait(30) == code
     stat = Path("/proc", own.read_text().strip(), "stat")
     for _ in range(100):  # until whoever takes care of orphans has taken note
         if not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z":

@@ -153,7 +153,7 @@ def test_a_wrong_number_of_operands_is_an_error(row: Primitive) -> None:
         (np.complex64(1), "complex numbers are not supported"),
         (None, "NoneType"),
         ([1.0], "list"),
-        (np.zeros(2), "lists of numbers"),
+        (np.zeros(2), "ndarray of dtype float64"),
     ],
 )
 def test_what_is_no_real_number_is_refused(bad: Any, message: str) -> None:

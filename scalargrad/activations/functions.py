@@ -223,7 +223,7 @@ def softmax(xs: Any, temperature: Any = 1.0) -> Any:
     >>> x = [Value(0.0), Value(0.0)]; y = softmax(x); y[0].backward(); (y[0].data, x[0].grad, x[1].grad)
     (0.5, 0.25, -0.25)
     """
-    return _of_layer(primitives.softmax_share, xs, temperature, "softmax")
+    return _of_layer(primitives.share_of_softmax, xs, temperature, "softmax")
 
 
 @overload
@@ -240,15 +240,15 @@ def log_softmax(xs: Any, temperature: Any = 1.0) -> Any:
     >>> log_softmax([40.0, 0.0])
     [-4.248354255291589e-18, -40.0]
     """
-    return _of_layer(own.log_softmax_share, xs, temperature, "log_softmax")
+    return _of_layer(own.share_of_log_softmax, xs, temperature, "log_softmax")
 
 
-def _of_layer(share: primitive.Primitive, xs: Any, temperature: Any, name: str) -> list[Any]:
+def _of_layer(share: Callable[[int], primitive.Primitive], xs: Any, temperature: Any, name: str) -> list[Any]:
     scores = _filled(_listed(xs, name), name)
     temperature = _positive(temperature, name, "temperature")
     if isinstance(temperature, Value) or temperature != 1.0:
         scores = tuple([x / temperature if isinstance(x, Value) else table.div(x, temperature) for x in scores])
-    return [share(x, *scores[:k], *scores[k + 1 :]) for k, x in enumerate(scores)]
+    return [share(k)(*scores) for k in range(len(scores))]
 
 
 # ---- by name ---------------------------------------------------------------------------------------------------------

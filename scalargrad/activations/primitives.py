@@ -175,6 +175,12 @@ def between(low: float, high: float, height: float) -> Primitive:
     )  # fmt: skip
 
 
+@family()
+def share_of_log_softmax(k: int) -> Primitive:
+    """The logarithm of the k-th operand's share of the softmax, from 0."""
+    return primitives.at_place(k, log_softmax_share) if k else log_softmax_share
+
+
 # ---- the rows --------------------------------------------------------------------------------------------------------
 # fmt: off
 # ruff: noqa: E501  # aligned by hand, as in the table
@@ -190,7 +196,7 @@ gelu_tanh_slope      = _inner("gelu_tanh_slope",      1,    values.gelu_tanh_slo
 gelu_tanh            = _inner("gelu_tanh",            1,    values.gelu_tanh,            lambda y, a: (gelu_tanh_slope(a),),       ("gelu′({a})",), (Interval(-20.0, 1e300),), "gelu", oracle=f"({GELU_TANH})(a)")
 softsign             = _row("softsign",               1,    values.softsign,             _softsign_local,                          ("1/(1+|{a}|)²",), oracle="a/(1 + abs(a))")
 hardsigmoid          = _row("hardsigmoid",            1,    values.hardsigmoid,          lambda y, a: (between(-3.0, 3.0, 1 / 6)(a),), ("[-3<{a}<3]/6",), oracle="min(max((a + 3)/6, 0), 1)")
-log_softmax_share    = _row("log_softmax_share",      None, values.log_softmax_share,    _log_softmax_local,                       lambda y, xs: (f"1-exp {y}", *(f"-softmax({x})" for x in xs[1:])), (TAIL,), "log softmax", public="log_softmax", oracle="-log(fsum(exp(x - xs[0]) for x in xs))")
+log_softmax_share    = _row("log_softmax_share",      None, values.log_softmax_share,    _log_softmax_local,                       lambda y, xs: (f"1-exp {y}", *(f"-softmax({x})" for x in xs[1:])), (TAIL,), "log softmax[0]", public="log_softmax", oracle="-log(fsum(exp(x - xs[0]) for x in xs))")
 
 # The same with their parameter as an operand, where that is a `Value`: learnt, or an argument of a compiled function.
 prelu_slope          = _inner("prelu_slope",         2, lambda x, s: 1.0 if x > 0.0 else s if x <= 0.0 else nan, lambda y, a, b: (0.0, primitives.le(a, 0.0)), ("0", "[{a}≤0]"), (REAL, REAL), "leaky relu′", oracle="1 if a > 0 else b", hides_nan=True)

@@ -88,6 +88,7 @@ def _of_objects(ufunc: Any) -> Any:
     return ufunc if all(set(each) <= {"O", "-", ">"} for each in ufunc.types) else None
 
 
+@lru_cache(maxsize=256)
 def operation(name: str) -> Callable[..., Any] | None:
     """What a ufunc of that name computes on numbers and `Value`s, if anything."""
     row = TABLE.get(_ROWS.get(name, name))
@@ -102,9 +103,24 @@ def method(name: str, *operands: Any) -> Any:
     return compute(*operands)
 
 
-@numpy.errstate(all="ignore")  # of the loops over objects: rows are total, and warn of nothing
-def call(ufunc: Any, method: str, *operands: Any, out: Any = None, **options: Any) -> Any:
+def call(ufunc: Any, method: str, *operands: Any, **options: Any) -> Any:
     """What NumPy hands over where an operand of a ufunc is a `Value` or an `Array`."""
+    if method == "__call__" and not options and (compute := operation(ufunc.__name__)) is not None:
+        numbers = [_number(x) for x in operands]
+        if all(x is not None for x in numbers):
+            return compute(*numbers)
+    return _on_arrays(ufunc, method, *operands, **options)
+
+
+def _number(x: Any) -> Any:
+    """An operand that is one number, as Python's or a `Value`; None for others, which loops are for."""
+    if type(x) is numpy.float64 or (type(x) is numpy.ndarray and not x.ndim and x.dtype.char == "d"):
+        return x.item()
+    return x if type(x) in (float, int) or isinstance(x, Value) else None
+
+
+@numpy.errstate(all="ignore")  # of the loops over objects: rows are total, and warn of nothing
+def _on_arrays(ufunc: Any, method: str, *operands: Any, out: Any = None, **options: Any) -> Any:
     name = ufunc.__name__
     if name == "divmod":
         return call(numpy.floor_divide, method, *operands), call(numpy.remainder, method, *operands)
@@ -147,7 +163,13 @@ def _stored(found: Any, out: Any, name: str) -> Any:
 def lanes(x: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
     """An array as one of lanes along its last axis, one for each number that a reduction leaves; the axes that go."""
     x = numpy.asarray(plain(x), dtype=object)
-    gone = tuple(range(x.ndim)) if axis is None else numpy.lib.array_utils.normalize_axis_tuple(axis, x.ndim)
+    axes = range(x.ndim) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    for each in axes:
+        if not -x.ndim <= each < x.ndim:
+            raise numpy.exceptions.AxisError(each, x.ndim)
+    gone = tuple([each % x.ndim for each in axes])
+    if len(set(gone)) < len(gone):
+        raise ValueError(f"axis {axis} names one twice")
     kept = [k for k in range(x.ndim) if k not in gone]
     turned = x.transpose(*kept, *gone)
     return turned.reshape([x.shape[k] for k in kept] + [-1 if x.size else 0]), gone

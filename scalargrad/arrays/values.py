@@ -50,16 +50,9 @@ class Array(Plain):
     def dot(self, other: Any, out: Any = None) -> Any:
         return numpy.dot(self, other)
 
-    def __reduce__(self) -> Any:
-        return _restored, (self.shape, plain(self).ravel().tolist())
-
 
 class Mask(Array):
     """An array of conditions: what a comparison is while a function is compiled. As an index: their truth."""
-
-
-def _restored(shape: tuple[int, ...], xs: list[Any]) -> Any:
-    return filled(shape, xs)
 
 
 def _index(key: Any) -> Any:
@@ -109,7 +102,9 @@ def filled(shape: tuple[int, ...], xs: Sequence[Any]) -> Array:
 
 def _taken(x: Any) -> tuple[Any, list[Any]] | None:
     """None for one that is not of real numbers, or has more than they: that raises where numbers are asked for."""
-    if x.dtype.kind not in "fiubO" or x.dtype.itemsize > 8 or isinstance(x, numpy.ma.MaskedArray | numpy.matrix):
+    if x.dtype.kind not in "fiubO" or x.dtype.itemsize > 8:
+        return None
+    if type(x) is not numpy.ndarray and isinstance(x, numpy.ma.MaskedArray | numpy.matrix):
         return None
     return x.shape, x.ravel().tolist()
 

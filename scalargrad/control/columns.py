@@ -32,6 +32,11 @@ def number(x: Any, place: str) -> Any:
     return x if isinstance(x, Value) else as_float(x, place)
 
 
+def known(x: Any) -> float:
+    """The number of a `Value`, or of one that is none."""
+    return x._data if isinstance(x, Value) else x
+
+
 def read(xs: Any, what: str) -> Columns:
     """Take columns apart. Raises `ValueError` for such of different lengths, `TypeError` for what is no column."""
     found = Columns(LEAF, [], [], None)

@@ -8,12 +8,12 @@ from operator import index
 from typing import Any
 
 from ..compiler.frontend.bodies import traced_bodies
-from ..compiler.frontend.derived import DifferentiableLoop, LoopError, element, shown
+from ..compiler.frontend.derived import DifferentiableLoop, element, failed
 from ..compiler.ir.loops import Column
 from ..engine import modes
 from ..engine.value import Value
 from ..transforms.trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
-from .columns import Columns, columns_of, each_column, joined, leaves_of, number, read, without_segments, written
+from .columns import Columns, columns_of, each_column, joined, known, leaves_of, number, read, without_segments, written
 
 _NO_RESULT = ("none",)  # stands for the structure of a step's result that is None
 
@@ -70,7 +70,7 @@ def scan(
         return unflatten(structure, carry), None if xs is None else []
     if size < steps:
         return _in_segments(f, init, xs, steps, size, reverse)
-    point = [_known(x) for x in (*carry, *columns.step(steps - 1 if reverse else 0))]
+    point = [known(x) for x in (*carry, *columns.step(steps - 1 if reverse else 0))]
     (program,), outside = traced_bodies([body.flat], [point], "the body of scan")
     widths = body.widths()
     loop = DifferentiableLoop(
@@ -81,7 +81,7 @@ def scan(
         [Column(width) for width in columns.widths],
         widths,
         steps,
-        [*map(_known, outside), *point],
+        [*map(known, outside), *point],
         f"at {place}",
         reverse,
     )
@@ -155,12 +155,23 @@ def while_loop(
     >>> round(root(9.0), 6), round(sg.grad(root)(9.0), 6)
     (3.0, 0.166667)
     """
-    place = modes.users_line()
     if max_steps is not None and (isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1):
         raise ValueError(f"while_loop: max_steps must be a number of steps or None, got {max_steps!r}")
+    return repeated(condition, body, init, max_steps, "while_loop: the condition still holds", {})
+
+
+def repeated(
+    condition: Callable[[Any], Any],
+    body: Callable[[Any], Any],
+    init: Any,
+    max_steps: int | None,
+    failure: str,
+    notes: dict[int, str],
+) -> Any:
+    """`while_loop`, with what its error says."""
+    place = modes.users_line()
     leaves, structure = flatten(init, "init")
     carry = [number(x, at) for x, at in zip(leaves, paths(structure, "init"), strict=True)]
-    failure = "while_loop: the condition still holds"
 
     def step(leaves: Sequence[Any], k: int = 0) -> list[Any]:
         return _alike(body(unflatten(structure, leaves)), structure, f"while_loop: what body returned at step {k}")
@@ -173,14 +184,14 @@ def while_loop(
         now, k = carry, 0
         while goes_on(now)[0]:
             if k == max_steps:
-                raise LoopError(f"{failure} after {k} steps, at {shown([_known(x) for x in now])}\n  at {place}")
+                raise failed(failure, notes, [known(x) for x in now], k, f"at {place}")
             now = step(now, k)
             k += 1
             if not anomaly and any(isinstance(x, Value) for x in now):
                 break
         else:
             return unflatten(structure, now)
-    point = [_known(x) for x in carry]
+    point = [known(x) for x in carry]
     programs, outside = traced_bodies([step, goes_on], [point, point], "the body of while_loop")
     loop = DifferentiableLoop(
         "while_loop",
@@ -190,10 +201,11 @@ def while_loop(
         [],
         [],
         max_steps,
-        [*map(_known, outside), *point],
+        [*map(known, outside), *point],
         f"at {place}",
         condition=programs[1],
         failure=failure,
+        notes=notes,
     )
     made = loop(*outside, *carry)
     return unflatten(structure, [element(made, k) for k in range(len(carry))])
@@ -206,10 +218,6 @@ def _alike(tree: Any, structure: Structure, what: str) -> list[Any]:
     except ValueError as error:
         raise TypeError(f"{error}; it must keep the structure of init") from None
     return [number(x, at) for x, at in zip(found, paths(structure, what), strict=True)]
-
-
-def _known(x: Any) -> float:
-    return x._data if isinstance(x, Value) else x
 
 
 def _length(found: int | None, given: int | None) -> int:

@@ -78,10 +78,31 @@ def share_of_softmax(k: int) -> Primitive:
         None,
         lambda *xs: values.softmax(*xs)[k],
         lambda y, *xs: _share_local(k, y, xs),
-        lambda y, xs: tuple(f"{y}·(1-{y})" if j == k else f"-{y}·σ({x})" for j, x in enumerate(xs)),
+        lambda y, xs: tuple(f"{y}·(1-{y})" if j == k else f"-{y}·softmax({x})" for j, x in enumerate(xs)),
         (MODERATE,),
-        "softmax",
+        f"softmax[{k}]",
         oracle=f"exp(xs[{k}])/fsum(map(exp, xs))",
+    )
+
+
+def at_place(k: int, row: Primitive) -> Primitive:
+    """A row that singles out its first operand, with the k-th one, from 0, in its place: to the same bits."""
+
+    def first(xs: Sequence[Any]) -> tuple[Any, ...]:
+        return (xs[k], *xs[:k], *xs[k + 1 :])
+
+    def back(found: Sequence[Any]) -> tuple[Any, ...]:
+        return (*found[1 : k + 1], found[0], *found[k + 1 :])
+
+    return Primitive(
+        f"{row.name}[{k}]",
+        None,
+        lambda *xs: row.compute(*first(xs)),
+        lambda y, *xs: back(row.local_gradients(y, first(xs))),
+        lambda y, xs: back(row.local_notation(y, first(xs))),
+        row.domain,
+        row.symbol.replace("[0]", f"[{k}]"),
+        row.oracle.replace("xs[0]", f"xs[{k}]"),
     )
 
 
@@ -98,7 +119,7 @@ def rest_of_softmax(k: int) -> Primitive:
         None,
         lambda *xs: values.others(k, values.softmax(*xs)),
         local,
-        lambda y, xs: tuple(f"-{y}·(1-{y})" if j == k else f"(1-{y})·σ({x})" for j, x in enumerate(xs)),
+        lambda y, xs: tuple(f"-{y}·(1-{y})" if j == k else f"(1-{y})·softmax({x})" for j, x in enumerate(xs)),
         (MODERATE,),
         "1−softmax",
         oracle=f"fsum(map(exp, xs[:{k}] + xs[{k + 1}:]))/fsum(map(exp, xs))",
@@ -207,7 +228,7 @@ mean           = _row("mean",             None, values.mean,        lambda y, *x
 dot            = _row("dot",              None, values.dot,         lambda y, *xs: xs[len(xs) // 2:] + xs[:len(xs) // 2], _dot_notation, (REAL, REAL), "·", oracle="fdot(xs[:len(xs)//2], xs[len(xs)//2:])")
 prod           = _row("prod",             None, values.prod,        _prod_local,                                       lambda y, xs: tuple("·".join([*xs[:k], *xs[k + 1:]]) or "1" for k in range(len(xs))), (REAL,), "Π", oracle="fprod(xs)")
 logsumexp      = _row("logsumexp",        None, values.logsumexp,   lambda y, *xs: _softmax(xs),                       lambda y, xs: tuple(f"exp({x}-{y})" for x in xs), (MODERATE,), oracle="log(fsum(map(exp, xs)))")
-softmax_share  = _row("softmax_share",    None, values.softmax_share, lambda y, *xs: _share_local(0, y, xs),               lambda y, xs: (f"{y}·(1-{y})", *(f"-{y}·softmax({x})" for x in xs[1:])), (MODERATE,), "softmax", oracle="exp(xs[0])/fsum(map(exp, xs))", public="softmax")
+softmax_share  = _row("softmax_share",    None, values.softmax_share, lambda y, *xs: _share_local(0, y, xs),               lambda y, xs: (f"{y}·(1-{y})", *(f"-{y}·softmax({x})" for x in xs[1:])), (MODERATE,), "softmax[0]", oracle="exp(xs[0])/fsum(map(exp, xs))", public="softmax")
 
 # Comparisons, as numbers: what they are while a function is compiled.
 lt             = _inner("lt",             2,    lambda a, b: 1.0 if a < b else 0.0, None, (), (REAL, REAL), "<", oracle="a < b", hides_nan=True)

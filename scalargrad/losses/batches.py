@@ -140,7 +140,7 @@ def by_class(
         raise ValueError(f"{name}: label_smoothing must be in [0, 1], got {smoothing!r}")
     weights = None if class_weights is None else [as_float(w, f"{name}: class_weights") for w in class_weights]
     losses: list[Any] = []
-    drawn: list[float] = []  # the weight that each sample brings to the mean
+    sample_weights: list[float] = []  # what each brings to the mean
     count = 0
     for n, (prediction, target) in enumerate(batch(name, predictions, targets, reduction)):
         xs = numbers(prediction, name, f"prediction {n} (one score for each class)")
@@ -161,10 +161,10 @@ def by_class(
             if len(shares) != count:
                 raise ValueError(f"{name}: {len(shares)} target probabilities for {count} classes in sample {n}")
             target_distribution(shares, name, n)
-            drawn.append(1.0)
+            sample_weights.append(1.0)
         else:
             k = class_index(target, name, n, count)
-            drawn.append(1.0 if weights is None else weights[k])
+            sample_weights.append(1.0 if weights is None else weights[k])
             if smoothing == 0.0:
                 loss = of_index(xs, k)
                 losses.append(loss if weights is None else _times(weights[k], loss))
@@ -177,7 +177,7 @@ def by_class(
             shares = [table.mul(w, t) for w, t in zip(weights, shares, strict=True)]
         assert of_shares is not None
         losses.append(of_shares(xs, shares))
-    return reduced(losses, reduction, None if weights is None else math.fsum(drawn))
+    return reduced(losses, reduction, None if weights is None else math.fsum(sample_weights))
 
 
 def _times(weight: float, loss: Any) -> Any:

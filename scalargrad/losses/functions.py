@@ -191,7 +191,7 @@ def cross_entropy(
         "cross_entropy",
         predictions,
         targets,
-        lambda zs, k: own.surprise(zs[k], *zs[:k], *zs[k + 1 :]),
+        lambda zs, k: own.surprise_of(k)(*zs),
         lambda zs, ts: own.soft_cross_entropy(*zs, *ts),
         class_weights,
         label_smoothing,

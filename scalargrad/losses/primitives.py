@@ -137,7 +137,7 @@ def _soft_local(y: Any, *operands: Any) -> tuple[Any, ...]:
     by_z = [p * other_ts - t * primitives.rest(k, zs, ps) for k, (p, t, other_ts) in enumerate(terms)]
     if all(type(z) is float for z in zs):
         return (*by_z, *(0.0 - y for y in log_softmax(zs)))
-    return (*by_z, *(surprise(z, *zs[:k], *zs[k + 1 :]) for k, z in enumerate(zs)))
+    return (*by_z, *(surprise_of(k)(*zs) for k in range(len(zs))))
 
 
 def _soft_notation(y: str, operands: Any) -> tuple[str, ...]:
@@ -179,6 +179,12 @@ def _relative_entropy_notation(y: str, operands: Any) -> tuple[str, ...]:
     return (*(f"-{t}/{q}" for q, t in pairs), *(f"1+log({t}/{q})" for q, t in pairs))
 
 
+@family()
+def surprise_of(k: int) -> Primitive:
+    """The cross entropy of logits for the class k, from 0."""
+    return primitives.at_place(k, surprise) if k else surprise
+
+
 # ---- the rows ----------------------------------------------------------------------------------------------------------
 # fmt: off
 # ruff: noqa: E501  # aligned by hand, as in the table
@@ -186,7 +192,7 @@ def _relative_entropy_notation(y: str, operands: Any) -> tuple[str, ...]:
 floored_slope        = _inner("floored_slope",  1, _floored_slope, lambda y, a: (primitives.where(primitives.less(SMALLEST, a), -(y * y), 0.0),), ("-1/{a}²",), (ABOVE_FLOOR,), oracle="1/a")
 minus_log            = _inner("minus_log",      1, _minus_log,     lambda y, a: (-floored_slope(a),), ("-1/{a}",), (ABOVE_FLOOR,), "-log", oracle="-log(a)")
 binary_cross_entropy = _inner("binary_cross_entropy", 2, _binary_cross_entropy, _binary_local, ("({a}-{b})/({a}·(1-{a}))", "log((1-{a})/{a})"), (ABOVE_FLOOR, PROBABILITY), "BCE", oracle="-b*log(a) - (1 - b)*log(1 - a)")
-surprise             = _inner("surprise",       None, lambda *xs: 0.0 - log_softmax(xs)[0], _surprise_local, lambda y, xs: (f"softmax({xs[0]})-1", *(f"softmax({x})" for x in xs[1:])), (LOGIT,), "cross entropy", oracle="log(fsum(exp(x - xs[0]) for x in xs))")
+surprise             = _inner("surprise",       None, lambda *xs: 0.0 - log_softmax(xs)[0], _surprise_local, lambda y, xs: (f"softmax({xs[0]})-1", *(f"softmax({x})" for x in xs[1:])), (LOGIT,), "cross entropy[0]", oracle="log(fsum(exp(x - xs[0]) for x in xs))")
 soft_cross_entropy   = _inner("soft_cross_entropy", None, _soft_cross_entropy, _soft_local, _soft_notation, (LOGIT, PROBABILITY), "cross entropy", oracle="fsum(t*log(fsum(exp(x - z) for x in xs[:len(xs)//2])) for z, t in zip(xs[:len(xs)//2], xs[len(xs)//2:]))", hides_nan=True)
 relative_entropy     = _inner("relative_entropy", None, _relative_entropy, _relative_entropy_local, _relative_entropy_notation, (PROBABILITY, PROBABILITY), "KL", oracle="fsum(t*log(t/q) for q, t in zip(xs[:len(xs)//2], xs[len(xs)//2:]))", hides_nan=True)
 # fmt: on

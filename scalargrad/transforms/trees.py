@@ -11,7 +11,7 @@ import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from types import BuiltinFunctionType, FunctionType, MethodType
+from numbers import Real
 from typing import Any, NamedTuple
 
 # LEAF, or (type, keys or what else tells it apart, structures of the children); the number of children alone where all
@@ -73,15 +73,12 @@ class Static:
 
     def holds(self, x: Any) -> bool:
         """Whether another object is the same, as far as a trace is concerned."""
-        try:
-            return x is self.value or Static(x).key == self.key
-        except TypeError:  # it has no hash
-            return False
+        return bool(_exact(x) == self.key)
 
 
 def is_static(x: Any) -> bool:
-    """Whether something is carried along: None, a str, an enumeration, a function or a class."""
-    if x is None or isinstance(x, str | FunctionType | BuiltinFunctionType | MethodType | type):
+    """Whether something is carried along: None, a str, an enumeration, or what can be called, a function or model."""
+    if x is None or isinstance(x, str) or (callable(x) and not isinstance(x, Real)):
         return True
     enum = sys.modules.get("enum")
     return enum is not None and isinstance(x, enum.Enum)
@@ -144,6 +141,11 @@ def register_pytree_node(
 
     def take(x: Any) -> tuple[Any, Sequence[Any]]:
         children, aux = flatten_func(x)
+        try:
+            hash(aux)
+        except TypeError:
+            what = f"what is said of a {cls.__name__} beside its children"
+            raise TypeError(f"register_pytree_node: {what} must be hashable, got {shown(aux)}") from None
         return aux, list(children)
 
     _containers[cls] = Container(
@@ -166,7 +168,11 @@ def _dataclass(kind: type) -> Container:
         return made
 
     def argument(aux: Any, children: list[Any]) -> Any:
-        return kind(**{each.name: child for each, child in zip(fields, children, strict=True) if each.init})
+        try:
+            return kind(**{each.name: child for each, child in zip(fields, children, strict=True) if each.init})
+        except TypeError as error:
+            error.add_note(f"a {kind.__name__} is made of its fields; for another way see register_pytree_node")
+            raise
 
     return Container(
         kind,

@@ -61,8 +61,8 @@ REPLANTS = (
         "engine.chain_rule",
         (
             (
-                "product = table.gate if selects else table.chain",
-                f"product = table.gate if selects and {_TRACER} is None else table.chain",
+                "return table.gate if _selects(operation, slot) else table.chain",
+                f"return table.gate if _selects(operation, slot) and {_TRACER} is None else table.chain",
             ),
             (
                 "product = upstream._gate if operation.selects else upstream._chain",

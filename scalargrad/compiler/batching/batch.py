@@ -12,16 +12,17 @@ from array import array
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import chain, pairwise
+from itertools import chain, pairwise, product
 from operator import countOf, index
 from threading import Lock
 from typing import Any, NamedTuple
 
+from ...engine import modes
 from ...engine.chain_rule import differentiating, made_before
 from ...engine.primitive import EXACT_INTEGERS, as_float
+from ...engine.value import Value
 from ...losses.summation import Ranges, put
-from ...state import whole
-from ...transforms.trees import LEAF, Structure, flatten, unflatten
+from ...transforms.trees import LEAF, Structure, flatten
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..backends.llvm import driver
@@ -32,6 +33,7 @@ from ..frontend.specialization import Specialization, errors_of_ours
 from ..ir.lowering import lower
 from ..ir.program import summands
 from .partial import PartialSum
+from .results import collected, map_on_values
 
 CHUNKS = 64  # about as many; fewer, larger ones would leave threads idle
 SMALLEST_CHUNK = 1024  # samples; a power of two
@@ -81,24 +83,24 @@ def _shared(x: Any, what: str, known: dict[str, tuple[Pack, Structure]]) -> Part
     """An argument that all samples have; `known` is how it was flattened the last time."""
     if type(x) is array and x.typecode == "d":
         return Part(_flat_list(len(x)), x, _NOTHING, None, "", ())
-    x = x.tolist() if hasattr(x, "tolist") else x
+    if isinstance(x, array) or (hasattr(x, "tolist") and not hasattr(x, "__array_interface__")):
+        x = x.tolist()
     if what in known:
         pack, structure = known[what]
         packed = pack(x)
         if packed is not None:
             return Part(structure, packed, _NOTHING, None, "", ())
-    leaves, structure = flatten(x, what)
+    leaves, structure = flatten(x, what, static=True)
     known[what] = (packer(structure), structure)
     return Part(structure, array("d", [as_float(each, what) for each in leaves]), _NOTHING, None, "", ())
 
 
 @lru_cache(maxsize=256)
-def _of_shape(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Structure, tuple[int, ...]]:
-    """One sample of an array: nested lists, and how many bytes behind the first each of its numbers is."""
-    if not shape:
-        return LEAF, (0,)
-    part, offsets = _of_shape(shape[1:], strides[1:])
-    return (list, None, (part,) * shape[0]), tuple([k * strides[0] + o for k in range(shape[0]) for o in offsets])
+def _of_shape(kind: type, shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Structure, tuple[int, ...]]:
+    """One sample of an array: an array, and how many bytes behind the first each of its numbers is."""
+    steps = [[k * stride for k in range(n)] for n, stride in zip(shape, strides, strict=True)]
+    offsets = tuple([sum(each) for each in product(*steps)])
+    return (kind, shape, len(offsets)) if shape else LEAF, offsets
 
 
 def _numpy_part(x: Any, axis: int, what: str) -> Part:
@@ -115,7 +117,7 @@ def _numpy_part(x: Any, axis: int, what: str) -> Part:
         for place in numpy.argwhere((x > EXACT_INTEGERS) | (x < -EXACT_INTEGERS)).tolist():
             as_float(x[tuple(place)], f"{what}{place}")
     x = x if x.dtype == numpy.float64 else x.astype(numpy.float64)
-    structure, offsets = _of_shape(x.shape[1:], x.strides[1:])
+    structure, offsets = _of_shape(numpy.ndarray, x.shape[1:], x.strides[1:])
     start = x.__array_interface__["data"][0]
     strides = array("q", x.strides[:1]) * len(offsets)
     return Part(structure, array("q", [start + o for o in offsets]), strides, len(x), "numpy", (x,))
@@ -137,6 +139,11 @@ def _list_part(samples: list[Any], what: str) -> Part:
     if not samples:
         return _rows(array("d"), LEAF, 1, 0, "list")
     first = samples[0]
+    if isinstance(first, array) or (hasattr(first, "__array_interface__") and first.ndim):
+        raise TypeError(
+            f"{what}: a list of arrays may be samples or columns: numpy.stack makes an array of samples; a tuple of "
+            "arrays is one of columns, each with one entry a sample"
+        )
     try:
         if isinstance(first, float | int):
             return _rows(as_floats(samples), LEAF, 1, len(samples), "list")
@@ -209,25 +216,34 @@ def _joined(arrays: Iterable[array[Any]], code: str = "q") -> array[Any]:
     return made
 
 
+def axes_of(in_axes: Any, count: int) -> list[int | None]:
+    """`in_axes` with an entry for each argument."""
+    axes = list(in_axes) if isinstance(in_axes, list | tuple) else [in_axes] * count
+    if len(axes) != count:
+        raise ValueError(f"map: in_axes has {len(axes)} entries for {count} argument(s)")
+    for k, axis in enumerate(axes):
+        if axis is not None and (not hasattr(axis, "__index__") or isinstance(axis, bool)):
+            raise TypeError(f"map: an entry of in_axes is an axis or None, got {axis!r}")
+        axes[k] = None if axis is None else index(axis)
+    if all(axis is None for axis in axes):
+        raise ValueError("map: no argument is mapped; in_axes must name an axis of one at least")
+    return axes
+
+
 class Batch:
     """The arguments of one call of `map`: columns and shared numbers in the order of the leaves."""
 
     def __init__(self, f: Dispatcher, arguments: Sequence[Any], in_axes: Any, first: int = 0) -> None:
         self.first = first  # the number of the first sample
-        axes = list(in_axes) if isinstance(in_axes, list | tuple) else [in_axes] * len(arguments)
-        if len(axes) != len(arguments):
-            raise ValueError(f"map: in_axes has {len(axes)} entries for {len(arguments)} argument(s)")
-        for k, axis in enumerate(axes):
-            if axis is not None and (not hasattr(axis, "__index__") or isinstance(axis, bool)):
-                raise TypeError(f"map: an entry of in_axes is an axis or None, got {axis!r}")
-            axes[k] = None if axis is None else index(axis)
+        axes = axes_of(in_axes, len(arguments))
+        for k, name in f.static_positions.items():
+            if k < len(axes) and axes[k] is not None:
+                raise ValueError(f"map: {name} is static, and so cannot be mapped: its entry of in_axes must be None")
         parts = [
             _shared(x, f"argument {k}", f.shared_arguments) if axis is None else _mapped(x, axis, f"argument {k}")
-            for k, (x, axis) in enumerate(zip(arguments, axes, strict=True))
+            for k, (x, axis) in enumerate(zip(f.with_static(arguments), axes, strict=True))
         ]
         mapped = [part for part in parts if part.samples is not None]
-        if not mapped:
-            raise ValueError("map: no argument is mapped; in_axes must name an axis of one at least")
         self.count: int = mapped[0].samples or 0
         if any(part.samples != self.count for part in mapped):
             counts = {f"argument {k}": part.samples for k, part in enumerate(parts) if part.samples is not None}
@@ -269,7 +285,7 @@ def chunks(first: int, count: int) -> list[tuple[int, int]]:
     return list(pairwise(cuts))
 
 
-class _Answers:
+class Answers:
     """Where the outputs go: an array for each, or sums."""
 
     def __init__(self, batch: Batch, outputs: int, reduce: bool) -> None:
@@ -292,7 +308,7 @@ class _Answers:
         return whole != whole
 
 
-def _in_python(f: Dispatcher, batch: Batch, bounds: tuple[int, int], answers: _Answers, reduce: bool) -> None:
+def _in_python(f: Dispatcher, batch: Batch, bounds: tuple[int, int], answers: Answers, reduce: bool) -> None:
     for i in range(*bounds):
         found, outputs = f.evaluated(batch.sample(i), batch.structure)
         _same_result(f, found, batch)
@@ -360,7 +376,7 @@ def _kernel(v: Specialization, layout: tuple[tuple[bool, int], ...], reduce: boo
 
 
 def _in_machine_code(
-    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: _Answers, reduce: bool, fast: bool
+    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: Answers, reduce: bool, fast: bool
 ) -> bool:
     """Run some chunks; whether an output that was stored is nan."""
     drive = driver()
@@ -414,7 +430,7 @@ def _in_machine_code(
 
 
 def _on_threads(
-    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: _Answers, reduce: bool, threads: int
+    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: Answers, reduce: bool, threads: int
 ) -> bool:
     """Run all chunks as machine code; False where the system refuses to run it, and `f` may do without."""
     shares = [every[k::threads] for k in range(min(threads, len(every)))]
@@ -438,49 +454,50 @@ def _on_threads(
     return True
 
 
+def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[Specialization, Answers] | None:
+    """Run on all samples, of which there is one at least: a trace, and where the results are.
+
+    None where it reads a `Value` that is being differentiated by, whose gradient would be lost.
+    """
+    if batch.structure not in f.specializations:
+        f.traced(batch.sample(batch.first), batch.structure)
+    first = f.specializations[batch.structure][0]
+    outputs = len(first.program.outputs)
+    every = chunks(batch.first, batch.count)
+    answers = Answers(batch, outputs, reduce)
+    known = f.specializations[batch.structure]
+    native = outputs and f.native_for(batch.count) and not any(v.has_blocks for v in known)
+    if not (native and _on_threads(f, batch, every, answers, reduce, threads)):
+        for bounds in every if outputs else ():
+            _in_python(f, batch, bounds, answers, reduce)
+    if (begun := differentiating.begun) and any(
+        not made_before(x, begun[0]) for each in f.specializations[batch.structure] for x in each.captured
+    ):
+        return None
+    return first, answers
+
+
 def map_batch(
-    f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: Any, start: Any = None
+    f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int, start: int | None
 ) -> Any:
     """`CompiledFunction.map`: see there."""
-    if reduce not in (None, "sum", "mean"):
-        raise ValueError(f"map: reduce must be None, 'sum' or 'mean', got {reduce!r}")
-    threads = whole("map: threads", threads)
-    if start is not None and reduce is None:
-        raise ValueError(f"map: start={start!r} numbers the samples of a sum: it needs reduce='sum' or 'mean'")
-    first_sample = 0 if start is None else whole("map: start", start, least=0)
-    batch = Batch(f, arguments, in_axes, first_sample)
+    try:
+        batch = Batch(f, arguments, in_axes, start or 0)
+    except TypeError:
+        if not any(isinstance(x, Value) for x in flatten(arguments, static=True)[0]):
+            raise
+        return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
+    if modes.active and (modes.current().anomaly or modes.tracer() is not None):
+        return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
     if batch.count == 0:
         if start is None:
             raise ValueError("map: an empty batch")
         return PartialSum(f.name, reduce, None, (), {})
-    if batch.structure not in f.specializations:
-        f.traced(batch.sample(batch.first), batch.structure)
-    first = f.specializations[batch.structure][0]
-    result, outputs = first.result, len(first.program.outputs)
-    every = chunks(batch.first, batch.count)
-    answers = _Answers(batch, outputs, reduce is not None)
-    known = f.specializations[batch.structure]
-    native = outputs and f.native_for(batch.count) and not any(v.program.has_blocks() for v in known)
-    if not (native and _on_threads(f, batch, every, answers, reduce is not None, threads)):
-        for bounds in every if outputs else ():
-            _in_python(f, batch, bounds, answers, reduce is not None)
-    if (begun := differentiating.begun) and any(
-        not made_before(x, begun[0]) for each in f.specializations[batch.structure] for x in each.captured
-    ):
-        raise TypeError(
-            f"map: {f.name} reads a Value that is being differentiated by, whose gradient would be lost here"
-        )
+    done = answered(f, batch, reduce is not None, threads)
+    if done is None:
+        return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
+    first, answers = done
     if reduce is None:
-        return unflatten(result, [_like(column, batch.kind) for column in answers.columns])
-    part = PartialSum(f.name, reduce, result, [(batch.first, batch.first + batch.count)], answers.ranges)
+        return collected(first.result, answers.columns, batch.count, batch.kind)
+    part = PartialSum(f.name, reduce, first.result, [(batch.first, batch.first + batch.count)], answers.ranges)
     return first.unpack(part.totals()) if start is None else part
-
-
-def _like(column: array[float], kind: str) -> Any:
-    if kind == "list":
-        return column.tolist()
-    if kind == "numpy":
-        import numpy
-
-        return numpy.frombuffer(column, dtype=numpy.float64)
-    return column

@@ -2,5 +2,5 @@
 
 `trace.py` makes a program of one run, `specialization.py` has one trace with what the backends made of it,
 `dispatch.py` finds the trace that answers a call; `packing.py` flattens arguments, `pickling.py` keeps functions in
-pickles, `drawn.py` gives a program back as a graph.
+pickles, `as_graph.py` gives a program back as a graph.
 """

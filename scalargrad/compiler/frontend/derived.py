@@ -35,26 +35,27 @@ def cut(numbers: Sequence[Any], sizes: Iterable[int]) -> list[Sequence[Any]]:
     return [numbers[a:b] for a, b in pairwise(accumulate(sizes, initial=0))]
 
 
-def adjoints(
-    program: Program, operands: Sequence[Value], seeds: Sequence[tuple[int, Any]], before: dict[int, Any]
-) -> Callable[[int], Any]:
-    """The adjoints of a program's inputs from those of its outputs, added to what there is `before`: by the number of
-    the input, 0.0 if there is none."""
-    outputs = replay(program, operands)
-    nodes = [x for x in outputs if isinstance(x, Value)]
-    order = order_of_pass(nodes, operands)
-    given = [(operands[k], x) for k, x in before.items()]
-    given += [(outputs[k], x) for k, x in seeds if isinstance(outputs[k], Value)]
-    found = graph_adjoints(order, given, operands, None, depending(order, operands))
-    return lambda k: found.get(operands[k], 0.0)
+class Linearised:
+    """A program run on nodes, once, for passes over what it leaves behind; by those of its inputs, or by all."""
 
+    def __init__(self, program: Program, operands: Sequence[Value], by: Sequence[int] | None = None) -> None:
+        self.operands = operands
+        self.outputs = replay(program, operands)
+        self.order = order_of_pass([x for x in self.outputs if isinstance(x, Value)], operands)
+        self.wanted = depending(self.order, operands if by is None else [operands[k] for k in by])
 
-def forward(program: Program, operands: Sequence[Value], seeds: dict[int, Any]) -> tuple[list[Any], list[Any]]:
-    """A program's outputs, and their tangents from those of inputs."""
-    outputs = replay(program, operands)
-    order = order_of_pass([x for x in outputs if isinstance(x, Value)], operands)
-    found = tangents(order, {operands[k]: x for k, x in seeds.items()}, True)
-    return outputs, [found.get(x, 0.0) if isinstance(x, Value) else 0.0 for x in outputs]
+    def backward(self, seeds: Iterable[tuple[int, Any]], before: dict[int, Any]) -> Callable[[int], Any]:
+        """The adjoints of the inputs from those of outputs, added to what there is `before`: by the number of the
+        input, 0.0 if there is none."""
+        given = [(self.operands[k], x) for k, x in before.items()]
+        given += [(self.outputs[k], x) for k, x in seeds if isinstance(self.outputs[k], Value)]
+        found = graph_adjoints(self.order, given, self.operands, None, self.wanted)
+        return lambda k: found.get(self.operands[k], 0.0)
+
+    def forward(self, seeds: dict[int, Any]) -> list[Any]:
+        """The tangents of the outputs from those of inputs."""
+        found = tangents(self.order, {self.operands[k]: x for k, x in seeds.items()}, True)
+        return [found.get(x, 0.0) if isinstance(x, Value) else 0.0 for x in self.outputs]
 
 
 def element(node: Any, k: int) -> Any:
@@ -99,7 +100,7 @@ class DifferentiableCall(Call):
         def back(body: Program) -> Callable[[list[Any]], list[Any]]:
             def run(leaves: list[Any]) -> list[Any]:
                 given, bars = leaves[: body.inputs], leaves[body.inputs :]
-                found = adjoints(body, given, list(zip(seeded, bars, strict=True)), {})
+                found = Linearised(body, given, chosen).backward(zip(seeded, bars, strict=True), {})
                 return [found(k) for k in chosen]
 
             return run
@@ -117,7 +118,7 @@ class DifferentiableCall(Call):
         def ahead(body: Program) -> Callable[[list[Any]], list[Any]]:
             def run(leaves: list[Any]) -> list[Any]:
                 given, dots = leaves[: body.inputs], leaves[body.inputs :]
-                return forward(body, given, dict(zip(seeded, dots, strict=True)))[1]
+                return Linearised(body, given).forward(dict(zip(seeded, dots, strict=True)))
 
             return run
 
@@ -202,7 +203,7 @@ class DifferentiableLoop(Loop):
             done += 1
         else:
             if test is not None and test([*shared, *carry])[0]:
-                raise LoopError(f"{self.failure} after {done} steps, at {shown(carry)}\n  {self.place}")
+                raise failed(self.failure, self.notes, carry, done, self.place)
         if test is not None:
             carry.append(float(done))
         made = array("d", carry)
@@ -301,9 +302,9 @@ class DifferentiableLoop(Loop):
                 else:
                     at = n + sum(self.results[: int(kind)])
                     seeds += enumerate(numbers, at)
-            found = adjoints(self.body, [*constants, *carry, *x], seeds, before)
             of_columns = cut(range(m + n, m + n + sum(widths)), widths)
             places = [*range(m, m + n), *shared, *(k for c in columns for k in of_columns[c])]
+            found = Linearised(self.body, [*constants, *carry, *x], places).backward(seeds, before)
             return [found(k) for k in places]
 
         point = [*self.point[:m], *[1.0] * (n + len(shared)), *self.point[m:], *[1.0] * sum(sizes[5:])]
@@ -375,10 +376,11 @@ class DifferentiableLoop(Loop):
             for k, numbers in zip(columns, given, strict=True):
                 for place, dot in zip(of_columns[k], numbers, strict=True):
                     seeds[place] = seeds[place] + dot if place in seeds else dot
-            outputs, found = forward(self.body, [*constants, *carry, *x], seeds)
+            run = Linearised(self.body, [*constants, *carry, *x])
+            found = run.forward(seeds)
             if self.length is None:
-                return [*outputs[:n], *found[:n]]
-            return [*outputs[:n], *found, *dots]
+                return [*run.outputs[:n], *found[:n]]
+            return [*run.outputs[:n], *found, *dots]
 
         def condition(leaves: list[Any]) -> list[Any]:
             constants, _, carry, _ = cut(leaves, sizes[:4])
@@ -402,9 +404,17 @@ class DifferentiableLoop(Loop):
             asked,
             self.counted,
             self.failure,
+            self.notes,
         )
 
 
-def shown(carry: Sequence[float]) -> str:
-    """The first of some numbers, for messages."""
+def failed(failure: str, notes: dict[int, str], carry: Sequence[float], steps: int, place: str) -> LoopError:
+    """The error of a loop that has come to its end; `notes` say what it means that a carried number is not zero."""
+    for k, text in notes.items():
+        if carry[k]:
+            failure = f"{failure}: {text.format(int(carry[k]))}"
+    return LoopError(f"{failure} after {steps} steps, at {_shown(carry)}\n  {place}")
+
+
+def _shown(carry: Sequence[float]) -> str:
     return ", ".join(f"{x:.6g}" for x in carry[:6]) + (", ..." if len(carry) > 6 else "")

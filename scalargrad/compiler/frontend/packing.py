@@ -9,6 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 from operator import countOf
+from struct import Struct
 from typing import Any
 
 from ...engine.primitive import as_float
@@ -24,6 +25,11 @@ def as_floats(xs: Sequence[Any]) -> array[float]:
     return array("d", xs if countOf(map(type, xs), float) == len(xs) else map(as_float, xs))
 
 
+def is_array(known: Container) -> bool:
+    """Whether it is NumPy's, whose arrays share memory with a call's."""
+    return known.flat and hasattr(known.kind, "__array_interface__")
+
+
 class _Source:
     """A function under construction, and what its source refers to."""
 
@@ -31,7 +37,10 @@ class _Source:
         self.lines = [head]
         self.scope: dict[str, Any] = {"as_float": as_float, "as_floats": as_floats, "countOf": countOf, "C": container}
         self.leaves: list[str] = []  # expressions that make up the list of the leaves
-        self.floats: list[str] = []  # and what holds if they are all floats
+        self.counts: list[int] = []  # and how many they stand for
+        self.floats: list[str] = []  # what holds if they are all floats
+        self.arrays: dict[int, tuple[str, Any, Any]] = {}  # by place among these: name, type and shape
+        self.slow: list[str] = []  # what is to be done before the leaves of arrays are as that says
         self.names = 0
         self.at = 0
 
@@ -43,8 +52,7 @@ class _Source:
     def take_apart(self, part: Structure, name: str) -> None:
         """Write what finds the leaves of the tree of that name, and returns None where it has another structure."""
         if part == LEAF:
-            self.leaves.append(name)
-            self.floats.append(f"type({name}) is float")
+            self.leaf(name, 1, f"type({name}) is float")
             return
         kind, keys, children = part
         known = container(kind)
@@ -62,10 +70,14 @@ class _Source:
             self.lines.append(f"    if tuple({name}) != {self.known(keys)}: return None")
             name += ".values()"
         if len(children) > 4 and all(child == LEAF for child in children):
-            self.leaves.append(f"*{name}")
-            self.floats.append(f"countOf(map(type, {name}), float) == {len(children)}")
+            self.leaf(f"*{name}", len(children), f"countOf(map(type, {name}), float) == {len(children)}")
             return
         self.children(part, name)
+
+    def leaf(self, expression: str, count: int, holds: str) -> None:
+        self.leaves.append(expression)
+        self.counts.append(count)
+        self.floats.append(holds)
 
     def children(self, part: Structure, name: str) -> None:
         """Go on with what a tree of that name holds, which is known to be as many."""
@@ -80,15 +92,19 @@ class _Source:
         found = f"t{self.names}"
         self.names += 1
         same = f"C(type({name})) is not {self.known(known)} or ({found} := {self.known(known.take)}({name})) is None"
-        self.lines += [
+        count = children if known.flat else len(children)
+        lines = [
             f"    if {same} or {found}[0] != {self.known(keys)}: return None",
             f"    {found} = {found}[1]",
+            f"    if len({found}) != {count}: return None",
         ]
-        count = children if known.flat else len(children)
-        self.lines.append(f"    if len({found}) != {count}: return None")
+        if is_array(known) and count:
+            self.arrays[len(self.leaves)] = name, known.kind, keys
+            self.slow += lines
+        else:
+            self.lines += lines
         if known.flat:
-            self.leaves.append(f"*{found}")
-            self.floats.append(f"countOf(map(type, {found}), float) == {count}")
+            self.leaf(f"*{found}", count, f"countOf(map(type, {found}), float) == {count}")
             return
         for k, child in enumerate(children):
             own = f"t{self.names}"
@@ -96,13 +112,16 @@ class _Source:
             self.lines.append(f"    {own} = {found}[{k}]")
             self.take_apart(child, own)
 
-    def built(self, part: Structure, depth: int = 0) -> str:
-        """The expression for a tree of that structure, whose leaves are those of `o` from `at` on."""
+    def built(self, part: Structure, depth: int = 0, direct: list[Any] | None = None) -> str:
+        """The expression for a tree of that structure, whose leaves are those of `o` from `at` on.
+
+        With `direct`, arrays are copied from views of memory, of which it gets a description: see `_write_direct`.
+        """
         if part == LEAF:
             self.at += 1
             return f"o[{self.at - 1}]"
         if depth == 30:  # a statement of its own: Python nests parentheses up to 200
-            expression, name = self.built(part), f"b{len(self.lines)}"
+            expression, name = self.built(part, 0, direct), f"b{len(self.lines)}"
             self.lines.append(f"    {name} = {expression}")
             return name
         kind, keys, children = part
@@ -110,11 +129,14 @@ class _Source:
             return self.known(keys.value)
         if (known := container(kind)) is not None and known.flat:
             self.at += children
+            if direct is not None and is_array(known) and children:
+                direct.append((kind, keys, "y", self.at - children))
+                return f"b.views[{len(direct) - 1}].copy()"
             return f"{self.known(known.build)}({self.known(keys)}, list(o[{self.at - children}:{self.at}]))"
         if kind in (list, tuple) and len(children) > 4 and all(child == LEAF for child in children):
             self.at += len(children)
             return f"{kind.__name__}(o[{self.at - len(children)}:{self.at}])"
-        inside = "".join(f"{self.built(child, depth + 1)}, " for child in children)
+        inside = "".join(f"{self.built(child, depth + 1, direct)}, " for child in children)
         if known is not None:
             return f"{self.known(known.build)}({self.known(keys)}, [{inside}])"
         if kind is dict:
@@ -135,6 +157,7 @@ def packer(structure: Structure) -> Pack:
     """A function that flattens trees of that structure, and returns None for any other, or for what is no number."""
     source = _Source("def made(tree):")
     source.take_apart(structure, "tree")
+    source.lines += source.slow
     source.lines += [f"    try: return as_floats([{', '.join(source.leaves)}])", f"    {_NO_NUMBER}"]
     return source.function()  # type: ignore[no-any-return]
 
@@ -164,27 +187,78 @@ def caller(structure: Structure, result: Structure, trace: Any, run: Any) -> Cal
     captured = [f"{source.known(each)}._data" for each in trace.captured]
     floats = " and ".join(source.floats) or "True"
     direct = getattr(run, "direct", None)
-    source.lines.append("    o = None")
     if direct is not None:
-        source.scope |= direct
-        source.lines += [
-            f"    if {floats}:",
-            "        try: b = idle.pop()",
-            "        except IndexError: b = buffers()",
-            f"        write(b.x, 0, {', '.join([*source.leaves, *captured])})",
-            "        if b.call() is None: o = read(b.y)",
-            "        idle.append(b)",
-        ]
+        _write_direct(source, result, captured, direct)
     source.lines += [
-        "    if o is None:",
-        f"        x = [{', '.join(source.leaves)}]",
-        f"        if not ({floats}):",
-        "            try: x = [*map(as_float, x)]",
-        f"            {_NO_NUMBER}",
-        f"        o = run([*x, {', '.join(captured)}])" if captured else "        o = run(x)",
-        "        if o is None: return f.answer(x, structure)",
+        *source.slow,
+        f"    x = [{', '.join(source.leaves)}]",
+        f"    if not ({floats}):",
+        "        try: x = [*map(as_float, x)]",
+        f"        {_NO_NUMBER}",
+        f"    o = run([*x, {', '.join(captured)}])" if captured else "    o = run(x)",
+        "    if o is None: return f.answer(x, structure)",
         "    f.hits += 1",
         "    trace.calls += 1",
     ]
+    source.at = 0
     source.lines.append(f"    return {source.built(result)}")
     return source.function()  # type: ignore[no-any-return]
+
+
+def _write_direct(source: _Source, result: Structure, captured: list[str], direct: dict[str, Any]) -> None:
+    """What runs machine code on its own memory where all leaves are floats; arrays go in and come out as they are."""
+    views: list[tuple[Any, Any, str, int]] = []  # of memory: type, shape, of inputs or outputs, and where
+    lines = len(source.lines)
+    built = source.built(result, 0, views)
+    behind, source.lines[lines:] = source.lines[lines:], []
+    conditions: list[str] = []
+    writes: list[str] = []
+    start, end, numbers = 0, 0, list[str]()
+
+    def write() -> None:
+        if end > start:
+            writes.append(
+                f"{source.known(Struct(f'{end - start}d').pack_into)}(b.x, {8 * start}, {', '.join(numbers)})"
+            )
+
+    for k, (leaf, count, holds) in enumerate(zip(source.leaves, source.counts, source.floats, strict=True)):
+        if k in source.arrays:
+            write()
+            name, kind, shape = source.arrays[k]
+            same = f"{name}.dtype is {source.known(kind(0).dtype)} and {name}.shape == {shape!r}"
+            conditions.append(f"type({name}) is {source.known(kind)} and {same}")
+            writes.append(f"b.views[{len(views)}][...] = {name}")
+            views.append((kind, shape, "x", end))
+            end += count
+            start, numbers = end, []
+        else:
+            conditions.append(holds)
+            numbers.append(leaf)
+            end += count
+    numbers += captured
+    end += len(captured)
+    write()
+    source.scope |= direct
+    if views:
+
+        def buffers() -> Any:
+            made = direct["buffers"]()
+            made.views = [kind(s, buffer=getattr(made, of), offset=8 * at) for kind, s, of, at in views]
+            return made
+
+        source.scope |= {"buffers": buffers, "idle": []}
+    source.lines += [
+        f"    if {' and '.join(conditions) or True}:",
+        "        try: b = idle.pop()",
+        "        except IndexError: b = buffers()",
+        *[f"        {each}" for each in writes],
+        "        if b.call() is None:",
+        f"            o = {'b.y' if views else 'read(b.y)'}",
+        *[f"        {each}" for each in behind],
+        f"            r = {built}",
+        "            idle.append(b)",
+        "            f.hits += 1",
+        "            trace.calls += 1",
+        "            return r",
+        "        idle.append(b)",
+    ]

@@ -87,6 +87,7 @@ class Loop(Block):
         condition: Program | None = None,
         counted: bool = False,
         failure: str = "",
+        notes: dict[int, str] | None = None,
     ) -> None:
         super().__init__(name)
         self.body, self.condition = body, condition
@@ -94,7 +95,7 @@ class Loop(Block):
         self.columns, self.results = tuple(columns), tuple(results)
         self.length, self.backward, self.counted = length, backward, counted
         self.point = list(point)  # of the body's inputs, to trace derivatives at
-        self.place, self.failure = place, failure
+        self.place, self.failure, self.notes = place, failure, notes or {}
         self.keeps = False
         head = carried + (condition is not None)
         steps = length or 0

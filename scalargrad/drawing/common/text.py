@@ -125,7 +125,7 @@ def clean(text: str) -> str:
         else:
             out.append("�" if ord(c) & 0xFFFE == 0xFFFE or "\ufdd0" <= c <= "\ufdef" else c)
     cleaned = "".join(out)
-    if any(bidirectional(c) in _RIGHT_TO_LEFT for c in cleaned):
+    if not _RIGHT_TO_LEFT.isdisjoint(map(bidirectional, cleaned)):
         return f"{_ISOLATE}{cleaned}{_END_ISOLATE}"
     return cleaned
 

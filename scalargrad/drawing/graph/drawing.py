@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from ..page.live import Recorded, record
 from .columns import lay_out_columns
 from .dot import to_dot
 from .frames import frames
-from .labels import labels_of
+from .labels import Labels, labels_of
 from .laying_out import lay_out
 from .layout import Layout, as_laid_out
 from .layout_engines import LayoutError, LayoutTimeoutError
@@ -70,24 +71,28 @@ class Drawing:
 
     def _drawn(self, theme: str) -> str:
         if self._layout is None:
-            self._layout = lay_out(self.picture, labels_of(self.picture), self.time_limit)
+            self._layout = lay_out(self.picture, self._labels, self.time_limit)
         return self._drawn_on(self._layout, theme)
+
+    @cached_property
+    def _labels(self) -> Labels:
+        return labels_of(self.picture)
 
     def _drawn_on(self, layout: Layout, theme: str) -> str:
         picture = as_laid_out(self.picture, layout)
-        return to_svg(picture, labels_of(picture), layout, self.prefix, theme)
+        labels = self._labels if picture is self.picture else labels_of(picture)
+        return to_svg(picture, labels, layout, self.prefix, theme)
 
     def _shown(self) -> str:
         """The SVG in the few seconds that a display has: in columns, where an engine would take longer."""
         if self._svg or self._layout is not None:
             return self.svg()
-        labels = labels_of(self.picture)
         try:
-            self._layout = lay_out(self.picture, labels, min(self.time_limit, SHOWN))
+            self._layout = lay_out(self.picture, self._labels, min(self.time_limit, SHOWN))
         except LayoutTimeoutError:
             if len(self.picture.nodes) > MOST_SHOWN or self.picture.direction not in ("LR", "RL"):
                 raise
-            return self._drawn_on(lay_out_columns(self.picture, labels), self.theme)
+            return self._drawn_on(lay_out_columns(self.picture, self._labels), self.theme)
         return self.svg()
 
     def image(self, form: str) -> bytes:
@@ -131,7 +136,7 @@ class Drawing:
 
     def dot(self) -> str:
         """The picture in the DOT language, for any Graphviz; needs no engine."""
-        return to_dot(self.picture, labels_of(self.picture), self.prefix, self.theme == "dark")
+        return to_dot(self.picture, self._labels, self.prefix, self.theme == "dark")
 
     @property
     def source(self) -> str:

@@ -13,6 +13,7 @@ from ..common.text import clean
 
 _SUPERSCRIPTS = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _POWER = re.compile(r"\(\^(.+)\)(′+)")  # the symbol of a derivative of a power
+_MIRRORED = {"<": ">", "≤": "≥"}
 _PLACEHOLDERS = 0xF0000  # a plane of private letters: names are put in after the minus signs have been made
 
 
@@ -25,6 +26,8 @@ def formula(operation: Any, operands: Sequence[str]) -> str:
     """
     symbol, name, count = clean(operation.symbol), operation.name, len(operands)
     if operation.arity == count == 2 and not any(map(str.isalnum, symbol)):
+        if symbol in _MIRRORED and operands[0].lstrip("−")[:1].isdigit():  # as it was written: x > 0
+            return f"{operands[1]} {_MIRRORED[symbol]} {operands[0]}"
         return f"{operands[0]} {symbol} {operands[1]}"
     if derivative := _POWER.fullmatch(symbol):
         return _power_derivative(float(derivative[1]), len(derivative[2]), operands[0])

@@ -6,6 +6,7 @@ Whatever is drawn on a layout, once or step by step, has the same places.
 from __future__ import annotations
 
 import json
+from operator import is_not
 from typing import Any, NamedTuple
 
 from ..common.text import clean
@@ -99,8 +100,8 @@ def as_laid_out(picture: Picture, layout: Layout) -> Picture:
     """The picture with the paths of every node in the order in which their edges leave it, from the top or the left."""
     across = 1 if picture.direction in ("LR", "RL") else 0
     nodes = list(picture.nodes)
-    for k, n in enumerate(nodes):
+    for k, n in enumerate(picture.nodes):
         if 1 < len(n.paths) <= PATH_LINES and all(p.edge in layout.edges for p in n.paths):
             ends = {p.edge: (layout.edges[p.edge].points[0][across], layout.edges[p.edge].tip[across]) for p in n.paths}
             nodes[k] = n._replace(paths=tuple(sorted(n.paths, key=lambda p, ends=ends: ends[p.edge])))  # type: ignore[misc]
-    return picture._replace(nodes=tuple(nodes))
+    return picture._replace(nodes=tuple(nodes)) if any(map(is_not, nodes, picture.nodes)) else picture

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from time import monotonic
 from typing import IO, Any, NamedTuple
 
@@ -115,10 +115,48 @@ def run(engine: Engine, dot: str, format: str, time_limit: float) -> bytes:  # n
     command, pipe = [*engine.command, f"-T{format}"], subprocess.PIPE
     # A group of its own, as an engine can be a script that starts another; on Windows, no window.
     apart: Any = {"process_group": 0} if os.name == "posix" else {"creationflags": 0x08000000}
-    try:
-        child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, **apart)
-    except OSError as error:
-        raise LayoutError(f"{engine.name} could not be started: {error}") from error
+    with _EndedBySignals() as signals:
+        try:
+            child = signals.child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, **apart)
+        except OSError as error:
+            raise LayoutError(f"{engine.name} could not be started: {error}") from error
+        signals.follow()
+        return _answer(engine, child, dot, time_limit, hint)
+
+
+class _EndedBySignals:
+    """Ends the engine where a signal ends this process at once, which would leave the engine alone."""
+
+    def __init__(self) -> None:
+        self.child: subprocess.Popen[bytes] | None = None
+        self.came = 0
+        self.numbers: list[int] = []
+
+    def __enter__(self) -> _EndedBySignals:
+        if current_thread() is main_thread():
+            known = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+            self.numbers = [each for each in known if each and signal.getsignal(each) is signal.SIG_DFL]
+            for number in self.numbers:
+                signal.signal(number, self.take)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in self.numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+    def take(self, number: int, _: object) -> None:
+        self.came = number
+        self.follow()
+
+    def follow(self) -> None:
+        """End the engine and this process, if a signal has come; it may have come before the engine was known."""
+        if self.came and self.child is not None:
+            _kill(self.child)
+            signal.signal(self.came, signal.SIG_DFL)
+            os.kill(os.getpid(), self.came)
+
+
+def _answer(engine: Engine, child: subprocess.Popen[bytes], dot: str, time_limit: float, hint: str) -> bytes:
     out, errors = bytearray(), bytearray()
     threads = [
         Thread(target=_feed, args=(child.stdin, dot.encode()), daemon=True),

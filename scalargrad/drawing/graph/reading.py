@@ -13,6 +13,7 @@ from typing import Any
 from ...engine.chain_rule import edge_product
 from ...engine.several import Output, Several
 from ...engine.value import Value
+from ...functions.primitives import where
 from ..common.text import clean, number, shortened
 from .folding import Neuron, is_neuron, levels
 from .formulas import formula, notations
@@ -38,6 +39,9 @@ class _Facts:
         self.kinds = [
             "operation" if operands[i] else "constant" if v.is_constant else "input" for i, v in enumerate(values)
         ]
+        for v, slots in zip(values, operands, strict=True):
+            if v.operation is where and self.kinds[slots[0]] == "constant":  # what `x > 0` came to, on plain `Value`s
+                self.labels[slots[0]] = "true" if self.data[slots[0]] != 0.0 else "false"
 
 
 class _Names(dict[tuple[int, int], str]):
@@ -71,7 +75,8 @@ def gradient_of(value: Value) -> float | None:
     """The value's gradient as a float; None where no backward pass has reached it."""
     if not value.has_gradient or value.operation.several:
         return None
-    return float(getattr(value.grad, "data", value.grad))
+    g = value.grad
+    return float(getattr(g, "_data", g))
 
 
 # ---- making a picture ------------------------------------------------------------------------------------------------
@@ -191,7 +196,7 @@ class _Maker:
             operation=operation.name if operands else "",
             symbol=clean(operation.symbol) if operands else "",
             arity=operation.arity if operands else None,
-            formula=formula(operation, self.names_of(operands)) if operands else self.formula_of(neuron),
+            formula=formula(operation, self.written(i)) if operands else self.formula_of(neuron),
             value=self.facts.data[i],
             gradient=gradient,
             gradient_name=f"∂{self.of}/∂{self.names[i, 10]}" if self.of and elsewhere is None else "gradient",
@@ -203,6 +208,14 @@ class _Maker:
             is_stale=stale,
             **self.inside(neuron),
         )
+
+    def written(self, i: int) -> list[str]:
+        """The operands' names, and a condition as it reads."""
+        operands, values = self.graph.operands[i], self.graph.values
+        names = self.names_of(operands)
+        if values[i].operation is where and (condition := values[operands[0]].operation).symbol in ("<", "≤", "=", "≠"):
+            names[0] = formula(condition, self.names_of(self.graph.operands[operands[0]]))
+        return names
 
     def group(self, i: int, neuron: Neuron | None) -> str:
         path = "" if self.selection.groups is None else self.selection.groups[i]

@@ -26,7 +26,8 @@ def node_tooltip(node: Node) -> str:
             lines.append(f"and {len(node.paths) - 30:,} more paths")
         if node.elsewhere is not None:
             lines.append(f"elsewhere: {node.elsewhere!r}, from earlier passes or from outside this graph")
-    lines += [f"{name} = {x!r}" for name, x in node.parts]
+    for part, x in node.parts:
+        lines.append(f"{part} = {x!r}")
     for label, x, gradient in node.weights[:30]:
         lines.append(f"{label} = {x!r}" + ("" if gradient is None else f", gradient {gradient!r}"))
     if len(node.weights) > 30:

@@ -85,13 +85,13 @@ def _picture(before: Picture, after: Picture, title: str) -> Picture:
         )
         for old, new in zip(before.nodes, after.nodes, strict=True)
     ]
-    told = [
+    changes = [
         f"{n.name} {number(n.value)} ({signed(n.value - n.value.before)})"
         for n in nodes
         if n.is_root and isinstance(n.value, Changed)
     ]
     count = sum(isinstance(n.value, Changed) for n in nodes)
-    note = f"what changed: {', '.join(told)}" if told else f"{count:,} of {len(nodes):,} values changed"
+    note = f"what changed: {', '.join(changes)}" if changes else f"{count:,} of {len(nodes):,} values changed"
     description = f"{after.description} {note[0].upper()}{note[1:]}."
     return after._replace(title=title, nodes=tuple(nodes), notes=(*after.notes, note), description=description)
 

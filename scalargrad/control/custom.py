@@ -1,0 +1,338 @@
+"""`custom_vjp`, `custom_jvp` and `checkpoint`: functions with a derivative of their own, or kept in part."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import update_wrapper, wraps
+from itertools import compress
+from typing import Any
+
+from ..compiler.frontend.bodies import derived_program, traced_bodies
+from ..compiler.frontend.derived import DifferentiableCall, Linearised, element
+from ..compiler.ir.program import Program
+from ..engine import modes
+from ..engine.several import Column, Vector
+from ..engine.value import Value
+from ..transforms.trees import Structure, flatten, leaves_like, paths, unflatten
+from .columns import known, leaves_of, number
+
+
+class _Flat:
+    """A call with arguments in one list: their numbers, and how trees are made of such again."""
+
+    def __init__(self, args: tuple[Any, ...], chosen: Sequence[int] | None = None) -> None:
+        self.args = args
+        self.chosen = range(len(args)) if chosen is None else chosen
+        leaves, self.structure = flatten(tuple([args[k] for k in self.chosen]), "arguments")
+        self.leaves = [number(x, at) for x, at in zip(leaves, paths(self.structure, "arguments"), strict=True)]
+        self.point = list(map(known, self.leaves))
+        self.found: list[Structure] = []
+
+    @property
+    def plain(self) -> bool:
+        """Whether there are but numbers."""
+        return not any(isinstance(x, Value) for x in self.leaves)
+
+    def arguments(self, leaves: Sequence[Any]) -> list[Any]:
+        """All arguments, with these numbers."""
+        args = list(self.args)
+        for k, tree in zip(self.chosen, unflatten(self.structure, leaves), strict=True):
+            args[k] = tree
+        return args
+
+    def result(self, tree: Any, what: str) -> list[Any]:
+        """The numbers of a result, whose structure is noted."""
+        leaves, structure = flatten(tree, what)
+        self.found.append(structure)
+        return [number(x, at) for x, at in zip(leaves, paths(structure, what), strict=True)]
+
+
+def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Make a function whose inner numbers reverse mode does not keep, but computes again (Griewank, 1992).
+
+    Arguments and results are numbers or nested lists, tuples and dicts of numbers. It is one operation, and compiles to
+    a call. Values and derivatives are those of `f`; memory is what its arguments take. The meaning is that of
+    `jax.checkpoint`. `f` is traced, so that it may not branch on its numbers where `Value`s are among them.
+
+    >>> import scalargrad as sg
+    >>> layer = sg.checkpoint(lambda x, w: sg.tanh(w * sg.sin(x)))
+    >>> sg.grad(layer)(0.5, 2.0) == sg.grad(lambda x, w: sg.tanh(w * sg.sin(x)))(0.5, 2.0)
+    True
+    """
+
+    @wraps(f)
+    def call(*args: Any) -> Any:
+        return called(f, args, getattr(f, "__name__", "f"))
+
+    return call
+
+
+def called(f: Callable[..., Any], args: tuple[Any, ...], name: str) -> Any:
+    """The result of a function, as one operation where `Value`s are involved."""
+    place = modes.users_line()
+    flat = _Flat(args)
+    if flat.plain or (modes.active and modes.current().anomaly):
+        result = f(*args)
+        if not any(isinstance(x, Value) for x in flatten(result)[0]) or not flat.plain:
+            return result
+    (program,), outside = traced_bodies(
+        [lambda leaves: flat.result(f(*flat.arguments(leaves)), f"what {name} returned")], [flat.point], name
+    )
+    operation = DifferentiableCall(name, [program], [*map(known, outside), *flat.point], f"at {place}")
+    made = operation(*outside, *flat.leaves)
+    return unflatten(flat.found[0], [element(made, k) for k in range(operation.size)])
+
+
+class _Custom:
+    """A function of trees with a derivative of its own."""
+
+    def __init__(self, function: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
+        if not callable(function):
+            raise TypeError(f"{type(self).__name__}: expected a function, got {type(function).__name__}")
+        self.function = function
+        self.nondiff_argnums = tuple(nondiff_argnums)
+        update_wrapper(self, function)  # type: ignore[arg-type]  # which is callable
+
+    @property
+    def name(self) -> str:
+        return getattr(self.function, "__name__", "f")
+
+    def flat(self, args: tuple[Any, ...]) -> _Flat:
+        chosen = [k for k in range(len(args)) if k not in self.nondiff_argnums]
+        return _Flat(args, chosen)
+
+    def others(self, args: tuple[Any, ...]) -> list[Any]:
+        """The arguments that are not differentiated by."""
+        return [args[k] for k in self.nondiff_argnums]
+
+    def traced(self, function: Callable[[list[Any]], list[Any]], point: Sequence[float], place: str) -> Program:
+        """A function of numbers as a program; an error where something is used that the derivative knows nothing of."""
+        (program,), outside = traced_bodies([function], [point], self.name)
+        if outside:
+            raise TypeError(
+                f"{self.name}: a function with a derivative of its own uses a Value from outside "
+                f"({outside[0].label or outside[0].operation.name}), whose gradient would be lost: make it an argument"
+                f"\n  at {place}"
+            )
+        return program
+
+
+class custom_vjp(_Custom):  # noqa: N801  # named as its users know it, from JAX
+    """Decorate a function of trees, to state its derivative in reverse mode: `f.defvjp(forward, backward)`.
+
+    `forward(*args)` returns the result and what the derivative needs (residuals: a tree of numbers, or None);
+    `backward(residuals, g)` gets that and the adjoint of the result, in its structure, and returns a tuple with the
+    adjoint of each argument, in its structure (None for zero). Arguments in `nondiff_argnums` may be anything;
+    `backward` gets them first. The meaning is that of `jax.custom_vjp`, save that forward mode works too: the
+    derivative that `backward` is the transpose of. On floats `f` itself runs; on `Value`s, and compiled, the others.
+
+    Raises `TypeError` before `defvjp`, for a `backward` that returns something else, and where `f` uses a `Value` that
+    is no argument.
+
+    >>> import scalargrad as sg
+    >>> @sg.custom_vjp
+    ... def clipped(x):  # the identity, which hands on gradients of at most 1
+    ...     return x
+    >>> clipped.defvjp(lambda x: (x, None), lambda _, g: (sg.clamp(g, -1.0, 1.0),))
+    >>> sg.grad(lambda x: clipped(x * x) * 5.0)(3.0)
+    6.0
+    """
+
+    rules: tuple[Callable[..., Any], Callable[..., Any]] | None = None
+
+    def defvjp(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
+        """State the derivative."""
+        self.rules = forward, backward
+
+    def __call__(self, *args: Any) -> Any:
+        flat = self.flat(args)
+        if flat.plain:
+            return self.function(*args)
+        if self.rules is None:
+            raise TypeError(f"{self.name}: custom_vjp without a derivative: call defvjp(forward, backward)")
+        place = modes.users_line()
+        forward, backward = self.rules
+
+        def value(leaves: list[Any]) -> list[Any]:
+            return flat.result(self.function(*flat.arguments(leaves)), f"what {self.name} returned")
+
+        def rules() -> list[Program]:
+            kept: list[Any] = []
+
+            def ahead(leaves: list[Any]) -> list[Any]:
+                pair = forward(*flat.arguments(leaves))
+                if not isinstance(pair, tuple) or len(pair) != 2:
+                    raise TypeError(f"{self.name}: forward must return a pair (result, residuals)\n  at {place}")
+                numbers, structure = flatten(() if pair[1] is None else pair[1], "residuals")
+                kept[:] = [structure, pair[1] is None]
+                places = paths(structure, f"{self.name}: the residuals")
+                return [number(x, at) for x, at in zip(numbers, places, strict=True)]
+
+            def back(leaves: list[Any]) -> list[Any]:
+                residuals = None if kept[1] else unflatten(kept[0], leaves[:count])
+                given = backward(*self.others(args), residuals, unflatten(flat.found[0], leaves[count:]))
+                parts = flat.structure[2]
+                if not isinstance(given, tuple) or len(given) != len(parts):
+                    of = f" of {len(given)}" if isinstance(given, tuple) else ""
+                    raise TypeError(
+                        f"{self.name}: backward must return a tuple with the adjoint of each of {len(parts)} "
+                        f"argument(s), got a {type(given).__name__}{of}\n  at {place}"
+                    )
+                return [x for tree, part in zip(given, parts, strict=True) for x in self._adjoint(tree, part)]
+
+            residuals = self.traced(ahead, flat.point, place)
+            count = len(residuals.outputs)
+            return [residuals, self.traced(back, [1.0] * (count + len(program.outputs)), place)]
+
+        program = self.traced(value, flat.point, place)
+        made = _OwnPullBack(self.name, program, flat.point, f"at {place}", rules)(*flat.leaves)
+        return unflatten(flat.found[0], [element(made, k) for k in range(len(program.outputs))])
+
+    def _adjoint(self, tree: Any, part: Structure) -> list[Any]:
+        if tree is None:
+            return [0.0] * leaves_of(part)
+        what = f"{self.name}: an adjoint that backward returned"
+        try:
+            leaves = leaves_like(tree, part, what)
+        except ValueError as error:
+            raise TypeError(f"{error}; it must have the structure of its argument") from None
+        return [number(x, what) for x in leaves]
+
+
+class _Own(DifferentiableCall):
+    """A call whose derivative is stated by programs that are traced when they are asked for: they may call it."""
+
+    def __init__(
+        self, name: str, body: Program, point: Sequence[float], place: str, rules: Callable[[], list[Program]]
+    ) -> None:
+        super().__init__(name, [body], point, place)
+        self.traced = rules
+        self.stated: list[DifferentiableCall] = []
+
+    def rules(self) -> list[DifferentiableCall]:
+        """The calls of those programs."""
+        if not self.stated:
+            with modes.not_tracing():
+                programs = self.traced()
+            self.stated = [DifferentiableCall(f"{self.name}′", [p], [1.0] * p.inputs, self.place) for p in programs]
+        return self.stated
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.rules()
+        return {name: x for name, x in super().__getstate__().items() if name != "traced"}
+
+    def other(self, key: Any, make: Callable[[list[Any]], list[Any]], inputs: int) -> DifferentiableCall:
+        """A call that follows from the rules, made once."""
+        known = self.__dict__.setdefault("_derivatives", {})
+        if key not in known:
+            point = [1.0] * inputs
+            known[key] = DifferentiableCall(f"{self.name}′", [derived_program(make, point)], point, self.place)
+        return known[key]  # type: ignore[no-any-return]
+
+
+def _numbers(xs: Sequence[Any]) -> list[Any]:
+    return [0.0 if x is None else x for x in xs]
+
+
+class _OwnPullBack(_Own):
+    """Adjoints of operands from residuals, which a call leaves, and adjoints of results."""
+
+    def pull_back(self, node: Any, operands: Sequence[Any], adjoint: Vector, wanted: Sequence[bool]) -> list[Any]:
+        forward, backward = self.rules()
+        kept = forward(*operands)
+        residuals = [element(kept, k) for k in range(forward.size)]
+        made = backward(*residuals, *_numbers([adjoint[k] for k in range(self.size)]))
+        return [element(made, k) if each else None for k, each in enumerate(wanted)]
+
+    def push_forward(self, node: Any, operands: Sequence[Any], tangents: Sequence[Any]) -> Vector:
+        forward, backward = self.rules()
+        count, n, body = forward.size, self.size, backward.bodies[0]
+        seeded = [k for k, x in enumerate(tangents) if x is not None]
+
+        def ahead(leaves: list[Any]) -> list[Any]:  # the pull-back is linear in the adjoints: its transpose
+            run = Linearised(body, leaves[: count + n], range(count, count + n))
+            found = run.backward(zip(seeded, leaves[count + n :], strict=True), {})
+            return [found(count + k) for k in range(n)]
+
+        kept = forward(*operands)
+        call = self.other(("ahead", *seeded), ahead, count + n + len(seeded))
+        given = [element(kept, k) for k in range(count)]
+        return Vector({}, [Column(0, n, call(*given, *[0.0] * n, *[tangents[k] for k in seeded]))])
+
+
+class custom_jvp(_Custom):  # noqa: N801
+    """Decorate a function of trees, to state its derivative in forward mode: `@f.defjvp`.
+
+    The rule takes `(primals, tangents)`, both a tuple with an entry an argument, and returns the result and its
+    tangent, which must be linear in the tangents; reverse mode is its transpose. Arguments in `nondiff_argnums` may be
+    anything; the rule gets them first. The meaning is that of `jax.custom_jvp`.
+
+    Raises `TypeError` before `defjvp`, for a rule that returns something else, and where `f` uses a `Value` that is no
+    argument.
+
+    >>> import scalargrad as sg
+    >>> @sg.custom_jvp
+    ... def log1pexp(x):
+    ...     return sg.log(1.0 + sg.exp(x))
+    >>> @log1pexp.defjvp
+    ... def _(primals, tangents):
+    ...     return log1pexp(*primals), tangents[0] * sg.sigmoid(primals[0])
+    >>> sg.grad(log1pexp)(100.0), sg.jvp(log1pexp, (0.0,), (2.0,))[1]
+    (1.0, 1.0)
+    """
+
+    rule: Callable[..., Any] | None = None
+
+    def defjvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
+        """State the derivative."""
+        self.rule = rule
+        return rule
+
+    def __call__(self, *args: Any) -> Any:
+        flat = self.flat(args)
+        if flat.plain:
+            return self.function(*args)
+        if self.rule is None:
+            raise TypeError(f"{self.name}: custom_jvp without a derivative: decorate its rule with defjvp")
+        place, n, rule = modes.users_line(), len(flat.leaves), self.rule
+
+        def value(leaves: list[Any]) -> list[Any]:
+            return flat.result(self.function(*flat.arguments(leaves)), f"what {self.name} returned")
+
+        def moved(leaves: list[Any]) -> list[Any]:
+            primals, dots = (unflatten(flat.structure, part) for part in (leaves[:n], leaves[n:]))
+            pair = rule(*self.others(args), primals, dots)
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                raise TypeError(f"{self.name}: the rule must return a pair (result, tangent)\n  at {place}")
+            what = f"{self.name}: the tangent that the rule returned"
+            return [number(x, what) for x in leaves_like(pair[1], flat.found[0], what)]
+
+        program = self.traced(value, flat.point, place)
+
+        def rules() -> list[Program]:
+            return [self.traced(moved, [*flat.point, *[1.0] * n], place)]
+
+        made = _OwnPushForward(self.name, program, flat.point, f"at {place}", rules)(*flat.leaves)
+        return unflatten(flat.found[0], [element(made, k) for k in range(len(program.outputs))])
+
+
+class _OwnPushForward(_Own):
+    """Tangents of results from operands and their tangents."""
+
+    def push_forward(self, node: Any, operands: Sequence[Any], tangents: Sequence[Any]) -> Vector:
+        (push,) = self.rules()
+        return Vector({}, [Column(0, self.size, push(*operands, *_numbers(tangents)))])
+
+    def pull_back(self, node: Any, operands: Sequence[Any], adjoint: Vector, wanted: Sequence[bool]) -> list[Any]:
+        n, size, body = len(operands), self.size, self.rules()[0].bodies[0]
+        chosen = tuple(compress(range(n), wanted))
+
+        def back(leaves: list[Any]) -> list[Any]:
+            run = Linearised(body, leaves[: 2 * n], range(n, 2 * n))
+            found = run.backward(enumerate(leaves[2 * n :]), {})
+            return [found(n + k) for k in chosen]
+
+        call = self.other(("back", *chosen), back, 2 * n + size)
+        made = call(*operands, *[0.0] * n, *_numbers([adjoint[k] for k in range(size)]))
+        places = {k: i for i, k in enumerate(chosen)}
+        return [element(made, places[k]) if k in places else None for k in range(n)]

@@ -1,0 +1,365 @@
+"""`root`, `fixed_point` and `@custom_root`: solutions of equations, with derivatives by the implicit function theorem.
+
+Where f(x, a) = 0 defines x by a, dx = -(df/dx)^-1 df/da da. What is solved for is differentiated by that, at any order,
+whatever the solver did: its steps are never looked at.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import wraps
+from itertools import compress
+from typing import Any
+
+from ..compiler.frontend.bodies import derived_program, traced_bodies
+from ..compiler.frontend.derived import DifferentiableCall, Linearised, element
+from ..compiler.ir.loops import Foreign
+from ..compiler.ir.program import Program
+from ..engine import modes
+from ..engine.primitive import as_float
+from ..engine.several import Column, Several, Vector
+from ..engine.table import div
+from ..engine.value import Value
+from ..functions import where
+from ..transforms.derivatives import vjp
+from ..transforms.trees import LEAF, Structure, flatten, paths, unflatten
+from .columns import known, leaves_of, number
+from .loops import repeated
+
+STEPS = 100  # of Newton's method, or halvings, at most
+CLOSE = 2.0**-50  # relative change by a step from which the root is found
+
+
+class _Implicit(Several):
+    """An operation whose outputs x solve `residual(operands, x) = 0`, of the first so many operands."""
+
+    residual: Program
+    solution_point: list[float]  # operands and x, to trace derivatives at
+    place: str
+
+    @property
+    def count(self) -> int:
+        """How many operands the residual has."""
+        return self.residual.inputs - len(self.residual.outputs)
+
+    def pull_back(self, node: Any, operands: Sequence[Any], adjoint: Vector, wanted: Sequence[bool]) -> list[Any]:
+        n, m = len(self.residual.outputs), self.count
+        chosen = list(compress(range(m), wanted))
+
+        def back(leaves: list[Any]) -> list[Any]:
+            run = Linearised(self.residual, leaves[: m + n])
+            rows = [run.backward([(i, 1.0)], {}) for i in range(n)]
+            multipliers = solved([[rows[i](m + j) for i in range(n)] for j in range(n)], leaves[m + n :])
+            found = run.backward([(i, -x) for i, x in enumerate(multipliers)], {})
+            return [found(k) for k in chosen]
+
+        bars = [adjoint[k] for k in range(n)]
+        made = self._derivative(("back", *chosen), back)(
+            *operands[:m], *[element(node, k) for k in range(n)], *[0.0 if x is None else x for x in bars]
+        )
+        places = {k: i for i, k in enumerate(chosen)}
+        return [element(made, places[k]) if k in places else None for k in range(len(operands))]
+
+    def push_forward(self, node: Any, operands: Sequence[Any], tangents: Sequence[Any]) -> Vector:
+        n, m = len(self.residual.outputs), self.count
+        seeded = [k for k in range(m) if tangents[k] is not None]
+
+        def ahead(leaves: list[Any]) -> list[Any]:
+            run = Linearised(self.residual, leaves[: m + n])
+            rows = [run.backward([(i, 1.0)], {}) for i in range(n)]
+            moved = run.forward(dict(zip(seeded, leaves[m + n :], strict=True)))
+            return solved([[rows[i](m + j) for j in range(n)] for i in range(n)], [-x for x in moved])
+
+        made = self._derivative(("ahead", *seeded), ahead, len(seeded))(
+            *operands[:m], *[element(node, k) for k in range(n)], *[tangents[k] for k in seeded]
+        )
+        return Vector({}, [Column(0, n, made)])
+
+    def _derivative(self, key: Any, make: Callable[[list[Any]], list[Any]], more: int | None = None) -> Any:
+        known = self.__dict__.setdefault("_implicit", {})
+        if key not in known:
+            point = [*self.solution_point, *[1.0] * (len(self.residual.outputs) if more is None else more)]
+            known[key] = DifferentiableCall(f"{self.name}′", [derived_program(make, point)], point, self.place)
+        return known[key]
+
+
+class _Solution(_Implicit, DifferentiableCall):
+    """What a solver of ours finds, which is a program."""
+
+
+class _Found(_Implicit, Foreign):
+    """What somebody's solver finds, which is called with numbers."""
+
+    solver: Callable[..., Sequence[float]]
+
+    def compute(self, *operands: Any) -> Any:
+        return self.solver(operands)
+
+
+def solved(matrix: list[list[Any]], right: Sequence[Any]) -> list[Any]:
+    """The solution of a linear system, by elimination with the largest element of each column as pivot."""
+    n = len(matrix)
+    rows = [[*row, x] for row, x in zip(matrix, right, strict=True)]
+    for k in range(n):
+        for i in range(k + 1, n):  # the larger one to row k
+            larger = abs(rows[i][k]) > abs(rows[k][k])
+            pairs = list(zip(rows[k], rows[i], strict=True))
+            rows[k] = [where(larger, b, a) for a, b in pairs]
+            rows[i] = [where(larger, a, b) for a, b in pairs]
+        for i in range(k + 1, n):
+            factor = div(rows[i][k], rows[k][k])
+            rows[i] = [0.0 if j <= k else b - factor * a for j, (a, b) in enumerate(zip(rows[k], rows[i], strict=True))]
+    found: list[Any] = [0.0] * n
+    for k in range(n - 1, -1, -1):
+        total = rows[k][n]
+        for j in range(k + 1, n):
+            total = total - rows[k][j] * found[j]
+        found[k] = div(total, rows[k][k])
+    return found
+
+
+def root(f: Callable[..., Any], x0: Any, *args: Any, bracket: tuple[Any, Any] | None = None) -> Any:
+    """Find x with `f(x, *args) = 0`, by Newton's method from `x0`.
+
+    - `x0`: where to begin, a number or nested lists, tuples and dicts of n numbers; `f` returns n numbers. The step is
+      halved while it makes the largest |f| no smaller (damped Newton).
+    - `bracket`: for one number, two ends between which `f` changes its sign: the root is found between them, by
+      Newton's method where it converges, else by halving.
+
+    The derivative by `args`, and by `Value`s that `f` uses, is that of the solution, by the implicit function theorem,
+    at any order; by `x0` and `bracket` it is zero. Compiled, it is a loop.
+
+    Raises `LoopError` where no root is found in 100 steps, with the numbers it has come to and the step at which the
+    Jacobian was singular, if it was; `ValueError` where `f` returns another number of numbers.
+
+    >>> import scalargrad as sg
+    >>> kepler = lambda m, e: sg.root(lambda x, m, e: x - e * sg.sin(x) - m, m, m, e)  # Kepler's equation
+    >>> round(kepler(1.0, 0.3), 9), round(sg.grad(kepler)(1.0, 0.3), 9)
+    (1.292097332, 1.089895914)
+    >>> sg.root(lambda x, a: x * x - a, 1.0, 9.0, bracket=(0.0, 10.0))
+    3.0
+    """
+    leaves, structure = flatten(x0, "x0")
+    start = [number(x, at) for x, at in zip(leaves, paths(structure, "x0"), strict=True)]
+    ends = [] if bracket is None else [number(x, f"bracket[{k}]") for k, x in enumerate(bracket)]
+    if ends and (structure != LEAF or len(ends) != 2):
+        raise ValueError("root: a bracket is two numbers, for x0 that is one number")
+
+    def solve(residual: Callable[[Sequence[Any]], list[Any]], given: Sequence[Any]) -> list[Any]:
+        if ends:
+            return [_bracketed(lambda x: residual([x])[0], *given)]
+        return _newton(residual, list(given))
+
+    return _solution("root", f, structure, args, solve, [*start, *ends])
+
+
+def fixed_point(f: Callable[..., Any], x0: Any, *args: Any, max_steps: int = 1000) -> Any:
+    """Find x with `x = f(x, *args)`, by repeating `x = f(x, *args)` from `x0` until x stays what it is.
+
+    Takes what `root` takes, and differentiates as it does, by the implicit function theorem. Raises `LoopError` where x
+    still changes, by more than 2**-50 of it, after `max_steps`.
+
+    >>> import scalargrad as sg
+    >>> x = sg.fixed_point(sg.cos, 1.0)
+    >>> round(x, 9), round(sg.grad(lambda a: sg.fixed_point(lambda x, a: sg.cos(a * x), 1.0, a))(1.0), 9)
+    (0.739085133, -0.297473851)
+    """
+    leaves, structure = flatten(x0, "x0")
+    start = [number(x, at) for x, at in zip(leaves, paths(structure, "x0"), strict=True)]
+
+    def solve(residual: Callable[[Sequence[Any]], list[Any]], given: Sequence[Any]) -> list[Any]:
+        def step(carry: Any) -> Any:
+            x, _ = carry
+            moved = residual(x)
+            return [a - b for a, b in zip(x, moved, strict=True)], 1.0 - _close(moved, x)
+
+        going = repeated(lambda c: c[1] > 0.0, step, (list(given), 1.0), max_steps, "fixed_point: none found", {})
+        return list(going[0])
+
+    def residual(x: Any, *args: Any) -> Any:
+        after = flatten(f(x, *args), "what f returned")[0]
+        return [a - b for a, b in zip(flatten(x)[0], after, strict=True)]
+
+    return _solution("fixed_point", residual, structure, args, solve, start)
+
+
+def _largest(xs: Sequence[Any]) -> Any:
+    worst: Any = 0.0
+    for x in xs:
+        size = abs(x)
+        worst = where(size <= worst, worst, size)  # a nan is the largest
+    return worst
+
+
+def _close(step: Sequence[Any], x: Sequence[Any]) -> Any:
+    """1.0 where a step is lost in rounding, else 0.0."""
+    return where(_largest(step) <= CLOSE * _largest(x), 1.0, 0.0)
+
+
+def _newton(residual: Callable[[Sequence[Any]], list[Any]], start: list[Any]) -> list[Any]:
+    n = len(start)
+
+    def step(carry: Any) -> Any:
+        x, factor, _, singular, k = carry
+        now, pull_back = vjp(lambda *xs: residual(xs), *x)
+        rows = [pull_back([float(i == j) for j in range(n)]) for i in range(n)]
+        moves = solved([list(row) for row in rows], now)
+        size = _largest(moves)
+        after = [a - factor * d for a, d in zip(x, moves, strict=True)]
+        better = _largest(residual(after)) < _largest(now)
+        done = where(_largest(now) <= 0.0, 1.0, _close(moves, x))
+        lost = where(size < math.inf, 0.0, 1.0)
+        return (
+            [where(better, b, a) for a, b in zip(x, after, strict=True)],
+            where(better, 1.0, 0.5 * factor),
+            done,
+            where(singular > 0.0, singular, lost * (k + 1.0)),
+            k + 1.0,
+        )
+
+    notes = {n + 2: "the Jacobian was singular at step {}"}
+    init = (start, 1.0, 0.0, 0.0, 0.0)
+    return list(repeated(lambda c: c[2] < 1.0, step, init, STEPS, "root: none found", notes)[0])
+
+
+def _bracketed(residual: Callable[[Any], Any], start: Any, low: Any, high: Any) -> Any:
+    at_low, at_high = residual(low), residual(high)
+    wrong = where(at_low * at_high > 0.0, 1.0, 0.0)
+    inside = (low < start) & (start < high)
+    first = where(inside, start, low + 0.5 * (high - low))
+    first = where(abs(at_high) <= 0.0, high, where(abs(at_low) <= 0.0, low, first))
+
+    def step(carry: Any) -> Any:
+        low, high, x, before, _, wrong = carry
+        now, pull_back = vjp(residual, x)
+        (slope,) = pull_back(1.0)
+        left = where(at_low < 0.0, now < 0.0, now > 0.0)
+        low, high = where(left > 0.0, x, low), where(left > 0.0, high, x)
+        newton = x - div(now, slope)
+        good = (low < newton) & (newton < high) & (abs(newton - x) < 0.5 * before)
+        after = where(good, newton, low + 0.5 * (high - low))
+        zero = abs(now) <= 0.0
+        after = where(zero, x, after)
+        done = where(zero, 1.0, _close([after - x], [after])) * (1.0 - wrong)
+        return low, high, after, abs(after - x), done, wrong
+
+    init = (low, high, first, abs(high - low), 0.0, wrong)
+    notes = {5: "f has the same sign at both ends of the bracket"}
+    return repeated(lambda c: c[4] < 1.0, step, init, 2 * STEPS, "root: none found", notes)[2]
+
+
+def _solution(
+    name: str,
+    f: Callable[..., Any],
+    structure: Structure,
+    args: tuple[Any, ...],
+    solve: Callable[[Callable[[Sequence[Any]], list[Any]], Sequence[Any]], list[Any]],
+    start: list[Any],
+) -> Any:
+    """What a solver of ours finds, with the derivative of the solution, to which `start` does not matter."""
+    place = modes.users_line()
+    leaves, arguments = flatten(args, "args")
+    given = [number(x, at) for x, at in zip(leaves, paths(arguments, "args"), strict=True)]
+    n = leaves_of(structure)
+
+    def residual(xs: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
+        found = flatten(f(unflatten(structure, xs), *unflatten(arguments, leaves)), f"{name}: what f returned")[0]
+        if len(found) != n:
+            raise ValueError(f"{name}: f returns {len(found)} number(s) for {n} unknown(s)\n  at {place}")
+        return [number(x, f"{name}: what f returned") for x in found]
+
+    if not any(isinstance(x, Value) for x in (*given, *start)):
+        solution = solve(lambda xs: residual(xs, given), start)
+        if not any(isinstance(x, Value) for x in solution):
+            return unflatten(structure, solution)
+    count = len(given)
+    point = [*map(known, given), *map(known, start)]
+    (program, equation), outside = traced_bodies(
+        [
+            lambda leaves: solve(lambda xs: residual(xs, leaves[:count]), leaves[count:]),
+            lambda leaves: residual(leaves[count:], leaves[:count]),
+        ],
+        [point, point[: count + n]],
+        f"the function of {name}",
+    )
+    shared = [*map(known, outside)]
+    operation = _Solution(name, [program], [*shared, *point], f"at {place}")
+    operation.residual, operation.solution_point = equation, [*shared, *point[: count + n]]
+    made = operation(*outside, *given, *start)
+    return unflatten(structure, [element(made, k) for k in range(n)])
+
+
+def custom_root(residual: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorate a solver, anybody's, so that what it finds has derivatives: `residual(x, *args) = 0` defines it.
+
+    The solver takes `(x0, *args)` and returns x, as jaxopt's; both are numbers or nested lists, tuples and dicts of
+    such. It is called with plain numbers, compiled code calls it back. Derivatives by `args` are those of `root`.
+    Raises `TypeError` where the solver returns what are no numbers, `ValueError` where `residual` returns another
+    number of numbers than x has.
+
+    >>> import scalargrad as sg
+    >>> @sg.custom_root(lambda x, a: x * x - a)
+    ... def bisection(x0, a):
+    ...     low, high = 0.0, a + 1.0
+    ...     for _ in range(100):
+    ...         middle = (low + high) / 2.0
+    ...         low, high = (middle, high) if middle * middle < a else (low, middle)
+    ...     return low
+    >>> round(bisection(None, 9.0), 9), round(sg.grad(bisection, 1)(None, 9.0), 9)
+    (3.0, 0.166666667)
+    """
+
+    def decorate(solver: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(solver)
+        def call(x0: Any, *args: Any) -> Any:
+            return _called_back(residual, solver, x0, args)
+
+        return call
+
+    return decorate
+
+
+def _called_back(equation: Callable[..., Any], solver: Callable[..., Any], x0: Any, args: tuple[Any, ...]) -> Any:
+    place = modes.users_line()
+    name = getattr(solver, "__name__", "solver")
+    leaves, structure = flatten((args, x0), "arguments")
+    if not any(isinstance(x, Value) for x in leaves):
+        return solver(x0, *args)
+    varies = [k for k, x in enumerate(leaves) if isinstance(x, Value)]
+    count = sum(k < len(flatten(args)[0]) for k in varies)
+    found: list[Structure] = []
+
+    def solve(operands: Sequence[float]) -> list[float]:
+        numbers = list(leaves)
+        for k, x in zip((*varies[:count], *varies[count:]), operands[-len(varies) :], strict=True):
+            numbers[k] = x
+        given, begin = unflatten(structure, numbers)
+        with modes.not_tracing():
+            x = solver(begin, *given)
+        solution, made = flatten(x, f"what {name} returned")
+        found.append(made)
+        return [as_float(x, at) for x, at in zip(solution, paths(made, f"what {name} returned"), strict=True)]
+
+    at = [known(leaves[k]) for k in varies]
+    solution = solve(at)
+    made_of = found[0]
+    n = len(solution)
+
+    def residual(numbers: Sequence[Any]) -> list[Any]:
+        given = list(leaves)
+        for k, x in zip(varies[:count], numbers, strict=False):
+            given[k] = x
+        args, _ = unflatten(structure, given)
+        result = flatten(equation(unflatten(made_of, numbers[count:]), *args), "what the residual returned")[0]
+        if len(result) != n:
+            raise ValueError(f"{name}: the residual returns {len(result)} number(s) for {n} unknown(s)\n  at {place}")
+        return [number(x, "what the residual returned") for x in result]
+
+    (program,), outside = traced_bodies([residual], [[*at[:count], *solution]], f"the residual of {name}")
+    shared = [*map(known, outside)]
+    operation = _Found(name, len(outside) + len(varies), n, f"at {place}")
+    operation.residual, operation.solution_point = program, [*shared, *at[:count], *solution]
+    operation.solver = solve
+    made = operation(*outside, *[leaves[k] for k in varies])
+    return unflatten(made_of, [element(made, k) for k in range(n)])
