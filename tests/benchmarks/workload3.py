@@ -112,6 +112,7 @@ def main() -> int:
         every = [scalargrad(name, weights, x, y)]
         if name != "relu":
             every.append(scalargrad(name, weights, x, y, "polynomial"))
+        every.append(scalargrad(name, weights, x, y, "fast"))
         for peer in (torch, jax):
             try:
                 every.append(peer(name, weights, x, y))

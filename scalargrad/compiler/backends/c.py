@@ -15,7 +15,7 @@ from typing import Literal
 
 from ..ir.elementary import BINARY_LIBRARY, CONDITIONS
 from ..ir.layout import ALIGNED, Order, Place, laid_out
-from ..ir.lowering import Functions, Lowered, is_call, lower
+from ..ir.lowering import Functions, Lowered, is_call, lower, unfused
 from ..ir.program import Program
 from . import c_names
 
@@ -75,7 +75,7 @@ class Writer:
 
     def __init__(self, name: str, real: Real, functions: Functions) -> None:
         self.name = name
-        self.functions: Functions = functions if real == "double" else "library"  # the polynomials are for doubles
+        self.functions = unfused(functions) if real == "double" else "library"  # the polynomials are for doubles
         self.real = real
         self.suffix = "f" if real == "float" else ""
         self.helpers: list[str] = []  # pointers to library functions, and functions of rows

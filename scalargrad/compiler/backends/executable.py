@@ -51,7 +51,7 @@ def features() -> frozenset[str]:
             Executable(b"\xc3")
         except OSError:  # a hardened system: no code that a program made is run
             return frozenset()
-        found.add("avx")
+        found.update({"avx", "fma"} & flags)
         if {"avx512f", "avx512dq", "avx512vl"} <= flags:
             found.add("avx512")
     return frozenset(found)

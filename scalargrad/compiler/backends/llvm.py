@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any
 
-from ..ir.elementary import CONDITIONS, LIBRARY
+from ..ir.elementary import CONDITIONS, FUSED, LIBRARY
 from ..ir.lowering import Lowered, is_call
 from ..ir.program import Guard
 from .batch_loop import DRIVER
@@ -126,6 +126,16 @@ class Assembly:
             return f"{result} = {operation} {self.bool} {given[0]}, {given[1]}"
         if operation == "not":
             return f"{result} = xor {self.bool} {given[0]}, {'true' if self.lanes == 1 else 'splat (i1 true)'}"
+        if operation in FUSED:
+            name = f"llvm.fmuladd.{self.suffix}"
+            self.declare(f"declare {t} @{name}({t}, {t}, {t})")
+            a, b, c = given
+            turned, lines = f"%n{result[1:]}", ""
+            if operation == "fnma":
+                lines, a = f"{turned} = fneg {t} {a}\n", turned
+            elif operation == "fms":
+                lines, c = f"{turned} = fneg {t} {c}\n", turned
+            return f"{lines}{result} = call {t} @{name}({t} {a}, {t} {b}, {t} {c})"
         if operation == "neg":
             return f"{result} = fneg {t} {given[0]}"
         if operation in ("min", "max"):

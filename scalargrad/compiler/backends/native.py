@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Any
 
-from ..ir.elementary import LIBRARY
+from ..ir.elementary import FUSED, LIBRARY
 from ..ir.lowering import Lowered
 from . import llvm as llvm_backend
 from .builtin import builtin
@@ -62,9 +62,13 @@ def require() -> None:
 
 def scalar(lowered: Lowered) -> Machine:
     """Machine code for one point."""
-    if chosen() == "x86":
+    if chosen() == "x86" and ("fma" in features() or not _fused(lowered)):
         return _machine(scalar_code(lowered))
     return llvm_backend.scalar(lowered)
+
+
+def _fused(lowered: Lowered) -> bool:
+    return any(not FUSED.keys().isdisjoint(each.operations) for each in (lowered.program, *lowered.functions.values()))
 
 
 def on_fixed_memory(machine: Machine, x: int, y: int, m: int) -> Callable[[], int]:

@@ -27,7 +27,7 @@ from ...engine.several import Output
 from ...functions import primitives, values
 from ..ir.elementary import EVALUATE
 from ..ir.loops import Loop
-from ..ir.lowering import Functions, body_of
+from ..ir.lowering import Functions, body_of, unfused
 from ..ir.program import Guard, Program
 
 # What is true where a row is 1; elsewhere it is 0.
@@ -111,7 +111,7 @@ class _Writer:
 
     def __init__(self, program: Program, name: str, functions: Functions) -> None:
         self.program = program
-        self.functions: Functions = functions
+        self.functions = unfused(functions)
         self.scope: dict[str, Any] = {"inf": inf, "nan": nan, "sqrt": sqrt, "div": ieee.div, "mean": values.mean}
         self.taken = {*self.scope, "abs", "inputs", "m"}  # what expressions, and functions around them, refer to
         self.name = self.give(name)

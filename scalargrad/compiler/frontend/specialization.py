@@ -154,6 +154,7 @@ class Specialization:
         self.lock = threading.Lock()
         self.runners: dict[str, Runner] = {}
         self.batches: dict[Any, Any] = {}  # kernels, by what is mapped and whether they add
+        self.has_blocks = self.program.has_blocks()  # asked at every call
         self.refused = False  # whether the system did not let its machine code run
         self.unpack = unpacker(self.result)
         self.without: Program | None = None
@@ -169,7 +170,7 @@ class Specialization:
 
     def small(self, instructions: int) -> bool:
         """Whether it has no more instructions, and none that is a loop."""
-        return len(self.program) <= instructions and not self.program.has_blocks()
+        return len(self.program) <= instructions and not self.has_blocks
 
     def fast(self) -> Program | None:
         """The program without selections, if that cannot go unnoticed."""
@@ -210,7 +211,7 @@ class Specialization:
         if self.captured:
             xs = [*xs, *[v._data for v in self.captured]]
         found = self.runner(backend)(xs)
-        if found is None and backend == "native" and self.program.has_blocks():
+        if found is None and backend == "native" and self.has_blocks:
             found = self.runner("python")(xs)  # which raises what machine code cannot tell: which loop has failed
         if found is not None:
             self.calls += 1

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from math import copysign, isnan
+from fractions import Fraction
+from math import copysign, isfinite, isnan
 from typing import Any
 
 from ...engine import ieee
@@ -44,6 +45,19 @@ def exponent(x: float) -> float:
 def mantissa(x: float) -> float:
     """That m."""
     return 2.0 * math.frexp(x)[0]
+
+
+def fma(a: float, b: float, c: float) -> float:
+    """`a * b + c`, rounded once."""
+    if not (isfinite(a) and isfinite(b) and isfinite(c)):
+        return a * b + c if isfinite(c) or not (isfinite(a) and isfinite(b)) else c
+    exact = Fraction(a) * Fraction(b) + Fraction(c)
+    if exact == 0:
+        return a * b + c
+    try:
+        return exact.numerator / exact.denominator
+    except OverflowError:
+        return math.inf if exact > 0 else -math.inf
 
 
 # Functions of the C library, under its names, with Python's way to them. Those of `ieee` here only take care of what
@@ -94,6 +108,12 @@ SINGLE: dict[str, Callable[..., float]] = {
     "exponent": exponent,
     "mantissa": mantissa,
 }
+# Products that are rounded with the sum that they go into: a * b + c, c - a * b, a * b - c. Only machine code has them.
+FUSED: dict[str, Callable[..., float]] = {
+    "fma": fma,
+    "fnma": lambda a, b, c: fma(-a, b, c),
+    "fms": lambda a, b, c: fma(a, b, -c),
+}
 CONDITIONS: dict[str, Callable[..., bool]] = {
     "lt": lambda a, b: a < b,
     "le": lambda a, b: a <= b,
@@ -108,6 +128,7 @@ CONDITIONS: dict[str, Callable[..., bool]] = {
 EVALUATE: dict[str, Callable[..., Any]] = {
     **LIBRARY,
     **SINGLE,
+    **FUSED,
     **CONDITIONS,
     "select": lambda c, a, b: a if c else b,
 }

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Literal
 
 from ...engine import table
@@ -19,9 +20,14 @@ from .polynomials import POLYNOMIALS
 from .program import Program
 from .symbolic import body
 
-Functions = Literal["library", "polynomial"]
+Functions = Literal["library", "polynomial", "fast"]
 INLINE = 16  # instructions in a body that is not worth a function
 INLINE_POLYNOMIALS = 100  # and with polynomials, which rows have in common
+
+
+def unfused(functions: Functions) -> Functions:
+    """What those who have no fused products do in place of "fast"."""
+    return "polynomial" if functions == "fast" else functions
 
 
 @dataclass
@@ -45,9 +51,15 @@ _ELEMENTARY: dict[Primitive, str] = {
 def lower(program: Program, functions: Functions = "library", most: int | None = None) -> Lowered:
     """The program in elementary operations, with the same inputs, outputs and guards, and the same bits.
 
-    With `functions="polynomial"` those of the C library that `polynomials.py` has are taken from there. Rows of more
+    With `functions="polynomial"` those of the C library that `polynomials.py` has are taken from there; with "fast" as
+    well, and products go into sums unrounded, which is other bits. Rows of more
     than `most` instructions become functions; if it is None, of more than is good for machine code.
     """
+    if functions == "fast":
+        low = lower(program, "polynomial", most)
+        low.program = contracted(low.program)
+        low.functions = {name: contracted(body) for name, body in low.functions.items()}
+        return low
     made = Program(program.inputs, program.names, program.constants)
     low = Lowered(made)
     zero = made.constant(0.0)
@@ -55,17 +67,17 @@ def lower(program: Program, functions: Functions = "library", most: int | None =
     def emit(operation: str, operands: tuple[int, ...]) -> int:
         return emit_short(made, operation, operands)
 
-    def chain(operands: tuple[int, ...]) -> int:
+    def chain_product(operands: tuple[int, ...]) -> int:
         return emit("select", (emit("ne", (operands[0], zero)), emit("mul", operands), zero))
 
-    def gate(operands: tuple[int, ...]) -> int:
+    def gate_product(operands: tuple[int, ...]) -> int:
         passes = emit("and", (emit("ne", (operands[0], zero)), emit("ne", (operands[1], zero))))
         return emit("select", (passes, emit("mul", operands), zero))
 
     templates: dict[tuple[Primitive, int], Callable[[tuple[int, ...]], int]] = {}
     in_bodies: set[str] = set()  # what an elementary row may be equal to
     met = set(program.operations)
-    products = {table.chain: chain, table.gate: gate}
+    products = {table.chain: chain_product, table.gate: gate_product}
     for product in met & products.keys():
         templates[product, 2] = products[product]
         in_bodies.add("mul")
@@ -103,6 +115,40 @@ def lower(program: Program, functions: Functions = "library", most: int | None =
     made._index()  # what was known is not asked for again
     low.program = made.without_dead() if made.shortened else made
     return low
+
+
+def contracted(program: Program) -> Program:
+    """The program with each product that only one sum or difference takes in that: rounded once instead of twice.
+
+    What guards depend on is left alone: calls branch as the function does.
+    """
+    first, operations = program.inputs, program.operations
+    decides = bytearray(first + len(program) + len(program.constants))
+    for k in chain.from_iterable((g.left, g.right) for g in program.guards):
+        decides[k] = 1
+    for v in range(first + len(program) - 1, first - 1, -1) if program.guards else ():
+        if decides[v]:
+            for p in program.operands[v - first]:
+                decides[p] = 1
+    uses = [0] * (first + len(program) + len(program.constants))
+    for k in chain(program.roots(), *program.operands):
+        uses[k] += 1
+
+    def product(k: int) -> bool:
+        return k >= first and uses[k] == 1 and operations[k - first] == "mul"
+
+    made = Program(first, program.names, program.constants)
+    number = [*range(first), *[0] * len(program), *range(-len(program.constants), 0)]
+    for v, (operation, operands) in enumerate(zip(operations, program.operands, strict=True), first):
+        if operation in ("add", "sub") and not decides[v] and (product(operands[0]) or product(operands[1])):
+            a, b = operands
+            later = product(b) and (b > a or not product(a))  # of two products, the one that is there last
+            factor, other = (b, a) if later else (a, b)
+            operation = "fma" if operation == "add" else "fnma" if later else "fms"
+            operands = (*program.operands[factor - first], other)
+        number[v] = made.emit(operation, tuple([number[p] for p in operands]))
+    made.outputs, made.guards = program.ends(number)
+    return made.without_dead()
 
 
 def _template(

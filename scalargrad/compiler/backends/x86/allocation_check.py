@@ -41,7 +41,7 @@ from ...ir.elementary import BINARY_LIBRARY, LIBRARY
 from ...ir.program import Program
 from .decoder import R14, RBP, RBX, RSP, Head, Instruction, UnknownInstruction, decode
 from .numbering import ALWAYS, AllocationError, Held, ordered
-from .symbolic_state import ON_EIGHT, ON_ONE, State
+from .symbolic_state import FUSED, ON_EIGHT, ON_ONE, State
 
 if TYPE_CHECKING:
     from .code import Code
@@ -407,6 +407,7 @@ _BOTH: Handlers = {
 NARROW: Handlers = {
     **_BOTH,
     **dict.fromkeys(ON_ONE, Walk.two),
+    **{f"{name}sd": Walk.fused for name in FUSED},
     **dict.fromkeys(("vsqrtsd", "vroundsd"), Walk.one),
     **dict.fromkeys(("vmovsd load", "vmovapd"), Walk.load),
     "vmovsd store": lambda walk: walk.store(walk.x[walk.now.r]),
@@ -419,6 +420,7 @@ NARROW: Handlers = {
 WIDE: Handlers = {
     **_BOTH,
     **dict.fromkeys(ON_EIGHT, Walk.two),
+    **{f"{name}pd": Walk.fused for name in FUSED},
     **dict.fromkeys(("vsqrtpd", "vrndscalepd"), Walk.one),
     **dict.fromkeys(("vmovapd zmm", "vbroadcastsd"), Walk.load),
     "vmovapd store": lambda walk: walk.store(walk.x[walk.now.r]),

@@ -28,6 +28,9 @@ class Form(NamedTuple):
     long: int = 0  # of VEX: the bit L
 
 
+# Of operands r, v and x: r becomes v * r + x, or v * x + r (and so on).
+FUSED_ORDERS = {"213": 0xA0, "231": 0xB0}
+FUSED_OPCODES = {"fma": 0x8, "fms": 0xA, "fnma": 0xC}
 # On one float, in the low half of a 128-bit register.
 SCALAR = {
     "add": Form(0x58, prefix=3), "mul": Form(0x59, prefix=3), "sub": Form(0x5C, prefix=3), "div": Form(0x5E, prefix=3),
@@ -35,6 +38,8 @@ SCALAR = {
     "and": Form(0x54), "andnot": Form(0x55), "or": Form(0x56), "xor": Form(0x57), "select": Form(0x4B, 3),
     "round": Form(0x0B, 3), "load": Form(0x10, prefix=3), "store": Form(0x11, prefix=3), "move": Form(0x28),
     "order": Form(0x2E), "signs": Form(0x50), "min": Form(0x5D, prefix=3),
+    **{f"{name} {order}": Form(first + opcode + 1, 2, w=1) for name, opcode in FUSED_OPCODES.items()
+       for order, first in FUSED_ORDERS.items()},
 }  # fmt: skip
 # On eight, in a 512-bit register.
 VECTOR = {
@@ -44,6 +49,8 @@ VECTOR = {
     "select": Form(0x65, 2, w=1), "round": Form(0x09, 3, w=1), "load": Form(0x28, w=1), "store": Form(0x29, w=1),
     "move": Form(0x28, w=1), "spread": Form(0x19, 2, w=1), "scale": Form(0x2C, 2, w=1),
     "min": Form(0x5D, w=1),
+    **{f"{name} {order}": Form(first + opcode, 2, w=1) for name, opcode in FUSED_OPCODES.items()
+       for order, first in FUSED_ORDERS.items()},
 }  # fmt: skip
 # On masks of eight bits, in the registers k1 to k7.
 MASKS = {

@@ -55,6 +55,10 @@ _VEX: dict[tuple[int, int, int, int, int], tuple[str, int, bool, bool]] = {
         (0x51, "vsqrtsd"), (0x58, "vaddsd"), (0x59, "vmulsd"), (0x5C, "vsubsd"), (0x5D, "vminsd"), (0x5E, "vdivsd"),
         (0x5F, "vmaxsd"),
     )},
+    **{(2, 1, 1, 0, opcode): (f"{name}sd", FLOAT, True, False) for opcode, name in (
+        (0xA9, "vfmadd213"), (0xAB, "vfmsub213"), (0xAD, "vfnmadd213"), (0xB9, "vfmadd231"), (0xBB, "vfmsub231"),
+        (0xBD, "vfnmadd231"),
+    )},
     (1, 3, 0, 0, 0x10): ("vmovsd load", FLOAT, False, False),
     (1, 3, 0, 0, 0x11): ("vmovsd store", FLOAT, False, False),
     (1, 3, 0, 0, 0xC2): ("vcmpsd", FLOAT, True, True),
@@ -81,6 +85,10 @@ _EVEX: dict[tuple[int, int], tuple[str, bool]] = {
         (0x28, "vmovapd zmm"), (0x29, "vmovapd store"), (0x51, "vsqrtpd"), (0x54, "vandpd zmm"),
         (0x55, "vandnpd zmm"), (0x56, "vorpd zmm"), (0x57, "vxorpd zmm"), (0x58, "vaddpd"), (0x59, "vmulpd"),
         (0x5C, "vsubpd"), (0x5D, "vminpd"), (0x5E, "vdivpd"), (0x5F, "vmaxpd"),
+    )},
+    **{(2, opcode): (f"{name}pd", False) for opcode, name in (
+        (0xA8, "vfmadd213"), (0xAA, "vfmsub213"), (0xAC, "vfnmadd213"), (0xB8, "vfmadd231"), (0xBA, "vfmsub231"),
+        (0xBC, "vfnmadd231"),
     )},
     (1, 0x73): ("shift zmm", True), (1, 0xC2): ("vcmppd", True), (2, 0x19): ("vbroadcastsd", False),
     (2, 0x2C): ("vscalefpd", False), (2, 0x65): ("vblendmpd", False), (3, 0x09): ("vrndscalepd", True),

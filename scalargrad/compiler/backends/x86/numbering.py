@@ -99,6 +99,9 @@ class Terms:
                 return self.scale(*given)
             case "select":
                 return self.select(*given)
+            case "fma" | "fms" | "fnma":
+                a, b, c = given
+                return term(operation, *sorted((a, b)), c)
         return term(operation, *given)
 
     def scale(self, a: int, n: int) -> int:

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...ir.elementary import CONDITIONS, LIBRARY
+from ...ir.elementary import CONDITIONS, FUSED, LIBRARY
 from ...ir.lowering import is_call
 from ...ir.program import Guard, Program
 from .assembler import (
@@ -377,6 +377,8 @@ class RegisterAllocator:
             self.select(i, *operands)
         elif operation in ("and", "or", "not"):
             self.logic(i, operation, operands)
+        elif operation in FUSED:
+            self.fused(i, operation, *operands)
         elif operation in _UNARY or operation in ROUNDINGS:
             self.unary(i, operation, operands)
         else:
@@ -499,6 +501,39 @@ class RegisterAllocator:
                 self.mask("not", r - n, 0, a - n) if operation == "not" else self.mask(operation, r - n, a - n, b - n)
             )
         self.finish(i, operands, r)
+
+    def fused(self, i: int, operation: str, a: int, b: int, c: int) -> None:
+        """A product in a sum, in place of an operand that is not used again, or else of a copy of c."""
+        register, nexts = self.register, self.following[i]
+
+        def dies(slot: int) -> bool:
+            v = (a, b, c)[slot]
+            return register[v] >= 0 and nexts[slot] == NEVER and (a, b, c).count(v) == 1
+
+        if not dies(2) and (dies(0) or dies(1)):
+            order = "213"
+            over, other, last = (a, b, c) if dies(0) else (b, a, c)
+            r = register[over]
+            rv = self.load(other, r, register[last])
+        else:
+            order, over = "231", c
+            other, last = (a, b) if register[a] >= 0 or register[b] < 0 else (b, a)
+            rv = self.load(other, register[last], register[c])
+            r = register[c]
+            if not dies(2):
+                r = self.grab(rv, register[last], r)
+                if register[c] >= 0:
+                    self.emit("move", r, 0, register[c])
+                else:
+                    kind, tail = self.operand_of(c)
+                    name = "spread" if kind >> 1 & 3 == BROADCAST else "load"
+                    self.out.append(self.memory[self.codes[name] | r << 10 | kind] + tail)
+                self.op(f"{operation} {order}", r, rv, last, (r, rv))
+                self.finish(i, (a, b, c), r)
+                return
+        self.op(f"{operation} {order}", r, rv, last, (r, rv))
+        register[over], self.occupant[r] = -1, None  # it is the result's now
+        self.finish(i, (a, b, c), r)
 
     def is_zero(self, v: int) -> bool:
         return v < 0 and pattern(self.program.constants[~v]) == 0

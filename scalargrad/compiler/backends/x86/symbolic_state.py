@@ -23,6 +23,8 @@ ON_EIGHT = {
     "vandpd zmm": "&", "vorpd zmm": "|", "vxorpd zmm": "^", "vandnpd zmm": "andn", "vscalefpd": "scale",
 }  # fmt: skip
 _TWO = ON_ONE | ON_EIGHT
+FUSED = {f"v{name}{order}": operation for name, operation in (("fmadd", "fma"), ("fmsub", "fms"), ("fnmadd", "fnma"))
+         for order in ("213", "231")}  # fmt: skip
 # Predicates (page of CMPPD, table 3-1; OQ, OS and so on differ in signals alone), and whether operands change places.
 _PREDICATES = {
     0x11: ("lt", False), 0x12: ("le", False), 0x1E: ("lt", True), 0x1D: ("le", True), 0x00: ("eq", False),
@@ -178,6 +180,15 @@ class State:
                 self.last = self.position.get(found, self.last)
                 return
         self.x[now.r] = self.find(operation, (a, b))
+
+    def fused(self) -> None:
+        """A product and a sum: of v and r, with the last operand, or of v and the last operand, with r."""
+        now = self.now
+        operation = FUSED[now.name[:-2]]
+        r, v, last = self.x[now.r], self.x[now.v], self.read()
+        factor, summand = (r, last) if "213" in now.name else (last, r)
+        pair = sorted((v, factor), key=lambda held: held if isinstance(held, int) else held[0] if held else -1)
+        self.x[now.r] = self.find(operation, (*pair, summand))
 
     def one(self) -> None:
         now = self.now
