@@ -93,9 +93,9 @@ def test_claimed_products_of_arrays_get_arrays() -> None:
 
 
 def test_a_wrong_one_among_many_is_found_along_directions() -> None:
-    x = np.linspace(0.1, 2.0, 150)
+    x = np.linspace(0.1, 2.0, 100)
     with pytest.raises(GradientError, match=r"by args\[0\]\[77\]"):
-        check_grads(total, (x,), gradient=lambda x: slope_of_total(x) + 1e-6 * (np.arange(150) == 77), coordinates=3)
+        check_grads(total, (x,), gradient=lambda x: slope_of_total(x) + 1e-6 * (np.arange(100) == 77), coordinates=3)
     check_grads(total, (x,), gradient=slope_of_total, coordinates=3)
 
 
@@ -272,12 +272,12 @@ def test_arrays_of_numbers(a: Any, b: Any) -> None:
     assert b.shape == (2, 3)
 
 
-@settings(max_examples=15, deadline=None)
-@given(st.sampled_from((3, (2, 3), (2, 2, 2))), st.data())
+@settings(max_examples=10, deadline=None)
+@given(st.sampled_from((2, (2, 2), (1, 2, 1))), st.data())
 def test_functions_written_in_numpy_have_the_derivatives_that_are_measured(shape: Any, data: Any) -> None:
     f = data.draw(array_expressions(shape))
     at = [data.draw(number_arrays(shape, -3.0, 3.0, tame=True)) for _ in range(2)]
-    check_grads(f, at, order=1, undecided="reject")
+    check_grads(f, at, order=1, undecided="report")
 
 
 @settings(max_examples=30, deadline=None)
