@@ -168,7 +168,11 @@ def _dataclass(kind: type) -> Container:
         return made
 
     def argument(aux: Any, children: list[Any]) -> Any:
-        return kind(**{each.name: child for each, child in zip(fields, children, strict=True) if each.init})
+        try:
+            return kind(**{each.name: child for each, child in zip(fields, children, strict=True) if each.init})
+        except TypeError as error:
+            error.add_note(f"a {kind.__name__} is made of its fields; for another way see register_pytree_node")
+            raise
 
     return Container(
         kind,

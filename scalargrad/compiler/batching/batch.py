@@ -23,7 +23,6 @@ from ...engine.chain_rule import differentiating, made_before
 from ...engine.primitive import EXACT_INTEGERS, as_float
 from ...engine.value import Value
 from ...losses.summation import Ranges, put
-from ...state import whole
 from ...transforms.collector import Resting
 from ...transforms.trees import LEAF, Structure, flatten
 from ..backends import native as native_backend
@@ -95,7 +94,7 @@ def _shared(x: Any, what: str, known: dict[str, tuple[Pack, Structure]]) -> Part
         packed = pack(x)
         if packed is not None:
             return Part(structure, packed, _NOTHING, None, "", ())
-    leaves, structure = flatten(x, what)
+    leaves, structure = flatten(x, what, static=True)
     known[what] = (packer(structure), structure)
     return Part(structure, array("d", [as_float(each, what) for each in leaves]), _NOTHING, None, "", ())
 
@@ -230,6 +229,8 @@ def axes_of(in_axes: Any, count: int) -> list[int | None]:
         if axis is not None and (not hasattr(axis, "__index__") or isinstance(axis, bool)):
             raise TypeError(f"map: an entry of in_axes is an axis or None, got {axis!r}")
         axes[k] = None if axis is None else index(axis)
+    if all(axis is None for axis in axes):
+        raise ValueError("map: no argument is mapped; in_axes must name an axis of one at least")
     return axes
 
 
@@ -239,13 +240,14 @@ class Batch:
     def __init__(self, f: Dispatcher, arguments: Sequence[Any], in_axes: Any, first: int = 0) -> None:
         self.first = first  # the number of the first sample
         axes = axes_of(in_axes, len(arguments))
+        for k, name in f.static_positions.items():
+            if k < len(axes) and axes[k] is not None:
+                raise ValueError(f"map: {name} is static, and so cannot be mapped: its entry of in_axes must be None")
         parts = [
             _shared(x, f"argument {k}", f.shared_arguments) if axis is None else _mapped(x, axis, f"argument {k}")
-            for k, (x, axis) in enumerate(zip(arguments, axes, strict=True))
+            for k, (x, axis) in enumerate(zip(f.with_static(arguments), axes, strict=True))
         ]
         mapped = [part for part in parts if part.samples is not None]
-        if not mapped:
-            raise ValueError("map: no argument is mapped; in_axes must name an axis of one at least")
         self.count: int = mapped[0].samples or 0
         if any(part.samples != self.count for part in mapped):
             counts = {f"argument {k}": part.samples for k, part in enumerate(parts) if part.samples is not None}
@@ -295,7 +297,7 @@ def chunks(first: int, count: int, threads: int = 1, work: int = 1) -> list[tupl
     return list(pairwise(cuts))
 
 
-class _Answers:
+class Answers:
     """Where the outputs go: an array for each, or sums."""
 
     def __init__(self, batch: Batch, outputs: int, reduce: bool) -> None:
@@ -318,7 +320,7 @@ class _Answers:
         return whole != whole
 
 
-def _in_python(f: Dispatcher, batch: Batch, bounds: tuple[int, int], answers: _Answers, reduce: bool) -> None:
+def _in_python(f: Dispatcher, batch: Batch, bounds: tuple[int, int], answers: Answers, reduce: bool) -> None:
     for i in range(*bounds):
         found, outputs = f.evaluated(batch.sample(i), batch.structure)
         _same_result(f, found, batch)
@@ -389,7 +391,7 @@ def _kernel(v: Specialization, layout: tuple[tuple[bool, int], ...], reduce: boo
 
 
 def _in_machine_code(
-    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: _Answers, reduce: bool, fast: bool
+    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: Answers, reduce: bool, fast: bool
 ) -> bool:
     """Run some chunks; whether an output that was stored is nan."""
     drive = driver()
@@ -443,7 +445,7 @@ def _in_machine_code(
 
 
 def _on_threads(
-    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: _Answers, reduce: bool, threads: int
+    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: Answers, reduce: bool, threads: int
 ) -> bool:
     """Run all chunks as machine code; False where the system refuses to run it, and `f` may do without."""
     shares = [every[k::threads] for k in range(min(threads, len(every)))]
@@ -468,18 +470,35 @@ def _on_threads(
     return True
 
 
+def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[Specialization, Answers] | None:
+    """Run on all samples, of which there is one at least: a trace, and where the results are.
+
+    None where it reads a `Value` that is being differentiated by, whose gradient would be lost.
+    """
+    if batch.structure not in f.specializations:
+        f.traced(batch.sample(batch.first), batch.structure)
+    first = f.specializations[batch.structure][0]
+    outputs = len(first.program.outputs)
+    every = chunks(batch.first, batch.count, threads, max(v.work for v in f.specializations[batch.structure]))
+    answers = Answers(batch, outputs, reduce)
+    known = f.specializations[batch.structure]
+    native = outputs and f.native_for(batch.count) and not any(v.has_blocks for v in known)
+    if not (native and _on_threads(f, batch, every, answers, reduce, threads)):
+        for bounds in every if outputs else ():
+            _in_python(f, batch, bounds, answers, reduce)
+    if (begun := differentiating.begun) and any(
+        not made_before(x, begun[0]) for each in f.specializations[batch.structure] for x in each.captured
+    ):
+        return None
+    return first, answers
+
+
 def map_batch(
-    f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: Any, start: Any = None
+    f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int, start: int | None
 ) -> Any:
     """`CompiledFunction.map`: see there."""
-    if reduce not in (None, "sum", "mean"):
-        raise ValueError(f"map: reduce must be None, 'sum' or 'mean', got {reduce!r}")
-    threads = whole("map: threads", threads)
-    if start is not None and reduce is None:
-        raise ValueError(f"map: start={start!r} numbers the samples of a sum: it needs reduce='sum' or 'mean'")
-    first_sample = 0 if start is None else whole("map: start", start, least=0)
     try:
-        batch = Batch(f, arguments, in_axes, first_sample)
+        batch = Batch(f, arguments, in_axes, start or 0)
     except TypeError:
         if not any(isinstance(x, Value) for x in flatten(arguments, static=True)[0]):
             raise
@@ -490,22 +509,11 @@ def map_batch(
         if start is None:
             raise ValueError("map: an empty batch")
         return PartialSum(f.name, reduce, None, (), {})
-    if batch.structure not in f.specializations:
-        f.traced(batch.sample(batch.first), batch.structure)
-    first = f.specializations[batch.structure][0]
-    result, outputs = first.result, len(first.program.outputs)
-    every = chunks(batch.first, batch.count, threads, max(v.work for v in f.specializations[batch.structure]))
-    answers = _Answers(batch, outputs, reduce is not None)
-    known = f.specializations[batch.structure]
-    native = outputs and f.native_for(batch.count) and not any(v.has_blocks for v in known)
-    if not (native and _on_threads(f, batch, every, answers, reduce is not None, threads)):
-        for bounds in every if outputs else ():
-            _in_python(f, batch, bounds, answers, reduce is not None)
-    if (begun := differentiating.begun) and any(
-        not made_before(x, begun[0]) for each in f.specializations[batch.structure] for x in each.captured
-    ):
+    done = answered(f, batch, reduce is not None, threads)
+    if done is None:
         return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
+    first, answers = done
     if reduce is None:
-        return collected(result, answers.columns, batch.count, batch.kind)
-    part = PartialSum(f.name, reduce, result, [(batch.first, batch.first + batch.count)], answers.ranges)
+        return collected(first.result, answers.columns, batch.count, batch.kind)
+    part = PartialSum(f.name, reduce, first.result, [(batch.first, batch.first + batch.count)], answers.ranges)
     return first.unpack(part.totals()) if start is None else part
