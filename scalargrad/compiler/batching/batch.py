@@ -15,6 +15,7 @@ from functools import lru_cache
 from itertools import chain, pairwise, product
 from operator import countOf, index
 from threading import Lock
+from time import perf_counter
 from typing import Any, NamedTuple
 
 from ...engine import modes
@@ -22,7 +23,7 @@ from ...engine.chain_rule import differentiating, made_before
 from ...engine.primitive import EXACT_INTEGERS, as_float
 from ...engine.value import Value
 from ...losses.summation import Ranges, put
-from ...state import whole
+from ...transforms.collector import Resting
 from ...transforms.trees import LEAF, Structure, flatten
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
@@ -36,8 +37,10 @@ from ..ir.program import summands
 from .partial import PartialSum
 from .results import collected, map_on_values
 
-CHUNKS = 64  # about as many; fewer, larger ones would leave threads idle
-SMALLEST_CHUNK = 1024  # samples; a power of two
+# Of chunks, in instructions times samples: what is worth a thread, 50 us, and what Ctrl-C may wait for, 0.1 s.
+LEAST_WORK, MOST_WORK = 1 << 21, 1 << 32
+SMALLEST_CHUNK = 32  # samples; a power of two
+UNEVEN = 1.15  # how many times its share of the samples a thread may get
 
 
 class Part(NamedTuple):
@@ -226,6 +229,8 @@ def axes_of(in_axes: Any, count: int) -> list[int | None]:
         if axis is not None and (not hasattr(axis, "__index__") or isinstance(axis, bool)):
             raise TypeError(f"map: an entry of in_axes is an axis or None, got {axis!r}")
         axes[k] = None if axis is None else index(axis)
+    if all(axis is None for axis in axes):
+        raise ValueError("map: no argument is mapped; in_axes must name an axis of one at least")
     return axes
 
 
@@ -243,8 +248,6 @@ class Batch:
             for k, (x, axis) in enumerate(zip(f.with_static(arguments), axes, strict=True))
         ]
         mapped = [part for part in parts if part.samples is not None]
-        if not mapped:
-            raise ValueError("map: no argument is mapped; in_axes must name an axis of one at least")
         self.count: int = mapped[0].samples or 0
         if any(part.samples != self.count for part in mapped):
             counts = {f"argument {k}": part.samples for k, part in enumerate(parts) if part.samples is not None}
@@ -279,14 +282,22 @@ class Batch:
         return leaves
 
 
-def chunks(first: int, count: int) -> list[tuple[int, int]]:
-    """The bounds of the chunks in which samples are worked on: dyadic ranges, but at both ends."""
-    size = max(SMALLEST_CHUNK, 1 << (-(-count // CHUNKS) - 1).bit_length())
+def chunks(first: int, count: int, threads: int = 1, work: int = 1) -> list[tuple[int, int]]:
+    """The bounds of the chunks in which samples are worked on, which are for the threads in turn: dyadic ranges, but at
+    both ends; as large as they may be where threads get about the same, and each is worth one.
+
+    `work` is the number of instructions a sample.
+    """
+    size = max(SMALLEST_CHUNK, 1 << (min(count, max(MOST_WORK // work, 1)) - 1).bit_length())
+    while size // 2 >= SMALLEST_CHUNK and size // 2 * work >= LEAST_WORK and threads > 1:
+        if -(-count // size) // -threads * -size <= UNEVEN * count / threads and count > size:
+            break
+        size //= 2
     cuts = [first, *range(first - first % size + size, first + count, size), first + count]
     return list(pairwise(cuts))
 
 
-class _Answers:
+class Answers:
     """Where the outputs go: an array for each, or sums."""
 
     def __init__(self, batch: Batch, outputs: int, reduce: bool) -> None:
@@ -309,7 +320,7 @@ class _Answers:
         return whole != whole
 
 
-def _in_python(f: Dispatcher, batch: Batch, bounds: tuple[int, int], answers: _Answers, reduce: bool) -> None:
+def _in_python(f: Dispatcher, batch: Batch, bounds: tuple[int, int], answers: Answers, reduce: bool) -> None:
     for i in range(*bounds):
         found, outputs = f.evaluated(batch.sample(i), batch.structure)
         _same_result(f, found, batch)
@@ -368,16 +379,19 @@ def _kernel(v: Specialization, layout: tuple[tuple[bool, int], ...], reduce: boo
     with v.lock:
         found: Machine | None = v.batches.get(key)
         if found is None:
-            with errors_of_ours(v.name):
+            start = perf_counter()
+            with errors_of_ours(v.name), Resting():
+                driver()  # which the first batch of a process waits for
                 program = (v.fast() if fast else None) or v.program
                 lowered = lower(summands(program) if reduce else program, v.functions)
                 mapped = [each for each, count in layout for _ in range(count)]
                 found = v.batches[key] = native_backend.kernel(lowered, mapped, v.first_captured)
+            v.seconds["batch"] = v.seconds.get("batch", 0.0) + perf_counter() - start
         return found
 
 
 def _in_machine_code(
-    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: _Answers, reduce: bool, fast: bool
+    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: Answers, reduce: bool, fast: bool
 ) -> bool:
     """Run some chunks; whether an output that was stored is nan."""
     drive = driver()
@@ -431,7 +445,7 @@ def _in_machine_code(
 
 
 def _on_threads(
-    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: _Answers, reduce: bool, threads: int
+    f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: Answers, reduce: bool, threads: int
 ) -> bool:
     """Run all chunks as machine code; False where the system refuses to run it, and `f` may do without."""
     shares = [every[k::threads] for k in range(min(threads, len(every)))]
@@ -439,9 +453,10 @@ def _on_threads(
     def run(fast: bool) -> bool:
         if len(shares) == 1:
             return _in_machine_code(f, batch, every, answers, reduce, fast)
-        with ThreadPoolExecutor(len(shares)) as pool:
-            found = list(pool.map(lambda part: _in_machine_code(f, batch, part, answers, reduce, fast), shares))
-        return any(found)
+        with ThreadPoolExecutor(len(shares) - 1) as pool:  # and this thread
+            others = [pool.submit(_in_machine_code, f, batch, part, answers, reduce, fast) for part in shares[1:]]
+            odd = _in_machine_code(f, batch, shares[0], answers, reduce, fast)
+            return any([odd, *[other.result() for other in others]])
 
     try:
         # Asked only behind the run, which may have come upon further branches, that were traced in it.
@@ -455,18 +470,35 @@ def _on_threads(
     return True
 
 
+def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[Specialization, Answers] | None:
+    """Run on all samples, of which there is one at least: a trace, and where the results are.
+
+    None where it reads a `Value` that is being differentiated by, whose gradient would be lost.
+    """
+    if batch.structure not in f.specializations:
+        f.traced(batch.sample(batch.first), batch.structure)
+    first = f.specializations[batch.structure][0]
+    outputs = len(first.program.outputs)
+    every = chunks(batch.first, batch.count, threads, max(v.work for v in f.specializations[batch.structure]))
+    answers = Answers(batch, outputs, reduce)
+    known = f.specializations[batch.structure]
+    native = outputs and f.native_for(batch.count) and not any(v.has_blocks for v in known)
+    if not (native and _on_threads(f, batch, every, answers, reduce, threads)):
+        for bounds in every if outputs else ():
+            _in_python(f, batch, bounds, answers, reduce)
+    if (begun := differentiating.begun) and any(
+        not made_before(x, begun[0]) for each in f.specializations[batch.structure] for x in each.captured
+    ):
+        return None
+    return first, answers
+
+
 def map_batch(
-    f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: Any, start: Any = None
+    f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int, start: int | None
 ) -> Any:
     """`CompiledFunction.map`: see there."""
-    if reduce not in (None, "sum", "mean"):
-        raise ValueError(f"map: reduce must be None, 'sum' or 'mean', got {reduce!r}")
-    threads = whole("map: threads", threads)
-    if start is not None and reduce is None:
-        raise ValueError(f"map: start={start!r} numbers the samples of a sum: it needs reduce='sum' or 'mean'")
-    first_sample = 0 if start is None else whole("map: start", start, least=0)
     try:
-        batch = Batch(f, arguments, in_axes, first_sample)
+        batch = Batch(f, arguments, in_axes, start or 0)
     except TypeError:
         if not any(isinstance(x, Value) for x in flatten(arguments, static=True)[0]):
             raise
@@ -477,22 +509,11 @@ def map_batch(
         if start is None:
             raise ValueError("map: an empty batch")
         return PartialSum(f.name, reduce, None, (), {})
-    if batch.structure not in f.specializations:
-        f.traced(batch.sample(batch.first), batch.structure)
-    first = f.specializations[batch.structure][0]
-    result, outputs = first.result, len(first.program.outputs)
-    every = chunks(batch.first, batch.count)
-    answers = _Answers(batch, outputs, reduce is not None)
-    known = f.specializations[batch.structure]
-    native = outputs and f.native_for(batch.count) and not any(v.has_blocks for v in known)
-    if not (native and _on_threads(f, batch, every, answers, reduce is not None, threads)):
-        for bounds in every if outputs else ():
-            _in_python(f, batch, bounds, answers, reduce is not None)
-    if (begun := differentiating.begun) and any(
-        not made_before(x, begun[0]) for each in f.specializations[batch.structure] for x in each.captured
-    ):
+    done = answered(f, batch, reduce is not None, threads)
+    if done is None:
         return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
+    first, answers = done
     if reduce is None:
-        return collected(result, answers.columns, batch.count, batch.kind)
-    part = PartialSum(f.name, reduce, result, [(batch.first, batch.first + batch.count)], answers.ranges)
+        return collected(first.result, answers.columns, batch.count, batch.kind)
+    part = PartialSum(f.name, reduce, first.result, [(batch.first, batch.first + batch.count)], answers.ranges)
     return first.unpack(part.totals()) if start is None else part

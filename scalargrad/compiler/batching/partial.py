@@ -8,6 +8,7 @@ from typing import Any
 
 from ...losses.summation import Ranges, put, total
 from ...transforms.trees import Structure, unflatten
+from ...version import VERSION, is_this
 
 Interval = tuple[int, int]  # the numbers of samples: from the first to before the second
 
@@ -28,6 +29,9 @@ class PartialSum:
         self.structure = structure  # of the result; None if there are no samples
         self.samples: tuple[Interval, ...] = tuple(samples)
         self.ranges = ranges
+
+    def __reduce__(self) -> Any:
+        return _of_version, (VERSION,), self.__dict__
 
     def __len__(self) -> int:
         return len(self.ranges)
@@ -56,6 +60,11 @@ class PartialSum:
         gaps = pairwise(self.samples)
         missing = ", ".join(f"{stop} to {first - 1}" for (_, stop), (first, _) in gaps)
         raise ValueError(f"{self!r}: " + (f"samples {missing} are missing" if missing else "there is nothing in it"))
+
+
+def _of_version(version: str) -> PartialSum:
+    is_this(version, "the pickle of a partial sum")
+    return PartialSum.__new__(PartialSum)
 
 
 def merge(parts: Iterable[PartialSum]) -> PartialSum:

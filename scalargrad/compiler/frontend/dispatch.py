@@ -58,6 +58,7 @@ class Dispatcher:
     def _begin(self) -> None:
         """What no pickle keeps."""
         self.hits = self.misses = 0
+        self.token = ""  # by which workers know it
         self.callers: dict[Specialization, Call] = {}  # of traces whose backend is settled
         self.recent: Call | None = None  # the last of them that a call was for
         self.postponed: BaseException | None = None  # what was raised below C, for the next call to raise
