@@ -7,6 +7,7 @@ made harmless here and nowhere else.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from html import escape
 from math import isfinite
 from typing import Any
@@ -157,6 +158,7 @@ def shortened(text: str, limit: int) -> str:
     return text
 
 
+@lru_cache(8192)  # many texts stand in a picture often
 def advance(text: str, size: float, bold: bool = False) -> float:
     """The text's width in the picture's sans-serif font; of letters that are not known, what most are at most."""
     total, known = 0.0, _ADVANCES[bold]
@@ -179,6 +181,7 @@ def width(text: str, size: float, bold: bool = False) -> float:
     return GENEROUS * advance(text, size, bold)
 
 
+@lru_cache(8192)
 def marked(*runs: tuple[str, str], size: float) -> str:
     """Runs of (text, class) as the inside of an SVG text, indices below the line: θ1[2,1] as θ1 with a small 2,1.
 
