@@ -15,6 +15,7 @@ from functools import lru_cache
 from itertools import chain, pairwise, product
 from operator import countOf, index
 from threading import Lock
+from time import perf_counter
 from typing import Any, NamedTuple
 
 from ...engine import modes
@@ -22,6 +23,7 @@ from ...engine.chain_rule import differentiating, made_before
 from ...engine.primitive import EXACT_INTEGERS, as_float
 from ...engine.value import Value
 from ...losses.summation import Ranges, put
+from ...transforms.collector import Resting
 from ...transforms.trees import LEAF, Structure, flatten
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
@@ -35,8 +37,10 @@ from ..ir.program import summands
 from .partial import PartialSum
 from .results import collected, map_on_values
 
-CHUNKS = 64  # about as many; fewer, larger ones would leave threads idle
-SMALLEST_CHUNK = 1024  # samples; a power of two
+# Of chunks, in instructions times samples: what is worth a thread, 50 us, and what Ctrl-C may wait for, 0.1 s.
+LEAST_WORK, MOST_WORK = 1 << 21, 1 << 32
+SMALLEST_CHUNK = 32  # samples; a power of two
+UNEVEN = 1.15  # how many times its share of the samples a thread may get
 
 
 class Part(NamedTuple):
@@ -278,9 +282,17 @@ class Batch:
         return leaves
 
 
-def chunks(first: int, count: int) -> list[tuple[int, int]]:
-    """The bounds of the chunks in which samples are worked on: dyadic ranges, but at both ends."""
-    size = max(SMALLEST_CHUNK, 1 << (-(-count // CHUNKS) - 1).bit_length())
+def chunks(first: int, count: int, threads: int = 1, work: int = 1) -> list[tuple[int, int]]:
+    """The bounds of the chunks in which samples are worked on, which are for the threads in turn: dyadic ranges, but at
+    both ends; as large as they may be where threads get about the same, and each is worth one.
+
+    `work` is the number of instructions a sample.
+    """
+    size = max(SMALLEST_CHUNK, 1 << (min(count, max(MOST_WORK // work, 1)) - 1).bit_length())
+    while size // 2 >= SMALLEST_CHUNK and size // 2 * work >= LEAST_WORK and threads > 1:
+        if -(-count // size) // -threads * -size <= UNEVEN * count / threads and count > size:
+            break
+        size //= 2
     cuts = [first, *range(first - first % size + size, first + count, size), first + count]
     return list(pairwise(cuts))
 
@@ -367,11 +379,14 @@ def _kernel(v: Specialization, layout: tuple[tuple[bool, int], ...], reduce: boo
     with v.lock:
         found: Machine | None = v.batches.get(key)
         if found is None:
-            with errors_of_ours(v.name):
+            start = perf_counter()
+            with errors_of_ours(v.name), Resting():
+                driver()  # which the first batch of a process waits for
                 program = (v.fast() if fast else None) or v.program
                 lowered = lower(summands(program) if reduce else program, v.functions)
                 mapped = [each for each, count in layout for _ in range(count)]
                 found = v.batches[key] = native_backend.kernel(lowered, mapped, v.first_captured)
+            v.seconds["batch"] = v.seconds.get("batch", 0.0) + perf_counter() - start
         return found
 
 
@@ -438,9 +453,10 @@ def _on_threads(
     def run(fast: bool) -> bool:
         if len(shares) == 1:
             return _in_machine_code(f, batch, every, answers, reduce, fast)
-        with ThreadPoolExecutor(len(shares)) as pool:
-            found = list(pool.map(lambda part: _in_machine_code(f, batch, part, answers, reduce, fast), shares))
-        return any(found)
+        with ThreadPoolExecutor(len(shares) - 1) as pool:  # and this thread
+            others = [pool.submit(_in_machine_code, f, batch, part, answers, reduce, fast) for part in shares[1:]]
+            odd = _in_machine_code(f, batch, shares[0], answers, reduce, fast)
+            return any([odd, *[other.result() for other in others]])
 
     try:
         # Asked only behind the run, which may have come upon further branches, that were traced in it.
@@ -463,7 +479,7 @@ def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[S
         f.traced(batch.sample(batch.first), batch.structure)
     first = f.specializations[batch.structure][0]
     outputs = len(first.program.outputs)
-    every = chunks(batch.first, batch.count)
+    every = chunks(batch.first, batch.count, threads, max(v.work for v in f.specializations[batch.structure]))
     answers = Answers(batch, outputs, reduce)
     known = f.specializations[batch.structure]
     native = outputs and f.native_for(batch.count) and not any(v.has_blocks for v in known)
