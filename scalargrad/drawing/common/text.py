@@ -176,6 +176,7 @@ def advance(text: str, size: float, bold: bool = False) -> float:
     return total * size / 1000.0
 
 
+@lru_cache(8192)
 def width(text: str, size: float, bold: bool = False) -> float:
     """The room for a text: a little more than its width."""
     return GENEROUS * advance(text, size, bold)
@@ -219,8 +220,10 @@ def written(kind: str, x: float, y: float, *runs: tuple[str, str], size: float, 
     >>> written("k", 10.0, 20.5, ("value", ""), size=12.0)
     '<text class="k" x="10" y="20.5" textLength="28.7" lengthAdjust="spacingAndGlyphs">value</text>'
     """
-    wide = sum([advance(text, size, bold or kind[:1] == "b") for text, kind in runs])
-    fit = f' textLength="{tenths(wide)}" lengthAdjust="spacingAndGlyphs"' if wide else ""
+    wide = 0.0
+    for text, look in runs:
+        wide += advance(text, size, bold or look[:1] == "b")
+    fit = f' textLength="{round(wide, 1):.9g}" lengthAdjust="spacingAndGlyphs"' if wide else ""
     space = ' xml:space="preserve"' if len(runs) > 1 else ""
     return f'<text class="{kind}"{space} x="{x:.9g}" y="{y:.9g}"{fit}>{marked(*runs, size=size)}</text>'
 
