@@ -11,6 +11,7 @@ import ctypes
 from array import array
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from functools import lru_cache
 from itertools import chain, pairwise, product
 from operator import countOf, index
@@ -22,7 +23,7 @@ from ...engine import modes
 from ...engine.chain_rule import differentiating, made_before
 from ...engine.primitive import EXACT_INTEGERS, as_float
 from ...engine.value import Value
-from ...losses.summation import Ranges, put
+from ...losses.summation import Ranges, put, total
 from ...transforms.collector import Resting
 from ...transforms.trees import LEAF, Structure, container, flatten
 from ..backends import native as native_backend
@@ -34,9 +35,11 @@ from ..frontend.packing import Pack, as_floats, is_array, packer
 from ..frontend.specialization import Specialization, errors_of_ours
 from ..ir.lowering import lower
 from ..ir.program import summands
+from .binned import AT_ONCE, BinnedSum, Bins
 from .partial import PartialSum
 from .results import collected, map_on_values
 
+UNKNOWN = "unknown"  # of `start`
 # Of chunks, in instructions times samples: what is worth a thread, 50 us, and what Ctrl-C may wait for, 0.1 s.
 LEAST_WORK, MOST_WORK = 1 << 21, 1 << 32
 SMALLEST_CHUNK = 32  # samples; a power of two
@@ -273,6 +276,20 @@ class Batch:
         self.shared = shared[0] if len(shared) == 1 else _joined(shared, "d")
         self.layout = tuple([(part.samples is not None, len(part.leaves)) for part in parts])
 
+    def piece(self, start: int, stop: int) -> Batch:
+        """The samples of these numbers alone."""
+        made = copy(self)
+        at = start - self.first
+        made.parts = [
+            part
+            if part.samples is None
+            else part._replace(leaves=array("q", [a + at * s for a, s in zip(part.leaves, part.strides, strict=True)]))
+            for part in self.parts
+        ]
+        made.addresses = _joined(part.leaves for part in made.parts if part.samples is not None)
+        made.first, made.count = start, stop - start
+        return made
+
     def sample(self, i: int) -> list[float]:
         """The leaves of the sample of that number."""
         i -= self.first
@@ -297,6 +314,10 @@ def chunks(first: int, count: int, threads: int = 1, work: int = 1) -> list[tupl
         if -(-count // size) // -threads * -size <= UNEVEN * count / threads and count > size:
             break
         size //= 2
+    return _cuts(first, count, size)
+
+
+def _cuts(first: int, count: int, size: int) -> list[tuple[int, int]]:
     cuts = [first, *range(first - first % size + size, first + count, size), first + count]
     return list(pairwise(cuts))
 
@@ -497,12 +518,36 @@ def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[S
     return first, answers
 
 
+def part_of(f: Dispatcher, batch: Batch, reduce: str, threads: int, numbered: bool) -> PartialSum | BinnedSum | None:
+    """The sum over a batch, by the samples' numbers or without; None as from `answered`."""
+    if numbered:
+        done = answered(f, batch, True, threads)
+        samples = [(batch.first, batch.first + batch.count)]
+        return done and PartialSum(f.name, reduce, done[0].result, samples, done[1].ranges)
+    part: BinnedSum | None = None
+    for first, stop in _cuts(batch.first, batch.count, AT_ONCE * threads):
+        done = answered(f, batch.piece(first, stop), False, threads)
+        if done is None:
+            return None
+        if part is None:
+            part = BinnedSum(f.name, reduce, done[0].result, batch.count, [Bins() for _ in done[1].columns])
+        part.add(done[1].columns)
+    return part
+
+
+def nothing(f: Dispatcher, reduce: str, start: Any) -> PartialSum | BinnedSum:
+    """The sum over no samples."""
+    if start is None:
+        raise ValueError("map: an empty batch")
+    return PartialSum(f.name, reduce, None, (), {}) if start != UNKNOWN else BinnedSum(f.name, reduce, None, 0, [])
+
+
 def map_batch(
-    f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int, start: int | None
+    f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int, start: int | str | None
 ) -> Any:
     """`CompiledFunction.map`: see there."""
     try:
-        batch = Batch(f, arguments, in_axes, start or 0)
+        batch = Batch(f, arguments, in_axes, start if isinstance(start, int) else 0)
     except TypeError:
         if not any(isinstance(x, Value) for x in flatten(arguments, static=True)[0]):
             raise
@@ -510,14 +555,17 @@ def map_batch(
     if modes.active and (modes.current().anomaly or modes.tracer() is not None):
         return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
     if batch.count == 0:
-        if start is None:
-            raise ValueError("map: an empty batch")
-        return PartialSum(f.name, reduce, None, (), {})
+        return nothing(f, reduce, start)
+    if start is not None:
+        part = part_of(f, batch, reduce, threads, start != UNKNOWN)
+        if part is not None:
+            return part
+        return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
     done = answered(f, batch, reduce is not None, threads)
     if done is None:
         return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
     first, answers = done
     if reduce is None:
         return collected(first.result, answers.columns, batch.count, batch.kind)
-    part = PartialSum(f.name, reduce, first.result, [(batch.first, batch.first + batch.count)], answers.ranges)
-    return first.unpack(part.totals()) if start is None else part
+    sums = total(answers.ranges) if answers.ranges else []  # of a function without results
+    return first.unpack([y / batch.count for y in sums] if reduce == "mean" else sums)
