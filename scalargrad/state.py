@@ -4,7 +4,8 @@ A `state_dict()` is dicts, lists, numbers and text. What is taken over from one 
 raise `ValueError` with the place of whatever does not belong there; `within` puts a name before that, a file's or a
 class's. Files are JSON, and hold a state to the bit: Python writes the shortest decimal that reads back as the same
 float; inf and nan, for which JSON has no number, are written as `{"float": "inf"}`. They are data and nothing else:
-reading one runs no code, which a pickle, of anybody's, does.
+reading one runs no code, which a pickle, of anybody's, does. They carry the version of scalargrad that wrote them; one
+of another version is read with a warning that says so.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from typing import Any
 
 from .engine.primitive import as_float
 from .transforms.trees import is_number, shown
+from .version import VERSION, is_this
 
 Path = str | os.PathLike[str]
 NOT_FINITE = ("inf", "-inf", "nan")
@@ -34,7 +36,9 @@ def write_state(path: Path, expected: str, state: dict[str, Any]) -> None:
     After an error, or where the power fails, the file is as before. Several threads and processes may write to one
     path: the last one stays.
     """
-    text = json.dumps({"format": expected, **_encoded(state)}, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(
+        {"format": expected, "scalargrad": VERSION, **_encoded(state)}, ensure_ascii=False, separators=(",", ":")
+    )
     name = os.fspath(path)
     temporary = f"{name}.{os.urandom(8).hex()}.tmp"
     try:
@@ -66,6 +70,8 @@ def read_state(path: Path, expected: str) -> dict[str, Any]:
         found = data.pop("format", None) if isinstance(data, dict) else None
         if found != expected:
             raise ValueError(f"expected a file of format {expected!r}, got {shown(found)}")
+        if (version := data.pop("scalargrad", None)) is not None:  # files of before 0.1.0 have none
+            is_this(version, os.fspath(path))
         content: dict[str, Any] = data
         return content
 

@@ -73,6 +73,18 @@ def test_dataclasses() -> None:
     assert jvp(Spring.energy, (SPRING,), (Spring(1.0, np.zeros(2)),)) == (5.0, 2.5)
 
 
+def test_auxiliary_data_without_values_is_handed_on_as_it_is() -> None:
+    box, counts = Box(1.0, 2.0), np.array([1, 2])
+
+    def f(x: Any) -> Any:
+        return (x * x).sum(), {"box": box, "counts": counts, "half": [0.5 * x, counts]}
+
+    for aux in (grad(f, has_aux=True)(np.ones(2))[1], value_and_grad(f, has_aux=True)(np.ones(2))[0][1]):
+        assert aux["box"] is box
+        assert aux["counts"] is aux["half"][1] is counts
+        assert (aux["half"][0].dtype, aux["half"][0].tolist()) == (np.float64, [0.5, 0.5])
+
+
 def test_registered_classes_named_tuples_and_nests() -> None:
     found = grad(lambda p: p.first.x * p.second["b"][1] * p.first.x)(Pair(Own(3.0, "m"), {"a": None, "b": [1.0, 5.0]}))
     assert (found.first.x, found.first.unit, found.second) == (30.0, "m", {"a": None, "b": [0.0, 9.0]})
@@ -131,6 +143,11 @@ def test_static_argnames_are_python_numbers(backend: Any) -> None:
     assert fast.info.misses == 5  # True is not 1, as a static number
     with pytest.raises(TypeError, match=r"^n: .* a list has no hash"):
         fast(1.0, [1])
+    assert fast.map([0.5, 1.0], 2, "plain", in_axes=(0, None, None)) == [turns(0.5, 2), turns(1.0, 2)]
+    with pytest.raises(ValueError, match="map: n is static, and so cannot be mapped"):
+        fast.map([0.5, 1.0], [1.0, 2.0])
+    with pytest.raises(TypeError, match="static_argnames: expected the name of a parameter, or a tuple of such, got 3"):
+        sg.compile(turns, static_argnames=3)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="'q' is no parameter of turns"):
         sg.compile(turns, static_argnames="q")
 
@@ -189,6 +206,8 @@ def test_argnames() -> None:
     assert sg.compile(grad(grad(f, argnames="k"), argnames="x"))(2.0, 3.0, k=5.0) == 3.0
     with pytest.raises(ValueError, match="argnames: 'k' names none of the arguments that are given: x, y"):
         grad(f, argnames="k")(2.0, 3.0)
+    with pytest.raises(TypeError, match="argnames: expected the name of a parameter, or a tuple of such, got 3"):
+        grad(f, argnames=3)(2.0, 3.0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="expected different arguments"):
         grad(f, 0, argnames="x")(2.0, 3.0)
 

@@ -3,6 +3,8 @@
 # ruff: noqa: A004  # `compile` is this package's, not the builtin
 from __future__ import annotations
 
+import copy
+import inspect
 import math
 import os
 import pickle
@@ -97,7 +99,10 @@ def test_a_pickle_keeps_the_program_and_no_machine_code() -> None:
     assert again.map([3.0, 0.5]) == f.map([3.0, 0.5])
 
 
-def test_a_lambda_and_its_derivative_travel_as_their_programs_alone() -> None:
+def test_without_cloudpickle_a_lambda_and_its_derivative_travel_as_their_programs_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
     for f in (compile(lambda x: x if x > 0.0 else -x), compile(sg.grad(lambda x: x if x > 0.0 else -x))):
         expected = f(2.0)
         again = pickle.loads(pickle.dumps(f))
@@ -105,6 +110,62 @@ def test_a_lambda_and_its_derivative_travel_as_their_programs_alone() -> None:
         assert again(2.0) == expected
         with pytest.raises(TypeError, match="without its Python function"):
             again(-2.0)
+
+
+def test_lambdas_and_closures_travel_by_cloudpickle_or_are_refused_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pytest.importorskip("cloudpickle")
+    slope = 3.0
+    for f in (
+        compile(lambda x: slope * x),
+        compile(sg.value_and_grad(lambda x: slope * x)),
+        sg.grad(lambda x: slope * x),
+    ):
+        assert pickle.loads(pickle.dumps(f))(2.0) == f(2.0)
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
+    for f in (compile(lambda x: slope * x), sg.grad(lambda x: slope * x)):
+        with pytest.raises(pickle.PicklingError, match=r"pickle.*<lambda>.*top level, or install cloudpickle"):
+            pickle.dumps(f)
+
+
+@sg.grad
+def slope_of(x: Any) -> Any:
+    return x * x
+
+
+def test_derivatives_pickle_as_what_they_were_made_of() -> None:
+    for f in (
+        sg.grad(halving),
+        sg.value_and_grad(halving),
+        sg.hessian(halving),
+        sg.jacobian(sg.grad(halving)),
+        slope_of,
+    ):
+        again = pickle.loads(pickle.dumps(f))
+        assert again(3.0) == f(3.0)
+        assert again.__name__ == f.__name__
+        assert copy.deepcopy(f) is copy.copy(f) is f
+    pairs = sg.grad(lambda x, y: x * y, argnums=(0, 1))
+    assert pickle.loads(pickle.dumps(sg.grad(math.atan2, argnums=1))).options == (1, False, None)
+    assert list(inspect.signature(pairs).parameters) == ["x", "y"]
+
+
+def test_pickles_of_another_version_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    f = compile(sg.grad(halving))
+    f(3.0)
+    made = [f, sg.grad(halving), sg.Value(2.0) * 3.0, f.map([1.0], reduce="sum", start=0)]
+    for module in ("compiler.function", "transforms.derivatives", "engine.pickling", "compiler.batching.partial"):
+        monkeypatch.setattr(f"scalargrad.{module}.VERSION", "0.0.1")
+    pickles = [pickle.dumps(x) for x in made]
+    monkeypatch.undo()
+    for x, pickled in zip(made, pickles, strict=True):
+        with pytest.warns(UserWarning, match=r"was written by scalargrad 0\.0\.1, and is read by 0"):
+            again = pickle.loads(pickled)
+        assert type(again) is type(x)
+        if isinstance(again, CompiledFunction):
+            assert again.specializations == {}
+            assert again(3.0) == f(3.0)
 
 
 # ---- processes -------------------------------------------------------------------------------------------------------

@@ -649,7 +649,8 @@ def test_files_hold_what_json_has_and_no_more(tmp_path: Any) -> None:
     assert strict["parameters"]["held"][:3] == [{"float": "nan"}, {"float": "inf"}, {"float": "-inf"}]
     other = Holder([Value(0.0) for _ in numbers]).load(file)
     assert list(map(repr, numbers)) == [repr(p.data) for p in other.held]
-    head = '{"format":"scalargrad module 1","module":"Holder(1 parameters)","modules":{},"parameters":{"held":[%s]}%s}'
+    head = '{"format":"scalargrad module 1","scalargrad":"0.1.0","module":"Holder(1 parameters)",'
+    head += '"modules":{},"parameters":{"held":[%s]}%s}'
     for number, more, text in [
         ("NaN", "", "NaN is no number in JSON"),
         ("-Infinity", "", "-Infinity is no number in JSON"),

@@ -140,17 +140,11 @@ def _stacked(shape: tuple[int, ...], trees: list[Any]) -> Any:
     return known.build(taken[0][0] if taken[0] else None, [_stacked(shape, list(column)) for column in columns])
 
 
-def _places(shape: tuple[int, ...], count: int) -> Iterable[str]:
+def _places(shape: tuple[int, ...]) -> Iterable[str]:
     return [f"[{', '.join(map(str, place))}]" if place else "[()]" for place in numpy.ndindex(*shape)]
 
 
-_CONTAINER = Container(
-    numpy.ndarray, _taken, _built, _places, lambda shape, count: f"an array of shape {shape}", flat=True
-)
-
-
-def container_of(kind: type) -> Container:
-    return _CONTAINER
+CONTAINER = Container(numpy.ndarray, _taken, _built, True, None, _places, lambda shape: f"an array of shape {shape}")
 
 
 def number(x: Any, what: str) -> Any:

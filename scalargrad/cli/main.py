@@ -2,8 +2,8 @@
 
     scalargrad "sigmoid(w*x + b)" w=0.5 x=2 b=-1 -o chain.svg
 
-`scalargrad tour` lists and runs the chapters of `demos/` (see `tour.py`), unless a variable of that name is given a
-value: `scalargrad tour tour=3` is an expression.
+`scalargrad tour` lists and runs the chapters of `demos/` (see `tour.py`), `scalargrad playground` opens the page that
+trains; unless a variable of that name is given a value: `scalargrad tour tour=3` is an expression.
 
 What is printed, how it is lined up, and the exit codes stand here; what to do where a terminal has no `∂` in
 `terminal.py`, and what an expression may hold in `expression.py`. Pictures, and the replay that `--steps` prints, are
@@ -37,7 +37,7 @@ from ..engine.value import Value, constant
 from ..functions import primitives
 from ..transforms.derivatives import hessian
 from ..version import VERSION
-from . import tour
+from . import playground, tour
 from .expression import CONSTANTS, FUNCTIONS, Expression, ExpressionError, display_width, parse
 from .terminal import Parser, UsageError, failed, given_text, show, shown, write
 
@@ -48,7 +48,8 @@ examples:
   scalargrad "tanh(w*x + b)" w=2 x=0.5 b=-1 --open   the picture, in the browser
   scalargrad "a*x**2 + b*x" a=1 b=2 x=3 --wrt a,b --hessian
   scalargrad "where(x > 0, x, 0.01*x)" x=-2 --json   for another program to read
-  scalargrad tour                                    lessons, from the chain rule on"""
+  scalargrad tour                                    lessons, from the chain rule on
+  scalargrad playground                              train a network in the browser"""
 
 OPERATORS = "operators: + - * / // % ** with Python's precedence; < <= > >= == != in the condition of where"
 OUTPUT_HELP = "draw the graph into a file, in the form that its suffix names, such as .svg; can be given again"
@@ -457,8 +458,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, 2 where the input is wrong, 1 where a file cannot be written."""
     given = list(map(given_text, sys.argv[1:] if arguments is None else arguments))
     stop_on_terminate()
-    if given[:1] == ["tour"] and not any(as_name(each.partition("=")[0]) == "tour" and "=" in each for each in given):
-        return tour.main(given[1:])
+    for name, command in (("tour", tour.main), ("playground", playground.main)):
+        if given[:1] == [name] and not any(as_name(each.partition("=")[0]) == name and "=" in each for each in given):
+            return command(given[1:])
     try:
         options = command_line().parse_intermixed_args(shielded(given))
         if options.expression is None:

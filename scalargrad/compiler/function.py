@@ -13,6 +13,7 @@ import pickle
 import weakref
 from array import array
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from contextlib import suppress
 from functools import partial, update_wrapper, wraps
 from math import nan
@@ -24,16 +25,20 @@ from ..engine.chain_rule import differentiating, made_before
 from ..engine.rendering import rendered
 from ..engine.value import Value
 from ..state import whole
+from ..transforms.derivatives import named
+from ..transforms.pickling import restored, saved
 from ..transforms.trees import Structure, flatten, without_static
+from ..version import VERSION, is_this
 from .backends import c as c_backend
 from .backends import javascript as js_backend
 from .backends import low_level
 from .backends import native as native_backend
 from .backends import python as python_backend
-from .batching.batch import map_batch
+from .batching.batch import UNKNOWN, axes_of, map_batch
+from .batching.distributed import map_by
+from .batching.sources import is_dask
 from .frontend.as_graph import as_graph
 from .frontend.dispatch import Backend, Dispatcher
-from .frontend.pickling import restored, saved
 from .frontend.specialization import CallBuffers, Native, Specialization
 from .ir.lowering import Functions
 from .ir.program import Program
@@ -82,6 +87,8 @@ class CompiledFunction(Dispatcher):
         super().__init__(function, *options)
         update_wrapper(self, function, updated=())
 
+    of_other_version = False  # whether it comes of a pickle of such
+
     def _begin(self) -> None:
         super()._begin()
         self.methods: dict[int, tuple[weakref.ref[Any], CompiledFunction]] = {}  # of objects of whose class it is one
@@ -119,26 +126,44 @@ class CompiledFunction(Dispatcher):
         in_axes: int | Sequence[Any] | None = 0,
         reduce: Literal["sum", "mean"] | None = None,
         threads: int = 1,
-        start: int | None = None,
+        start: int | Literal["unknown"] | None = None,
+        executor: Executor | Callable[[], Executor] | None = None,
+        chunk_size: int | None = None,
+        progress: bool = False,
     ) -> Any:
         """Run on every sample of a batch, with SIMD lanes and threads where the backend is machine code.
 
         - `in_axes`: for each argument, or for all, the axis along which it is mapped, or None for one that all samples
           share. A mapped argument is a list with one sample an entry, an `array.array`, a NumPy array (of float64: not
-          copied, whatever its layout; other dtypes are converted if nothing is lost), or a tuple or dict of such. A
-          sample of an array with several axes is an array.
+          copied, whatever its layout; other dtypes are converted if nothing is lost), a Dask array, which is computed
+          by chunk, or a tuple or dict of such. A sample of an array with several axes is an array.
         - `reduce`: None gives the structure of the function's result with a batch in the place of each number: a list
           for lists, an `array.array` for such, a NumPy array if one was given; for an array, one with an axis more, the
           first. "sum" and "mean" give numbers, in memory
           that does not depend on the size of the batch.
         - `threads`: how many work at once; the result does not depend on it.
         - `start`: the number of the first sample, where the batch is a part of a larger one: what is returned then is
-          the part's `PartialSum`, for `scalargrad.compiler.merge`. Batches of no samples have one, too.
+          the part's `PartialSum`, for `scalargrad.compiler.merge`. Batches of no samples have one, too. Where the
+          number is not known, "unknown" gives a `BinnedSum`, at some nanoseconds for each sample and result.
+        - `executor`: who works: any `concurrent.futures.Executor` (of processes, threads, loky, `mpi4py.futures`, or
+          Dask's `client.get_executor()`), or a function without arguments that makes one. The bits are those of one
+          call on one thread. Of a `numpy.memmap`, and of a Dask array, workers read their chunks themselves; the file
+          must be there under the same path. `threads` is for each worker.
+        - `chunk_size`: the samples that a worker gets at once. By default the blocks of a Dask array, else about eight
+          chunks for each worker, of 2^18 samples at most.
+        - `progress`: whether tqdm draws a bar.
+
+        Where a worker is killed, its chunk runs again: on a Dask cluster by another worker, and where the executor does
+        not survive (of the standard library, loky) by the next one that the function makes, with the other chunks that
+        were under way; a chunk that three executors in a row do not survive is given up. Then, and where it was an
+        executor that was given, a `WorkerLostError` is raised, which has the sum over what was done as `part`.
 
         The order of a sum depends on the samples' numbers alone; it is the same on every backend, and described in
         `scalargrad/losses/summation.py`. Samples that branch otherwise are answered by traces of their own. Given
-        `Value`s, as inside a function that is differentiated, it runs on them, sample by sample. Raises
-        `ValueError` for batches of different lengths or none, `TypeError` for a dtype that would lose precision.
+        `Value`s, as inside a function that is differentiated, it runs on them, sample by sample (without an executor).
+        Raises `ValueError` for batches of different lengths or none, `TypeError` for a dtype that would lose precision;
+        with an executor `RuntimeError` for one that is shut down, `TypeError` for a function that reads a `Value` from
+        outside, `pickle.PicklingError` for one that cannot be sent.
 
         >>> import scalargrad as sg
         >>> f = sg.compile(sg.value_and_grad(lambda w, x: (w * x) ** 2), backend="python")
@@ -146,8 +171,23 @@ class CompiledFunction(Dispatcher):
         ([9.0, 36.0], [6.0, 24.0])
         >>> f.map(3.0, [1.0, 2.0], in_axes=(None, 0), reduce="sum")
         (45.0, 30.0)
+        >>> from concurrent.futures import ThreadPoolExecutor
+        >>> with ThreadPoolExecutor(2) as pool:
+        ...     f.map(3.0, [1.0, 2.0], in_axes=(None, 0), reduce="sum", executor=pool, chunk_size=1)
+        (45.0, 30.0)
         """
-        return map_batch(self, arguments, in_axes, reduce, threads, start)
+        if reduce not in (None, "sum", "mean"):
+            raise ValueError(f"map: reduce must be None, 'sum' or 'mean', got {reduce!r}")
+        threads = whole("map: threads", threads)
+        if start is not None and reduce is None:
+            raise ValueError(f"map: start={start!r} numbers the samples of a sum: it needs reduce='sum' or 'mean'")
+        if start is not None and start != UNKNOWN:
+            start = whole("map: start", start, least=0)
+        if executor is None and chunk_size is None and not progress and not any(map(is_dask, arguments)):
+            return map_batch(self, arguments, in_axes, reduce, threads, start)
+        size = None if chunk_size is None else whole("map: chunk_size", chunk_size)
+        axes = axes_of(in_axes, len(arguments))
+        return map_by(self, arguments, axes, reduce, threads, start, executor, size, progress)
 
     # ---- looking inside ----------------------------------------------------------------------------------------------
 
@@ -321,17 +361,22 @@ class CompiledFunction(Dispatcher):
 
     # ---- pickling ----------------------------------------------------------------------------------------------------
 
+    def __reduce__(self) -> Any:
+        return _of_version, (VERSION, self.name), self.__getstate__()
+
     def __getstate__(self) -> dict[str, Any]:
         kept = ("backend", "max_traces", "functions", "static", "static_positions", "name", "specializations")
-        function = saved(self.function)
-        if function is None and not self.specializations:
-            raise pickle.PicklingError(
-                f"{self.name}: a compiled function that was not called yet has no program, and its Python function "
-                "cannot be pickled, so that nothing would arrive: define the function at a module's top level, or call "
-                "the compiled one before it is pickled"
-            )
-        state = {"function": function, **{name: self.__dict__[name] for name in kept}}
-        if function is not None:  # which reads the Values from outside that there are where it arrives
+        state = {"function": None, **{name: self.__dict__[name] for name in kept}}
+        try:
+            state["function"] = None if self.function is None else saved(self.function)
+        except pickle.PicklingError as error:
+            if not self.specializations:
+                raise pickle.PicklingError(
+                    f"{self.name}: a compiled function that was not called yet has no program, and its Python function "
+                    f"cannot be pickled, so that nothing would arrive: {error}; or call the compiled one before it is "
+                    "pickled"
+                ) from error
+        if state["function"] is not None:  # which reads the Values from outside that there are where it arrives
             state["specializations"] = {
                 structure: found
                 for structure, found in self.specializations.items()
@@ -340,10 +385,13 @@ class CompiledFunction(Dispatcher):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        old = self.of_other_version
         self.__dict__.update(state)
         self.function = restored(self.function)
         if self.function is not None:
             update_wrapper(self, self.function, updated=())
+            if old:  # whose programs may be other ones
+                self.specializations = {}
         self._begin()
 
     def __copy__(self) -> CompiledFunction:
@@ -373,6 +421,13 @@ class CompiledFunction(Dispatcher):
 
     def __repr__(self) -> str:
         return f"<compiled {self.name}, backend {self.backend}>"
+
+
+def _of_version(version: str, name: str) -> CompiledFunction:
+    """A compiled function before its state is there, so that the version is told before anything can go wrong."""
+    made = CompiledFunction.__new__(CompiledFunction)
+    made.of_other_version = not is_this(version, f"the pickle of {name}")
+    return made
 
 
 class CompiledMethod(CompiledFunction):
@@ -554,7 +609,7 @@ def compile(
         raise TypeError(f"compile: expected a function, got {type(f).__name__}")
     if backend == "native":
         native_backend.require()
-    static = (static_argnames,) if isinstance(static_argnames, str) else tuple(static_argnames)
+    static = named("compile: static_argnames", static_argnames)
     _are_parameters(f, static)
     return CompiledFunction(f, backend, max_traces, functions, static)
 

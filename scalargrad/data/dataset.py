@@ -10,11 +10,12 @@ offers as 0 to 50. All randomness comes from a generator of its own, `random.Ran
 from __future__ import annotations
 
 import gzip
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from itertools import chain
-from math import cos, floor, fsum, isfinite, log, pi, sin, sqrt
+from math import cos, floor, fsum, isfinite, pi, sin, sqrt
 from numbers import Real
 from random import Random
 from typing import Any
@@ -280,14 +281,14 @@ def _uniform(random: Random, low: float, high: float) -> float:
     return random.random() * (high - low) + low
 
 
-def _normal(random: Random, mean: float, variance: float) -> float:
+def _normal(random: Random, mean: float, variance: float, functions: Any = math) -> float:
     """Marsaglia's polar method (Marsaglia and Bray, SIAM Review 6, 1964), one of its two numbers."""
     s = 2.0
     while s > 1.0 or s == 0.0:
         v1 = 2.0 * random.random() - 1.0
         v2 = 2.0 * random.random() - 1.0
         s = v1 * v1 + v2 * v2
-    return mean + sqrt(variance) * (sqrt(-2.0 * log(s) / s) * v1)
+    return mean + sqrt(variance) * (sqrt(-2.0 * functions.log(s) / s) * v1)
 
 
 def _generator(name: str, samples: int, noise: float, seed: int) -> Random:
@@ -311,11 +312,14 @@ def _plane_set(points: list[tuple[float, float, float]], random: Random, labels:
     return Dataset(inputs, [positive if target > 0.0 else negative for _, _, target in points], classes=labels)
 
 
-def circle(samples: int = 500, noise: float = 0.0, seed: int = 0, labels: Labels = (-1.0, 1.0)) -> Dataset:
+def circle(
+    samples: int = 500, noise: float = 0.0, seed: int = 0, labels: Labels = (-1.0, 1.0), functions: Any = math
+) -> Dataset:
     """Make Playground's circle: a disc of radius 2.5, positive, in a ring from 3.5 to 5, negative.
 
     A point's class is that after moving it by up to `5 noise` each way; the point itself stays, so that noise mixes the
     classes. `labels` are the targets of the negative and the positive class: `(0, 1)` for a sigmoid's output.
+    `functions`: where sin, cos and log come from, `math` or another module, with the same bits on every machine, say.
 
     >>> circle(4, seed=1).targets, circle(4, seed=1, labels=(0, 1)).targets
     ([-1.0, 1.0, -1.0, 1.0], [0, 1, 0, 1])
@@ -326,7 +330,7 @@ def circle(samples: int = 500, noise: float = 0.0, seed: int = 0, labels: Labels
     for count, low, high in zip(_halves(samples), (0.0, 0.7 * radius), (0.5 * radius, radius), strict=True):
         for _ in range(count):
             r, angle = _uniform(random, low, high), _uniform(random, 0.0, 2.0 * pi)
-            x, y = r * sin(angle), r * cos(angle)
+            x, y = r * functions.sin(angle), r * functions.cos(angle)
             dx, dy = _uniform(random, -radius, radius) * noise, _uniform(random, -radius, radius) * noise
             points.append((x, y, 1.0 if sqrt((x + dx) ** 2 + (y + dy) ** 2) < 0.5 * radius else -1.0))
     return _plane_set(points, random, labels)
@@ -352,10 +356,12 @@ def xor(samples: int = 500, noise: float = 0.0, seed: int = 0, labels: Labels = 
     return _plane_set(points, random, labels)
 
 
-def gauss(samples: int = 500, noise: float = 0.0, seed: int = 0, labels: Labels = (-1.0, 1.0)) -> Dataset:
+def gauss(
+    samples: int = 500, noise: float = 0.0, seed: int = 0, labels: Labels = (-1.0, 1.0), functions: Any = math
+) -> Dataset:
     """Make Playground's two Gaussians: around (2, 2), positive, and (-2, -2), negative, of variance `0.5 + 7 noise`.
 
-    `labels`: see `circle`.
+    `labels`, `functions`: see `circle`.
 
     >>> train, test = gauss(noise=0.1).split(0.5)
     >>> len(train), len(test)
@@ -366,14 +372,18 @@ def gauss(samples: int = 500, noise: float = 0.0, seed: int = 0, labels: Labels 
     points = []
     for count, centre, target in zip(_halves(samples), (2.0, -2.0), (1.0, -1.0), strict=True):
         for _ in range(count):
-            points.append((_normal(random, centre, variance), _normal(random, centre, variance), target))
+            points.append(
+                (_normal(random, centre, variance, functions), _normal(random, centre, variance, functions), target)
+            )
     return _plane_set(points, random, labels)
 
 
-def spiral(samples: int = 500, noise: float = 0.0, seed: int = 0, labels: Labels = (-1.0, 1.0)) -> Dataset:
+def spiral(
+    samples: int = 500, noise: float = 0.0, seed: int = 0, labels: Labels = (-1.0, 1.0), functions: Any = math
+) -> Dataset:
     """Make Playground's two spirals: radius 0 to 5 in 1.75 turns, the negative one half a turn behind.
 
-    Noise moves a point by up to `noise` each way. `labels`: see `circle`.
+    Noise moves a point by up to `noise` each way. `labels`, `functions`: see `circle`.
 
     >>> max((x * x + y * y) ** 0.5 for x, y in spiral().inputs)
     4.98
@@ -384,8 +394,8 @@ def spiral(samples: int = 500, noise: float = 0.0, seed: int = 0, labels: Labels
     for count, start, target in zip(_halves(samples), (0.0, pi), (1.0, -1.0), strict=True):
         for i in range(count):
             r, angle = i / n * 5.0, 1.75 * i / n * 2.0 * pi + start
-            x = r * sin(angle) + _uniform(random, -1.0, 1.0) * noise
-            y = r * cos(angle) + _uniform(random, -1.0, 1.0) * noise
+            x = r * functions.sin(angle) + _uniform(random, -1.0, 1.0) * noise
+            y = r * functions.cos(angle) + _uniform(random, -1.0, 1.0) * noise
             points.append((x, y, target))
     return _plane_set(points, random, labels)
 

@@ -13,6 +13,7 @@ from threading import local as thread_local
 from typing import Any
 from weakref import ref
 
+from ..version import VERSION
 from .chain_rule import order_unseen
 
 Node = Any
@@ -81,7 +82,7 @@ def reduce(node: Node, restore: Callable[..., Node], state: tuple[Any, ...]) -> 
     arguments = (node.operation, node._a, node._b, *state)
     saved = _thread.saved() if hasattr(_thread, "saved") else None
     if not node.parents:
-        return restore, (None, *arguments)
+        return restore, (VERSION, *arguments)
     if saved is not None and node in saved.listed and not saved.foreign:
         return restore, (saved, *arguments)  # which another pickler than its own takes notice of
     return restore, ((saved, _Before(node, saved)), *arguments)

@@ -18,6 +18,7 @@ from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from ..version import is_this
 from . import modes, table
 from .anomaly import check_value, gradient_check
 from .chain_rule import NoGradient, differentiating, float_adjoints, graph_adjoints, made_before, order_of_pass
@@ -456,7 +457,7 @@ def _attributes(node: Value) -> dict[str, Any]:
 
 
 def _restore(
-    _before: Any,
+    before: Any,
     operation: Primitive,
     a: Any,
     b: Any,
@@ -467,6 +468,8 @@ def _restore(
     kind: type[Value] = Value,
     own: dict[str, Any] | None = None,
 ) -> Value:
+    if type(before) is str:  # in a pickle, a leaf's
+        is_this(before, "a pickled Value")
     v = _new(kind)
     v._data = data
     v._grad = _now if grad is None else grad

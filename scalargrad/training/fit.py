@@ -23,7 +23,7 @@ from .history import EarlyStopping, History
 from .objective import Loss, Objective
 from .progress import Silent, reporter
 from .run import Data, Run, dataset
-from .trainer import Compile, Trainer
+from .trainer import Compile, Functions, Trainer
 
 Metrics = Mapping[str, Callable[[list[Any], list[Any]], float]]
 
@@ -94,6 +94,7 @@ def fit(
     checkpoint_every: int = 1,
     resume: bool = False,
     compile: Compile = "auto",  # noqa: A002  # what it does
+    functions: Functions = "library",
 ) -> History:
     """Train a model: in every epoch, go through the data in random batches, with one step of the optimizer for each.
 
@@ -118,6 +119,8 @@ def fit(
       compiles from the first batch, and raises where "auto" would do without: `TypeError` (a `TraceError` mostly) for
       what a program cannot repeat, such as `Dropout`, and `GuardLimitError` for a model that branches in too many ways.
       Model and penalty must be functions of what they are given, and may change between epochs, not within.
+    - `functions`: with "polynomial" and `compile=True`, exp, tanh, log and others are arithmetic, see
+      `scalargrad.compile`: within a few ULP, and the same bits on every machine, as the playground trains.
 
     What the model changes in itself while it computes, a counter or running statistics, is kept; `TypeError` where a
     batch depends on a `Value` that the model computed in an earlier one, with other weights.
@@ -156,7 +159,7 @@ def fit(
         run.load(checkpoint, columns)
     run.history.columns = run.history.columns or {name: [] for name in columns}
     run.history.stopped = ""
-    trainer = Trainer(Objective(model, run.parameters, loss, penalty), optimizer, run.parameters, compile)
+    trainer = Trainer(Objective(model, run.parameters, loss, penalty), optimizer, run.parameters, compile, functions)
     followers, show = list(callbacks), reporter(progress)
     stop = run.out_of_patience(early_stopping)
     show.start(run.epochs, run.batches, run.epoch)

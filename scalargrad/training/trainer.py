@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .compiled import CompiledObjective
 
 Compile = Literal["auto"] | bool
+Functions = Literal["library", "polynomial"]
 
 # Measured, in units of one sample's gradient on `Value`s: what it costs to trace and to build, and then every sample.
 # Machine code costs so many seconds besides; and less where it is made without LLVM.
@@ -54,9 +55,21 @@ def choose(seconds: float, samples: int) -> str:
 class Trainer:
     """Computes loss and gradient of batches, and makes the optimizer's steps, in one way or the other."""
 
-    def __init__(self, objective: Objective, optimizer: Optimizer, parameters: list[Value], wanted: Compile) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        optimizer: Optimizer,
+        parameters: list[Value],
+        wanted: Compile,
+        functions: Functions = "library",
+    ) -> None:
         if wanted not in ("auto", True, False) or (isinstance(wanted, int) and not isinstance(wanted, bool)):
             raise ValueError(f'fit: compile must be "auto", True or False, got {wanted!r}')
+        if functions not in ("library", "polynomial"):
+            raise ValueError(f"fit: functions must be 'library' or 'polynomial', got {functions!r}")
+        if functions == "polynomial" and wanted is not True:
+            raise ValueError("fit: functions='polynomial' is for compiled training: give compile=True, too")
+        self.functions: Functions = functions
         self.objective, self.optimizer, self.parameters, self.wanted = objective, optimizer, parameters, wanted
         self.compiled: CompiledObjective | None = None
         self.step = OptimizerStep(optimizer, parameters)
@@ -106,7 +119,9 @@ class Trainer:
         if not self.backend:
             self.backend = "native" if compiled.available() else "python"
         try:
-            self.compiled = compiled.CompiledObjective(self.objective, self.backend, self.step.weights, x)
+            self.compiled = compiled.CompiledObjective(
+                self.objective, self.backend, self.step.weights, x, self.functions
+            )
         except compiled.REFUSALS as error:
             self._refuse(error)
             return

@@ -14,16 +14,18 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
-from weakref import ref
+from types import MethodType
+from typing import Any
 
 from ..engine import modes, table
 from ..engine.anomaly import gradient_check
 from ..engine.chain_rule import depending, differentiating, float_adjoints, graph_adjoints, order_since, tangents
 from ..engine.primitive import as_float
 from ..engine.value import Value, begin, constant
+from ..version import VERSION, is_this
 from .collector import Resting
-from .trees import LEAF, Static, Structure, described, flatten, leaves_like, paths, unflatten
+from .pickling import restored, saved
+from .trees import LEAF, Static, Structure, described, flatten, leaves_like, paths, replaced, unflatten
 
 Tree = Any  # a number, or what holds numbers: see `trees.py`
 
@@ -141,8 +143,7 @@ class _Run:
         self.stop = [*self.inputs, *old]
         self.wanted = depending(self.order, self.inputs) if self.as_graph else None
         if aux and not self.as_graph:
-            leaves, structure = flatten(self.aux)  # of whatever it may be
-            self.aux = unflatten(structure, [x._data if isinstance(x, Value) else x for x in leaves])
+            self.aux = replaced(self.aux, lambda x: x._data if isinstance(x, Value) else x)
 
     def plain(self, x: Any) -> Any:
         """A result as the caller gets it."""
@@ -195,11 +196,19 @@ Argnums = int | Sequence[int] | None
 Argnames = str | Sequence[str] | None
 
 
+def named(option: str, given: Any) -> tuple[str, ...]:
+    """The names that an option has, one or several."""
+    names = (given,) if isinstance(given, str) else given
+    if not isinstance(names, list | tuple) or not all(isinstance(each, str) for each in names):
+        raise TypeError(f"{option}: expected the name of a parameter, or a tuple of such, got {given!r}")
+    return tuple(names)
+
+
 def _chosen(
     f: Any, argnums: Argnums, argnames: Argnames, arguments: Sequence[Any], keywords: dict[str, Any]
 ) -> tuple[list[int | str], bool]:
     """The arguments to differentiate by, positions before names, and whether it is one alone, given as such."""
-    names = [argnames] if isinstance(argnames, str) else list(argnames or ())
+    names = named("argnames", argnames or ())
     if argnums is None and argnames is None:
         argnums = 0
     found: list[int | str] = [] if argnums is None else list(_positions(argnums, len(arguments)))
@@ -235,22 +244,40 @@ def _positions(argnums: int | Sequence[int], count: int) -> list[int]:
     return positive
 
 
-class Recipe(NamedTuple):
-    """How a derivative is made again, for pickles; and whose recipe it is, as functools.wraps hands attributes on."""
+class Derivative:
+    """What `grad` and its kin return: a function, which goes into pickles as what it was made of."""
 
-    of: ref[Any]
-    maker: Callable[..., Any]
-    arguments: tuple[Any, ...]
+    def __init__(self, run: Callable[..., Any], of: str, f: Any, maker: Callable[..., Any], options: Any) -> None:
+        _is_function(f)
+        name = getattr(f, "__name__", "f")
+        self.run, self.f, self.maker, self.options = run, f, maker, options
+        self.__wrapped__ = f  # whose parameters it takes
+        self.__name__ = self.__qualname__ = f"{of}({name})"
+        self.__doc__ = f"The {of} of `{name}`: takes the arguments that `{name}` takes."
+        self.__module__ = getattr(f, "__module__", None) or __name__
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        return self.run(*arguments, **keywords)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __repr__(self) -> str:
+        return f"<function {self.__name__}>"
+
+    def __reduce__(self) -> Any:
+        return _made_again, (VERSION, self.maker, saved(self.f), self.options)
+
+    def __copy__(self) -> Derivative:
+        return self  # as Python's functions
+
+    def __deepcopy__(self, memo: Any) -> Derivative:
+        return self
 
 
-def _named(made: Callable[..., Any], of: str, f: Any, *recipe: Any) -> Callable[..., Any]:
-    _is_function(f)
-    name = getattr(f, "__name__", "f")
-    made.recipe = Recipe(ref(made), recipe[0], (f, *recipe[1:]))  # type: ignore[attr-defined]
-    made.__wrapped__ = f  # type: ignore[attr-defined]  # whose parameters it takes
-    made.__name__ = made.__qualname__ = f"{of}({name})"
-    made.__doc__ = f"The {of} of `{name}`: takes the arguments that `{name}` takes."
-    return made
+def _made_again(version: str, maker: Callable[..., Any], f: Any, options: tuple[Any, ...]) -> Any:
+    is_this(version, f"the pickle of a {maker.__name__}")
+    return maker(restored(f), *options)
 
 
 def value_and_grad(
@@ -277,7 +304,7 @@ def value_and_grad(
         value = value if isinstance(value, Value) else as_float(value)
         return (value, aux) if has_aux else value, trees[0] if only else tuple(trees)
 
-    return _named(derivative, "value_and_grad", f, value_and_grad, argnums, has_aux, argnames)
+    return Derivative(derivative, "value_and_grad", f, value_and_grad, (argnums, has_aux, argnames))
 
 
 def grad(
@@ -311,7 +338,7 @@ def grad(
         value, gradient = both(*arguments, **keywords)
         return (gradient, value[1]) if has_aux else gradient
 
-    return _named(derivative, "grad", f, grad, argnums, has_aux, argnames)
+    return Derivative(derivative, "grad", f, grad, (argnums, has_aux, argnames))
 
 
 def _numbers_like(tree: Any, structure: Structure, what: str) -> list[Any]:
@@ -403,7 +430,7 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = None, argnames: Argnames 
         trees = [run.split(row) for row in rows]
         return unflatten(run.output_structure, [tree[0] if only else tuple(tree) for tree in trees], "derivative")
 
-    return _named(derivative, "jacobian", f, jacobian, argnums, argnames)
+    return Derivative(derivative, "jacobian", f, jacobian, (argnums, argnames))
 
 
 def elementwise_grad(f: Callable[..., Any], argnums: Argnums = None, argnames: Argnames = None) -> Callable[..., Any]:
@@ -425,7 +452,7 @@ def elementwise_grad(f: Callable[..., Any], argnums: Argnums = None, argnames: A
             del run
         return trees[0] if only else tuple(trees)
 
-    return _named(derivative, "elementwise_grad", f, elementwise_grad, argnums, argnames)
+    return Derivative(derivative, "elementwise_grad", f, elementwise_grad, (argnums, argnames))
 
 
 def hessian(f: Callable[..., Any], argnums: Argnums = None, argnames: Argnames = None) -> Callable[..., Any]:
@@ -438,7 +465,7 @@ def hessian(f: Callable[..., Any], argnums: Argnums = None, argnames: Argnames =
     [[10.0, 6.0], [6.0, 0.0]]
     """
     gradient = grad(f, argnums, argnames=argnames)
-    return _named(jacobian(gradient, argnums, argnames), "hessian", f, hessian, argnums, argnames)
+    return Derivative(jacobian(gradient, argnums, argnames), "hessian", f, hessian, (argnums, argnames))
 
 
 def hvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tree]) -> Tree:
@@ -470,7 +497,7 @@ def hessp(f: Callable[..., Any]) -> Callable[..., Any]:
         leaves_like(p, flatten(x, "x", static=True)[1], "p")
         return hvp(lambda x: f(x, *args, **keywords), (x,), (p,))
 
-    made = _named(product, "hessp", f, hessp)
-    del made.__wrapped__  # type: ignore[attr-defined]  # which has no p
+    made = Derivative(product, "hessp", f, hessp, ())
+    del made.__wrapped__  # which has no p
     made.__doc__ = f"The Hessian of `{made.__name__[6:-1]}` by its first argument times p, which comes second."
     return made

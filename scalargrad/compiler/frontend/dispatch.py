@@ -58,6 +58,7 @@ class Dispatcher:
     def _begin(self) -> None:
         """What no pickle keeps."""
         self.hits = self.misses = 0
+        self.token = ""  # by which workers know it
         self.callers: dict[Specialization, Call] = {}  # of traces whose backend is settled
         self.recent: Call | None = None  # the last of them that a call was for
         self.postponed: BaseException | None = None  # what was raised below C, for the next call to raise
@@ -83,10 +84,14 @@ class Dispatcher:
     def taken(self, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> tuple[list[Any], Structure]:
         """The leaves of the arguments, and their structure."""
         if self.static:
-            named = self.static_positions
-            arguments = tuple([Static(x, named[k]) if k in named else x for k, x in enumerate(arguments)])
+            arguments = self.with_static(arguments)
             keywords = {name: Static(x, name) if name in self.static else x for name, x in keywords.items()}
         return flatten((arguments, keywords), "arguments", static=True)
+
+    def with_static(self, arguments: Sequence[Any]) -> tuple[Any, ...]:
+        """The positional arguments, those marked that `static_argnames` has."""
+        named = self.static_positions
+        return tuple([Static(x, named[k]) if k in named else x for k, x in enumerate(arguments)])
 
     def original(self, why: str) -> Callable[..., Any]:
         if self.function is None:

@@ -33,9 +33,7 @@ class Block(Several):
         """The programs that it runs."""
         raise NotImplementedError
 
-    @property
-    def fails(self) -> bool:
-        """Whether it may come to an error."""
+    def _inside_fails(self) -> bool:
         return any(getattr(row, "fails", False) for program in self.programs() for row in program.operations)
 
     def run(self, operands: Sequence[Any], keep: bool, functions: Any) -> Sequence[float]:
@@ -56,6 +54,7 @@ class Call(Block):
         self.point = list(point)  # operands to trace derivatives at
         self.place = place
         self.size = len(bodies[0].outputs)
+        self.fails = self._inside_fails()
 
     def programs(self) -> Sequence[Program]:
         return self.bodies
@@ -106,13 +105,10 @@ class Loop(Block):
         self.point = list(point)  # of the body's inputs, to trace derivatives at
         self.place, self.failure, self.notes = place, failure, notes or {}
         self.keeps = False
+        self.fails = (condition is not None and length is not None) or self._inside_fails()
         head = carried + (condition is not None)
         steps = length or 0
         *self.starts, self.kept = accumulate([head, *[steps * width for width in results]])
-
-    @property
-    def fails(self) -> bool:
-        return (self.condition is not None and self.length is not None) or super().fails
 
     @property
     def size(self) -> int:  # type: ignore[override]

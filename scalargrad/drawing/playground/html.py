@@ -17,23 +17,37 @@ from ...data.dataset import Dataset
 from ..common.assets import MEDIA, as_json, asset, filled, opened, policy, script, sheet
 from ..common.style import THEMES
 from ..common.text import clean, shortened, xml
+from . import lab
 from .recording import Recording
 
-SCRIPTS = ("numbers", "paint", "network", "plane", "chart", "table", "main")  # in the order in which they run
+SCRIPTS = (
+    "numbers",
+    "paint",
+    "training",
+    "network",
+    "plane",
+    "chart",
+    "table",
+    "lab",
+    "main",
+)  # in the order in which they run
 
 
 class Playground:
-    """A page that plays recorded trainings: one HTML file, which asks nothing of any network.
+    """A page that plays recorded trainings, and trains by itself: one HTML file, which asks nothing of any network.
 
     It shows, for the epoch that is chosen by slider, by keys or by playing: the decision over the plane with the points
     of training and test, the network with its weights as lines (width by size, colour and dash by sign) and every
     neuron's own map of the plane, the losses by epoch, and all of it as tables. A neuron that is pointed at or focused
     has its map shown large, and a point of the plane what every neuron gives there.
 
-    - `recordings`: one `Recording`, or several to choose from.
+    - `recordings`: one `Recording`, or several to choose from; none, where the page trains.
+    - `live`: whether a network can be trained in the page: data, features, shape and optimizer are chosen, each epoch
+      is kept as a frame to go back to, weights can be pulled, and the backward pass of one sample be seen. The page
+      then has the programs for it, 0.4 MB. Its weights are those of `fit`: see `playground.lab.prepared`.
     - `title`: printed above. `theme`: `"light"`, `"dark"`, or `"auto"`, as the reader's system is.
 
-    Raises `TypeError` for what is no recording, `ValueError` for none at all and for an unknown theme.
+    Raises `TypeError` for what is no recording, `ValueError` for nothing to show and for an unknown theme.
 
     >>> from scalargrad.data import xor
     >>> from scalargrad.losses import mean_squared_error
@@ -46,32 +60,43 @@ class Playground:
     True
     """
 
-    def __init__(self, recordings: Recording | Iterable[Recording], *, title: str = "", theme: str = "auto") -> None:
+    def __init__(
+        self,
+        recordings: Recording | Iterable[Recording] = (),
+        *,
+        live: bool = False,
+        title: str = "",
+        theme: str = "auto",
+    ) -> None:
         self.recordings = [recordings] if isinstance(recordings, Recording) else list(recordings)
         for k, each in enumerate(self.recordings):
             if not isinstance(each, Recording):
                 raise TypeError(f"Playground: expected a Recording at position {k}, got {type(each).__name__}")
-        if not self.recordings:
-            raise ValueError("Playground: no recording is given")
+        if not isinstance(live, bool):
+            raise TypeError(f"Playground: live takes True or False, got {type(live).__name__}")
+        if not self.recordings and not live:
+            raise ValueError("Playground: no recording is given; with live=True, the page trains by itself")
         if not isinstance(title, str):
             raise TypeError(f"Playground: title takes a str, got {type(title).__name__}")
         if theme not in THEMES:
             raise ValueError(f"Playground: theme={theme!r} is none of {', '.join(map(repr, THEMES))}")
-        self.title, self.theme = title, theme
+        self.live, self.title, self.theme = live, title, theme
 
     def html(self) -> str:
         """The page as text."""
-        style, code = asset(__package__, "playground.css"), script(__package__, SCRIPTS)
+        programs, known = lab.programs() if self.live else ("const programs = {};", None)
+        style, code = asset(__package__, "playground.css"), script(__package__, SCRIPTS, programs)
         light, dark = sheet(False), sheet(True)
         values = {
             "theme": self.theme,
             "title": xml(clean(shortened(self.title, 200)) or "Playground"),
-            "summary": xml("; ".join(map(_summary, self.recordings)) + "."),
+            "summary": xml("; ".join(map(_summary, self.recordings)) + "." if self.recordings else ""),
             "style": style,
             "light": light,
             "dark": dark,
             "dark_media": MEDIA[self.theme],
             "data": as_json([_data(recording) for recording in self.recordings]),
+            "lab": as_json(known),
             "script": code,
             "policy": policy([code], [style, light, dark]),
         }
@@ -100,7 +125,8 @@ class Playground:
         return f'<iframe {frame} srcdoc="{escape(self.html())}"></iframe>'
 
     def __repr__(self) -> str:
-        return f"<Playground of {', '.join(each.name or 'a network' for each in self.recordings)}>"
+        names = [each.name or "a network" for each in self.recordings]
+        return f"<Playground of {', '.join(['live training'] * self.live + names)}>"
 
 
 def _summary(recording: Recording) -> str:

@@ -2,14 +2,16 @@
 
 const slider = $("position");
 const { dataset, classList } = document.documentElement;
-const sets = JSON.parse($("data").textContent).map((set) => ({
+const recordings = JSON.parse($("data").textContent).map((set) => ({
   ...set,
+  axes: set.inputs,
   weights: doubles(set.weights),
   trainLoss: doubles(set.trainLoss),
   testLoss: doubles(set.testLoss),
   train: doubles(set.train),
   test: doubles(set.test),
 }));
+const sets = lab ? [liveSet(), ...recordings] : recordings;
 const night = matchMedia("(prefers-color-scheme: dark)");
 const RUN = 9000; // milliseconds from the first frame to the last
 let [set, frame, pinned, pointed, probe] = [sets[0], -1, -1, -1, null];
@@ -30,6 +32,7 @@ function say(text) {
 
 /** Show a frame. */
 function go(to) {
+  while (set.live && to > scaleOf.last && trainOn());
   const next = Math.min(Math.max(to, 0), set.epochs.length - 1);
   if (next !== frame) {
     frame = next;
@@ -47,29 +50,33 @@ function go(to) {
       return `${kind} loss ${number(losses[frame])}, ${wrong} of ${points.length / 3} points wrong`;
     });
     say(`Epoch ${set.epochs[frame]}: ${said.join("; ")}`);
-    for (const [id, end] of [["first", 0], ["back", 0], ["forward", scaleOf.last], ["last", scaleOf.last]]) {
+    const ends = [["first", 0], ["back", 0], ["forward", set.live ? -1 : scaleOf.last], ["last", scaleOf.last]];
+    for (const [id, end] of ends) {
       $(id).setAttribute("aria-disabled", frame === end);
     }
   }
   redraw();
-  if (frame === scaleOf.last) pause();
+  if (frame === scaleOf.last && !set.live) pause();
 }
 
 /** Show the frame again, for another unit or another point. */
 function redraw() {
+  if (frame < 0) return; // something new is being built
   const shown = shownUnit();
   const unit = shown >= 0 ? shown : units.length - 1;
-  drawNetwork(set, begin(), fields, shown);
-  drawPlane(set, begin(), fields, unit, probe);
-  const values = probe && outputs(set, begin(), probe[0], probe[1], new Float64Array(units.length));
-  drawValues(values);
+  const pass = set.live && passOf(frame);
+  const point = pass ? pass.point : probe;
+  drawNetwork(set, begin(), fields, shown, pass && pass.gradient);
+  drawPlane(set, begin(), fields, unit, point);
+  const values = point && outputs(set, begin(), point[0], point[1], new Float64Array(units.length));
+  drawValues(values, pass && pass.slopes);
   const { name, layer } = units[unit];
   $("shown").replaceChildren(...indexed(unit === units.length - 1 ? "The output y" : layer ? `Neuron ${name}` : `Input ${name}`));
-  const formula = told(set, begin(), unit);
+  const formula = pass ? pass.says : told(set, begin(), unit);
   $("told").replaceChildren(...indexed(formula));
   $("told").classList.toggle("long", formula.length > 90);
   $("asked").replaceChildren(...indexed(values
-    ? `At ${set.inputs[0]} = ${number(probe[0])}, ${set.inputs[1]} = ${number(probe[1])}: ${name} = ${number(values[unit])}`
+    ? `At ${set.axes[0]} = ${number(point[0])}, ${set.axes[1]} = ${number(point[1])}: ${name} = ${number(values[unit])}`
     : "Point at the plane, or use arrows."));
   const [middle, range] = unit === units.length - 1 ? [set.threshold, set.scale] : levels(fields[unit]);
   $("low").textContent = number(middle - range);
@@ -88,8 +95,10 @@ function pin(u) {
 
 function tellLink(link) {
   if (!link) return redraw();
-  const weight = set.weights[begin() + link.w];
-  return $("told").replaceChildren(...indexed(`weight to ${units[link.to].name} from ${units[link.from].name}: ${number(weight)}`));
+  const pass = set.live && passOf(frame);
+  const weight = pass ? pass.gradient[link.w] : set.weights[begin() + link.w];
+  const what = pass ? "∂loss/∂weight" : "weight";
+  return $("told").replaceChildren(...indexed(`${what} to ${units[link.to].name} from ${units[link.from].name}: ${number(weight)}`));
 }
 
 function ask(at) {
@@ -109,7 +118,7 @@ function play() {
   timer = setTimeout(() => {
     go(frame + 1);
     if (isPlaying()) play();
-  }, Math.max(RUN / (scaleOf.last || 1), 16) / Number($("speed").value));
+  }, (set.live ? 50 : Math.max(RUN / (scaleOf.last || 1), 16)) / Number($("speed").value));
 }
 
 function jump(to) {
@@ -119,7 +128,7 @@ function jump(to) {
 
 function toggle() {
   if (isPlaying()) return pause();
-  if (frame === scaleOf.last) go(0);
+  if (frame === scaleOf.last && !set.live) go(0);
   return play();
 }
 
@@ -128,16 +137,33 @@ function choose(k) {
   const wasPlaying = isPlaying();
   pause();
   set = sets[k];
+  $("lab").hidden = !set.live;
+  classList.toggle("training", Boolean(set.live));
+  show(wasPlaying || set.live ? 0 : set.epochs.length - 1);
+  if (wasPlaying) play();
+}
+
+/** Build everything for the set, and show a frame of it. */
+function show(first) {
   [frame, pinned, pointed, probe] = [-1, -1, -1, null];
   slider.max = set.epochs.length - 1;
   $("note").textContent = set.note;
   classList.toggle("tested", set.test.length > 0);
+  letGo();
   buildNetwork(set);
   buildChart(set, $("log").checked);
   buildTables(set);
   drawScales(set);
-  go(wasPlaying ? 0 : set.epochs.length - 1);
-  if (wasPlaying) play();
+  go(first);
+}
+
+/** Show the frames of a training that has gone on, or was taken up at an earlier one. */
+function showFrames(to) {
+  slider.max = set.epochs.length - 1;
+  buildChart(set, $("log").checked);
+  addRows(set);
+  frame = -1;
+  go(to);
 }
 
 function paintAll() {
@@ -156,6 +182,7 @@ function turnTheme() {
 /** Go back to the output, and ask about no point. */
 function release() {
   [pinned, probe] = [-1, null];
+  letGo();
   redraw();
 }
 
@@ -199,6 +226,7 @@ on(plane, "pointermove", (event) => {
   ]);
 });
 on(plane, "pointerleave", () => ask(null));
+on(plane, "click", () => { if (set.live && probe) passNear(probe); });
 on(plane, "keydown", (event) => {
   const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] }[event.key];
   if (!move) return;
@@ -224,7 +252,7 @@ sets.forEach((each, k) => {
   const input = make("input", "");
   Object.assign(input, { type: "radio", name: "set", checked: k === 0 });
   on(input, "change", () => choose(k));
-  const shape = `${each.sizes.join("-")} ${each.activations[0][0]}`;
+  const shape = each.live ? "in this page" : `${each.sizes.join("-")} ${each.activations[0][0]}`;
   $("sets").append(make("label", "card", input, make("canvas", ""), make("b", "", each.name), make("small", "", shape)));
 });
 $("sets").hidden = sets.length < 2;

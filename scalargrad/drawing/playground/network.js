@@ -60,6 +60,7 @@ function buildNetwork(set) {
       hit.setAttribute("class", "hit");
       const link = { path, hit, from, to, w: unit.at + source.j };
       links.push(link);
+      on(hit, "click", () => pull(link.w, `weight to ${unit.name} from ${source.name}`));
       on(hit, "pointerenter", () => tellLink(link));
       on(hit, "pointerleave", () => tellLink(null));
     });
@@ -97,12 +98,13 @@ function placeNetwork(set) {
   }
 }
 
-/** Show the epoch's weights and maps. */
-function drawNetwork(set, at, fields, shown) {
+/** Show the epoch's weights and maps; or, in the lines' places, other numbers: one for each weight. */
+function drawNetwork(set, at, fields, shown, others) {
+  const sizeOf = (w) => (others ? others[w] : set.weights[at + w]);
   let largest = 0;
-  for (const { w } of links) largest = Math.max(largest, Math.abs(set.weights[at + w]));
+  for (const { w } of links) largest = Math.max(largest, Math.abs(sizeOf(w)));
   for (const { path, from, to, w } of links) {
-    const weight = set.weights[at + w];
+    const weight = sizeOf(w);
     const share = Math.abs(weight) / (largest || 1);
     const aside = shown >= 0 && to !== shown && from !== shown;
     path.setAttribute("class", weight > 0 ? "pos" : weight < 0 ? "neg" : "zero");
@@ -139,10 +141,10 @@ function told(set, at, u) {
   return activation === "identity" ? `${name} = ${sum}` : `${name} = ${activation}(${sum})`;
 }
 
-/** What every unit gives at a point of the plane; nothing where there is none. */
-function drawValues(values) {
-  units.forEach(({ value }, u) => {
-    value.textContent = values ? number(values[u]) : "";
+/** What every unit gives at a point of the plane; nothing where there is none. In a backward pass, the slopes too. */
+function drawValues(values, slopes) {
+  units.forEach(({ value, layer }, u) => {
+    value.textContent = values ? number(values[u]) + (slopes && layer ? `, δ ${number(slopes[u])}` : "") : "";
     value.className = `value ${values && values[u] > 0 ? "pos" : "neg"}`;
   });
 }

@@ -2,7 +2,8 @@
 // Nothing here knows of the page, so that a test can ask it for numbers.
 //
 // A network is { sizes, activations, weights }: units by layer, inputs first; a name and parameters for each layer after
-// the inputs; and the weights of all epochs, neuron by neuron, its bias last.
+// the inputs; and the weights of all epochs, neuron by neuron, its bias last. Its inputs are the coordinates, or
+// `features`, functions of them.
 
 const sigmoid = (x) => (x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x)));
 const elu = (x, alpha) => (x > 0 ? x : alpha * Math.expm1(x));
@@ -28,11 +29,11 @@ const doubles = (text) => new Float64Array(Uint8Array.from(atob(text), (c) => c.
 const weightCount = (sizes) => sizes.slice(1).reduce((sum, n, k) => sum + n * (sizes[k] + 1), 0);
 
 /** What every unit gives at a point, inputs first, into `out`; the epoch's weights begin at position `at`. */
-function outputs({ sizes, activations, weights }, at, x1, x2, out) {
-  out[0] = x1;
-  out[1] = x2;
+function outputs({ sizes, activations, weights, features }, at, x1, x2, out) {
+  [out[0], out[1]] = [x1, x2];
+  if (features) features.forEach((f, k) => { out[k] = f(x1, x2); });
   let from = 0; // the layer before
-  let to = 2; // this layer
+  let to = sizes[0]; // this layer
   let w = at;
   for (let k = 1; k < sizes.length; k += 1) {
     const [name, [p, q]] = activations[k - 1];

@@ -94,8 +94,8 @@ function drawScales(set) {
   const [left, right, bottom, top] = set.region;
   $("along").replaceChildren(...roundNumbers(left, right).map((x) => mark(x, "left", across(set, x, 100))));
   $("up").replaceChildren(...roundNumbers(bottom, top).map((y) => mark(y, "top", down(set, y, 100))));
-  $("along-name").replaceChildren(...indexed(set.inputs[0]));
-  $("up-name").replaceChildren(...indexed(set.inputs[1]));
+  $("along-name").replaceChildren(...indexed(set.axes[0]));
+  $("up-name").replaceChildren(...indexed(set.axes[1]));
 }
 
 /** A small picture of a set's points, for its card. */

@@ -7,8 +7,17 @@ const cell = (text, kind = "") => make("td", kind, text);
 
 /** A row for every epoch of a set. */
 function buildTables(set) {
+  epochRows.replaceChildren();
+  addRows(set);
+}
+
+/** The rows of epochs that have none yet; those that are no more go. */
+function addRows(set) {
   const size = weightCount(set.sizes);
-  epochRows.replaceChildren(...set.epochs.map((epoch, frame) => {
+  while (epochRows.children.length > set.epochs.length) epochRows.lastChild.remove();
+  const first = epochRows.children.length;
+  epochRows.append(...set.epochs.slice(first).map((epoch, k) => {
+    const frame = first + k;
     const button = make("button", "", String(epoch));
     on(button, "click", () => jump(frame));
     const losses = [set.trainLoss, set.testLoss].map((each) => cell(each.length ? number(each[frame]) : "—", "number"));
@@ -33,9 +42,18 @@ function drawTables(set, frame, at) {
   weightRows.replaceChildren(...units.filter((unit) => unit.layer).map((unit) => {
     const n = set.sizes[unit.layer - 1];
     const numbers = [...set.weights.subarray(at + unit.at, at + unit.at + n + 1)];
-    const weights = numbers.slice(0, n).map((w, i) => `${unitName(set, unit.layer - 1, i)}: ${number(w)}`).join("   ");
+    const texts = numbers.map((w, i) => (i < n ? `${unitName(set, unit.layer - 1, i)}: ${number(w)}` : number(w)));
     const name = make("th", "", unit.name);
     name.scope = "row";
-    return make("tr", "", name, cell(layerName(set, unit.layer)), cell(weights, "list"), cell(number(numbers[n]), "number"));
+    const row = [name, cell(layerName(set, unit.layer))];
+    if (!set.live) return make("tr", "", ...row, cell(texts.slice(0, n).join("   "), "list"), cell(texts[n], "number"));
+    const buttons = texts.map((text, i) => {
+      const button = make("button", "", text);
+      const of = i < n ? `weight to ${unit.name} from ${unitName(set, unit.layer - 1, i)}` : `bias of ${unit.name}`;
+      button.setAttribute("aria-label", `${of}: ${number(numbers[i])}; change it`);
+      on(button, "click", () => pull(unit.at + i, of, true));
+      return button;
+    });
+    return make("tr", "", ...row, make("td", "list", ...buttons.slice(0, n)), make("td", "number", buttons[n]));
   }));
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import chain
@@ -16,8 +17,9 @@ from operator import add
 from random import Random
 from typing import Any
 
-from ...compiler import GuardLimitError, TraceError, compile  # noqa: A004
+from ...compiler import CompiledFunction, GuardLimitError, TraceError, compile  # noqa: A004
 from ...compiler.frontend.trace import trace
+from ...compiler.ir.lowering import Functions
 from ...compiler.ir.program import Program, bits
 from ...engine.modes import no_grad
 from ...engine.primitive import as_float
@@ -62,30 +64,39 @@ class CompiledObjective:
     Raises `TraceError` where it cannot be replayed.
     """
 
-    def __init__(self, objective: Objective, backend: Any, weights: Sequence[float], x: Any) -> None:
-        self.objective, self.backend = objective, backend
+    def __init__(
+        self, objective: Objective, backend: Any, weights: Sequence[float], x: Any, functions: Functions = "library"
+    ) -> None:
+        self.objective, self.backend, self.functions = objective, backend, functions
         self.structure: Structure | None = None  # of a prediction
         self.state = state_of(objective.model)
-        self.predict = compile(_of_user(self._outputs), backend=backend)
-        self.pull_back = compile(_of_user(self._pulled_back), backend=backend)
+        self.predict = self._compiled(_of_user(self._outputs))
+        self.pull_back = self._compiled(_of_user(self._pulled_back))
         self.samples = objective.samples
-        self.of_sample = compile(_of_user(self._loss_and_gradient), backend=backend)
-        self.terms = None if self.samples is None else compile(self.samples.of_sample, backend=backend)
+        self.of_sample = self._compiled(_of_user(self._loss_and_gradient))
+        self.terms = None if self.samples is None else self._compiled(self.samples.of_sample)
         self.penalty = None
         if objective.penalty is not None:
-            self.penalty = compile(_of_user(value_and_grad(objective.penalty)), backend=backend)
+            self.penalty = self._compiled(_of_user(value_and_grad(objective.penalty)))
         leaves, structure = flatten(((list(weights), x), {}))
         leaves = [as_float(each, "a sample") for each in leaves]
         program = self.predict.traced(leaves, structure).program
         if not same(program, trace(_of_user(self._outputs), structure, leaves)[0]):
             raise TraceError("the model is another function every time that it is run")
-        as_evaluated = compile(_of_user(self._evaluated), backend=backend)
+        as_evaluated = self._compiled(_of_user(self._evaluated))
         alike = same(program, as_evaluated.traced(leaves, structure).program)
         self.evaluate = self.predict if alike else as_evaluated
         self.check(weights, x)
         for function in (self.predict, self.penalty):
             for variant in () if function is None else chain.from_iterable(function.specializations.values()):
                 objective.check(variant.captured)
+
+    def _compiled(self, f: Callable[..., Any]) -> CompiledFunction:
+        return compile(f, backend=self.backend, functions=self.functions)
+
+    def _agree(self, a: float, b: float) -> bool:
+        """Whether an eager number and a compiled one are the same; polynomials are only near the C library's."""
+        return bits(a) == bits(b) or (self.functions == "polynomial" and abs(a - b) <= 1e-9 * max(abs(a), abs(b), 1.0))
 
     # ---- the functions of one sample ---------------------------------------------------------------------------------
 
@@ -169,13 +180,13 @@ class CompiledObjective:
             outputs = _of_user(self.objective.model.with_parameters(numbers))(x)
         eager = [_plain(y) for y in flatten(outputs)[0]]
         ((compiled, _),) = self._predictions(self.predict, weights, [x])
-        if list(map(bits, eager)) != list(map(bits, compiled)):
+        if not all(map(self._agree, eager, compiled)):
             raise TraceError(f"the model gives {eager}, but gave {compiled} when it was traced: it depends on more")
         if self.penalty is not None and self.objective.penalty is not None:
             with no_grad():
                 now = _plain(_of_user(self.objective.penalty)(numbers))
             then = self.penalty(list(weights))[0]
-            if bits(now) != bits(then):
+            if not self._agree(now, then):
                 raise TraceError(f"the penalty is {now}, but was {then} when it was traced: it depends on more")
 
     @property
@@ -203,9 +214,10 @@ def same(a: Program, b: Program) -> bool:
 
 
 def watched(model: Module, x: Any) -> Any:
-    """The model's result; `TraceError` if it drew random numbers, which are put back, or changed itself."""
+    """The model's result; `TraceError` if it drew random numbers or changed itself, which is put back."""
     generators = {id(each): each for each in _generators(model)}
     before, states = state_of(model), {k: each.getstate() for k, each in generators.items()}
+    contents = _contents(model)
     everybodys, numpys = random.getstate(), _of_numpy()
     try:
         result = model(x)
@@ -221,8 +233,23 @@ def watched(model: Module, x: Any) -> Any:
     if random_drawn:
         raise TraceError("the model draws random numbers, which a program would repeat for ever")
     if state_of(model) != before:
+        for x, content in contents:
+            x.clear()
+            (x.extend if hasattr(x, "extend") else x.update)(content)
         raise TraceError("the model changes its own attributes as it computes")
     return result
+
+
+def _contents(model: Module) -> list[tuple[Any, Any]]:
+    """The containers among a model's attributes, and what is in them, to be put back: its copies share them with it."""
+    found: dict[int, tuple[Any, Any]] = {}
+    left = [x for _, module in model.named_modules() for x in vars(module).values()]
+    while left:
+        x = left.pop()
+        if isinstance(x, list | dict | set | deque) and id(x) not in found:
+            found[id(x)] = (x, x.copy())
+            left += x.values() if isinstance(x, dict) else x
+    return list(found.values())
 
 
 def _of_numpy() -> Any:

@@ -1,0 +1,217 @@
+// The training in the page: what is chosen, the frames that it has come to, a weight that is pulled, and the backward
+// pass of one sample. To the other scripts it is one more set, whose frames grow.
+
+const lab = JSON.parse($("lab-data").textContent);
+const INFLUENTIAL = ["lab-set", "lab-noise", "lab-share", "lab-shape", "lab-activation", "lab-seed"]; // begin anew
+const DEFAULTS = { "lab-set": 0, "lab-noise": 0, "lab-share": 0.5, "lab-shape": 2, "lab-activation": 0, "lab-optimizer": 0, "lab-l1": 0, "lab-l2": 0, "lab-batch": 10, "lab-seed": 0 };
+const MOST_FRAMES = 2000;
+let training = null;
+let kept = []; // of each frame: what the training goes on from
+let places = []; // of each weight that is drawn: its place among all
+let pulled = null; // the weight that is being changed: its place in the frame, and what it is called
+let passing = -1; // the sample whose backward pass is shown
+
+const valueOf = (id) => Number($(id).value);
+const whole = (id, low, high) => Math.min(Math.max(Math.round(valueOf(id)) || low, low), high);
+const isOn = () => lab.features.map((_, k) => $(`lab-feature-${k}`).checked);
+
+/** The choices, as training.js takes them. */
+function choices() {
+  const shape = valueOf("lab-shape");
+  return {
+    set: lab.sets[valueOf("lab-set")], noise: valueOf("lab-noise"), share: valueOf("lab-share"), features: isOn(), shape,
+    activation: lab.activations[valueOf("lab-activation")], seed: whole("lab-seed", 0, 4294967295),
+    optimizer: valueOf("lab-optimizer"), rate: valueOf("lab-rate"), batch: whole("lab-batch", 1, lab.samples),
+    l1: valueOf("lab-l1"), l2: valueOf("lab-l2"),
+  };
+}
+
+// ---- frames ----------------------------------------------------------------------------------------------------------
+
+const flat = (points) => Float64Array.from(points.flat());
+let trained = null; // the set that all of this is
+
+/** Epoch 0 of what is chosen. */
+function beginTraining() {
+  const choice = choices();
+  training = trainingOf(lab, choice);
+  const active = choice.features.flatMap((isThere, k) => (isThere ? [k] : []));
+  const width = lab.features.length + 1;
+  const first = training.sizes[1];
+  places = Array.from({ length: first }, (_, j) => [...active, width - 1].map((k) => j * width + k)).flat();
+  for (let k = first * width; k < training.weights.length; k += 1) places.push(k);
+  const hidden = lab.shapes[choice.shape];
+  Object.assign(trained, {
+    sizes: [active.length, ...hidden, 1],
+    activations: [...hidden.map(() => [choice.activation, []]), ["tanh", []]],
+    inputs: active.map((k) => lab.features[k]),
+    features: active.map((k) => FEATURES[k]),
+    train: flat(training.train), test: flat(training.test),
+    epochs: [], trainLoss: [], testLoss: [], weights: new Float64Array(0),
+  });
+  const far = Math.max(6, ...training.train.flat().map(Math.abs), ...training.test.flat().map(Math.abs)) + 0.3;
+  trained.region = [-far, far, -far, far];
+  kept = [];
+  passing = -1;
+  keep();
+}
+
+/** Keep the state of the training as the next frame. */
+function keep() {
+  const size = places.length;
+  const at = trained.epochs.length * size;
+  if (trained.weights.length < at + size) {
+    const larger = new Float64Array(2 * (at + size));
+    larger.set(trained.weights);
+    trained.weights = larger;
+  }
+  places.forEach((place, k) => { trained.weights[at + k] = training.weights[place]; });
+  const [train, test] = training.losses();
+  trained.epochs.push(training.epoch);
+  trained.trainLoss.push(train);
+  trained.testLoss.push(test);
+  kept.push(training.snapshot());
+}
+
+/** One more epoch; false where there are enough, or the numbers have left the range. */
+function trainOn() {
+  const how = choices();
+  if (kept.length >= MOST_FRAMES || !training.weights.every(Number.isFinite)) {
+    pause();
+    $("note").textContent = kept.length >= MOST_FRAMES ? `${MOST_FRAMES} epochs are kept: reset to begin anew.` : "The weights have left the range of numbers: a smaller rate may help.";
+    say($("note").textContent);
+    return false;
+  }
+  training.step(how);
+  keep();
+  slider.max = trained.epochs.length - 1;
+  buildChart(trained, $("log").checked);
+  addRows(trained);
+  return true;
+}
+
+/** Take the training up at a frame, and forget those behind it. */
+function takeUp(at) {
+  training.restore(kept[at]);
+  for (const each of [trained.epochs, trained.trainLoss, trained.testLoss, kept]) each.length = at;
+}
+
+// ---- a weight that is pulled -----------------------------------------------------------------------------------------
+
+/** Have a weight changed by field and slider; k is its place in a frame. */
+function pull(k, called, fromTable) {
+  if (!set.live) return;
+  pause();
+  pulled = { k, called };
+  const now = trained.weights[begin() + k];
+  $("pull").hidden = false;
+  $("pull-name").replaceChildren(...indexed(called));
+  const most = Math.max(5, Math.ceil(Math.abs(now)));
+  Object.assign($("pull-slider"), { min: -most, max: most, value: now });
+  $("pull-number").value = Number(now.toPrecision(6));
+  if (fromTable) $("pull-number").focus();
+}
+
+function letGo() {
+  pulled = null;
+  $("pull").hidden = true;
+}
+
+function pullTo(x) {
+  if (!pulled || !Number.isFinite(x)) return;
+  const at = frame;
+  takeUp(at);
+  training.weights[places[pulled.k]] = x;
+  keep();
+  showFrames(at);
+}
+
+// ---- the backward pass of one sample ---------------------------------------------------------------------------------
+
+/** What the backward pass of the chosen sample brings, at a frame; null if none is asked for. */
+function passOf(at) {
+  if (passing < 0 || at < 0) return null;
+  const row = training.rows[passing];
+  const { loss, y, gradient } = training.sample(row, 1, kept[at].weights);
+  const drawn = places.map((place) => gradient[place]);
+  const slopes = units.map(({ layer, at: from }) => (layer ? drawn[from + trained.sizes[layer - 1]] : 0));
+  const target = row[row.length - 1];
+  const says = `Sample ${passing + 1}, target ${number(target)}: y = ${number(y)}, loss (y − ${number(target)})² = ${number(loss)}. Lines are ∂loss/∂weight, δ is ∂loss/∂sum.`.replace("− −", "+ ");
+  return { point: training.train[passing], gradient: drawn, slopes, says };
+}
+
+function choosePass(k) {
+  const count = training.train.length;
+  passing = $("lab-pass").checked ? ((k % count) + count) % count : -1;
+  redraw();
+  if (passing >= 0) say($("told").textContent);
+}
+
+/** The training sample nearest to a point of the plane. */
+function passNear([x, y]) {
+  if (!$("lab-pass").checked) return;
+  const far = training.train.map(([a, b]) => (a - x) ** 2 + (b - y) ** 2);
+  choosePass(far.indexOf(Math.min(...far)));
+}
+
+// ---- the choices -----------------------------------------------------------------------------------------------------
+
+function fillChoices() {
+  const options = (id, texts) => $(id).append(...texts.map((text, k) => Object.assign(make("option", "", text), { value: k })));
+  options("lab-set", lab.sets);
+  options("lab-shape", lab.shapes.map((hidden) => hidden.join(", ") || "none"));
+  options("lab-activation", lab.activations);
+  options("lab-optimizer", lab.optimizers.map(([name]) => name));
+  for (const id of ["lab-l1", "lab-l2"]) $(id).append(...[0, 0.0001, 0.001, 0.01, 0.1].map((x) => Object.assign(make("option", "", x || "none"), { value: x })));
+  lab.features.forEach((name, k) => {
+    const box = Object.assign(make("input", ""), { type: "checkbox", id: `lab-feature-${k}`, checked: k < 2 });
+    $("lab-features").append(make("label", "", box, make("span", "", ...indexed(name))));
+    on(box, "change", () => {
+      if (!isOn().some(Boolean)) box.checked = true; // one at least
+      restart();
+    });
+  });
+  Object.entries(DEFAULTS).forEach(([id, value]) => { $(id).value = value; });
+  proposeRate();
+  for (const id of INFLUENTIAL) on($(id), "change", restart);
+  on($("lab-optimizer"), "change", proposeRate);
+  for (const id of ["lab-noise", "lab-share"]) on($(id), "input", tellRanges);
+  on($("lab-reset"), "click", restart);
+  on($("lab-pass"), "change", () => choosePass(Math.max(passing, 0)));
+  on($("lab-before"), "click", () => choosePass(passing - 1));
+  on($("lab-after"), "click", () => choosePass(passing + 1));
+  on($("pull-slider"), "input", () => {
+    $("pull-number").value = $("pull-slider").value;
+    pullTo(valueOf("pull-slider"));
+  });
+  on($("pull-number"), "input", () => {
+    $("pull-slider").value = $("pull-number").value;
+    pullTo($("pull-number").valueAsNumber);
+  });
+  on($("pull-done"), "click", letGo);
+  tellRanges();
+}
+
+const proposeRate = () => { $("lab-rate").value = lab.optimizers[valueOf("lab-optimizer")][1]; };
+
+function tellRanges() {
+  $("lab-noise-is").textContent = `${Math.round(100 * valueOf("lab-noise"))} %`;
+  $("lab-share-is").textContent = `${Math.round(100 * valueOf("lab-share"))} %`;
+}
+
+/** Begin anew at epoch 0, with what is chosen now. */
+function restart() {
+  pause();
+  beginTraining();
+  $("lab-pass").checked = false;
+  drawThumbnail($("sets").querySelector("canvas"), trained);
+  show(0);
+}
+
+/** The set that is trained here, at epoch 0. */
+function liveSet() {
+  fillChoices();
+  trained = { live: true, name: "Train", axes: lab.features, note: lab.note, threshold: 0, scale: 1 };
+  beginTraining();
+  return trained;
+}
