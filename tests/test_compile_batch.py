@@ -3,6 +3,7 @@
 # ruff: noqa: A004  # `compile` is this package's, not the builtin
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from array import array
@@ -15,7 +16,7 @@ import pytest
 import scalargrad as sg
 from scalargrad import Value
 from scalargrad.compiler import compile
-from scalargrad.compiler.batching.batch import chunks
+from scalargrad.compiler.batching.batch import LEAST_WORK, MOST_WORK, chunks
 from scalargrad.transforms.trees import flatten
 
 from .extras import MAPPING, needs_llvm, needs_numpy, np
@@ -162,14 +163,41 @@ def test_a_program_of_several_functions_over_a_batch() -> None:
 
 
 def test_chunks_are_dyadic_but_at_the_ends_and_few() -> None:
-    for first, count in ((0, 1), (0, 1024), (0, 1025), (0, 10**6), (1000, 10**7), (2**50 + 1, 10**7)):
-        bounds = chunks(first, count)
-        assert len(bounds) <= 66
+    cases = ((0, 1), (0, 1024), (0, 1025), (0, 10**6), (1000, 10**7), (2**50 + 1, 10**7))
+    for (first, count), threads, work in itertools.product(cases, (1, 2, 3, 8), (1, 3000, 10**6)):
+        bounds = chunks(first, count, threads, work)
+        assert len(bounds) <= 20 * threads + 2 * count * work / MOST_WORK
         assert bounds[0][0] == first
         assert bounds[-1][1] == first + count
         assert all(stop == start for (_, stop), (start, _) in pairwise(bounds))
         sizes = {stop - start for start, stop in bounds[1:-1]}
         assert all(size & (size - 1) == 0 and start % size == 0 for size in sizes for start, _ in bounds[1:])
+
+
+@pytest.mark.parametrize(
+    ("count", "work", "chunk"),
+    [(1000, 33_000, 512), (1000, 10, 1024), (4096, 2000, 2048), (1100, 33_000, 64), (10**6, 10, 2**19)],
+)
+def test_threads_share_the_work(count: int, work: int, chunk: int) -> None:
+    bounds = chunks(0, count, 2, work)
+    assert bounds[0] == (0, min(count, chunk))
+    shares = [sum(stop - start for start, stop in bounds[k::2]) for k in range(2)]
+    assert max(shares) < 0.6 * count or count * work < 2 * LEAST_WORK
+
+
+@needs_llvm
+def test_the_time_to_build_a_batch_is_told() -> None:
+    f = compile(lambda x: sg.exp(x) * x, backend="native")
+    f.map([0.5, 1.5], reduce="sum")
+    seconds = f.info.traces[0].seconds
+    assert list(seconds) == ["trace", "batch"]
+    built = seconds["batch"]
+    assert built > 0.0
+    assert f.info.traces[0].first_call == seconds["trace"] + built
+    f.map([0.5, 1.5], reduce="sum")
+    assert f.info.traces[0].seconds["batch"] == built
+    f.map([0.5, 1.5])
+    assert f.info.traces[0].seconds["batch"] > built
 
 
 ARRAYS = () if np is None else (

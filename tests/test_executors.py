@@ -68,6 +68,8 @@ def test_processes_give_the_bits_of_one_call_for_all_sizes_of_chunks(pool: Execu
         values, gradients = f.map(WEIGHTS, x, y, in_axes=AXES, executor=pool, chunk_size=size)
         assert np.array_equal(values, columns[0])
         assert np.array_equal(gradients, columns[1])
+    apart = f.map(WEIGHTS, x, y, in_axes=AXES, reduce="sum", start="unknown", executor=pool, chunk_size=777)
+    assert apart.result() == f.map(WEIGHTS, x[::-1], y[::-1], in_axes=AXES, reduce="sum", start="unknown").result()
     part = f.map(WEIGHTS, x[:2000], y[:2000], in_axes=AXES, reduce="sum", executor=pool, start=0)
     rest = f.map(WEIGHTS, x[2000:], y[2000:], in_axes=AXES, reduce="sum", start=2000, threads=2)
     assert tree_bits(merge([rest, part]).result()) == tree_bits(expected["sum"])
@@ -319,7 +321,7 @@ def test_what_is_wrong_is_named(pool: Executor) -> None:
         g.map([1.0, 2.0, "3"], executor=pool, chunk_size=1)  # type: ignore[list-item]
     assert caught.value.__notes__ == ["map: in samples 2 to 2, on a worker"]
     with pytest.raises(ValueError, match="a worker has 3 samples from number 5 on, and was to have 2"):
-        distributed._Job(g, (None,), (0,), "sum", 1, False).run(5, 2, ([1.0, 2.0, 3.0],))
+        distributed._Job(g, (None,), (0,), "sum", 1, True, False).run(5, 2, ([1.0, 2.0, 3.0],))
     with pytest.raises(ValueError, match="empty batch"):
         g.map([], executor=pool)
     assert g.map([], reduce="sum", executor=pool, start=4).samples == ()

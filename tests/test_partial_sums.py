@@ -6,6 +6,9 @@ from __future__ import annotations
 import math
 import pickle
 import random
+import sys
+from array import array
+from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +18,8 @@ from hypothesis import strategies as st
 
 import scalargrad as sg
 from scalargrad.compiler import compile, merge
+from scalargrad.compiler.batching import binned
+from scalargrad.compiler.batching.binned import Bins
 from scalargrad.losses.summation import added, put, total
 
 from .extras import MAPPING, needs_llvm, needs_numpy, np
@@ -155,3 +160,65 @@ def test_parts_that_do_not_fit_are_named() -> None:
         f.map([1.0], reduce="sum", start=-1)
     with pytest.raises(ValueError, match="batch lengths differ"):
         compile(lambda x, y: x * y).map([], [1.0], reduce="sum", start=3)
+
+
+# ---- numbers unknown -------------------------------------------------------------------------------------------------
+
+SPREAD = (
+    st.floats(allow_nan=False) | st.floats(-1.0, 1.0) | st.sampled_from([5e-324, -5e-324, 1.7e308, 2.0**-1040, 0.0])
+)
+
+
+def binned_value(groups: list[list[float]]) -> float:
+    whole = Bins()
+    for group in groups:
+        bins = Bins()
+        bins.add(array("d", group))
+        whole.merge(bins)
+    return whole.value()
+
+
+@pytest.mark.parametrize("numpy", [True, False])
+@given(st.lists(SPREAD, min_size=1, max_size=40), st.randoms(use_true_random=False))
+def test_a_binned_sum_depends_on_no_order_and_no_split(numpy: bool, xs: list[float], r: random.Random) -> None:
+    shuffled = r.sample(xs, len(xs))
+    cuts = sorted(r.randrange(len(xs) + 1) for _ in range(3))
+    groups = [shuffled[a:b] for a, b in pairwise([0, *cuts, len(xs)]) if a < b]
+    with pytest.MonkeyPatch.context() as patch:
+        if not numpy:
+            patch.setitem(sys.modules, "numpy", None)
+        expected, found = binned_value([xs]), binned_value(groups)
+    assert found == expected or (math.isnan(found) and math.isnan(expected))
+    if all(map(math.isfinite, xs)):
+        exact = sum(map(Fraction, xs))
+        bound = Fraction(len(xs) * max(map(abs, map(Fraction, xs)))) / 2**80
+        if abs(exact) < 2**1023:
+            assert abs(Fraction(expected) - exact) <= bound + abs(exact) / 2**53 + Fraction(2) ** -1075
+    else:
+        odd = [x for x in xs if not math.isfinite(x)]
+        assert expected == sum(odd) or math.isnan(sum(odd))
+
+
+@pytest.mark.parametrize("backend", MAPPING)
+def test_parts_of_unknown_numbers_merge_in_any_order(backend: Any) -> None:
+    xs = samples(1000)
+    f = compile(branching, backend=backend)
+    one = merge([f.map(xs, reduce="sum", start="unknown")]).result()
+    assert one == pytest.approx(f.map(xs, reduce="sum"), rel=1e-15)
+    parts = [f.map(xs[a:b], reduce="sum", start="unknown", threads=2) for a, b in pairwise([0, 1, 300, 300, 1000])]
+    assert merge(pickle.loads(pickle.dumps(parts[::-1]))).result() == one
+    assert merge(parts).count == 1000
+    mean = f.map(xs, reduce="mean", start="unknown").result()
+    assert mean == [y / 1000 for y in one]
+    with pytest.raises(ValueError, match="the numbers of samples are known of one only"):
+        merge([parts[0], f.map(xs, reduce="sum", start=0)])
+    with pytest.raises(ValueError, match="there is nothing in it"):
+        merge([f.map([], reduce="sum", start="unknown")]).result()
+
+
+def test_a_binned_sum_over_more_than_is_added_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binned, "AT_ONCE", 64)
+    monkeypatch.setattr("scalargrad.compiler.batching.batch.AT_ONCE", 64)
+    xs = samples(1000)
+    f = compile(lambda x: x, backend="python")
+    assert f.map(xs, reduce="sum", start="unknown").result() == math.fsum(xs)

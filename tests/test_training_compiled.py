@@ -342,6 +342,28 @@ def test_random_numbers_that_were_drawn_before_the_users_code_raised_are_put_bac
     assert found[0] == found[1]
 
 
+class Counted(MLP):
+    """A model that counts its calls in containers of its own, and computes with the count."""
+
+    def __init__(self) -> None:
+        super().__init__(3, [4, 1], seed=1)
+        self.count: Any = {"calls": [0], "seen": set()}
+
+    def __call__(self, x: Any) -> Any:
+        self.count["calls"][0] += 1
+        self.count["seen"].add(self.count["calls"][0])
+        return super().__call__(x) * (1.0 + 0.01 * len(self.count["seen"]))
+
+
+def test_what_a_model_changed_in_its_containers_while_it_was_traced_is_put_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trainer, "MARGIN", 0.0)
+    found = [trained(compile, make=Counted) for compile in (False, "auto")]  # noqa: A001
+    assert found[0][0] == found[1][0]
+    assert "changes its own attributes" in found[1][1].compiled
+
+
 def test_a_penalty_that_raises_while_it_is_traced() -> None:
     def penalty(weights: list[Any]) -> Any:
         return 0.01 * dot(weights, weights) * {Value: 1.0}[type(weights[0])]

@@ -18,7 +18,7 @@ def _find(kind: type) -> Container | None:
     numpy = sys.modules.get("numpy")
     if numpy is None or not hasattr(numpy, "ndarray") or not issubclass(kind, numpy.ndarray):
         return None
-    found: Container = import_module(f"{__name__}.values").container_of(kind)
+    found: Container = import_module(f"{__name__}.values").CONTAINER
     return found
 
 

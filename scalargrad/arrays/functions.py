@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy
 
-from ..engine import table
 from ..engine.rendering import register
 from ..engine.value import Value
 from ..functions import primitives
@@ -70,25 +69,6 @@ def nan_to_num(x: Any, copy: bool = True, nan: float = 0.0, posinf: Any = None, 
     return where(numpy.isnan(x), nan, found)
 
 
-def interp(x: Any, xp: Any, fp: Any, left: Any = None, right: Any = None, period: None = None) -> Any:
-    """Piecewise linear, as a chain of selections; at a knot, the derivative to its right."""
-    if period is not None:
-        raise TypeError("np.interp of Values: without period; take the remainder of the angles")
-    xs, ys = ([*numpy.asanyarray(each)] for each in (xp, fp))
-    if len(xs) != len(ys) or not xs:
-        raise ValueError(f"np.interp: as many values as knots, not shapes {numpy.shape(fp)} and {numpy.shape(xp)}")
-
-    def at(t: Any) -> Any:
-        found = primitives.where(t > xs[-1], ys[-1] if right is None else right, ys[-1])
-        for k in reversed(range(len(xs) - 1)):
-            slope = table.div(ys[k + 1] - ys[k], xs[k + 1] - xs[k])
-            found = primitives.where(t < xs[k + 1], ys[k] + slope * (t - xs[k]), found)
-        found = primitives.where(t < xs[0], ys[0] if left is None else left, found)
-        return primitives.where(t != t, t, found)
-
-    return numpy.frompyfunc(at, 1, 1)(plain(x))
-
-
 def copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     dst[...] = _where(plain(where), plain(src), plain(dst))
 
@@ -127,7 +107,6 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     numpy.where: where,
     numpy.select: select,
     numpy.nan_to_num: nan_to_num,
-    numpy.interp: interp,
     numpy.copyto: copyto,
     numpy.zeros_like: _like(0.0),
     numpy.empty_like: _like(0.0),

@@ -1,7 +1,7 @@
-"""`norm`, `solve`, `inv`, `det`, `slogdet` and `cholesky` of `np.linalg` for small matrices of `Value`s, in scalars.
+"""`norm`, `solve`, `inv`, `det` and `slogdet` of `np.linalg` for small matrices of `Value`s, in scalars.
 
 Elimination has partial pivots: which row is taken is looked at in the numbers, and a guard in compiled code. Stacks of
-matrices, of shape (..., n, n), are taken one by one. Golub and Van Loan, Matrix Computations, sections 3.4 and 4.2.
+matrices, of shape (..., n, n), are taken one by one. Golub and Van Loan, Matrix Computations, section 3.4.
 """
 
 from __future__ import annotations
@@ -169,30 +169,10 @@ def slogdet(x: Any) -> Any:
     return numpy.sign(d), numpy.log(numpy.abs(d))
 
 
-def _cholesky(rows: Rows) -> list[Any]:
-    n = len(rows)
-    lower: Rows = [[0.0] * n for _ in rows]
-    for i in range(n):
-        for j in range(i + 1):
-            rest = rows[i][j]
-            for k in range(j):
-                rest = rest - lower[i][k] * lower[j][k]
-            if i == j and not rest > 0.0:
-                raise numpy.linalg.LinAlgError("Matrix is not positive definite")
-            lower[i][j] = table.sqrt(rest) if i == j else table.div(rest, lower[j][j])
-    return [x for row in lower for x in row]
-
-
-def cholesky(x: Any) -> Any:
-    x = _square("cholesky", x)
-    return _each(_cholesky, x, x.shape[-2:])
-
-
 FUNCTIONS: dict[Any, Callable[..., Any]] = {
     numpy.linalg.norm: norm,
     numpy.linalg.solve: solve,
     numpy.linalg.inv: inv,
     numpy.linalg.det: det,
     numpy.linalg.slogdet: slogdet,
-    numpy.linalg.cholesky: cholesky,
 }

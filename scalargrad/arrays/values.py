@@ -73,9 +73,7 @@ def plain(x: Any) -> Any:
     if isinstance(x, Array):
         return x.view(numpy.ndarray)
     if isinstance(x, Value):
-        made = numpy.empty((), object)
-        made[()] = x
-        return made
+        return numpy.fromiter((x,), object, 1).reshape(())
     if isinstance(x, numpy.generic):  # as a number of Python's, of which a loop does not come back here
         return exact(x.item()) if x.dtype.kind in "fiub" else x.item()
     if isinstance(x, numpy.ndarray) and x.dtype.char == "g":  # whose elements are NumPy's even as objects
@@ -92,9 +90,7 @@ def wrapped(x: Any) -> Any:
 
 def filled(shape: tuple[int, ...], xs: Sequence[Any]) -> Array:
     """The array of that shape of these objects."""
-    made = numpy.empty(len(xs), object)
-    made[:] = xs
-    return made.reshape(shape).view(Array)
+    return numpy.fromiter(xs, object, len(xs)).reshape(shape).view(Array)  # which asks them for nothing
 
 
 # ---- as a container --------------------------------------------------------------------------------------------------
@@ -140,17 +136,11 @@ def _stacked(shape: tuple[int, ...], trees: list[Any]) -> Any:
     return known.build(taken[0][0] if taken[0] else None, [_stacked(shape, list(column)) for column in columns])
 
 
-def _places(shape: tuple[int, ...], count: int) -> Iterable[str]:
+def _places(shape: tuple[int, ...]) -> Iterable[str]:
     return [f"[{', '.join(map(str, place))}]" if place else "[()]" for place in numpy.ndindex(*shape)]
 
 
-_CONTAINER = Container(
-    numpy.ndarray, _taken, _built, _places, lambda shape, count: f"an array of shape {shape}", flat=True
-)
-
-
-def container_of(kind: type) -> Container:
-    return _CONTAINER
+CONTAINER = Container(numpy.ndarray, _taken, _built, True, None, _places, lambda shape: f"an array of shape {shape}")
 
 
 def number(x: Any, what: str) -> Any:

@@ -6,6 +6,7 @@ programs into Python source, C and machine code; `batching/` runs them over many
 """
 
 # ruff: noqa: A004  # `compile` is this package's, not the builtin
+from .batching.binned import BinnedSum
 from .batching.distributed import WorkerLostError
 from .batching.partial import PartialSum, merge
 from .frontend.dispatch import GuardLimitError
@@ -13,6 +14,7 @@ from .frontend.trace import TraceError
 from .function import Buffered, CompiledFunction, compile
 
 __all__ = [
+    "BinnedSum",
     "Buffered",
     "CompiledFunction",
     "GuardLimitError",

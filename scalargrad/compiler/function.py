@@ -34,7 +34,7 @@ from .backends import javascript as js_backend
 from .backends import low_level
 from .backends import native as native_backend
 from .backends import python as python_backend
-from .batching.batch import axes_of, map_batch
+from .batching.batch import UNKNOWN, axes_of, map_batch
 from .batching.distributed import map_by
 from .batching.sources import is_dask
 from .frontend.as_graph import as_graph
@@ -126,7 +126,7 @@ class CompiledFunction(Dispatcher):
         in_axes: int | Sequence[Any] | None = 0,
         reduce: Literal["sum", "mean"] | None = None,
         threads: int = 1,
-        start: int | None = None,
+        start: int | Literal["unknown"] | None = None,
         executor: Executor | Callable[[], Executor] | None = None,
         chunk_size: int | None = None,
         progress: bool = False,
@@ -143,7 +143,8 @@ class CompiledFunction(Dispatcher):
           that does not depend on the size of the batch.
         - `threads`: how many work at once; the result does not depend on it.
         - `start`: the number of the first sample, where the batch is a part of a larger one: what is returned then is
-          the part's `PartialSum`, for `scalargrad.compiler.merge`. Batches of no samples have one, too.
+          the part's `PartialSum`, for `scalargrad.compiler.merge`. Batches of no samples have one, too. Where the
+          number is not known, "unknown" gives a `BinnedSum`, at some nanoseconds for each sample and result.
         - `executor`: who works: any `concurrent.futures.Executor` (of processes, threads, loky, `mpi4py.futures`, or
           Dask's `client.get_executor()`), or a function without arguments that makes one. The bits are those of one
           call on one thread. Of a `numpy.memmap`, and of a Dask array, workers read their chunks themselves; the file
@@ -180,7 +181,8 @@ class CompiledFunction(Dispatcher):
         threads = whole("map: threads", threads)
         if start is not None and reduce is None:
             raise ValueError(f"map: start={start!r} numbers the samples of a sum: it needs reduce='sum' or 'mean'")
-        start = None if start is None else whole("map: start", start, least=0)
+        if start is not None and start != UNKNOWN:
+            start = whole("map: start", start, least=0)
         if executor is None and chunk_size is None and not progress and not any(map(is_dask, arguments)):
             return map_batch(self, arguments, in_axes, reduce, threads, start)
         size = None if chunk_size is None else whole("map: chunk_size", chunk_size)
@@ -255,7 +257,9 @@ class CompiledFunction(Dispatcher):
 
         The C function takes a pointer to the inputs and one to the outputs, flat and in order, and returns 0, or 1
         where the inputs take a branch that was not traced. With `real="double"` it gives the same bits as Python on a
-        machine with the same C library; with `real="float"` it computes in single precision, for small devices.
+        machine with the same C library; with `real="float"` it computes in single precision, for small devices. Beside
+        a function of one output in double precision stands `name_integrand(int n, double *x, void *data)`, which gives
+        it, or nan where there is none, as a `scipy.LowLevelCallable` does.
 
         Raises `ValueError` before the first call, and where there are traces for several structures of arguments.
         """

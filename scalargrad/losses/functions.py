@@ -36,24 +36,6 @@ from .batches import (
 
 Numbers = Iterable[Any]  # of numbers and Values, or of lists of them
 
-__all__ = [
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "categorical_cross_entropy",
-    "cross_entropy",
-    "hinge",
-    "huber",
-    "kl_divergence",
-    "mean_absolute_error",
-    "mean_squared_error",
-    "negative_log_likelihood",
-]
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
-
-
 # ---- regression ------------------------------------------------------------------------------------------------------
 
 

@@ -119,7 +119,10 @@ class Module:
         return [p.data for p in self.parameters()], function
 
     def frozen(self) -> Self:
-        """Return a copy in evaluation mode that computes with plain numbers: the same bits, no graph, and fast."""
+        """Return a copy in evaluation mode that computes with plain numbers: the same bits, no graph, and fast.
+
+        Floats have no methods of `Value`s: a module of your own is to say `tanh(x)`, where micrograd's say `x.tanh()`.
+        """
         done: dict[int, Any] = {}
         copied: Self = _replaced(self, _DATA, done)
         for each in done.values():

@@ -7,6 +7,7 @@ other. What holds numbers besides lists, tuples and dicts is a `Container`; room
 
 from __future__ import annotations
 
+import operator
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -88,18 +89,18 @@ class Container(NamedTuple):
     """A type that holds numbers, as functions of its objects.
 
     `take` gives what tells an object apart from others of its type (hashable) and its children, or None for one that is
-    a leaf after all; `build` makes one of both, `argument` one that a function is given, if that is another; `places`
-    is how Python writes the place of each child, `described` what it is, for messages. The children of a `flat` one are
-    all leaves. Objects of `kind` are built.
+    a leaf after all; `build` makes one of both, `argument` one that a function is given, if that is another. For
+    messages: `places`, how Python writes the place of each child, if not by an index, and `described`, what it is. The
+    children of a `flat` one are all leaves. Objects of `kind` are built.
     """
 
     kind: type
     take: Callable[[Any], tuple[Any, Sequence[Any]] | None]
     build: Callable[[Any, list[Any]], Any]
-    places: Callable[[Any, int], Iterable[str]]
-    described: Callable[[Any, int], str]
     flat: bool = False
     argument: Callable[[Any, list[Any]], Any] | None = None
+    places: Callable[[Any], Iterable[str]] | None = None
+    described: Callable[[Any], str] | None = None
 
 
 _containers: dict[type, Container | None] = {}
@@ -148,9 +149,7 @@ def register_pytree_node(
             raise TypeError(f"register_pytree_node: {what} must be hashable, got {shown(aux)}") from None
         return aux, list(children)
 
-    _containers[cls] = Container(
-        cls, take, unflatten_func, lambda aux, n: [f"[{k}]" for k in range(n)], lambda aux, n: f"a {cls.__name__}"
-    )
+    _containers[cls] = Container(cls, take, unflatten_func)
 
 
 def _dataclass(kind: type) -> Container:
@@ -174,14 +173,10 @@ def _dataclass(kind: type) -> Container:
             error.add_note(f"a {kind.__name__} is made of its fields; for another way see register_pytree_node")
             raise
 
-    return Container(
-        kind,
-        lambda x: (None, [getattr(x, name) for name in names]),
-        build,
-        lambda aux, n: [f".{name}" for name in names],
-        lambda aux, n: f"a {kind.__name__}",
-        argument=argument,
-    )
+    def take(x: Any) -> tuple[Any, Sequence[Any]]:
+        return None, [getattr(x, name) for name in names]
+
+    return Container(kind, take, build, argument=argument, places=lambda aux: [f".{name}" for name in names])
 
 
 class _Numbers(list[Any]):
@@ -193,8 +188,6 @@ for _kind in (array, _Numbers):
         array,
         lambda x: None if isinstance(x, array) and x.typecode not in "dfbBhHiIlLqQ" else (None, list(x)),
         lambda aux, xs: array("d", xs) if all(type(x) is float for x in xs) else _Numbers(xs),
-        lambda aux, n: [f"[{k}]" for k in range(n)],
-        lambda aux, n: f"an array.array of {n}",
         flat=True,
     )
 
@@ -261,16 +254,38 @@ def _build(part: Structure, supply: Iterator[Any], role: str) -> Any:
     kind, keys, children = part
     if kind is Static:
         return None if role == "derivative" else keys.value
-    known = _containers[kind] if kind in _containers else container(kind)
     if type(children) is int:
         built = list(islice(supply, children))
     else:
         built = [_build(child, supply, role) for child in children]
+    return _held(kind, keys, built, role)
+
+
+def _held(kind: type, keys: Any, built: list[Any], role: str) -> Any:
+    """What holds these children."""
+    known = _containers[kind] if kind in _containers else container(kind)
     if known is not None:
         return (known.argument if role == "argument" and known.argument else known.build)(keys, built)
     if kind is dict:
         return dict(zip(keys, built, strict=True))
     return built if kind is list else tuple.__new__(kind, built)  # whatever its own __new__ takes
+
+
+def replaced(tree: Any, change: Callable[[Any], Any]) -> Any:
+    """The tree with its leaves changed; what holds none that becomes another stays the object that it is.
+
+    >>> kept = [2]
+    >>> replaced(([1.5], kept), int)[1] is kept
+    True
+    """
+    leaves, structure = flatten(tree)
+    changed = [change(x) for x in leaves]
+    if all(map(operator.is_, leaves, changed)):
+        return tree
+    if structure == LEAF or type(structure[2]) is int:
+        return unflatten(structure, changed)
+    children = [replaced(child, change) for child in _children_like(tree, structure, "a tree")]
+    return _held(structure[0], structure[1], children, "result")
 
 
 def leaves_like(tree: Any, structure: Structure, what: str) -> list[Any]:
@@ -331,11 +346,13 @@ def described(structure: Structure) -> str:
     if structure == LEAF:
         return "a number"
     kind, keys, children = structure
-    known = container(kind)
-    count = children if type(children) is int else len(children)
     if kind is Static:
         return shown(keys.value)
-    return known.described(keys, count) if known is not None else f"a {kind.__name__} of {count}"
+    known = container(kind)
+    if known is not None and known.described is not None:
+        return known.described(keys)
+    article = "an" if kind is array else "a"
+    return f"{article} {kind.__name__} of {children if type(children) is int else len(children)}"
 
 
 def steps(structure: Structure) -> Iterable[str]:
@@ -343,8 +360,10 @@ def steps(structure: Structure) -> Iterable[str]:
     kind, keys, children = structure
     count = children if type(children) is int else len(children)
     if (known := container(kind)) is not None:
-        return known.places(keys, count)
-    return [f"[{key!r}]" for key in keys or range(count)] if kind is not Static else ()
+        keys = None
+        if known.places is not None:
+            return known.places(structure[1])
+    return [f"[{key!r}]" for key in keys or range(count)]
 
 
 def without_static(structure: Structure) -> Structure:

@@ -45,6 +45,8 @@ def _interpreter() -> tuple[int, int, Any] | None:
     if platform.python_implementation() != "CPython" or not hasattr(ctypes, "pythonapi"):
         return None
     library = ctypes.pythonapi
+    if not all(hasattr(library, name) for name in ("PyCFunction_NewEx", "Py_IncRef", "PyObject_CallNoArgs")):
+        return None
     make = library.PyCFunction_NewEx
     make.restype, make.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
     taken, called = (

@@ -11,32 +11,39 @@ import ctypes
 from array import array
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from functools import lru_cache
 from itertools import chain, pairwise, product
 from operator import countOf, index
 from threading import Lock
+from time import perf_counter
 from typing import Any, NamedTuple
 
 from ...engine import modes
 from ...engine.chain_rule import differentiating, made_before
 from ...engine.primitive import EXACT_INTEGERS, as_float
 from ...engine.value import Value
-from ...losses.summation import Ranges, put
-from ...transforms.trees import LEAF, Structure, flatten
+from ...losses.summation import Ranges, put, total
+from ...transforms.collector import Resting
+from ...transforms.trees import LEAF, Structure, container, flatten
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..backends.llvm import driver
 from ..backends.machine import AlignedMemory, Machine, raise_failed
 from ..frontend.dispatch import Dispatcher
-from ..frontend.packing import Pack, as_floats, packer
+from ..frontend.packing import Pack, as_floats, is_array, packer
 from ..frontend.specialization import Specialization, errors_of_ours
 from ..ir.lowering import lower
 from ..ir.program import summands
+from .binned import AT_ONCE, BinnedSum, Bins
 from .partial import PartialSum
 from .results import collected, map_on_values
 
-CHUNKS = 64  # about as many; fewer, larger ones would leave threads idle
-SMALLEST_CHUNK = 1024  # samples; a power of two
+UNKNOWN = "unknown"  # of `start`
+# Of chunks, in instructions times samples: what is worth a thread, 50 us, and what Ctrl-C may wait for, 0.1 s.
+LEAST_WORK, MOST_WORK = 1 << 21, 1 << 32
+SMALLEST_CHUNK = 32  # samples; a power of two
+UNEVEN = 1.15  # how many times its share of the samples a thread may get
 
 
 class Part(NamedTuple):
@@ -83,6 +90,10 @@ def _shared(x: Any, what: str, known: dict[str, tuple[Pack, Structure]]) -> Part
     """An argument that all samples have; `known` is how it was flattened the last time."""
     if type(x) is array and x.typecode == "d":
         return Part(_flat_list(len(x)), x, _NOTHING, None, "", ())
+    kind: Any = type(x)
+    of = container(kind)
+    if of is not None and is_array(of) and kind is of.kind and x.ndim and x.dtype.char == "d" and x.dtype.isnative:
+        return Part((kind, x.shape, x.size), array("d", x.tobytes()), _NOTHING, None, "", ())
     if isinstance(x, array) or (hasattr(x, "tolist") and not hasattr(x, "__array_interface__")):
         x = x.tolist()
     if what in known:
@@ -265,6 +276,20 @@ class Batch:
         self.shared = shared[0] if len(shared) == 1 else _joined(shared, "d")
         self.layout = tuple([(part.samples is not None, len(part.leaves)) for part in parts])
 
+    def piece(self, start: int, stop: int) -> Batch:
+        """The samples of these numbers alone."""
+        made = copy(self)
+        at = start - self.first
+        made.parts = [
+            part
+            if part.samples is None
+            else part._replace(leaves=array("q", [a + at * s for a, s in zip(part.leaves, part.strides, strict=True)]))
+            for part in self.parts
+        ]
+        made.addresses = _joined(part.leaves for part in made.parts if part.samples is not None)
+        made.first, made.count = start, stop - start
+        return made
+
     def sample(self, i: int) -> list[float]:
         """The leaves of the sample of that number."""
         i -= self.first
@@ -278,9 +303,21 @@ class Batch:
         return leaves
 
 
-def chunks(first: int, count: int) -> list[tuple[int, int]]:
-    """The bounds of the chunks in which samples are worked on: dyadic ranges, but at both ends."""
-    size = max(SMALLEST_CHUNK, 1 << (-(-count // CHUNKS) - 1).bit_length())
+def chunks(first: int, count: int, threads: int = 1, work: int = 1) -> list[tuple[int, int]]:
+    """The bounds of the chunks in which samples are worked on, which are for the threads in turn: dyadic ranges, but at
+    both ends; as large as they may be where threads get about the same, and each is worth one.
+
+    `work` is the number of instructions a sample.
+    """
+    size = max(SMALLEST_CHUNK, 1 << (min(count, max(MOST_WORK // work, 1)) - 1).bit_length())
+    while size // 2 >= SMALLEST_CHUNK and size // 2 * work >= LEAST_WORK and threads > 1:
+        if -(-count // size) // -threads * -size <= UNEVEN * count / threads and count > size:
+            break
+        size //= 2
+    return _cuts(first, count, size)
+
+
+def _cuts(first: int, count: int, size: int) -> list[tuple[int, int]]:
     cuts = [first, *range(first - first % size + size, first + count, size), first + count]
     return list(pairwise(cuts))
 
@@ -367,11 +404,14 @@ def _kernel(v: Specialization, layout: tuple[tuple[bool, int], ...], reduce: boo
     with v.lock:
         found: Machine | None = v.batches.get(key)
         if found is None:
-            with errors_of_ours(v.name):
+            start = perf_counter()
+            with errors_of_ours(v.name), Resting():
+                driver()  # which the first batch of a process waits for
                 program = (v.fast() if fast else None) or v.program
                 lowered = lower(summands(program) if reduce else program, v.functions)
                 mapped = [each for each, count in layout for _ in range(count)]
                 found = v.batches[key] = native_backend.kernel(lowered, mapped, v.first_captured)
+            v.seconds["batch"] = v.seconds.get("batch", 0.0) + perf_counter() - start
         return found
 
 
@@ -438,9 +478,10 @@ def _on_threads(
     def run(fast: bool) -> bool:
         if len(shares) == 1:
             return _in_machine_code(f, batch, every, answers, reduce, fast)
-        with ThreadPoolExecutor(len(shares)) as pool:
-            found = list(pool.map(lambda part: _in_machine_code(f, batch, part, answers, reduce, fast), shares))
-        return any(found)
+        with ThreadPoolExecutor(len(shares) - 1) as pool:  # and this thread
+            others = [pool.submit(_in_machine_code, f, batch, part, answers, reduce, fast) for part in shares[1:]]
+            odd = _in_machine_code(f, batch, shares[0], answers, reduce, fast)
+            return any([odd, *[other.result() for other in others]])
 
     try:
         # Asked only behind the run, which may have come upon further branches, that were traced in it.
@@ -463,7 +504,7 @@ def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[S
         f.traced(batch.sample(batch.first), batch.structure)
     first = f.specializations[batch.structure][0]
     outputs = len(first.program.outputs)
-    every = chunks(batch.first, batch.count)
+    every = chunks(batch.first, batch.count, threads, max(v.work for v in f.specializations[batch.structure]))
     answers = Answers(batch, outputs, reduce)
     known = f.specializations[batch.structure]
     native = outputs and f.native_for(batch.count) and not any(v.has_blocks for v in known)
@@ -477,12 +518,36 @@ def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[S
     return first, answers
 
 
+def part_of(f: Dispatcher, batch: Batch, reduce: str, threads: int, numbered: bool) -> PartialSum | BinnedSum | None:
+    """The sum over a batch, by the samples' numbers or without; None as from `answered`."""
+    if numbered:
+        done = answered(f, batch, True, threads)
+        samples = [(batch.first, batch.first + batch.count)]
+        return done and PartialSum(f.name, reduce, done[0].result, samples, done[1].ranges)
+    part: BinnedSum | None = None
+    for first, stop in _cuts(batch.first, batch.count, AT_ONCE * threads):
+        done = answered(f, batch.piece(first, stop), False, threads)
+        if done is None:
+            return None
+        if part is None:
+            part = BinnedSum(f.name, reduce, done[0].result, batch.count, [Bins() for _ in done[1].columns])
+        part.add(done[1].columns)
+    return part
+
+
+def nothing(f: Dispatcher, reduce: str, start: Any) -> PartialSum | BinnedSum:
+    """The sum over no samples."""
+    if start is None:
+        raise ValueError("map: an empty batch")
+    return PartialSum(f.name, reduce, None, (), {}) if start != UNKNOWN else BinnedSum(f.name, reduce, None, 0, [])
+
+
 def map_batch(
-    f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int, start: int | None
+    f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int, start: int | str | None
 ) -> Any:
     """`CompiledFunction.map`: see there."""
     try:
-        batch = Batch(f, arguments, in_axes, start or 0)
+        batch = Batch(f, arguments, in_axes, start if isinstance(start, int) else 0)
     except TypeError:
         if not any(isinstance(x, Value) for x in flatten(arguments, static=True)[0]):
             raise
@@ -490,14 +555,17 @@ def map_batch(
     if modes.active and (modes.current().anomaly or modes.tracer() is not None):
         return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
     if batch.count == 0:
-        if start is None:
-            raise ValueError("map: an empty batch")
-        return PartialSum(f.name, reduce, None, (), {})
+        return nothing(f, reduce, start)
+    if start is not None:
+        part = part_of(f, batch, reduce, threads, start != UNKNOWN)
+        if part is not None:
+            return part
+        return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
     done = answered(f, batch, reduce is not None, threads)
     if done is None:
         return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
     first, answers = done
     if reduce is None:
         return collected(first.result, answers.columns, batch.count, batch.kind)
-    part = PartialSum(f.name, reduce, first.result, [(batch.first, batch.first + batch.count)], answers.ranges)
-    return first.unpack(part.totals()) if start is None else part
+    sums = total(answers.ranges) if answers.ranges else []  # of a function without results
+    return first.unpack([y / batch.count for y in sums] if reduce == "mean" else sums)

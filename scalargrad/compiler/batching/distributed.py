@@ -21,7 +21,8 @@ from typing import Any, NamedTuple
 
 from ...transforms.pickling import dumps, saved
 from ..frontend.dispatch import Dispatcher
-from .batch import Batch, answered
+from .batch import UNKNOWN, Batch, answered, nothing, part_of
+from .binned import BinnedSum
 from .partial import PartialSum, merge
 from .results import collected
 from .sources import cut, length, loaded, natural_cuts
@@ -37,7 +38,7 @@ class WorkerLostError(RuntimeError):
     The samples that are missing can be mapped by a new executor, with their `start`, and merged with it.
     """
 
-    part: PartialSum | None = None
+    part: PartialSum | BinnedSum | None = None
 
 
 class _Job(NamedTuple):
@@ -48,6 +49,7 @@ class _Job(NamedTuple):
     axes: Sequence[int | None]
     reduce: str | None
     threads: int
+    numbered: bool  # whether the samples' numbers are known
     apart: bool  # whether the workers are in other processes
 
     def run(self, first: int, count: int, pieces: Sequence[Any]) -> Any:
@@ -59,15 +61,17 @@ class _Job(NamedTuple):
         batch = Batch(self.function, arguments, self.axes, first)
         if batch.count != count:
             raise ValueError(f"map: a worker has {batch.count} samples from number {first} on, and was to have {count}")
-        done = answered(self.function, batch, self.reduce is not None, self.threads)
-        if done is None:
-            raise TypeError(f"map: {self.function.name} is differentiated here, which goes without an executor only")
-        found, answers = done
+        f: Any = self.function
+        found: Any = None
+        if self.reduce is not None:
+            found = part_of(f, batch, self.reduce, self.threads, self.numbered)
+        elif (done := answered(f, batch, False, self.threads)) is not None:
+            found = done[1].columns
+        if found is None:
+            raise TypeError(f"map: {f.name} is differentiated here, which goes without an executor only")
         if self.apart:
-            nothing_from_outside(self.function, batch)
-        if self.reduce is None:
-            return answers.columns
-        return PartialSum(self.function.name, self.reduce, found.result, [(first, first + count)], answers.ranges)
+            nothing_from_outside(f, batch)
+        return found
 
 
 def nothing_from_outside(f: Dispatcher, batch: Batch) -> None:
@@ -273,7 +277,7 @@ def map_by(
     axes: Sequence[int | None],
     reduce: Any,
     threads: int,
-    start: int | None,
+    start: int | str | None,
     executor: Any,
     chunk_size: int | None,
     progress: bool,
@@ -284,15 +288,15 @@ def map_by(
     count = next(iter(lengths.values()))
     if len(set(lengths.values())) > 1:
         raise ValueError(f"map: batch lengths differ: {lengths}")
-    whole = PartialSum(f.name, reduce or "sum", None, (), {})
     if count == 0:
-        if start is None:
-            raise ValueError("map: an empty batch")
-        return whole
+        return nothing(f, reduce, start)
+    whole: Any = nothing(f, reduce, 0 if start is None else start)
     mapped = [(x, axis) for x, axis in given.values() if axis is not None]
+    first_number = start if isinstance(start, int) else 0
     shared = tuple([x if axis is None else None for x, axis in given.values()])
     supply = iter([loaded(cut(x, axis, 0, 1, False, False)) for x, axis in mapped])
-    batch = Batch(f, [x if axis is None else next(supply) for x, axis in given.values()], axes, start or 0)
+    one = [x if axis is None else next(supply) for x, axis in given.values()]
+    batch = Batch(f, one, axes, first_number)
     if batch.structure not in f.specializations:
         f.traced(batch.sample(batch.first), batch.structure)
     first = f.specializations[batch.structure][0]
@@ -301,7 +305,7 @@ def map_by(
     try:
         if pool.apart:
             nothing_from_outside(f, batch)
-        job = _Job(f, shared, axes, reduce, threads, pool.apart)
+        job = _Job(f, shared, axes, reduce, threads, start != UNKNOWN, pool.apart)
         run = _Run(pool, job, mapped, batch.first)
         with _bar(f.name, count, progress) as bar:
             for chunk, found in run.results(_chunks(count, chunk_size, mapped, pool.workers)):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from ...losses.summation import Ranges, put, total
 from ...transforms.trees import Structure, unflatten
 from ...version import VERSION, is_this
+from .binned import BinnedSum, merged
 
 Interval = tuple[int, int]  # the numbers of samples: from the first to before the second
 
@@ -45,18 +46,14 @@ class PartialSum:
         """How many samples there are."""
         return sum(stop - first for first, stop in self.samples)
 
-    def totals(self) -> list[float]:
-        """The sum or the mean as flat numbers."""
-        sums = total(self.ranges) if self.ranges else []  # of a function without results
-        return [y / self.count for y in sums] if self.reduce == "mean" else sums
-
     def result(self) -> Any:
         """The sum or the mean over all samples, in the structure of the function's result: the bits of one call.
 
         Raises `ValueError` if there are no samples, or some between the first and the last are missing.
         """
         if len(self.samples) == 1 and self.structure is not None:
-            return unflatten(self.structure, self.totals())
+            sums = total(self.ranges) if self.ranges else []  # of a function without results
+            return unflatten(self.structure, [y / self.count for y in sums] if self.reduce == "mean" else sums)
         gaps = pairwise(self.samples)
         missing = ", ".join(f"{stop} to {first - 1}" for (_, stop), (first, _) in gaps)
         raise ValueError(f"{self!r}: " + (f"samples {missing} are missing" if missing else "there is nothing in it"))
@@ -67,10 +64,14 @@ def _of_version(version: str) -> PartialSum:
     return PartialSum.__new__(PartialSum)
 
 
-def merge(parts: Iterable[PartialSum]) -> PartialSum:
+AnySum = TypeVar("AnySum", PartialSum, BinnedSum)
+
+
+def merge(parts: Iterable[AnySum]) -> AnySum:
     """Merge sums over parts of the samples, in any order: the result has the bits of one call on all of them.
 
     Parts may be merged in several steps, wherever they are; the whole is asked for its `result()` at the end. Raises
+    Parts of unknown numbers (`start="unknown"`) are merged with such alone: see `BinnedSum`. Raises
     `ValueError` for no parts, for parts that have samples in common, which it names, or that are of functions with
     results of different structures. The order of addition is in `scalargrad/losses/summation.py`.
 
@@ -88,18 +89,24 @@ def merge(parts: Iterable[PartialSum]) -> PartialSum:
     ...
     ValueError: <sum of <lambda> over samples 0 to 29, 60 to 89: 8 partial sum(s)>: samples 30 to 59 are missing
     """
-    given = list(parts)
+    given: list[Any] = list(parts)
     for part in given:
-        if not isinstance(part, PartialSum):
+        if not isinstance(part, PartialSum | BinnedSum):
             raise TypeError(f"merge: expected parts, as map(..., reduce='sum', start=...) returns, got {part!r:.80}")
     if not given:
         raise ValueError("merge: no parts")
     first = next((part for part in given if part.structure is not None), given[0])
-    samples: list[Interval] = []
-    ranges: Ranges = {}
     for part in given:
         if part.reduce != first.reduce or part.structure not in (None, first.structure):
             raise ValueError(f"merge: {first!r} and {part!r}: a sum and a mean, or results of different structures")
+        if type(part) is not type(first):
+            raise ValueError(f"merge: {first!r} and {part!r}: the numbers of samples are known of one only")
+    return merged(given, first) if isinstance(first, BinnedSum) else _merged(given, first)  # type: ignore[return-value]
+
+
+def _merged(given: Sequence[PartialSum], first: PartialSum) -> PartialSum:
+    samples: list[Interval] = []
+    ranges: Ranges = {}
     before = first
     placed = [(each, part) for part in given for each in part.samples]
     for each, part in sorted(placed, key=lambda pair: pair[0]):

@@ -20,10 +20,11 @@ from ..backends import native as native_backend
 from ..backends import python as python_backend
 from ..backends.blocks import machine
 from ..backends.machine import AlignedMemory, Machine, raise_failed
-from ..ir.lowering import Functions, lower
+from ..ir.lowering import Functions, elementary, lower
 from ..ir.program import Program, without_selections
 from .packing import unpacker
 
+ELSEWHERE = 40  # instructions of a row that is none, about
 Runner = Callable[[Sequence[float]], Sequence[float] | None]
 
 
@@ -155,6 +156,8 @@ class Specialization:
         self.runners: dict[str, Runner] = {}
         self.batches: dict[Any, Any] = {}  # kernels, by what is mapped and whether they add
         self.has_blocks = self.program.has_blocks()  # asked at every call
+        plain = sum(map(elementary, self.program.operations))
+        self.work = 1 + plain + ELSEWHERE * (len(self.program) - plain)  # instructions a sample, about
         self.refused = False  # whether the system did not let its machine code run
         self.unpack = unpacker(self.result)
         self.without: Program | None = None

@@ -48,6 +48,14 @@ _ELEMENTARY: dict[Primitive, str] = {
 }
 
 
+_FEW = _ELEMENTARY.keys() | {table.chain, table.gate, table.relu, table.step, table.abs, table.sqrt}
+
+
+def elementary(row: Primitive) -> bool:
+    """Whether a row is an instruction of the processor, or a few."""
+    return row in _FEW
+
+
 def lower(program: Program, functions: Functions = "library", most: int | None = None) -> Lowered:
     """The program in elementary operations, with the same inputs, outputs and guards, and the same bits.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import chain
@@ -213,9 +214,10 @@ def same(a: Program, b: Program) -> bool:
 
 
 def watched(model: Module, x: Any) -> Any:
-    """The model's result; `TraceError` if it drew random numbers, which are put back, or changed itself."""
+    """The model's result; `TraceError` if it drew random numbers or changed itself, which is put back."""
     generators = {id(each): each for each in _generators(model)}
     before, states = state_of(model), {k: each.getstate() for k, each in generators.items()}
+    contents = _contents(model)
     everybodys, numpys = random.getstate(), _of_numpy()
     try:
         result = model(x)
@@ -231,8 +233,23 @@ def watched(model: Module, x: Any) -> Any:
     if random_drawn:
         raise TraceError("the model draws random numbers, which a program would repeat for ever")
     if state_of(model) != before:
+        for x, content in contents:
+            x.clear()
+            (x.extend if hasattr(x, "extend") else x.update)(content)
         raise TraceError("the model changes its own attributes as it computes")
     return result
+
+
+def _contents(model: Module) -> list[tuple[Any, Any]]:
+    """The containers among a model's attributes, and what is in them, to be put back: its copies share them with it."""
+    found: dict[int, tuple[Any, Any]] = {}
+    left = [x for _, module in model.named_modules() for x in vars(module).values()]
+    while left:
+        x = left.pop()
+        if isinstance(x, list | dict | set | deque) and id(x) not in found:
+            found[id(x)] = (x, x.copy())
+            left += x.values() if isinstance(x, dict) else x
+    return list(found.values())
 
 
 def _of_numpy() -> Any:
