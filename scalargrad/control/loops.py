@@ -225,7 +225,10 @@ def _length(found: int | None, given: int | None) -> int:
         try:
             given = index(given)
         except TypeError:
-            raise TypeError(f"scan: length must be a whole number, got {given!r}") from None
+            hint = ": it is part of the program, so make it no argument, or use while_loop"
+            raise TypeError(
+                f"scan: length must be a whole number, got {given!r}{hint if isinstance(given, Value) else ''}"
+            ) from None
         if given < 0:
             raise ValueError(f"scan: length must be at least 0, got {given}")
         if found is not None and found != given:
