@@ -25,13 +25,14 @@ from ...engine.primitive import EXACT_INTEGERS, as_float
 from ...engine.value import Value
 from ...losses.summation import Ranges, put, total
 from ...transforms.collector import Resting
-from ...transforms.trees import LEAF, Structure, flatten
+from ...transforms.trees import LEAF, Structure, container, flatten
+from ..backends import blocks as blocks_backend
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..backends.llvm import driver
 from ..backends.machine import AlignedMemory, Machine, raise_failed
 from ..frontend.dispatch import Dispatcher
-from ..frontend.packing import Pack, as_floats, packer
+from ..frontend.packing import Pack, as_floats, is_array, packer
 from ..frontend.specialization import Specialization, errors_of_ours
 from ..ir.lowering import lower
 from ..ir.program import summands
@@ -90,6 +91,10 @@ def _shared(x: Any, what: str, known: dict[str, tuple[Pack, Structure]]) -> Part
     """An argument that all samples have; `known` is how it was flattened the last time."""
     if type(x) is array and x.typecode == "d":
         return Part(_flat_list(len(x)), x, _NOTHING, None, "", ())
+    kind: Any = type(x)
+    of = container(kind)
+    if of is not None and is_array(of) and kind is of.kind and x.ndim and x.dtype.char == "d" and x.dtype.isnative:
+        return Part((kind, x.shape, x.size), array("d", x.tobytes()), _NOTHING, None, "", ())
     if isinstance(x, array) or (hasattr(x, "tolist") and not hasattr(x, "__array_interface__")):
         x = x.tolist()
     if what in known:
@@ -404,11 +409,21 @@ def _kernel(v: Specialization, layout: tuple[tuple[bool, int], ...], reduce: boo
             with errors_of_ours(v.name), Resting():
                 driver()  # which the first batch of a process waits for
                 program = (v.fast() if fast else None) or v.program
-                lowered = lower(summands(program) if reduce else program, v.functions)
+                program = summands(program) if reduce else program
                 mapped = [each for each, count in layout for _ in range(count)]
-                found = v.batches[key] = native_backend.kernel(lowered, mapped, v.first_captured)
+                if v.has_blocks:
+                    places = native_backend.places_of(mapped, v.first_captured, program.inputs)
+                    found = blocks_backend.kernel(program, v.functions, places)
+                else:
+                    found = native_backend.kernel(lower(program, v.functions), mapped, v.first_captured)
+                v.batches[key] = found
             v.seconds["batch"] = v.seconds.get("batch", 0.0) + perf_counter() - start
         return found
+
+
+def _in_lanes(v: Specialization) -> bool:
+    """Whether a kernel can be made of it; else each sample is computed alone, in machine code for one point."""
+    return not v.has_blocks or (blocks_backend.available() and blocks_backend.in_lanes(v.program))
 
 
 def _in_machine_code(
@@ -484,8 +499,8 @@ def _on_threads(
         if (run(True) or answers.has_nan()) and any(v.fast() is not None for v in f.specializations[batch.structure]):
             answers.ranges.clear()
             run(False)
-    except CodeRefusedError:
-        if f.backend == "native":
+    except CodeRefusedError as error:
+        if f.backend == "native" and not isinstance(error, blocks_backend.NotInLanesError):
             raise
         return False
     return True
@@ -503,7 +518,7 @@ def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[S
     every = chunks(batch.first, batch.count, threads, max(v.work for v in f.specializations[batch.structure]))
     answers = Answers(batch, outputs, reduce)
     known = f.specializations[batch.structure]
-    native = outputs and f.native_for(batch.count) and not any(v.has_blocks for v in known)
+    native = outputs and f.native_for(batch.count) and all(_in_lanes(v) for v in known)
     if not (native and _on_threads(f, batch, every, answers, reduce, threads)):
         for bounds in every if outputs else ():
             _in_python(f, batch, bounds, answers, reduce)
