@@ -73,6 +73,18 @@ def test_dataclasses() -> None:
     assert jvp(Spring.energy, (SPRING,), (Spring(1.0, np.zeros(2)),)) == (5.0, 2.5)
 
 
+def test_auxiliary_data_without_values_is_handed_on_as_it_is() -> None:
+    box, counts = Box(1.0, 2.0), np.array([1, 2])
+
+    def f(x: Any) -> Any:
+        return (x * x).sum(), {"box": box, "counts": counts, "half": [0.5 * x, counts]}
+
+    for aux in (grad(f, has_aux=True)(np.ones(2))[1], value_and_grad(f, has_aux=True)(np.ones(2))[0][1]):
+        assert aux["box"] is box
+        assert aux["counts"] is aux["half"][1] is counts
+        assert (aux["half"][0].dtype, aux["half"][0].tolist()) == (np.float64, [0.5, 0.5])
+
+
 def test_registered_classes_named_tuples_and_nests() -> None:
     found = grad(lambda p: p.first.x * p.second["b"][1] * p.first.x)(Pair(Own(3.0, "m"), {"a": None, "b": [1.0, 5.0]}))
     assert (found.first.x, found.first.unit, found.second) == (30.0, "m", {"a": None, "b": [0.0, 9.0]})

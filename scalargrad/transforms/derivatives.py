@@ -25,7 +25,7 @@ from ..engine.value import Value, begin, constant
 from ..version import VERSION, is_this
 from .collector import Resting
 from .pickling import restored, saved
-from .trees import LEAF, Static, Structure, described, flatten, leaves_like, paths, unflatten
+from .trees import LEAF, Static, Structure, described, flatten, leaves_like, paths, replaced, unflatten
 
 Tree = Any  # a number, or what holds numbers: see `trees.py`
 
@@ -143,8 +143,7 @@ class _Run:
         self.stop = [*self.inputs, *old]
         self.wanted = depending(self.order, self.inputs) if self.as_graph else None
         if aux and not self.as_graph:
-            leaves, structure = flatten(self.aux)  # of whatever it may be
-            self.aux = unflatten(structure, [x._data if isinstance(x, Value) else x for x in leaves])
+            self.aux = replaced(self.aux, lambda x: x._data if isinstance(x, Value) else x)
 
     def plain(self, x: Any) -> Any:
         """A result as the caller gets it."""

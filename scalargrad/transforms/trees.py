@@ -7,6 +7,7 @@ other. What holds numbers besides lists, tuples and dicts is a `Container`; room
 
 from __future__ import annotations
 
+import operator
 import sys
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -253,16 +254,38 @@ def _build(part: Structure, supply: Iterator[Any], role: str) -> Any:
     kind, keys, children = part
     if kind is Static:
         return None if role == "derivative" else keys.value
-    known = _containers[kind] if kind in _containers else container(kind)
     if type(children) is int:
         built = list(islice(supply, children))
     else:
         built = [_build(child, supply, role) for child in children]
+    return _held(kind, keys, built, role)
+
+
+def _held(kind: type, keys: Any, built: list[Any], role: str) -> Any:
+    """What holds these children."""
+    known = _containers[kind] if kind in _containers else container(kind)
     if known is not None:
         return (known.argument if role == "argument" and known.argument else known.build)(keys, built)
     if kind is dict:
         return dict(zip(keys, built, strict=True))
     return built if kind is list else tuple.__new__(kind, built)  # whatever its own __new__ takes
+
+
+def replaced(tree: Any, change: Callable[[Any], Any]) -> Any:
+    """The tree with its leaves changed; what holds none that becomes another stays the object that it is.
+
+    >>> kept = [2]
+    >>> replaced(([1.5], kept), int)[1] is kept
+    True
+    """
+    leaves, structure = flatten(tree)
+    changed = [change(x) for x in leaves]
+    if all(map(operator.is_, leaves, changed)):
+        return tree
+    if structure == LEAF or type(structure[2]) is int:
+        return unflatten(structure, changed)
+    children = [replaced(child, change) for child in _children_like(tree, structure, "a tree")]
+    return _held(structure[0], structure[1], children, "result")
 
 
 def leaves_like(tree: Any, structure: Structure, what: str) -> list[Any]:

@@ -25,13 +25,13 @@ from ...engine.primitive import EXACT_INTEGERS, as_float
 from ...engine.value import Value
 from ...losses.summation import Ranges, put, total
 from ...transforms.collector import Resting
-from ...transforms.trees import LEAF, Structure, flatten
+from ...transforms.trees import LEAF, Structure, container, flatten
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..backends.llvm import driver
 from ..backends.machine import AlignedMemory, Machine, raise_failed
 from ..frontend.dispatch import Dispatcher
-from ..frontend.packing import Pack, as_floats, packer
+from ..frontend.packing import Pack, as_floats, is_array, packer
 from ..frontend.specialization import Specialization, errors_of_ours
 from ..ir.lowering import lower
 from ..ir.program import summands
@@ -90,6 +90,10 @@ def _shared(x: Any, what: str, known: dict[str, tuple[Pack, Structure]]) -> Part
     """An argument that all samples have; `known` is how it was flattened the last time."""
     if type(x) is array and x.typecode == "d":
         return Part(_flat_list(len(x)), x, _NOTHING, None, "", ())
+    kind: Any = type(x)
+    of = container(kind)
+    if of is not None and is_array(of) and kind is of.kind and x.ndim and x.dtype.char == "d" and x.dtype.isnative:
+        return Part((kind, x.shape, x.size), array("d", x.tobytes()), _NOTHING, None, "", ())
     if isinstance(x, array) or (hasattr(x, "tolist") and not hasattr(x, "__array_interface__")):
         x = x.tolist()
     if what in known:
