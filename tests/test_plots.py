@@ -621,3 +621,22 @@ LAYERS = [LayerGradient("a", 1.0, 1.0, 1.0, 1)]
 def test_bad_plots(call, error, words):
     with pytest.raises(error, match=words):
         call()
+
+
+@pytest.mark.parametrize("family", ["DejaVu Sans", "Liberation Sans", "Noto Sans CJK KR"])
+def test_titles_and_names_are_as_long_as_there_is_room_in_any_font(family, monkeypatch):
+    from matplotlib import font_manager
+
+    if family not in {font.name for font in font_manager.fontManager.ttflist}:
+        pytest.skip(f"{family} is not installed")
+    monkeypatch.setattr("scalargrad.plots.canvas.families", lambda: [family])
+    for title in ("WHAT MAKES A TITLE WIDE: MMM " * 6, "W" * 90, "a title"):
+        figure = plot_function({"M" * 28: tanh, "b": exp}, title=title, x="momentum " * 9)
+        figure.draw_without_rendering()
+        extent = figure._suptitle.get_window_extent()
+        assert extent.x0 >= 0.0
+        assert extent.x1 <= figure.bbox.width
+        for axes in figure.axes:
+            for text in (axes._left_title, axes.xaxis.label):
+                assert text.get_window_extent().width <= 1.02 * axes.bbox.width
+        assert (figure._suptitle.get_fontsize() < 14.0) == (title != "a title")

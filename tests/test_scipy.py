@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import math
 from collections.abc import Callable
@@ -13,7 +14,10 @@ import pytest
 import scalargrad as sg
 from scalargrad import compile, elementwise_grad, grad, hessian, hessp, jacobian, value_and_grad  # noqa: A004
 
+from .test_compile import Library
+
 np = pytest.importorskip("numpy")
+scipy = pytest.importorskip("scipy")
 integrate = pytest.importorskip("scipy.integrate")
 optimize = pytest.importorskip("scipy.optimize")
 
@@ -86,6 +90,18 @@ def test_quad_calls_code_that_llvm_made(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("SCALARGRAD_NATIVE", "llvm")
     test_quad_calls_a_compiled_function_without_python_and_gets_its_bits("native")
     test_quad_gets_the_right_number_at_a_branch_that_was_not_traced("native")
+
+
+def test_quad_calls_a_function_in_c(tmp_path: Path) -> None:
+    f = compile(in_two_ways)
+    f(0.5, 2.0)
+    library = Library(tmp_path, {"two": f.to_c("two")}).library
+    run = library.two_integrand
+    run.restype, run.argtypes = ctypes.c_double, [ctypes.c_int, ctypes.POINTER(ctypes.c_double), ctypes.c_void_p]
+    g = scipy.LowLevelCallable(run)
+    assert integrate.quad(g, 0.0, 1.0, args=(2.0,)) == integrate.quad(f, 0.0, 1.0, args=(2.0,))
+    assert math.isnan(run(2, (ctypes.c_double * 2)(3.0, 2.0), None))  # a branch that was not traced
+    assert math.isnan(run(1, (ctypes.c_double * 2)(0.5, 2.0), None))
 
 
 # ---- the nine calls --------------------------------------------------------------------------------------------------

@@ -73,9 +73,7 @@ def plain(x: Any) -> Any:
     if isinstance(x, Array):
         return x.view(numpy.ndarray)
     if isinstance(x, Value):
-        made = numpy.empty((), object)
-        made[()] = x
-        return made
+        return numpy.fromiter((x,), object, 1).reshape(())
     if isinstance(x, numpy.generic):  # as a number of Python's, of which a loop does not come back here
         return exact(x.item()) if x.dtype.kind in "fiub" else x.item()
     if isinstance(x, numpy.ndarray) and x.dtype.char == "g":  # whose elements are NumPy's even as objects
@@ -92,9 +90,7 @@ def wrapped(x: Any) -> Any:
 
 def filled(shape: tuple[int, ...], xs: Sequence[Any]) -> Array:
     """The array of that shape of these objects."""
-    made = numpy.empty(len(xs), object)
-    made[:] = xs
-    return made.reshape(shape).view(Array)
+    return numpy.fromiter(xs, object, len(xs)).reshape(shape).view(Array)  # which asks them for nothing
 
 
 # ---- as a container --------------------------------------------------------------------------------------------------

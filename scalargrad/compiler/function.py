@@ -257,7 +257,9 @@ class CompiledFunction(Dispatcher):
 
         The C function takes a pointer to the inputs and one to the outputs, flat and in order, and returns 0, or 1
         where the inputs take a branch that was not traced. With `real="double"` it gives the same bits as Python on a
-        machine with the same C library; with `real="float"` it computes in single precision, for small devices.
+        machine with the same C library; with `real="float"` it computes in single precision, for small devices. Beside
+        a function of one output in double precision stands `name_integrand(int n, double *x, void *data)`, which gives
+        it, or nan where there is none, as a `scipy.LowLevelCallable` does.
 
         Raises `ValueError` before the first call, and where there are traces for several structures of arguments.
         """

@@ -206,6 +206,8 @@ class Value:
     # ---- differentiating ---------------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # NumPy asks every element of an array for several
+            raise AttributeError(name)
         if (method := f"method {name}") in renderers:
             return partial(renderers[method], self)
         hint = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""

@@ -100,11 +100,13 @@ class Paper:
         self.figure = figure_class()(figsize=size, layout="constrained", facecolor=self.colours["page"])
         grid = self.figure.subplots(rows, columns, squeeze=False)
         self.axes: list[Axes] = [axes for row in grid for axes in row]
+        self.names: list[tuple[Any, Axes]] = []  # titles of axes
         for axes in self.axes:
             self._dress(axes)
-        if title.strip():
+        self.title = self.figure.suptitle("", fontsize=14, fontweight="bold") if title.strip() else None
+        if self.title is not None:
             shown = fill(" ".join(plain(title, TITLE).split()), int(LETTERS * size[0]))
-            self._say(self.figure.suptitle("", fontsize=14, fontweight="bold"), shown, "ink", 2 * TITLE)
+            self._say(self.title, shown, "ink", 2 * TITLE)
 
     def _dress(self, axes: Axes) -> None:
         c = self.colours
@@ -129,7 +131,8 @@ class Paper:
             self._say(text, words, "muted")
             text.set_fontsize(10.5)
         if title:
-            self._say(axes.set_title("", fontsize=11.5, loc="left"), title, "ink", NAME)
+            self.names.append((axes.set_title("", fontsize=11.5, loc="left"), axes))
+            self._say(self.names[-1][0], title, "ink", NAME)
 
     def whole(self, axes: Axes) -> None:
         """Count along the x axis in whole numbers."""
@@ -162,8 +165,24 @@ class Paper:
         for text in axis.get_ticklabels():
             text.set_parse_math(False)
 
+    def _fit(self) -> None:
+        """Make titles and names of axes smaller where they are longer than what they stand beside, in whatever font."""
+        with _quiet():
+            self.figure.draw_without_rendering()
+        texts = [(text, axes.bbox.width) for text, axes in self.names]
+        if self.title is not None:
+            texts.append((self.title, 0.97 * self.figure.bbox.width))
+        for axes in self.axes:
+            texts += [(axes.xaxis.label, axes.bbox.width), (axes.yaxis.label, axes.bbox.height)]
+        for text, room in texts:
+            extent = text.get_window_extent()
+            long = extent.height if text.get_rotation() == 90.0 else extent.width
+            if long > room:
+                text.set_fontsize(text.get_fontsize() * room / long)
+
     def finished(self, save: str | os.PathLike[str] | None) -> Figure:
         """The figure, written to a file if one is named."""
+        self._fit()
         if save is not None:
             self.figure.savefig(save, dpi=144)
         return self.figure

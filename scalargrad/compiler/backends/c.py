@@ -380,12 +380,25 @@ def source(
     upper = name.upper()
     guard = f"{upper}_H"
     about = "\n".join(f" *   x[{k}]  {comment(text)}" for k, text in enumerate(names[:50]))
+    declared = defined = note = ""
+    if outputs == 1 and real == "double":
+        note = f" * {name}_integrand is for SciPy's LowLevelCallable: y, or nan where there is none.\n *\n"
+        signature = f"double {name}_integrand(int n, double *x, void *data)"
+        declared = f"{signature};\n"
+        defined = f"""
+{signature}
+{{
+    double y;
+    (void)data;
+    return n == {inputs} && {name}(x, &y) == 0 ? y : (double)NAN;
+}}
+"""
     header = f"""/* {name}: made by scalargrad. Compile with -std=c99, or -ffp-contract=off, for the bits of Python.
  *
  * Takes {inputs} inputs x and writes {outputs} outputs y. Returns 0, or 1 where the inputs take a branch that was
  * not traced; y is then undefined.
  *
-{about}
+{note}{about}
  */
 #ifndef {guard}
 #define {guard}
@@ -397,7 +410,7 @@ def source(
 extern "C" {{
 #endif
 int {name}(const {real} *x, {real} *y);
-#ifdef __cplusplus
+{declared}#ifdef __cplusplus
 }}
 #endif
 
@@ -421,5 +434,5 @@ int {name}(const {real} *x, {real} *y)
 {tries}
     return 1;
 }}
-"""
+{defined}"""
     return header, text

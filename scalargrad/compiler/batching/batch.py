@@ -26,6 +26,7 @@ from ...engine.value import Value
 from ...losses.summation import Ranges, put, total
 from ...transforms.collector import Resting
 from ...transforms.trees import LEAF, Structure, container, flatten
+from ..backends import blocks as blocks_backend
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..backends.llvm import driver
@@ -410,11 +411,21 @@ def _kernel(v: Specialization, layout: tuple[tuple[bool, int], ...], reduce: boo
             with errors_of_ours(v.name), Resting():
                 driver()  # which the first batch of a process waits for
                 program = (v.fast() if fast else None) or v.program
-                lowered = lower(summands(program) if reduce else program, v.functions)
+                program = summands(program) if reduce else program
                 mapped = [each for each, count in layout for _ in range(count)]
-                found = v.batches[key] = native_backend.kernel(lowered, mapped, v.first_captured)
+                if v.has_blocks:
+                    places = native_backend.places_of(mapped, v.first_captured, program.inputs)
+                    found = blocks_backend.kernel(program, v.functions, places)
+                else:
+                    found = native_backend.kernel(lower(program, v.functions), mapped, v.first_captured)
+                v.batches[key] = found
             v.seconds["batch"] = v.seconds.get("batch", 0.0) + perf_counter() - start
         return found
+
+
+def _in_lanes(v: Specialization) -> bool:
+    """Whether a kernel can be made of it; else each sample is computed alone, in machine code for one point."""
+    return not v.has_blocks or (blocks_backend.available() and blocks_backend.in_lanes(v.program))
 
 
 def _in_machine_code(
@@ -490,8 +501,8 @@ def _on_threads(
         if (run(True) or answers.has_nan()) and any(v.fast() is not None for v in f.specializations[batch.structure]):
             answers.ranges.clear()
             run(False)
-    except CodeRefusedError:
-        if f.backend == "native":
+    except CodeRefusedError as error:
+        if f.backend == "native" and not isinstance(error, blocks_backend.NotInLanesError):
             raise
         return False
     return True
@@ -509,7 +520,7 @@ def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[S
     every = chunks(batch.first, batch.count, threads, max(v.work for v in f.specializations[batch.structure]))
     answers = Answers(batch, outputs, reduce)
     known = f.specializations[batch.structure]
-    native = outputs and f.native_for(batch.count) and not any(v.has_blocks for v in known)
+    native = outputs and f.native_for(batch.count) and all(_in_lanes(v) for v in known)
     if not (native and _on_threads(f, batch, every, answers, reduce, threads)):
         for bounds in every if outputs else ():
             _in_python(f, batch, bounds, answers, reduce)

@@ -7,13 +7,14 @@ made harmless here and nowhere else.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from html import escape
 from math import isfinite
 from typing import Any
 from unicodedata import bidirectional, category, combining, east_asian_width
 
-# Advance widths of Helvetica, in thousandths of the font size, from space to tilde (Adobe Font Metrics); Arial,
-# Liberation Sans and Arimo have the same. Engines get sizes computed from these, as their own estimates differ.
+# Advance widths of Helvetica and Helvetica Bold, in thousandths of the font size, from space to tilde (Adobe Font
+# Metrics); Arial, Liberation Sans and Arimo have the same. Engines get sizes computed from these.
 _HELVETICA = (
     278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556, 556, 556, 556, 556,
     556, 556, 556, 278, 278, 584, 584, 584, 556, 1015, 667, 667, 722, 722, 667, 611, 778, 722, 278, 500, 667, 556, 833,
@@ -21,7 +22,23 @@ _HELVETICA = (
     556, 278, 556, 556, 222, 222, 500, 222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334,
     260, 334, 584,
 )  # fmt: skip
-_advance_of = dict(enumerate(_HELVETICA, 32)).__getitem__
+_BOLD = (
+    278, 333, 474, 556, 556, 889, 722, 238, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556, 556, 556, 556, 556,
+    556, 556, 556, 333, 333, 584, 584, 584, 611, 975, 722, 722, 722, 722, 667, 611, 778, 722, 278, 556, 722, 611, 833,
+    722, 778, 667, 778, 722, 667, 611, 722, 667, 944, 667, 667, 611, 333, 278, 333, 584, 556, 333, 556, 611, 556, 611,
+    556, 333, 611, 611, 278, 278, 556, 278, 889, 611, 611, 611, 611, 389, 556, 333, 611, 556, 778, 556, 556, 500, 389,
+    280, 389, 584,
+)  # fmt: skip
+# Of other letters and signs: Liberation Sans, and where it has none, as of small digits, DejaVu Sans Condensed.
+_OTHERS = {
+    278: "∕′·ÌÍÎÏìíîïιίΙΪ", 333: "‘’“”´¸¹²³", 360: "″⁰⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉ºª", 398: "τ°", 445: "ζξεέ", 476: "⁺⁻₊₋ς",
+    499: "∂çýÿγκλν↑↓", 554: "χΰυ±÷√≤≥≠≈Γ«»àáâãäåèéêëðñòóôõöùúûüþήηθο–δ", 580: "ρβμµάα−×", 611: "∇■¿ßøΖΤσΣ",
+    666: "φΞÀÁÂÃÄÅÈÉÊËÝÞΑΒΕΚΡΥΧΫΔΛ", 713: "πψ∑∞ÇÐÑÙÚÛÜΗΝΠ", 751: "Ω↵", 780: "ÒÓÔÕÖØΘΟωΦ", 832: "⚠ΜΨ", 900: "æ⋮�",
+    1000: "Æ…—→←",
+}  # fmt: skip
+_regular = {chr(k): wide for k, wide in enumerate(_HELVETICA, 32)} | {c: k for k, each in _OTHERS.items() for c in each}
+_ADVANCES = (_regular, _regular | {chr(k): wide for k, wide in enumerate(_BOLD, 32)})
+GENEROUS = 1.02
 _RIGHT_TO_LEFT = frozenset(("R", "AL", "AN"))
 _ISOLATE, _END_ISOLATE = "\u2068", "\u2069"
 # theta1[2,1], x[3], θ[to,from], w_1, w1: an index behind a name is drawn below the line. A bare number is one behind a
@@ -141,27 +158,31 @@ def shortened(text: str, limit: int) -> str:
     return text
 
 
-def width(text: str, size: float, bold: bool = False) -> float:
-    """The text's width in the picture's sans-serif font, a little generous where the font may differ."""
-    total = 0.0
+@lru_cache(8192)  # many texts stand in a picture often
+def advance(text: str, size: float, bold: bool = False) -> float:
+    """The text's width in the picture's sans-serif font; of letters that are not known, what most are at most."""
+    total, known = 0.0, _ADVANCES[bold]
     for k, part in enumerate(_INDEX.split(text)):
-        if k % 2:
-            part = part.strip("[]_")  # what is drawn of it
-        if part.isascii() and part.isprintable():
-            advance = sum(map(_advance_of, part.encode()))
-        else:
-            advance = 0
-            for c in part:
-                if " " <= c <= "~":
-                    advance += _advance_of(ord(c))
-                elif east_asian_width(c) in "WF":
-                    advance += 1000
-                elif not combining(c) and category(c) != "Cf":
-                    advance += 620
-        total += advance * (INDEX_SIZE if k % 2 else 1.0)
-    return total * size / 1000.0 * (1.12 if bold else 1.02)
+        letters = part.strip("[]_") if k % 2 else part  # what is drawn of an index
+        wide = 0
+        for c in letters:
+            if c in known:
+                wide += known[c]
+            elif east_asian_width(c) in "WF":
+                wide += 1000
+            elif not combining(c) and category(c) != "Cf":
+                wide += 620
+        total += wide * (INDEX_SIZE if k % 2 else 1.0)
+    return total * size / 1000.0
 
 
+@lru_cache(8192)
+def width(text: str, size: float, bold: bool = False) -> float:
+    """The room for a text: a little more than its width."""
+    return GENEROUS * advance(text, size, bold)
+
+
+@lru_cache(8192)
 def marked(*runs: tuple[str, str], size: float) -> str:
     """Runs of (text, class) as the inside of an SVG text, indices below the line: θ1[2,1] as θ1 with a small 2,1.
 
@@ -191,6 +212,20 @@ def marked(*runs: tuple[str, str], size: float) -> str:
                 out.append(f"<tspan{named}{back}>{xml(part)}</tspan>" if named or back else xml(part))
                 back = ""
     return "".join(out)
+
+
+def written(kind: str, x: float, y: float, *runs: tuple[str, str], size: float, bold: bool = False) -> str:
+    """An SVG text of that class, of runs of (text, class), as wide as reckoned here on any font; class "b" is bold.
+
+    >>> written("k", 10.0, 20.5, ("value", ""), size=12.0)
+    '<text class="k" x="10" y="20.5" textLength="28.7" lengthAdjust="spacingAndGlyphs">value</text>'
+    """
+    wide = 0.0
+    for text, look in runs:
+        wide += advance(text, size, bold or look[:1] == "b")
+    fit = f' textLength="{round(wide, 1):.9g}" lengthAdjust="spacingAndGlyphs"' if wide else ""
+    space = ' xml:space="preserve"' if len(runs) > 1 else ""
+    return f'<text class="{kind}"{space} x="{x:.9g}" y="{y:.9g}"{fit}>{marked(*runs, size=size)}</text>'
 
 
 def tenths(x: float) -> str:

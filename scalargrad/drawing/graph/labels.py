@@ -182,7 +182,7 @@ def edge_label(edge: Edge, labels: str) -> EdgeLabel:
             known = edge.upstream is not None and edge.contribution is not None
             text = product(edge.upstream or 0.0, edge.local, edge.contribution or 0.0) if known else DASH
             lines.append((text, style if known else "muted"))
-    widest = width(lines[0][0] + sign, SMALL)
+    widest = width(lines[0][0], SMALL) + width(sign, SMALL, bold=True)
     for text, _ in lines[1:]:
         widest = max(widest, width(text, SMALL))
     return EdgeLabel(tuple(lines), sign, widest + 8.0, 14.0 * len(lines) + 4.0, style)

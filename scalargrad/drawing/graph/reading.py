@@ -40,7 +40,8 @@ class _Facts:
             "operation" if operands[i] else "constant" if v.is_constant else "input" for i, v in enumerate(values)
         ]
         for v, slots in zip(values, operands, strict=True):
-            if v.operation is where and self.kinds[slots[0]] == "constant":  # what `x > 0` came to, on plain `Value`s
+            # What `x > 0` came to, on plain `Value`s, where nobody has named it.
+            if v.operation is where and self.kinds[slots[0]] == "constant" and not self.labels[slots[0]].strip():
                 self.labels[slots[0]] = "true" if self.data[slots[0]] != 0.0 else "false"
 
 

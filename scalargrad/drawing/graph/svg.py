@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import inf
 
 from ..common.style import COLOURS, FONTS, MARGIN, SCALE, scale_colour
-from ..common.text import clean, marked, shortened, width, xml
+from ..common.text import clean, shortened, width, written, xml
 from .labels import HEADER, HEADER_HEIGHT, PADDING, ROW, ROW_HEIGHT, RULE, SMALL, EdgeLabel, Labels
 from .layout import Curve, Layout
 from .picture import Edge, Node, Picture
@@ -76,7 +76,7 @@ class GraphDrawer:
         high = self.top + self.layout.height + legend_height + MARGIN
         add(f'<rect class="page" x=".5" y=".5" width="{total_width - 1:.9g}" height="{high - 1:.9g}" rx="10"/>')
         if picture.title:
-            add(f'<text class="t" x="{MARGIN:g}" y="{MARGIN + 14:g}">{xml(shown)}</text>')
+            add(written("t", MARGIN, MARGIN + 14.0, (shown, ""), size=17.0, bold=True))
         add(f'<g transform="translate({shift:.9g} {self.top:.9g})">')
         for k, path in enumerate(picture.groups):
             self.cluster(k, path)
@@ -104,11 +104,11 @@ class GraphDrawer:
         if str(k + 1) not in self.layout.clusters:
             return  # other things stand inside
         x1, y1, x2, y2 = self.layout.clusters[str(k + 1)]
-        name = xml(clean(shortened(path.rpartition("/")[2], 40)))
+        name = clean(shortened(path.rpartition("/")[2], 40))
         self.out.append(
             f'<g id="{self.prefix}-c{k + 1}" class="cluster"><title>{xml(clean(path))}</title>'
             f'<rect x="{x1:.9g}" y="{y1:.9g}" width="{x2 - x1:.9g}" height="{y2 - y1:.9g}" rx="10"/>'
-            f'<text class="k" x="{x1 + 9:.9g}" y="{y1 + 16:.9g}">{name}</text></g>'
+            f"{written('k', x1 + 9.0, y1 + 16.0, (name, ''), size=ROW)}</g>"
         )
 
     def edge(self, edge: Edge) -> None:
@@ -127,17 +127,16 @@ class GraphDrawer:
             x, y = curve.label[0], curve.label[1] - 7.0 * (len(label.lines) - 1) + 4.0
             text = _leader(curve, label)
             for line, kind in label.lines:
-                space = ' xml:space="preserve"' if sign else ""
-                inner = marked((line, ""), (sign, f"b {label.style}"), size=SMALL)
-                text += f'<text class="e {kind}"{space} x="{x:.9g}" y="{y:.9g}">{inner}</text>'
+                runs = [(line, "")] + [(sign, f"b {label.style}")] * bool(sign)
+                text += written(f"e {kind}", x, y, *runs, size=SMALL)
                 y, sign = y + 14.0, ""
         if curve.tag is not None:
             x, y, wide, high = curve.tag
             left, top = f"{x - wide / 2.0:.9g}", f"{y - high / 2.0:.9g}"
-            inner = marked((self.names[edge.source], ""), size=SMALL)
+            name = written("e", x, y + 4.0, (self.names[edge.source], ""), size=SMALL)
             text += (
                 f'<rect class="tag" x="{left}" y="{top}" width="{wide:.9g}" height="{high:.9g}" rx="{high / 2.0:.9g}"/>'
-                f'<text class="e" x="{x:.9g}" y="{y + 4:.9g}">{inner}</text>'
+                f"{name}"
             )
         glow = ""
         if edge.id == self.picture.active:
@@ -159,8 +158,7 @@ class GraphDrawer:
         add = self.out.append
         add(f'<g id="{self.prefix}-{node.id}" class="{classes}"><title>{xml(node_tooltip(node))}</title>')
         if node.kind == "constant":
-            inner = marked((label.name, ""), size=SMALL)
-            add(f'<text class="e" x="{box.x:.9g}" y="{box.y + 4:.9g}">{inner}</text></g>')
+            add(f"{written('e', box.x, box.y + 4.0, (label.name, ''), size=SMALL)}</g>")
             return
         boxes = [("", 0.0, 7)]
         if label.style == "exploding":
@@ -173,17 +171,15 @@ class GraphDrawer:
             size = f'width="{wide + 2 * by:.9g}" height="{high + 2 * by:.9g}"'
             add(f'<rect{kind} x="{left - by:.9g}" y="{top - by:.9g}" {size} rx="{radius}"/>')
         x1, x2, y = left + PADDING, left + wide - PADDING, top + 17.0
-        header = marked((label.name, "b"), (label.rest, ""), size=HEADER)
-        add(f'<text class="h" xml:space="preserve" x="{x1:.9g}" y="{y:.9g}">{header}</text>')
+        add(written("h", x1, y, (label.name, "b"), (label.rest, ""), size=HEADER))
         y = top + HEADER_HEIGHT - 2.0
         for key, text, kind, rule in label.rows:
             if rule:
                 add(f'<path class="r" d="M{left:.9g},{y + 6:.9g}h{wide:.9g}"/>')
             y += ROW_HEIGHT + RULE * rule
-            add(f'<text class="k" x="{x1:.9g}" y="{y:.9g}">{marked((key, ""), size=ROW)}</text>')
+            add(written("k", x1, y, (key, ""), size=ROW))
             if text:
-                look = f"v {kind}" if kind else "v"
-                add(f'<text class="{look}" x="{x2:.9g}" y="{y:.9g}">{xml(text)}</text>')
+                add(written(f"v {kind}" if kind else "v", x2, y, (text, ""), size=ROW))
         add("</g>")
 
     # ---- legend ------------------------------------------------------------------------------------------------------
@@ -206,7 +202,7 @@ class GraphDrawer:
         if items:
             y += 20.0
         for note in self.picture.notes:
-            out.append(f'<text class="k" x="0" y="{y + 10:.9g}">{xml(note)}</text>')
+            out.append(_legend_text(note, 0.0, y + 10.0))
             widest, y = max(widest, width(note, SMALL)), y + 18.0
         return "".join(out), widest, y + (10.0 if out else 0.0)
 
@@ -259,19 +255,23 @@ class GraphDrawer:
 # ---- the legend's items, each with its width -------------------------------------------------------------------------
 
 
+def _legend_text(text: str, x: float, y: float = 10.0) -> str:
+    return written("k", round(x, 1), y, (text, ""), size=SMALL)
+
+
 def _scale_item() -> tuple[float, str]:
     x = width("|gradient|", SMALL) + 8.0
-    out = ['<text class="k" x="0" y="10">|gradient|</text>', f'<text class="k" x="{x:.4g}" y="10">10⁻⁶</text>']
+    out = [_legend_text("|gradient|", 0.0), _legend_text("10⁻⁶", x)]
     x += width("10⁻⁶", SMALL) + 5.0
     for k in SCALE:
         out.append(f'<rect class="{SCALE_CLASSES[k]}" x="{x:.4g}" y="0" width="13" height="12"/>')
         x += 13.0
-    out.append(f'<text class="k" x="{x + 5.0:.4g}" y="10">10³</text>')
+    out.append(_legend_text("10³", x + 5.0))
     return round(x + 10.0 + width("10³", SMALL), 1), "".join(out)
 
 
 def _item(swatch: str, text: str) -> tuple[float, str]:
-    return round(26.0 + width(text, SMALL), 1), f'{swatch}<text class="k" x="24" y="10">{text}</text>'
+    return round(26.0 + width(text, SMALL), 1), f"{swatch}{_legend_text(text, 24.0)}"
 
 
 def _style_item(classes: str, text: str, outline: str = "") -> tuple[float, str]:

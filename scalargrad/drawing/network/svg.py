@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from math import isfinite
 
 from ..common.style import COLOURS, FONTS, MARGIN, sign_style
-from ..common.text import clean, marked, number, shortened, signed, tenths, width, xml
+from ..common.text import clean, number, shortened, signed, tenths, width, written, xml
 from .heat import heat_picture
 from .layout import SIZE, SMALL, TINY, Columns, Place, rounded, short
 from .picture import NetworkPicture, Parameter, Stage, Unit
@@ -42,7 +42,7 @@ class NetworkDrawer:
         high = self.at.top + self.at.height + 14.0 + legend_height + MARGIN
         add(f'<rect class="page" x=".5" y=".5" width="{tenths(wide - 1)}" height="{tenths(high - 1)}" rx="10"/>')
         if title:
-            add(f'<text class="t" x="{tenths(MARGIN)}" y="{tenths(MARGIN + 14)}">{xml(title)}</text>')
+            add(written("t", MARGIN, MARGIN + 14.0, (title, ""), size=17.0, bold=True))
         for k, stage in enumerate(picture.stages):
             self.stage_header(k, stage)
         for k in range(1, len(picture.stages)):
@@ -68,12 +68,14 @@ class NetworkDrawer:
     def stage_header(self, k: int, stage: Stage) -> None:
         x, y = self.at.places[k][0].x, self.at.top - 22.0
         name, kind = self.at.header(stage)
-        self.out.append(f'<text class="h" x="{tenths(x)}" y="{tenths(y)}">{marked((name, ""), size=SIZE)}</text>')
-        self.out.append(f'<text class="k" x="{tenths(x)}" y="{tenths(y + 15)}">{xml(kind)}</text>')
+        self.write("h", x, y, name, SIZE, bold=True)
+        self.write("k", x, y + 15.0, kind)
         if k:
             middle = (x + self.at.places[k - 1][0].x) / 2.0
-            symbol = marked((f"{stage.symbol}[to,from]", ""), size=SMALL)
-            self.out.append(f'<text class="k" x="{tenths(middle)}" y="{tenths(y + 15)}">{symbol}</text>')
+            self.write("k", middle, y + 15.0, f"{stage.symbol}[to,from]")
+
+    def write(self, kind: str, x: float, y: float, text: str, size: float = SMALL, bold: bool = False) -> None:
+        self.out.append(written(kind, round(x, 1), round(y, 1), (text, ""), size=size, bold=bold))
 
     def ends(self, k: int) -> Iterator[tuple[Place, Place]]:
         for target in self.at.places[k]:
@@ -131,15 +133,16 @@ class NetworkDrawer:
             self.out.append(  # on a patch of its own: a dash of the line before it would read as a minus sign
                 f'<rect class="patch" x="{tenths(x - wide / 2.0)}" y="{tenths(y - 6.5)}" width="{tenths(wide)}" '
                 f'height="13"/>'
-                f'<text class="e {sign_style(p.shown)}" x="{tenths(x)}" y="{tenths(y + 4)}">{xml(text)}</text>'
             )
+            self.write(f"e {sign_style(p.shown)}", x, y + 4.0, text)
 
     def unit(self, k: int, stage: Stage, place: Place) -> None:
         add, wide, high = self.out.append, self.at.wide[k], self.at.high
         if place.k is None:
             count = len(self.at.hidden(k, None))
             add(f'<g class="fold"><text class="h" x="{tenths(place.x)}" y="{tenths(place.y - 2)}">⋮</text>')
-            add(f'<text class="k" x="{tenths(place.x)}" y="{tenths(place.y + 12)}">{count:,} more</text></g>')
+            self.write("k", place.x, place.y + 12.0, f"{count:,} more")
+            add("</g>")
             return
         unit, name = stage.units[place.k], self.at.names[k][place.k]
         left, top = place.x - wide / 2.0, place.y - high / 2.0
@@ -153,13 +156,10 @@ class NetworkDrawer:
         else:
             inside = name if unit.output is None else rounded(unit.output)
             size_of = next((size for size in (SIZE, TINY) if width(inside, size) <= wide - 4.0), 8.0)
-            small = "" if size_of == SIZE else f' style="font-size:{size_of:g}px"'
-            text = marked((inside, ""), size=size_of)
-            add(f'<text class="n"{small} x="{tenths(place.x)}" y="{tenths(place.y + 4)}">{text}</text>')
+            self.write("n" if size_of == SIZE else f"n n{size_of:.0f}", place.x, place.y + 4.0, inside, size_of)
         for at, side, x in ((0, "left", left - 8.0), (len(self.at.places) - 1, "right", left + wide + 8.0)):
             if self.at.has_outer_names and k == at:
-                text = marked((name, ""), size=SIZE)
-                add(f'<text class="{side}" x="{tenths(x)}" y="{tenths(place.y + 4)}">{text}</text>')
+                self.write(side, x, place.y + 4.0, name, SIZE)
         if unit.bias is not None:
             self.bias(f"{k}-{place.k + 1}", unit.bias, left, top + high)
         add("</g>")
@@ -174,7 +174,7 @@ class NetworkDrawer:
             f'<text class="s" x="{tenths(x + 1)}" y="{tenths(y + 2.8)}">{sign}</text>'
         )
         if self.at.has_bias_text:
-            self.out.append(f'<text class="b" x="{tenths(x + 11)}" y="{tenths(y + 12)}">b {xml(short(p))}</text>')
+            self.write("b", x + 11.0, y + 12.0, f"b {short(p)}", TINY)
         self.out.append("</g>")
 
     def legend(self, room: float) -> tuple[str, float, float]:
@@ -184,7 +184,7 @@ class NetworkDrawer:
         items: list[tuple[float, str]] = []
 
         def item(shape: str, text: str) -> None:
-            items.append((38.0 + width(text, SMALL), f'{shape}<text class="q" x="36" y="10">{xml(text)}</text>'))
+            items.append((38.0 + width(text, SMALL), shape + written("q", 36.0, 10.0, (text, ""), size=SMALL)))
 
         pen = f'd="M0,6h28" stroke-width="{self.widest / 2.0:g}"'
         item(f'<path class="l pos" {pen}/>', f"(+) {what}")
@@ -218,7 +218,7 @@ class NetworkDrawer:
             widest = max(widest, x - 18.0)
         y += 20.0
         for note in self.picture.notes:
-            out.append(f'<text class="q" x="0" y="{tenths(y + 10)}">{marked((note, ""), size=SMALL)}</text>')
+            out.append(written("q", 0.0, round(y + 10.0, 1), (note, ""), size=SMALL))
             widest, y = max(widest, width(note, SMALL)), y + 18.0
         return "".join(out), widest, y
 
@@ -227,6 +227,7 @@ class NetworkDrawer:
     def style(self) -> str:
         shapes = (
             f"& text{{font-family:{FONTS};font-size:{SIZE:g}px}}& .t{{font-size:17px;font-weight:bold}}"
+            f"& .n{TINY:.0f}{{font-size:{TINY:g}px}}& .n8{{font-size:8px}}"
             "& .h{font-weight:bold}& .h,& .k,& .n,& .e,& .s{text-anchor:middle}& .left{text-anchor:end}"
             f"& .k,& .q,& .e{{font-size:{SMALL:g}px}}& .b,& .s{{font-size:{TINY:g}px}}& .s{{font-weight:bold}}"
             "& .b{paint-order:stroke;stroke-width:3.5px;stroke-linejoin:round}& .patch{opacity:.88}"

@@ -188,6 +188,7 @@ function restyleEdge(e, largest) {
     widen(part, 1 + 3 * Math.sqrt(Math.max(0, ...all.map(Math.abs).filter(Number.isFinite)) / (largest || 1)));
   }
   if (!texts.length) return;
+  texts.forEach((el) => el.removeAttribute("textLength"));
   if (mark && MARKS[part.look]) {
     if (mark.textContent !== MARKS[part.look]) mark.textContent = MARKS[part.look];
     put(mark, "class", `b ${part.look}`);

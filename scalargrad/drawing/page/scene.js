@@ -12,6 +12,7 @@ const [halo, pulse] = $("under").querySelectorAll("path"); // of the edges whose
 let drawn = -1;
 let marks = [];
 
+svg.querySelectorAll("[textLength]").forEach((el) => el.setAttribute("lengthAdjust", "spacingAndGlyphs"));
 nodeEls.forEach((el, i) => { el.dataset.node = i; });
 edgeEls.forEach((el, e) => {
   el.dataset.edge = e;
@@ -22,7 +23,10 @@ edgeEls.forEach((el, e) => {
 });
 
 function cardOf(i) {
-  if (!cards[i]) cards[i] = Array.from(nodeEls[i].querySelectorAll(".k,.v"), (el) => ({ el, end: el.textContent }));
+  if (!cards[i]) {
+    cards[i] = Array.from(nodeEls[i].querySelectorAll(".k,.v"), (el) => (
+      { el, end: el.textContent, own: el.textContent, wide: el.getAttribute("textLength") }));
+  }
   return cards[i];
 }
 
@@ -46,7 +50,8 @@ function squeeze(el, says) {
 function write(text, says) {
   if (text.says === says) return;
   text.el.textContent = says;
-  squeeze(text.el, says);
+  if (says === text.own && text.wide) text.el.setAttribute("textLength", text.wide);
+  else squeeze(text.el, says);
   text.el.classList.toggle("wait", says === DASH);
   text.says = says;
 }
