@@ -192,6 +192,25 @@ def test_assignment_into_a_float_array_names_the_way() -> None:
         grad(g)(X)
 
 
+def test_options_of_numpys_functions_do_what_they_say() -> None:
+    def f(x: Any) -> Any:
+        z = np.zeros_like(x)
+        np.multiply(x, x, out=z, where=np.array([True, False, True]))
+        means = np.empty_like(x[:1])
+        np.mean(x * x, axis=0, keepdims=True, out=means)
+        product = np.empty_like(x[:2])
+        assert np.dot(A, x, out=product) is product
+        return z.sum() + means[0] + product[0]
+
+    assert grad(f)(X) == pytest.approx(2.0 * X * np.array([1.0, 0.0, 1.0]) + 2.0 * X / 3.0 + A[0], rel=1e-14)
+    with pytest.raises(TypeError, match=r"where= without out="):
+        grad(lambda x: np.exp(x, where=np.array([True, False, True])).sum())(X)
+    for g in (lambda x: x.sum(dtype=int), lambda x: np.mean(x, dtype=int), lambda x: np.add(x, x, dtype=int).sum()):
+        with pytest.raises(TypeError, match=r"Values, which are float64; dtype int64 is none of them"):
+            grad(g)(X)
+    assert grad(lambda x: x.sum(dtype=float) + x.mean(dtype=np.float64))(X) == pytest.approx(np.full(3, 4.0 / 3.0))
+
+
 # ---- functions of arrays ---------------------------------------------------------------------------------------------
 
 M = np.linspace(-1.0, 1.2, 24).reshape(2, 3, 4) ** 3 + 0.1

@@ -13,7 +13,7 @@ from itertools import compress
 from typing import Any
 
 from ..compiler.frontend.bodies import derived_program, traced_bodies
-from ..compiler.frontend.derived import DifferentiableCall, Linearised, element
+from ..compiler.frontend.derived import DifferentiableCall, Linearised, Runs, element
 from ..compiler.ir.loops import Foreign
 from ..compiler.ir.program import Program
 from ..engine import modes
@@ -88,12 +88,12 @@ class _Solution(_Implicit, DifferentiableCall):
     """What a solver of ours finds, which is a program."""
 
 
-class _Found(_Implicit, Foreign):
+class _Found(_Implicit, Runs, Foreign):
     """What somebody's solver finds, which is called with numbers."""
 
     solver: Callable[..., Sequence[float]]
 
-    def compute(self, *operands: Any) -> Any:
+    def run(self, operands: Sequence[Any], keep: bool, functions: Any) -> Sequence[float]:
         return self.solver(operands)
 
 

@@ -119,6 +119,7 @@ class Primitive:
     ('sin', (0.8775825618903728,))
     """
 
+    fails = False  # whether it may come to an error: a loop that does not end
     several = False  # whether its result is no number, but the numbers of several outputs: see `several.py`
 
     def __init__(

@@ -204,7 +204,7 @@ def examine(
     if not eager:
         figures.count("programs, left out: Python's own arithmetic raises")
         return
-    bad = next((k for k, a in enumerate(eager) if a.raised not in ("", "ValueError")), None)
+    bad = next((k for k, a in enumerate(eager) if a.raised not in ("", "ValueError", "LoopError")), None)
     if bad is not None:
         note(figures, Fault("eager", p, bad, Answer(), eager[bad]))
         return

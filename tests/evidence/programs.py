@@ -144,6 +144,33 @@ OTHER = (
     "{t} = [{0}, [{1}, ({2},)]]\n{t} = {t}[1][1][0] * {t}[0]",
     '{t} = {{"a": {0}, "b": {1}}}\n{t} = {t}["a"] - {t}["b"]',
 )
+CONTROL = (  # loops, choices, calls and roots as operations
+    "{t} = scan(lambda c, x: (sin(c * {0}) + x, c * {1}), {2}, [{1}, 0.5, {0}])\n{t} = {t}[0] + sum({t}[1])",
+    "{t}, {u} = scan(lambda c, x: ((c[1], c[0] * x), [c[0], {1}]), ({0}, {2}), [{0}, 0.3], reverse=True)\n"
+    "{t} = {t}[0] * {u}[0][1] + {u}[1][0]",
+    "{t} = scan(lambda c, _: (tanh(c * {1}) + {0}, None), {0}, length=5)[0]",
+    "{t} = scan(lambda c, x: (c * x + {1}, c), {0}, [0.5, {2}, {1}, 0.1], checkpoint=2)\n{t} = {t}[0] * {t}[1][2]",
+    "{t} = fori_loop(0, 3, lambda i, c: c * {1} + i, {0})",
+    "{t} = while_loop(lambda c: abs(c) > 1.0, lambda c: 0.5 * c, {0}, max_steps=1100) * {1}",
+    "{t} = while_loop(lambda c: c[0] < 1.0, lambda c: (c[0] + 0.3, c[1] * {1}), (0.0 * {0}, {0}), max_steps=9)[1]",
+    "{t} = cond({0} > {1}, lambda a, b: a * b, lambda a, b: a + {2}, {0}, {1})",
+    "{t} = cond({0}, lambda a: {{'y': [sin(a), a]}}, lambda a: {{'y': [a, {1}]}}, {2})\n{t} = sum({t}['y'])",
+    "{t} = checkpoint(lambda a, b: [tanh(a * b), a + {2}])({0}, {1})\n{t} = {t}[0] * {t}[1]",
+    "{t} = root(lambda y, a: y + 0.5 * sin(y) - a, sin({1}), {0})",
+    "{t} = root(lambda y, a: [y[0] + 0.1 * sin(y[1]) - a, y[1] - sin(a) * {1}], [0.0, 0.0], {0})\n"
+    "{t} = {t}[0] * {t}[1]",
+    "{t} = root(lambda y: y ** 3 + y - {0}, 0.5, bracket=(-20.0, 20.0))",
+    "{t} = scan(lambda c, x: (cond(c > 0.5, lambda u: u * x, lambda u: u + {1}, c), c), {0}, [0.9, 1.1, {2}])\n"
+    "{t} = {t}[0] + {t}[1][1]",
+    "{t} = scan(lambda c, x: (scan(lambda d, y: (sin(d) * y + c, d), x, [{0}, {1}])[0] + c, x), {2}, [0.4, {0}])\n"
+    "{t} = {t}[0] * {t}[1][0]",
+    "{t} = scan(lambda c, x: (while_loop(lambda z: abs(z) > 1.0, lambda z: z * 0.5, c * x, max_steps=1100), None), "
+    "{0}, [{1}, 2.5, {2}])[0]",
+    "{t} = fori_loop(0, 2, lambda i, c: root(lambda y, a: y + 0.2 * tanh(y) - a, 0.0, c * {1}), {0})",
+    "{t} = grad(lambda u: scan(lambda c, x: (c * u + sin(x), None), {0}, [{1}, 0.2])[0])({2})",
+    "{t} = jvp(lambda u: while_loop(lambda c: abs(c) > 0.5, lambda c: 0.4 * c * cos(0.1 * u), u + {1}, "
+    "max_steps=1100), ({0},), (1.0,))[1]",
+)
 PRIMITIVES = {  # name: (how it is defined, how it is called)
     "cube": ("@primitive(lambda y, a: (3.0 * a * a,))\ndef cube(a):\n    return a * a * a", "cube({0})"),
     "wave": (
@@ -220,7 +247,7 @@ class Statement(NamedTuple):
 
     def lines(self) -> list[str]:
         text = self.text if "{t}" in self.text else "{t} = " + self.text
-        return text.format(*self.operands, t=self.target).split("\n")
+        return text.format(*self.operands, t=self.target, u=f"{self.target}_").split("\n")
 
 
 class Program(NamedTuple):
@@ -407,7 +434,9 @@ KINDS = {  # how often, and how many statements at least and at most, by the hig
     "inner": (8, (1, 4), 2),
     "own": (4, (1, 4), 3),
     "long": (0.2, (150, 300), 1),
+    "control": (0, (1, 3), 3),  # one program in so many
 }
+CONTROL_EVERY = 20
 SHAPES = (*("{}",) * 4, "[{}, {}]", "({}, {})", "dict(a={}, b={})", "[{}, [{}, {}]]", "dict(w=[{}, {}], b={})")
 RESULTS = ("[{0}, {1}]", "({0}, [{1}, {2}])", "dict(a={0}, b=({1},))", "[{0}]", "({0}, {0}, 1.0)")
 NAMES = ("sqrt", "exp", "abs", "copysign", "inf", "nan", "x", "o", "x0", "v1", "t1", "float", "<lambda>", "two words")
@@ -551,6 +580,8 @@ class _Drawer:
             self.branch() if chance < 0.6 else self.add(self.edge())
         elif kind == "inner" and chance < 0.7:
             self.add(r.choice(INNER))
+        elif kind == "control" and chance < 0.8:
+            self.add(r.choice(CONTROL))
         elif kind == "own" and chance < 0.7:
             name = r.choice((*PRIMITIVES, *("cube", "wave", "lean", "squares", "kink") * 3))
             definition, call = PRIMITIVES[name]
@@ -673,6 +704,8 @@ def program(seed: int, number: int) -> Program:
     """The program of that number among those of that seed."""
     r = random.Random((seed << 40) + number)
     kind = r.choices(tuple(KINDS), [weight for weight, _, _ in KINDS.values()])[0]
+    if number % CONTROL_EVERY == CONTROL_EVERY - 1:
+        kind = "control"
     _, (least, most), highest = KINDS[kind]
     order = min(r.choices(range(5), (24, 34, 26, 10, 6))[0], highest)
     if order > 2:

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..ir.layout import Layout, laid_out, laid_out_block
-from ..ir.loops import Block, Foreign
+from ..ir.loops import Block, Call, Foreign, Loop
 from ..ir.lowering import Functions, lower
 from ..ir.program import Program, without_selections
 from . import native
-from .executable import Executable, features
+from .executable import CodeRefusedError, Executable, features
 from .machine import AlignedMemory, Machine, note_failed, raise_failed
-from .x86.orders import Entry, Orders
+from .x86.orders import Entry, LaneOrders, Orders
 
 LINE = 64  # bytes: what memory of segments is aligned to
 FARTHEST = 2**31 - 2**24  # bytes, that an instruction reaches
@@ -27,6 +27,10 @@ FARTHEST = 2**31 - 2**24  # bytes, that an instruction reaches
 def available() -> bool:
     """Whether such machine code can be made here."""
     return "avx" in features()
+
+
+class NotInLanesError(CodeRefusedError):
+    """A program that is made for one point alone."""
 
 
 class _Memory:
@@ -45,6 +49,49 @@ class _Memory:
 def machine(program: Program, functions: Functions) -> Machine:
     """Machine code for one point of a program with loops."""
     return _made(laid_out(program), program.inputs, functions)
+
+
+def in_lanes(program: Program) -> bool:
+    """Whether `kernel` can make it: where there is no choice, and no loop whose steps differ from sample to sample."""
+    blocks: list[Any] = [row for row in program.operations if row.several]
+    return all(
+        not isinstance(each, Foreign)
+        and not (isinstance(each, Loop) and (each.condition is not None or each.counted))
+        and not (isinstance(each, Call) and each.chooses)
+        and all(map(in_lanes, each.programs()))
+        for each in blocks
+    )
+
+
+def kernel(program: Program, functions: Functions, places: Sequence[tuple[bool, int]]) -> Machine:
+    """Machine code for eight samples; `places` are those of the inputs, as `native.kernel` has them."""
+    if not in_lanes(program):
+        raise NotInLanesError("a loop whose steps differ from sample to sample")
+    layout = laid_out(program)
+    _bounded(8 * layout.size)
+    memory, machines = _Memory(), list[Machine]()
+
+    def entry(segment: Program) -> Entry:
+        made = native.kernel(lower(segment, functions), [True] * segment.inputs, 0)
+        machines.append(made)
+        return Entry(made.address, memory.room(8 * made.scratch, made.preset), bool(segment.guards))
+
+    entries = [entry(segment) for segment in layout.segments]
+    cells = memory.room(8 * (layout.cells + 1))
+    constants = array("d", [x for x in reversed(layout.constants) for _ in range(8)]).tobytes()
+    end = memory.room(0, constants)
+    for each in entries:
+        each.memory -= end
+    code = Executable(LaneOrders(layout, cells - end, entries, places).finish())
+    callbacks = [each for made in machines for each in made.callbacks]
+    return Machine(code.address, bytes(memory.image), 8 * layout.size + LINE, callbacks, [code, machines])
+
+
+def _bounded(floats: int) -> None:
+    if 8 * floats > FARTHEST:
+        raise MemoryError(
+            f"a loop keeps {8 * floats / 2**30:.1f} GiB of numbers for reverse mode: give scan a checkpoint"
+        )
 
 
 class Runner:
@@ -80,10 +127,7 @@ class Runner:
 
 
 def _made(layout: Layout, inputs: int, functions: Functions) -> Machine:
-    if 8 * layout.size > FARTHEST:
-        raise MemoryError(
-            f"a loop keeps {8 * layout.size / 2**30:.1f} GiB of numbers for reverse mode: give scan a checkpoint"
-        )
+    _bounded(layout.size)
     memory, machines = _Memory(), list[Machine]()
 
     def entry(segment: Program, exact: Entry | None = None) -> Entry:

@@ -107,14 +107,18 @@ def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int) -> Machine:
     `mapped` says of each leaf of the arguments whether it is mapped; further inputs of the program are shared numbers,
     behind so many others.
     """
-    inputs = lowered.program.inputs
-    columns, shared = iter(range(0, 64 * len(mapped), 64)), iter(range(64 * sum(mapped), 64 * inputs + 64, 8))
-    places = [(each, next(columns if each else shared)) for each in mapped]
-    behind = 64 * sum(mapped) + 8 * (len(mapped) - sum(mapped) + skip)
-    places += [(False, behind + 8 * k) for k in range(inputs - len(mapped))]
+    places = places_of(mapped, skip, lowered.program.inputs)
     if chosen() == "x86" and "avx512" in features():
         return _machine(kernel_code(lowered, places))
     return llvm_backend.kernel(lowered, places)
+
+
+def places_of(mapped: Sequence[bool], skip: int, inputs: int) -> list[tuple[bool, int]]:
+    """Of each input of a kernel, whether it is a vector, or a number that stands for one, and where in x it is."""
+    columns, shared = iter(range(0, 64 * len(mapped), 64)), iter(range(64 * sum(mapped), 64 * inputs + 64, 8))
+    places = [(each, next(columns if each else shared)) for each in mapped]
+    behind = 64 * sum(mapped) + 8 * (len(mapped) - sum(mapped) + skip)
+    return places + [(False, behind + 8 * k) for k in range(inputs - len(mapped))]
 
 
 def _machine(code: Code) -> Machine:

@@ -26,7 +26,7 @@ from ...engine.primitive import Primitive
 from ...engine.several import Output
 from ...functions import primitives, values
 from ..ir.elementary import EVALUATE
-from ..ir.loops import Loop
+from ..ir.loops import Block
 from ..ir.lowering import Functions, body_of, unfused
 from ..ir.program import Guard, Program
 
@@ -279,10 +279,10 @@ class _Writer:
 
 def value_of(row: Primitive, count: int, functions: Functions) -> Callable[..., float]:
     """A row's value, as it is computed with those elementary functions."""
-    if isinstance(row, Loop):
-        loop = row
-        return lambda *operands: loop.run(operands, loop.keeps)  # type: ignore[return-value]
-    if functions == "library" or row.several:
+    if isinstance(row, Block):
+        block, keep = row, getattr(row, "keeps", False)
+        return lambda *operands: block.run(operands, keep, functions)  # type: ignore[return-value]
+    if functions == "library":
         return row.compute
     found = body_of(row, count, functions)
     if found is None or found is body_of(row, count, "library"):

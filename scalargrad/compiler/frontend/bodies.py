@@ -62,7 +62,7 @@ def traced_bodies(
                 with modes.tracing(tracer):
                     ends = list(map(tracer.entry, function(inputs)))
                 runs[-1] = tracer, ends
-                live = tracer.tape.needed(ends)
+                live = tracer.tape.needed([*ends, *tracer.failing])
                 outside |= {id(x): x for k, x in tracer.outside.items() if live[k] and from_outside(x, tracer)}
             return [_program(*run, len(point), outside) for run, point in zip(runs, points, strict=True)], [
                 *outside.values()
@@ -75,7 +75,7 @@ def traced_bodies(
 def _program(tracer: BodyTracer, ends: Sequence[int], count: int, outside: dict[int, Value]) -> Program:
     tape = tracer.tape
     inputs = [*map(tracer.entry, outside.values()), *range(count)]
-    live = tape.needed(ends)
+    live = tape.needed([*ends, *tracer.failing])
     constants = {k: x._data for k, x in tracer.outside.items() if live[k] and id(x) not in outside}
     names = [*(x.label or f"shared{k}" for k, x in enumerate(outside.values())), *(f"x{k}" for k in range(count))]
     program, number = tape.program(inputs, names, live, constants, CONSTANT)  # what is detached remains so

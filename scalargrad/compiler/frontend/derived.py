@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, compress, pairwise
 from typing import Any
 
+from ...engine import modes
 from ...engine.chain_rule import depending, graph_adjoints, order_of_pass, tangents
 from ...engine.several import Column as Region
 from ...engine.several import Vector, output
 from ...engine.value import Value
 from ..backends import blocks as blocks_backend
 from ..backends.python import build
-from ..ir.loops import Call, Column, Loop
+from ..ir.loops import Block, Call, Column, Loop
+from ..ir.lowering import Functions
 from ..ir.program import Program
 from .bodies import derived_program, replay
 
@@ -77,20 +79,37 @@ def pulled(spans: Sequence[tuple[int, int | None]], wanted: Sequence[bool], at: 
     return found
 
 
-class DifferentiableCall(Call):
-    """A call, or a choice between two."""
+class Runs(Block):
+    """What calls and loops have in common: they run in Python, too."""
 
     def compute(self, *operands: Any) -> Any:
+        return self.run(operands, True, "library")
+
+    def __call__(self, *operands: Any) -> Any:
+        if not any(isinstance(x, Value) for x in operands):
+            return self.run(operands, False, "library")
+        node = Value._record(self, operands)
+        if modes.active and (tracer := modes.tracer()) is not None and self.fails:
+            tracer.failing.append(tracer.entry(node))
+        return node
+
+    def built(self, program: Program, functions: Functions) -> Any:
+        """A program of its own as a function of a sequence of floats, made once."""
+        runners = self.__dict__.setdefault("_runners", {})
+        key = id(program), functions
+        if key not in runners:
+            runners[key] = build(program, self.name, functions)
+        return runners[key]
+
+
+class DifferentiableCall(Runs, Call):
+    """A call, or a choice between two."""
+
+    def run(self, operands: Sequence[Any], keep: bool, functions: Functions) -> Sequence[float]:
         which, given = 0, operands
         if self.chooses:
             which, given = int(not operands[0]), operands[1:]
-        return self.runner(which)(given)
-
-    def runner(self, which: int) -> Callable[[Sequence[float]], Sequence[float]]:
-        runners = self.__dict__.setdefault("_runners", {})
-        if which not in runners:
-            runners[which] = build(self.bodies[which], self.name)
-        return runners[which]  # type: ignore[no-any-return]
+        return self.built(self.bodies[which], functions)(given)  # type: ignore[no-any-return]
 
     def pull_back(self, node: Any, operands: Sequence[Any], adjoint: Vector, wanted: Sequence[bool]) -> list[Any]:
         skip = int(self.chooses)
@@ -138,26 +157,17 @@ class DifferentiableCall(Call):
         return known[key]  # type: ignore[no-any-return]
 
 
-class DifferentiableLoop(Loop):
+class DifferentiableLoop(Runs, Loop):
     """A loop."""
 
     # ---- computing ---------------------------------------------------------------------------------------------------
 
-    def compute(self, *operands: Any) -> Any:
-        return self.run(operands, True)
-
-    def __call__(self, *operands: Any) -> Any:
-        if any(isinstance(x, Value) for x in operands):
-            return Value._record(self, operands)
-        return self.run(operands, False)
-
-    def run(self, operands: Sequence[Any], keep: bool) -> Sequence[float]:
-        """The block, with what reverse mode needs if that is to be kept."""
-        if (self.length or 0) * len(self.body) >= WORTH_CODE and blocks_backend.available():
+    def run(self, operands: Sequence[Any], keep: bool, functions: Functions) -> Sequence[float]:
+        if functions == "library" and (self.length or 0) * len(self.body) >= WORTH_CODE and blocks_backend.available():
             found = self._native(keep)(operands)
             if found is not None:
                 return found  # type: ignore[no-any-return]
-        return self._in_python(operands, keep)
+        return self._in_python(operands, keep, functions)
 
     def _native(self, keep: bool) -> Any:
         runners = self.__dict__.setdefault("_runners", {})
@@ -167,9 +177,9 @@ class DifferentiableLoop(Loop):
             runners[keep] = blocks_backend.Runner(same)
         return runners[keep]
 
-    def _in_python(self, operands: Sequence[Any], keep: bool) -> Sequence[float]:
-        run = self._built("body", self.body)
-        test = self._built("condition", self.condition) if self.condition is not None else None
+    def _in_python(self, operands: Sequence[Any], keep: bool, functions: Functions) -> Sequence[float]:
+        run = self.built(self.body, functions)
+        test = self.built(self.condition, functions) if self.condition is not None else None
         steps = self.length or 0
         shared = list(operands[: self.shared])
         at = self.shared + self.carried
@@ -210,12 +220,6 @@ class DifferentiableLoop(Loop):
         for region in (*results, kept):
             made += region
         return made
-
-    def _built(self, what: str, program: Program) -> Any:
-        runners = self.__dict__.setdefault("_runners", {})
-        if what not in runners:
-            runners[what] = build(program, self.name)
-        return runners[what]
 
     # ---- differentiating ---------------------------------------------------------------------------------------------
 

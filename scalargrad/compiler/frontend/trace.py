@@ -255,6 +255,7 @@ class Tracer:
         self.strangers: dict[int, int] = {}  # their entries, by identity
         self.inner: set[Value] = set()  # leaves that an inner derivative made of plain numbers
         self.labelled: list[Value] = []
+        self.failing: list[int] = []  # entries of loops that may fail, which is to be seen though nobody needs them
         self.guards: list[tuple[str, int, int, bool, str]] = []
         self.numbers: list[float] = []  # by entry, where numbers of derivatives were asked for
         for node in inputs:
@@ -493,7 +494,7 @@ def _recorded(
 def _program(
     tape: Tape, tracer: Tracer, places: list[str], ends: list[int], labels: dict[int, str]
 ) -> tuple[Program, list[Value]]:
-    live = tape.needed([*ends, *(k for g in tracer.guards for k in g[1:3])])
+    live = tape.needed([*ends, *tracer.failing, *(k for g in tracer.guards for k in g[1:3])])
     needed = [(k, x) for k, x in tracer.outside.items() if live[k]]
     captured = [(k, x) for k, x in needed if from_outside(x, tracer)]
     captured.sort(key=lambda each: each[1].label)

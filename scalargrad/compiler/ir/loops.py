@@ -33,6 +33,13 @@ class Block(Several):
         """The programs that it runs."""
         raise NotImplementedError
 
+    def _inside_fails(self) -> bool:
+        return any(getattr(row, "fails", False) for program in self.programs() for row in program.operations)
+
+    def run(self, operands: Sequence[Any], keep: bool, functions: Any) -> Sequence[float]:
+        """The block, from operands that are floats, or blocks; with what reverse mode needs if that is to be kept."""
+        raise NotImplementedError
+
     def spans(self) -> list[tuple[int, int | None]]:
         """For every operand how many numbers it is, and, of a block, from which on."""
         raise NotImplementedError
@@ -47,6 +54,7 @@ class Call(Block):
         self.point = list(point)  # operands to trace derivatives at
         self.place = place
         self.size = len(bodies[0].outputs)
+        self.fails = self._inside_fails()
 
     def programs(self) -> Sequence[Program]:
         return self.bodies
@@ -97,6 +105,7 @@ class Loop(Block):
         self.point = list(point)  # of the body's inputs, to trace derivatives at
         self.place, self.failure, self.notes = place, failure, notes or {}
         self.keeps = False
+        self.fails = (condition is not None and length is not None) or self._inside_fails()
         head = carried + (condition is not None)
         steps = length or 0
         *self.starts, self.kept = accumulate([head, *[steps * width for width in results]])
@@ -108,10 +117,6 @@ class Loop(Block):
 
     def programs(self) -> Sequence[Program]:
         return (self.body,) if self.condition is None else (self.body, self.condition)
-
-    def run(self, operands: Sequence[Any], keep: bool) -> Sequence[float]:
-        """The block, from operands that are floats, or blocks."""
-        raise NotImplementedError
 
     def spans(self) -> list[tuple[int, int | None]]:
         found: list[tuple[int, int | None]] = [(1, None)] * (self.shared + self.carried + self.counted)
@@ -128,6 +133,8 @@ class Foreign(Block):
     def __init__(self, name: str, inputs: int, size: int, place: str) -> None:
         super().__init__(name)
         self.inputs, self.size, self.place = inputs, size, place
+
+    fails = True
 
     def programs(self) -> Sequence[Program]:
         return ()

@@ -114,7 +114,8 @@ class Program:
             if k >= 0:
                 needed[k] = True
         for k in range(len(self.operations) - 1, -1, -1):
-            if needed[self.inputs + k]:
+            if needed[self.inputs + k] or getattr(self.operations[k], "fails", False):
+                needed[self.inputs + k] = True
                 for p in self.operands[k]:
                     if p >= 0:
                         needed[p] = True

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...ir.layout import Layout, Order, Place
-from .assembler import EPILOGUE, PROLOGUE, RAX, RBP, RBX, RDI, RDX, RSI, move
+from .assembler import EPILOGUE, PROLOGUE, RAX, RBP, RBX, RDI, RDX, RSI, VZEROUPPER, move
 
 RCX = 1
 UNROLLED = 16  # floats that are moved one by one; more by a string instruction
@@ -29,6 +29,8 @@ class Entry:
 
 class Orders:
     """Machine code under construction."""
+
+    unit = 8  # bytes of what the layout counts as a float
 
     def __init__(self, layout: Layout, cells: int, entries: Sequence[Entry], foreign: Sequence[int]) -> None:
         self.layout, self.cells = layout, cells  # displacement of the first cell
@@ -63,9 +65,9 @@ class Orders:
     def base(self, place: Place, register: int) -> tuple[int, int]:
         """The register and the displacement that a place is at; a pointer is brought to the register."""
         if place.pointer is None:
-            return RBP, 8 * place.at
+            return RBP, self.unit * place.at
         self.memory(LOAD, register, RBP, self.cell(place.pointer))
-        return register, 8 * place.at
+        return register, self.unit * place.at
 
     def copy(self, source: tuple[int, int], target: tuple[int, int], count: int) -> None:
         """Floats from one place to another; rcx and rdx may be what the places are relative to."""
@@ -79,21 +81,29 @@ class Orders:
         self.memory(ADDRESS, RDI, b, to)
         self.out += b"\x48\xb9" + struct.pack("<q", count) + b"\xf3\x48\xa5"  # mov rcx, count; rep movsq
 
+    def begin(self) -> None:
+        """Bring the inputs to the frame."""
+        self.copy((RBX, 0), (RBP, 8 * self.layout.inputs), self.inputs)
+
+    def end(self) -> None:
+        """Return whether all guards held."""
+        self.out += b"\xb8\x01\x00\x00\x00" + EPILOGUE  # mov eax, 1
+        self.label("fail")
+        self.out += b"\x31\xc0" + EPILOGUE
+
     # ---- orders ------------------------------------------------------------------------------------------------------
 
     def finish(self) -> bytes:
         """`int run(double *x, double *y, char *m)` as for a program without loops."""
         layout = self.layout
         self.out += PROLOGUE
-        self.copy((RBX, 0), (RBP, 8 * layout.inputs), self.inputs)
+        self.begin()
         for order in layout.orders:
             getattr(self, "_" + order.what)(order)
         for output, start, count in layout.outputs:
             self.out += b"\x4c\x89\xf2"  # mov rdx, r14
-            self.copy((RBP, 8 * start), (RDX, 8 * output), count)
-        self.out += b"\xb8\x01\x00\x00\x00" + EPILOGUE  # mov eax, 1
-        self.label("fail")
-        self.out += b"\x31\xc0" + EPILOGUE
+            self.copy((RBP, self.unit * start), (RDX, self.unit * output), count)
+        self.end()
         for at, label in self.distances:
             self.out[at : at + 4] = struct.pack("<i", self.labels[label] - at - 4)
         return bytes(self.out)
@@ -107,7 +117,7 @@ class Orders:
         self.out += b"\x48\xb9" + struct.pack("<q", order.c) + b"\xf3\x48\xab"  # mov rcx, count; rep stosq
 
     def _point(self, order: Order) -> None:
-        self.memory(ADDRESS, RAX, RBP, 8 * order.b)
+        self.memory(ADDRESS, RAX, RBP, self.unit * order.b)
         self.memory(STORE, RAX, RBP, self.cell(order.a))
 
     def _point_last(self, order: Order) -> None:
@@ -119,7 +129,8 @@ class Orders:
         self.memory(STORE, RAX, RBP, self.cell(pointer))
 
     def _advance(self, order: Order) -> None:
-        self.out += b"\x48\x81\x85" + struct.pack("<ii", self.cell(order.a), 8 * order.b)  # add qword [rbp + d], n
+        at = struct.pack("<ii", self.cell(order.a), self.unit * order.b)
+        self.out += b"\x48\x81\x85" + at  # add qword [rbp + d], n
 
     def _segment(self, order: Order) -> None:
         entry = self.entries[order.a]
@@ -135,7 +146,7 @@ class Orders:
             self.label(end)
 
     def call(self, entry: Entry, x: int, y: int) -> None:
-        for register, at in ((RDI, 8 * x), (RSI, 8 * y), (RDX, entry.memory)):
+        for register, at in ((RDI, self.unit * x), (RSI, self.unit * y), (RDX, entry.memory)):
             self.memory(ADDRESS, register, RBP, at)
         self.out += move(RAX, entry.address) + b"\xff\xd0"  # call rax
 
@@ -186,3 +197,84 @@ class Orders:
 
     def _compare(self, cell: int, number: int) -> None:
         self.out += b"\x48\x81\xbd" + struct.pack("<ii", self.cell(cell), number)
+
+
+class LaneOrders(Orders):
+    """The same for eight samples, each float a vector of them; for loops whose steps are as many in all lanes."""
+
+    unit = 64
+
+    def __init__(
+        self, layout: Layout, cells: int, entries: Sequence[Entry], places: Sequence[tuple[bool, int]]
+    ) -> None:
+        super().__init__(layout, cells, entries, ())
+        self.places = places  # see `native.kernel`
+        self.held = self.cell(layout.cells)  # a byte with a bit for each lane whose guards hold
+
+    def vector(self, opcode: int, base: int, displacement: int, register: int = 0) -> None:
+        """A move of four floats: 0x10 loads, 0x11 stores."""
+        self.out += bytes((0xC5, 0xFD, opcode, 0x80 | register << 3 | base)) + struct.pack("<i", displacement)
+
+    def copy(self, source: tuple[int, int], target: tuple[int, int], count: int) -> None:
+        (a, at), (b, to) = source, target
+        if 64 * count > 32 * UNROLLED:
+            super().copy(source, target, 8 * count)
+            return
+        for k in range(0, 64 * count, 32):
+            self.vector(0x10, a, at + k)
+            self.vector(0x11, b, to + k)
+
+    def spread(self, base: int, displacement: int) -> None:
+        """One float in all places of a register."""
+        self.out += bytes((0xC4, 0xE2, 0x7D, 0x19, 0x80 | base)) + struct.pack("<i", displacement)
+
+    def begin(self) -> None:
+        self.out += b"\xc7\x85" + struct.pack("<ii", self.held, 255)  # mov dword [rbp + d], 255
+        k = 0
+        while k < len(self.places):
+            wide, at = self.places[k]
+            size = 64 if wide else 8
+            stop = k
+            while stop < len(self.places) and self.places[stop] == (wide, at + size * (stop - k)):
+                stop += 1
+            to = 64 * (self.layout.inputs + k)
+            if wide:
+                self.copy((RBX, at), (RBP, to), stop - k)
+            else:
+                self.broadcast(at, to, stop - k)
+            k = stop
+
+    def broadcast(self, at: int, to: int, count: int) -> None:
+        """Floats that all samples share as vectors."""
+        self.memory(ADDRESS, RSI, RBX, at)
+        self.memory(ADDRESS, RDI, RBP, to)
+        self.out += b"\x48\xb9" + struct.pack("<q", count)  # mov rcx, count
+        top = self.fresh()
+        self.label(top)
+        self.spread(RSI, 0)
+        self.vector(0x11, RDI, 0)
+        self.vector(0x11, RDI, 32)
+        self.out += bytes.fromhex("4883c608 4883c740 48ffc9")  # add rsi, 8; add rdi, 64; dec rcx
+        self.jump(b"\x0f\x85", top)
+
+    def end(self) -> None:
+        self.out += b"\x8b\x85" + struct.pack("<i", self.held) + VZEROUPPER + EPILOGUE  # mov eax, [rbp + d]
+
+    def _fill(self, order: Order) -> None:
+        self.vector(0x10, RBP, 64 * order.a)
+        self.vector(0x10, RBP, 64 * order.a + 32, 1)
+        self.memory(ADDRESS, RDI, RBP, 64 * order.b)
+        self.out += b"\x48\xb9" + struct.pack("<q", order.c)
+        top = self.fresh()
+        self.label(top)
+        self.vector(0x11, RDI, 0)
+        self.vector(0x11, RDI, 32, 1)
+        self.out += bytes.fromhex("4883c740 48ffc9")
+        self.jump(b"\x0f\x85", top)
+
+    def _segment(self, order: Order) -> None:
+        entry = self.entries[order.a]
+        self.out += VZEROUPPER
+        self.call(entry, order.b, order.c)
+        if entry.guarded:
+            self.out += b"\x21\x85" + struct.pack("<i", self.held)  # and [rbp + d], eax
