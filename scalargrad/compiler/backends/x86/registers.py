@@ -224,8 +224,13 @@ class RegisterAllocator:
     def evict(self, keep: Sequence[int], masks: bool = False) -> None:
         """Free a register, of the value that is used last."""
         low, high = (self.number + 1, self.number + 8) if masks else (0, self.number)
-        register, when = self.register, self.when
-        v = max([v for v in self.occupant[low:high] if v is not None and register[v] not in keep], key=when.__getitem__)
+        register, when, values = self.register, self.when, self.occupant[low:high]
+        try:
+            v = max(values, key=when.__getitem__)  # type: ignore[arg-type]
+        except TypeError:  # some are nobody's yet
+            v = None
+        if v is None or register[v] in keep:
+            v = max([v for v in values if v is not None and register[v] not in keep], key=when.__getitem__)
         if self.home[v] is None:
             self.store(v)
         self.leave(v)
