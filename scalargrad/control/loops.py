@@ -220,7 +220,7 @@ def _alike(tree: Any, structure: Structure, what: str) -> list[Any]:
     return [number(x, at) for x, at in zip(found, paths(structure, what), strict=True)]
 
 
-def _length(found: int | None, given: int | None) -> int:
+def _length(found: int | None, given: Any) -> int:
     if given is not None:
         try:
             given = index(given)
@@ -233,7 +233,7 @@ def _length(found: int | None, given: int | None) -> int:
             raise ValueError(f"scan: length must be at least 0, got {given}")
         if found is not None and found != given:
             raise ValueError(f"scan: length is {given}, but xs has {found} step(s)")
-        return given
+        return int(given)
     if found is None:
         raise ValueError("scan: how many steps? Give xs, or length")
     return found
