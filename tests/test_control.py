@@ -16,6 +16,7 @@ import pytest
 
 import scalargrad as sg
 from scalargrad import LoopError, Value, cond, fori_loop, scan, while_loop
+from scalargrad.activations import silu
 from scalargrad.compiler import TraceError
 
 BACKENDS = ["python", "native"]
@@ -506,3 +507,18 @@ def test_odes_have_derivatives_by_times_and_second_ones() -> None:
         assert [found[0], *found[1]] == pytest.approx([want[0], *want[1]], rel=1e-5)
         second = sg.grad(sg.grad(loss))(*arguments, gradient)
         assert second == pytest.approx(sg.grad(sg.grad(exact))(*arguments, ""), rel=1e-4)
+
+
+def test_a_zero_upstream_gives_zero_behind_a_loop_too() -> None:
+    def f(x: Any, y: Any) -> Any:
+        a, b = sg.root(lambda v, a: [v[0] + 0.1 * sg.sin(v[1]) - a, v[1] - sg.sin(a)], [0.0, 0.0], x)
+        return a * b + silu(y)
+
+    def squares(f: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda x, y: sg.sum([d * d for d in sg.grad(f, (0, 1))(x, y)])
+
+    g = sg.grad(squares(squares(f)), (0, 1))
+    want = g(1.0, math.inf)
+    assert want[1] == 0.0
+    for backend in BACKENDS:
+        assert bits(sg.compile(g, backend=backend)(1.0, math.inf)) == bits(want)
