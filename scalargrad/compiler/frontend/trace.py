@@ -19,7 +19,7 @@ from ...engine.primitive import CONSTANT, LEAF, Primitive, as_float
 from ...engine.value import Value, begin, constant
 from ...functions import primitives
 from ...transforms.collector import Resting
-from ...transforms.derivatives import parameters
+from ...transforms.derivatives import name_way_out, parameters
 from ...transforms.trees import Static, Structure, flatten, paths, statics, unflatten
 from ..ir.program import Guard, Program
 from .tape import Instruction, Tape, Template, Walk
@@ -488,6 +488,9 @@ def _recorded(
         ends = list(map(tracer.entry, outputs))
         labels = {tracer.entry(node): node.label for node in tracer.labelled}
         return tracer.tape, tracer, ends, labels, output_structure
+    except TypeError as error:
+        name_way_out(error)
+        raise
     finally:
         tracer.end()
 
