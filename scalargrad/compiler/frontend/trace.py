@@ -481,9 +481,10 @@ def _recorded(
         outputs, output_structure = flatten(result, "the compiled function's result", static=True)
         if output_structure[0] is Static:
             as_float(result, "the compiled function's result")
-        for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
-            if not isinstance(x, Value):
-                as_float(x, place)
+        if not all(isinstance(x, Value) for x in outputs):
+            for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
+                if not isinstance(x, Value):
+                    as_float(x, place)
         ends = list(map(tracer.entry, outputs))
         labels = {tracer.entry(node): node.label for node in tracer.labelled}
         return tracer.tape, tracer, ends, labels, output_structure
