@@ -297,6 +297,20 @@ def test_edges_of_matrices() -> None:
     assert (len(pivots.info.traces), pivots.info.hits) == (2, 1)
 
 
+def test_errors_on_numpys_own_arrays_of_values_name_the_way_out() -> None:
+    def det(array: Any) -> Any:
+        return lambda x: np.linalg.det(array([[x[0], 0.0], [0.0, x[1]]]))
+
+    for f in (det(np.array), lambda x: np.exp(np.array([x[0], 1.0])).sum(), lambda x: np.asarray(x, float).sum()):
+        for run in (grad(f), grad(grad(f)), sg.compile(f)):
+            with pytest.raises(TypeError) as caught:
+                run(X)
+            assert [each for each in caught.value.__notes__ if "scalargrad.numpy" in each] == caught.value.__notes__[
+                -1:
+            ]
+    assert grad(det(snp.array))(X).tolist() == [X[1], X[0], 0.0]
+
+
 def test_what_cannot_be_done_says_what_can() -> None:
     with pytest.raises(TypeError) as caught:
         grad(lambda x: np.fft.fft(x))(X)

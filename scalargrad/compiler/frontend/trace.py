@@ -19,7 +19,7 @@ from ...engine.primitive import CONSTANT, LEAF, Primitive, as_float
 from ...engine.value import Value, begin, constant
 from ...functions import primitives
 from ...transforms.collector import Resting
-from ...transforms.derivatives import parameters
+from ...transforms.derivatives import name_way_out, parameters
 from ...transforms.trees import Static, Structure, flatten, paths, statics, unflatten
 from ..ir.program import Guard, Program
 from .tape import Instruction, Tape, Template, Walk
@@ -46,10 +46,7 @@ class Traced(Value):
             if isinstance(maker := getattr(self, "_made", None), Tracer) and maker.tape is not None:
                 self._data = maker.number(self._origin)  # of a derivative, which was made without numbers
                 return self._data
-            raise TraceError(
-                "a Value of a compiled function was kept when its tracing had ended, in a cache or another object, and "
-                "is used again: it stood for a number that varies from call to call\n  at " + modes.users_line()
-            )
+            _refuse_kept("a Value")
         return super().__getattr__(name)
 
     @property
@@ -393,6 +390,13 @@ class Tracer:
         self.nodes = []
 
 
+def _refuse_kept(what: str) -> NoReturn:
+    raise TraceError(
+        f"{what} of a compiled function was kept when its tracing had ended, in a cache or another object, and is used "
+        "again: it stood for a number that varies from call to call\n  at " + modes.users_line()
+    )
+
+
 class Differentiation:
     """The passes of one differentiation over a tape, of nodes."""
 
@@ -401,6 +405,8 @@ class Differentiation:
         self.walk = Walk(tracer.tape, mark, outputs, inputs)
 
     def _seed(self, x: Any) -> Any:
+        if self.tracer.tape is None:
+            _refuse_kept("what vjp gave in a run")
         return self.tracer.entry(x) if isinstance(x, Value) else float(x)
 
     def _nodes(self, gradients: Sequence[Any]) -> list[Any]:
@@ -481,12 +487,16 @@ def _recorded(
         outputs, output_structure = flatten(result, "the compiled function's result", static=True)
         if output_structure[0] is Static:
             as_float(result, "the compiled function's result")
-        for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
-            if not isinstance(x, Value):
-                as_float(x, place)
+        if not all(isinstance(x, Value) for x in outputs):
+            for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
+                if not isinstance(x, Value):
+                    as_float(x, place)
         ends = list(map(tracer.entry, outputs))
         labels = {tracer.entry(node): node.label for node in tracer.labelled}
         return tracer.tape, tracer, ends, labels, output_structure
+    except TypeError as error:
+        name_way_out(error)
+        raise
     finally:
         tracer.end()
 
