@@ -401,7 +401,7 @@ class DrawingFromAnObject(OfObject):
 
 @pytest.mark.parametrize("make", [CountingInAnObject, CountingInASet, CountingInItsClass, DrawingFromAnObject])
 def test_a_model_that_changes_what_it_holds_is_not_compiled(make: Any) -> None:
-    with pytest.raises(TraceError, match="changes its own attributes|draws random numbers"):
+    with pytest.raises(TraceError, match=r"changes its own attributes|draws random numbers"):
         trained(True, make=make)
 
 

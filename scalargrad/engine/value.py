@@ -28,6 +28,7 @@ from .rendering import rendered, renderers
 from .several import Vector
 
 _new = object.__new__
+_BARE = "v.data, or v.detach().data in a function that is being differentiated"
 
 # What users of other libraries look for, and what serves here.
 _ELSEWHERE = {
@@ -149,10 +150,7 @@ class Value:
     @property
     def label(self) -> str:
         """The name shown in drawings and messages; "" if none was given."""
-        try:
-            return self._label
-        except AttributeError:
-            return ""
+        return getattr(self, "_label", "")
 
     @label.setter
     def label(self, text: str) -> None:
@@ -161,10 +159,7 @@ class Value:
     @property
     def group(self) -> str:
         """What the node belongs to in drawings, such as "layer1/neuron0"; "" for nothing. See `scalargrad.group`."""
-        try:
-            return self._group
-        except AttributeError:
-            return ""
+        return getattr(self, "_group", "")
 
     @group.setter
     def group(self, path: str) -> None:
@@ -340,17 +335,17 @@ class Value:
     def __float__(self) -> float:
         raise TypeError(
             "float() of a Value, or a function of math or numpy on one, would lose its gradient: "
-            "use scalargrad's function of that name, or v.detach().data; an array of Values to assign into "
-            "is np.zeros_like(x), or np.empty_like(x), of one"
+            f"use scalargrad's function of that name, or for the bare number {_BARE}; an array to "
+            "assign Values into is np.zeros_like(x), or np.empty_like(x), of one"
         )
 
     def __int__(self) -> int:
-        raise TypeError("int() of a Value, or its use as an index, would lose its gradient: use v.detach().data")
+        raise TypeError(f"int() of a Value, or its use as an index, would lose its gradient: use {_BARE}")
 
     __index__ = __trunc__ = __int__
 
     def __complex__(self) -> complex:
-        raise TypeError("complex() of a Value would lose its gradient: use v.detach().data for the bare number")
+        raise TypeError(f"complex() of a Value would lose its gradient: use for the bare number {_BARE}")
 
     # ---- recording, copying ------------------------------------------------------------------------------------------
 
