@@ -11,7 +11,7 @@ from typing import Any
 
 import mpmath as mp
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from mpmath import mpf
 
@@ -475,6 +475,7 @@ def test_bad_parameters() -> None:
         sg.elu(1.0, alpha="1")
 
 
+@settings(max_examples=15)
 @given(st.lists(st.floats(-30.0, 30.0), min_size=1, max_size=6), st.integers(0, 5))
 def test_shares_have_the_same_bits_on_floats_and_values(xs: list[float], k: int) -> None:
     k %= len(xs)

@@ -192,6 +192,25 @@ def test_assignment_into_a_float_array_names_the_way() -> None:
         grad(g)(X)
 
 
+def test_options_of_numpys_functions_do_what_they_say() -> None:
+    def f(x: Any) -> Any:
+        z = np.zeros_like(x)
+        np.multiply(x, x, out=z, where=np.array([True, False, True]))
+        means = np.empty_like(x[:1])
+        np.mean(x * x, axis=0, keepdims=True, out=means)
+        product = np.empty_like(x[:2])
+        assert np.dot(A, x, out=product) is product
+        return z.sum() + means[0] + product[0]
+
+    assert grad(f)(X) == pytest.approx(2.0 * X * np.array([1.0, 0.0, 1.0]) + 2.0 * X / 3.0 + A[0], rel=1e-14)
+    with pytest.raises(TypeError, match=r"where= without out="):
+        grad(lambda x: np.exp(x, where=np.array([True, False, True])).sum())(X)
+    for g in (lambda x: x.sum(dtype=int), lambda x: np.mean(x, dtype=int), lambda x: np.add(x, x, dtype=int).sum()):
+        with pytest.raises(TypeError, match=r"Values, which are float64; dtype int64 is none of them"):
+            grad(g)(X)
+    assert grad(lambda x: x.sum(dtype=float) + x.mean(dtype=np.float64))(X) == pytest.approx(np.full(3, 4.0 / 3.0))
+
+
 # ---- functions of arrays ---------------------------------------------------------------------------------------------
 
 M = np.linspace(-1.0, 1.2, 24).reshape(2, 3, 4) ** 3 + 0.1
@@ -276,6 +295,20 @@ def test_edges_of_matrices() -> None:
     for matrix in (SQUARE, SQUARE[::-1], SQUARE):
         assert pivots(matrix) == pytest.approx(np.linalg.inv(matrix), rel=1e-12)
     assert (len(pivots.info.traces), pivots.info.hits) == (2, 1)
+
+
+def test_errors_on_numpys_own_arrays_of_values_name_the_way_out() -> None:
+    def det(array: Any) -> Any:
+        return lambda x: np.linalg.det(array([[x[0], 0.0], [0.0, x[1]]]))
+
+    for f in (det(np.array), lambda x: np.exp(np.array([x[0], 1.0])).sum(), lambda x: np.asarray(x, float).sum()):
+        for run in (grad(f), grad(grad(f)), sg.compile(f)):
+            with pytest.raises(TypeError) as caught:
+                run(X)
+            assert [each for each in caught.value.__notes__ if "scalargrad.numpy" in each] == caught.value.__notes__[
+                -1:
+            ]
+    assert grad(det(snp.array))(X).tolist() == [X[1], X[0], 0.0]
 
 
 def test_what_cannot_be_done_says_what_can() -> None:

@@ -24,7 +24,7 @@ from scalargrad.compiler.ir.symbolic import body
 from scalargrad.engine import ieee, primitive, table
 from scalargrad.engine.primitive import Primitive
 from scalargrad.functions import primitives, values
-from scalargrad.losses.primitives import relative_entropy, soft_cross_entropy, surprise
+from scalargrad.losses.primitives import relative_entropy, soft_cross_entropy, surprise, surprise_of
 
 from .rows import ROWS
 from .test_compile import AWKWARD_NUMBERS, bits
@@ -82,6 +82,17 @@ def test_a_body_computes_what_its_row_computes(row: Primitive, n: int) -> None:
             assert row.name in ("share_of_tie", "psoftplus")
             continue
         assert bits(run(made, xs)) == bits(expected), (xs, run(made, xs), expected)
+
+
+@pytest.mark.parametrize(
+    "row", [surprise_of(2), primitives.share_of_softmax(2), primitives.rest_of_softmax(2)], ids=lambda row: row.name
+)
+def test_a_row_that_closes_over_another_has_a_body_as_well(row: Primitive) -> None:
+    for n in (3, 4, 10):
+        made = body(row.compute, n)
+        assert made is not None
+        for xs in points(row, n):
+            assert bits(run(made, xs)) == bits(row.compute(*xs)), xs
 
 
 def test_only_the_machine_s_operations_and_the_library_s_have_another_meaning_on_symbols() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from scalargrad import Value, compile, group, where  # noqa: A004
@@ -1083,6 +1083,9 @@ def test_numbers_are_short_and_right(x):
         assert text.startswith("⚠ ")
 
 
+@example("00:²0:[", 2)
+@example("a long name[1]", 4)
+@example("名前名前[1] and more", 6)
 @given(st.text(), st.integers(2, 40))
 def test_shortened_texts(text, limit):
     short = shortened(text, limit)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import scalargrad as sg
-from scalargrad import Value
+from scalargrad import Value, losses
 from scalargrad.cli.expression import parse
 from scalargrad.cli.main import EXAMPLES, Answer
 from scalargrad.drawing import draw
@@ -22,6 +22,7 @@ from scalargrad.drawing.graph.labels import labels_of
 from scalargrad.drawing.graph.styles import edge_widths, node_scale
 from scalargrad.drawing.graph.svg import SCALE_CLASSES
 from scalargrad.drawing.page import data, live
+from scalargrad.engine import table
 
 from .test_page import PAGE, at, named, press, text, until, visit  # noqa: F401
 
@@ -356,6 +357,10 @@ def test_why_a_page_does_not_compute(visit):  # noqa: F811
     y = x * x
     x.data = 3.0
     assert "data was changed after recording" in text(visit(draw(y)), "#fixed")
+    slope = table.pow_slope(1, 1)(x, Value(0.5, label="b"))  # whose own slopes have no body
+    assert "pow_slope[2,1] has no form in JavaScript" in draw(slope).html()
+    z = [Value(0.2 * k, label=f"z{k}") for k in range(3)]
+    assert '"inputs":[["z0"' in draw(losses.cross_entropy([z], [1])).html()
     many = sg.sum([Value(1.0) for _ in range(live.MOST)])
     assert "5,001 values" in draw(many).html()
 

@@ -16,7 +16,7 @@ from ..engine.rendering import register
 from ..engine.value import Value
 from ..functions import primitives
 from . import linalg
-from .ufuncs import matmul, reduced
+from .ufuncs import check_dtype, matmul, reduced, stored
 from .values import Array, filled, plain, wrapped
 
 
@@ -32,7 +32,9 @@ def call(function: Any, types: Any, arguments: Any, options: Any) -> Any:
     """What NumPy hands over where an argument of one of its functions is a `Value` or an `Array`."""
     ours = _FUNCTIONS.get(function)
     if ours is not None:
-        return wrapped(ours(*arguments, **options))
+        out = options.pop("out", None)
+        found = wrapped(ours(*arguments, **options))
+        return found if out is None else stored(found, out, f"np.{function.__name__}")
     arguments, options = [_of(x) for x in arguments], {name: _of(x) for name, x in options.items()}
     try:
         found = function._implementation(*arguments, **options)
@@ -89,7 +91,7 @@ def full_like(x: Any, fill_value: Any, **options: Any) -> Any:
     return made
 
 
-def dot(a: Any, b: Any, out: None = None) -> Any:
+def dot(a: Any, b: Any) -> Any:
     if numpy.ndim(a) == 0 or numpy.ndim(b) == 0:
         return numpy.multiply(a, b)
     if numpy.ndim(b) > 2:
@@ -97,10 +99,9 @@ def dot(a: Any, b: Any, out: None = None) -> Any:
     return matmul(a, b)
 
 
-def mean(
-    x: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, *, where: Any = True
-) -> Any:
-    return reduced(primitives.mean, None, "np.mean", x, axis, None, keepdims, None, where)
+def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, where: Any = True) -> Any:
+    check_dtype(dtype, "np.mean")
+    return reduced(primitives.mean, None, "np.mean", x, axis, keepdims, None, where)
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {

@@ -120,8 +120,14 @@ def _number(x: Any) -> Any:
 
 
 @numpy.errstate(all="ignore")  # of the loops over objects: rows are total, and warn of nothing
-def _on_arrays(ufunc: Any, method: str, *operands: Any, out: Any = None, **options: Any) -> Any:
+def _on_arrays(
+    ufunc: Any, method: str, *operands: Any, out: Any = None, dtype: Any = None, casting: Any = None, **options: Any
+) -> Any:
     name = ufunc.__name__
+    check_dtype(dtype, f"np.{name}", "fOb" if name in _CONDITIONS else "fO")
+    chosen = options.pop("where", True) if method == "__call__" else True
+    if chosen is not True and out is None:
+        raise TypeError(f"np.{name}: where= without out= leaves the other numbers undefined: use np.where")
     if name == "divmod":
         return call(numpy.floor_divide, method, *operands), call(numpy.remainder, method, *operands)
     if name == "matmul":
@@ -134,12 +140,10 @@ def _on_arrays(ufunc: Any, method: str, *operands: Any, out: Any = None, **optio
     elif method == "reduce" and name in _LANES:
         found = reduced(*_LANES[name], f"np.{name}", *operands, **options)
     else:
-        options.pop("dtype", None)
-        options.pop("casting", None)
         found = wrapped(getattr(ours, method)(*map(plain, operands), **options))
         if name in _CONDITIONS:
             found = _condition(found)
-    return found if out is None else _stored(found, out[0], name)
+    return found if out is None else stored(found, out[0], f"np.{name}", chosen)
 
 
 def _condition(x: Any) -> Any:
@@ -149,14 +153,22 @@ def _condition(x: Any) -> Any:
     return plain(x).astype(bool) if all(isinstance(each, bool) for each in plain(x).flat) else x.view(Mask)
 
 
-def _stored(found: Any, out: Any, name: str) -> Any:
+def check_dtype(dtype: Any, what: str, kinds: str = "fO") -> None:
+    if dtype is not None and numpy.dtype(dtype).kind not in kinds:
+        raise TypeError(
+            f"{what}: its result holds Values, which are float64; dtype {numpy.dtype(dtype)} is none of them"
+        )
+
+
+def stored(found: Any, out: Any, what: str, chosen: Any = True) -> Any:
+    """The result in an array that is given for it, where it is chosen."""
     if not isinstance(out, Array):
         raise TypeError(
-            f"np.{name}: its result holds Values, and the array of shape {out.shape} and dtype {out.dtype} that "
+            f"{what}: its result holds Values, and the array of shape {out.shape} and dtype {out.dtype} that "
             "it is to be put into does not: write a = a + b for a += b, or begin with np.zeros_like(x) of an array of "
             "Values"
         )
-    out[...] = found
+    out[...] = found if chosen is True else numpy.where(chosen, found, out)
     return out
 
 
@@ -181,7 +193,6 @@ def reduced(
     what: str,
     x: Any,
     axis: Any = 0,
-    dtype: Any = None,
     keepdims: Any = False,
     initial: Any = None,
     where: Any = True,

@@ -45,10 +45,10 @@ class Array(Plain):
         return self.copy() if numpy.dtype(dtype).kind in "fO" else super().astype(dtype, *options, **named)
 
     def mean(self, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: Any = False, **options: Any) -> Any:
-        return numpy.mean(self, axis=axis, out=out, keepdims=keepdims, **options)
+        return numpy.mean(self, axis=axis, dtype=dtype, out=out, keepdims=keepdims, **options)
 
     def dot(self, other: Any, out: Any = None) -> Any:
-        return numpy.dot(self, other)
+        return numpy.dot(self, other, out=out)
 
 
 class Mask(Array):

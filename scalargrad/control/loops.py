@@ -220,17 +220,20 @@ def _alike(tree: Any, structure: Structure, what: str) -> list[Any]:
     return [number(x, at) for x, at in zip(found, paths(structure, what), strict=True)]
 
 
-def _length(found: int | None, given: int | None) -> int:
+def _length(found: int | None, given: Any) -> int:
     if given is not None:
         try:
             given = index(given)
         except TypeError:
-            raise TypeError(f"scan: length must be a whole number, got {given!r}") from None
+            hint = ": it is part of the program, so make it no argument, or use while_loop"
+            raise TypeError(
+                f"scan: length must be a whole number, got {given!r}{hint if isinstance(given, Value) else ''}"
+            ) from None
         if given < 0:
             raise ValueError(f"scan: length must be at least 0, got {given}")
         if found is not None and found != given:
             raise ValueError(f"scan: length is {given}, but xs has {found} step(s)")
-        return given
+        return int(given)
     if found is None:
         raise ValueError("scan: how many steps? Give xs, or length")
     return found

@@ -77,6 +77,14 @@ def _all_numbers(leaves: Sequence[Any], structure: Structure, what: str) -> None
             as_float(x, place)
 
 
+def name_way_out(error: TypeError) -> None:
+    """Have NumPy's error on an array of objects, which `np.array` makes of `Value`s, say what to use."""
+    note = "of Values, scalargrad.numpy's array and asarray, or np.stack, make an array that all functions here take"
+    known = any(each in str(error) for each in ("dtype('O')", "loop of ufunc", "float() of a Value"))
+    if known and note not in getattr(error, "__notes__", ()):
+        error.add_note(note)
+
+
 class _Run:
     """One run of a function on fresh nodes: the nodes, what came out, and the graph between them."""
 
@@ -119,6 +127,9 @@ class _Run:
             differentiating.begun.append(begun)
             try:
                 result = f(*given, **keywords)
+            except TypeError as error:
+                name_way_out(error)
+                raise
             finally:
                 differentiating.begun.pop()
         self.aux: Any = None

@@ -15,6 +15,8 @@ from itertools import islice
 from numbers import Real
 from typing import Any, NamedTuple
 
+from ..engine.value import Value
+
 # LEAF, or (type, keys or what else tells it apart, structures of the children); the number of children alone where all
 # of them are leaves, as in an array; (Static, the object, ()) for what is no number and is carried along.
 Structure = Any
@@ -209,7 +211,7 @@ def flatten(tree: Any, what: str = "argument", static: bool = False) -> tuple[li
 def _walk(node: Any, inside: tuple[int, ...], leaves: list[Any], what: str, static: bool) -> Structure:
     # Not a closure: one that calls itself is a reference cycle, which would keep the leaves' graphs alive.
     kind = type(node)
-    if kind is float:
+    if kind is float or issubclass(kind, Value):
         leaves.append(node)
         return LEAF
     known = _containers[kind] if kind in _containers else container(kind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-WORKLOADS = ("workload1", "workload2", "workload3", "workload4", "workload6", "workload8", "training")
+WORKLOADS = ("workload1", "workload2", "workload3", "workload4", "workload6", "workload8", "training", "sums")
 
 
 def main() -> int:

@@ -36,6 +36,7 @@ from ..frontend.packing import Pack, as_floats, is_array, packer
 from ..frontend.specialization import Specialization, errors_of_ours
 from ..ir.lowering import lower
 from ..ir.program import summands
+from .again import Again, Mapped, Shared, appearance
 from .binned import AT_ONCE, BinnedSum, Bins
 from .partial import PartialSum
 from .results import collected, map_on_values
@@ -44,6 +45,7 @@ UNKNOWN = "unknown"  # of `start`
 # Of chunks, in instructions times samples: what is worth a thread, 50 us, and what Ctrl-C may wait for, 0.1 s.
 LEAST_WORK, MOST_WORK = 1 << 21, 1 << 32
 SMALLEST_CHUNK = 32  # samples; a power of two
+WAYS = 4  # of calling `map` for which memory is kept ready
 UNEVEN = 1.15  # how many times its share of the samples a thread may get
 
 
@@ -553,10 +555,49 @@ def nothing(f: Dispatcher, reduce: str, start: Any) -> PartialSum | BinnedSum:
     return PartialSum(f.name, reduce, None, (), {}) if start != UNKNOWN else BinnedSum(f.name, reduce, None, 0, [])
 
 
+def _manner(arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int) -> Any:
+    """What is the same in calls of one kind; None if they may not be alike."""
+    if reduce is None or type(in_axes) not in (int, tuple):
+        return None
+    axes = in_axes if type(in_axes) is tuple else (in_axes,)
+    lie = [(getattr(x, "shape", None), getattr(x, "strides", None)) for x in arguments]
+    return reduce, threads, in_axes, *map(type, axes), *lie
+
+
+def _prepared(f: Dispatcher, batch: Batch, arguments: Sequence[Any], reduce: str, threads: int) -> Again | None:
+    """What answers further calls like this one, if they are such as it may answer."""
+    known = f.specializations[batch.structure]
+    (trace, *others), place = known, 0
+    if others or trace.captured or f.static_positions or (batch.layout, True, True) not in trace.batches:
+        return None
+    if len(chunks(0, batch.count, threads, trace.work)) > 1:
+        return None
+    mapped, shared, numbers = list[Mapped](), list[Shared](), 0
+    for k, (x, part) in enumerate(zip(arguments, batch.parts, strict=True)):
+        pack = f.shared_arguments.get(f"argument {k}", (None, None))[0] if part.samples is None else None
+        if pack is not None and type(x) is not array:
+            shared.append(Shared(k, pack, numbers, len(part.leaves)))
+            numbers += len(part.leaves)
+        elif part.kind == "numpy" and part.keep[0] is x:
+            start = x.__array_interface__["data"][0]
+            mapped.append(Mapped(k, appearance(x), place, [each - start for each in part.leaves]))
+            place += len(part.leaves)
+        else:
+            return None
+    space = _Workspace((trace,), batch.layout, True, True)
+    shared = [each._replace(at=space.shared_address + 8 * each.at) for each in shared]
+    return Again(f, batch.structure, trace, reduce, mapped, shared, space, driver(), batch.count, batch.strides)
+
+
 def map_batch(
     f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int, start: int | str | None
 ) -> Any:
     """`CompiledFunction.map`: see there."""
+    manner = _manner(arguments, in_axes, reduce, threads) if start is None and not modes.active else None
+    if manner is not None and (again := f.again.get(manner)) is not None:
+        found = again(arguments)
+        if found is not None:
+            return found[0]
     try:
         batch = Batch(f, arguments, in_axes, start if isinstance(start, int) else 0)
     except TypeError:
@@ -576,6 +617,12 @@ def map_batch(
     if done is None:
         return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
     first, answers = done
+    if manner is not None:
+        if manner == f.manner and manner not in f.again:  # a call like the last one is likely to have others behind it
+            if len(f.again) >= WAYS:
+                f.again.clear()
+            f.again[manner] = _prepared(f, batch, arguments, reduce, threads)
+        f.manner = manner
     if reduce is None:
         return collected(first.result, answers.columns, batch.count, batch.kind)
     sums = total(answers.ranges) if answers.ranges else []  # of a function without results

@@ -64,6 +64,8 @@ class Dispatcher:
         self.postponed: BaseException | None = None  # what was raised below C, for the next call to raise
         self.shared_arguments: dict[str, tuple[Pack, Structure]] = {}  # of `map`: how they were flattened the last time
         self.recent_batch: tuple[list[Structure], Structure] | None = None  # of `map`: parts' structures, and the whole
+        self.again: dict[Any, Any] = {}  # of `map`: what answers calls like earlier ones, and what the last was like
+        self.manner: Any = None
         self.idle: dict[Any, list[Any]] = {}  # memory for batches that no thread is using
         self.lock = threading.RLock()
 

@@ -19,7 +19,7 @@ from ...engine.primitive import CONSTANT, LEAF, Primitive, as_float
 from ...engine.value import Value, begin, constant
 from ...functions import primitives
 from ...transforms.collector import Resting
-from ...transforms.derivatives import parameters
+from ...transforms.derivatives import name_way_out, parameters
 from ...transforms.trees import Static, Structure, flatten, paths, statics, unflatten
 from ..ir.program import Guard, Program
 from .tape import Instruction, Tape, Template, Walk
@@ -481,12 +481,16 @@ def _recorded(
         outputs, output_structure = flatten(result, "the compiled function's result", static=True)
         if output_structure[0] is Static:
             as_float(result, "the compiled function's result")
-        for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
-            if not isinstance(x, Value):
-                as_float(x, place)
+        if not all(isinstance(x, Value) for x in outputs):
+            for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
+                if not isinstance(x, Value):
+                    as_float(x, place)
         ends = list(map(tracer.entry, outputs))
         labels = {tracer.entry(node): node.label for node in tracer.labelled}
         return tracer.tape, tracer, ends, labels, output_structure
+    except TypeError as error:
+        name_way_out(error)
+        raise
     finally:
         tracer.end()
 

@@ -7,7 +7,7 @@ instructions that several of them share are kept once; long ones become function
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -169,7 +169,8 @@ def _template(
         longest = INLINE_POLYNOMIALS
     longest = longest if most is None else most
     if found is not None and len(found) <= longest:
-        return lambda operands: inline(made, found, operands)
+        constants = constants_of(found, made)
+        return lambda operands: inline(made, found, operands, constants)
     stem = re.sub(r"\W+", "_", row.name).strip("_").lower()
     name = f"{stem}_{len(low.functions) + len(low.callbacks) + 1}"
     if found is None:
@@ -223,9 +224,10 @@ def emit_short(into: Program, operation: Any, operands: tuple[int, ...]) -> int:
     A comparison that is data is `select(c, 1, 0)`, and `ne` of that with 0 is c itself.
     """
     if operation in _COMPARISONS:
-        for slot, chosen in enumerate(_between_constants(into, p) for p in operands):
+        for slot, p in enumerate(operands):
             other = operands[1 - slot]
-            if chosen is None or other >= 0:
+            chosen = _between_constants(into, p) if other < 0 else None
+            if chosen is None:
                 continue
             known = [into.constants[~p] for p in (*chosen[1:], other)]
             pairs = [(x, known[2]) if slot == 0 else (known[2], x) for x in known[:2]]
@@ -254,17 +256,22 @@ def _between_constants(program: Program, k: int) -> tuple[int, ...] | None:
     return operands if operands[1] < 0 and operands[2] < 0 else None
 
 
-def inline(into: Program, what: Program, operands: tuple[int, ...]) -> int:
-    """Write the instructions of a body into a program; the number of its result there."""
-    number: list[int] = list(operands)
+def inline(into: Program, what: Program, operands: tuple[int, ...], constants: Sequence[int] | None = None) -> int:
+    """Write the instructions of a body into a program; the number of its result there.
 
-    def get(k: int) -> int:
-        return number[k] if k >= 0 else into.constant(what.constants[~k])
-
-    for operation, given in zip(what.operations, what.operands, strict=True):
+    `constants` are the numbers that the body's have there, the last first, for who asks again and again.
+    """
+    if constants is None:
+        constants = constants_of(what, into)
+    number: list[int] = [*operands, *[0] * len(what), *constants]
+    for v, (operation, given) in enumerate(zip(what.operations, what.operands, strict=True), what.inputs):
         emit = emit_short if operation in _SHORTENED else Program.emit
-        number.append(emit(into, operation, tuple(map(get, given))))
-    return get(what.outputs[0])
+        number[v] = emit(into, operation, tuple([number[p] for p in given]))
+    return number[what.outputs[0]]
+
+
+def constants_of(what: Program, into: Program) -> list[int]:
+    return [into.constant(x) for x in reversed(what.constants)]
 
 
 def is_call(operation: Any) -> bool:

@@ -22,6 +22,7 @@ from types import BuiltinFunctionType, CellType, FunctionType, ModuleType, Simpl
 from typing import Any
 
 from ...engine import ieee
+from ...engine.primitive import Primitive
 from .elementary import CONDITIONS, EVALUATE, LIBRARY, exponent, mantissa, scale
 from .program import Program
 
@@ -326,9 +327,9 @@ _PACKAGE = __name__.partition(".")[0]
 
 
 class _Module:
-    """A module of this package, as the copies of functions see it."""
+    """A module of this package, or a row that a function closes over, as the copies of functions see it."""
 
-    def __init__(self, module: ModuleType) -> None:
+    def __init__(self, module: ModuleType | Primitive) -> None:
         self.module = module
 
     def __getattr__(self, name: str) -> Any:
@@ -364,6 +365,11 @@ def _seen(x: Any) -> Any:
     return x
 
 
+def _in_cell(x: Any) -> Any:
+    """What a function closes over: a row for its `compute`, as those rows do that are made of another."""
+    return _Module(x) if isinstance(x, Primitive) and not x.own else _seen(x)
+
+
 def _copy(function: FunctionType) -> Callable[..., Any]:
     found = _copies.get(function)
     if found is not None:
@@ -373,7 +379,7 @@ def _copy(function: FunctionType) -> Callable[..., Any]:
     def run(*arguments: Any) -> Any:
         if not made:
             scope = _Globals(sys.modules[function.__module__])
-            cells = tuple(CellType(_seen(cell.cell_contents)) for cell in function.__closure__ or ())
+            cells = tuple(CellType(_in_cell(cell.cell_contents)) for cell in function.__closure__ or ())
             made.append(FunctionType(function.__code__, scope, function.__name__, function.__defaults__, cells))
         return joined(made[0], arguments)
 

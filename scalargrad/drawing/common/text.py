@@ -131,6 +131,10 @@ def clean(text: str) -> str:
     return cleaned
 
 
+def _columns(c: str) -> int:
+    return 0 if combining(c) or c in "\u200d\u2068\u2069" else 2 if east_asian_width(c) in "WF" else 1
+
+
 def shortened(text: str, limit: int) -> str:
     """At most `limit` columns of the text, an ellipsis in place of the rest; a letter keeps its combining marks.
 
@@ -141,11 +145,13 @@ def shortened(text: str, limit: int) -> str:
     """
     if len(text) <= limit // 2:
         return text
-    if "[" in text and _INDEX.search(text[: 4 * limit]):
-        limit += 4
+    if "[" in text:
+        ends = [each.end() for each in _INDEX.finditer(text[: 4 * limit]) if each[0][0] == "["]
+        if ends and sum(map(_columns, text[: ends[0]])) <= limit + 3 + (ends[0] == len(text)):  # it can be seen, then
+            limit += 4
     used, end = 0, 0
     for k, c in enumerate(text):
-        used += 0 if combining(c) or c in "\u200d\u2068\u2069" else 2 if east_asian_width(c) in "WF" else 1
+        used += _columns(c)
         if used <= limit - 1:
             end = k + 1
         elif used > limit:

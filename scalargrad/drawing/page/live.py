@@ -104,20 +104,26 @@ def record(graph: Graph, place_of: Sequence[int], given: Iterable[Any]) -> Recor
     )
 
 
+def without_form(operations: Iterable[tuple[Any, tuple[int, ...]]]) -> str:
+    """That some operations are nothing that JavaScript could do; "" if there are none."""
+    rows = {(row, len(operands)) for row, operands in operations if row is not None}
+    names = sorted({clean(row.name) for row, count in rows if body_of(row, count, "polynomial") is None})
+    return f"{shortened(', '.join(names), 80)} has no form in JavaScript" if names else ""
+
+
 def why_not(recorded: Recorded) -> str:
     """Why a page cannot compute a graph anew; "" if it can."""
     if len(recorded.rows) > MOST:
         return f"the graph has {len(recorded.rows):,} values, more than the {MOST:,} that a page computes"
-    rows = {(row, len(operands)) for row, operands in zip(recorded.rows, recorded.operands, strict=True) if row}
-    own = sorted({clean(row.name) for row, count in rows if body_of(row, count, "polynomial") is None})
-    if own:
-        return f"{shortened(', '.join(own), 80)} has no form in JavaScript"
+    if names := without_form(zip(recorded.rows, recorded.operands, strict=True)):
+        return names
     data = recorded.data
     for row, operands, x in zip(recorded.rows, recorded.operands, data, strict=True):
         now = x if row is None else row.compute(*[data[j] for j in operands])
         if now != x and not (now != now and x != x):
             return "data was changed after recording"
-    return ""
+    program, _ = program_of(recorded)  # with the rows of local gradients
+    return without_form(zip(program.operations, program.operands, strict=True))
 
 
 # ---- the program -----------------------------------------------------------------------------------------------------

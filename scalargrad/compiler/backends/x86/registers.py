@@ -114,6 +114,7 @@ class RegisterAllocator:
         first, count, constants = program.inputs, len(program), len(program.constants)
         width = BROADCAST if self.lanes > 1 else PLAIN
         known = [code.addressing.operand(MEMORY, width, code.constant(pattern(c))) for c in program.constants]
+        self.zeros = {~k for k, c in enumerate(program.constants) if pattern(c) == 0}  # 0.0, and not -0.0
         # Lists by the number of a value; those of constants are negative, and found from the end.
         self.home: list[MemoryOperand | None] = [*inputs, *[None] * count, *reversed(known)]
         self.register = [-1] * (first + count + constants)
@@ -224,8 +225,13 @@ class RegisterAllocator:
     def evict(self, keep: Sequence[int], masks: bool = False) -> None:
         """Free a register, of the value that is used last."""
         low, high = (self.number + 1, self.number + 8) if masks else (0, self.number)
-        register, when = self.register, self.when
-        v = max([v for v in self.occupant[low:high] if v is not None and register[v] not in keep], key=when.__getitem__)
+        register, when, values = self.register, self.when, self.occupant[low:high]
+        try:
+            v = max(values, key=when.__getitem__)  # type: ignore[arg-type]
+        except TypeError:  # some are nobody's yet
+            v = None
+        if v is None or register[v] in keep:
+            v = max([v for v in values if v is not None and register[v] not in keep], key=when.__getitem__)
         if self.home[v] is None:
             self.store(v)
         self.leave(v)
@@ -535,16 +541,13 @@ class RegisterAllocator:
         register[over], self.occupant[r] = -1, None  # it is the result's now
         self.finish(i, (a, b, c), r)
 
-    def is_zero(self, v: int) -> bool:
-        return v < 0 and pattern(self.program.constants[~v]) == 0
-
     def select(self, i: int, c: int, a: int, b: int) -> None:
         rc = self.load(c)
         if self.lanes == 1:
-            if self.is_zero(b):
+            if b in self.zeros:
                 r = self.grab(rc, self.register[a])
                 self.op("and", r, rc, a, (rc,))
-            elif self.is_zero(a):
+            elif a in self.zeros:
                 r = self.grab(rc, self.register[b])
                 self.op("andnot", r, rc, b, (rc,))
             else:
@@ -553,7 +556,7 @@ class RegisterAllocator:
                 self.op("select", r, rb, a, (rc, rb), bytes((rc << 4,)))
         else:
             mask = rc - self.number
-            zero = self.is_zero(b)
+            zero = b in self.zeros
             rb = 0 if zero else self.load(b, self.register[a])
             r = self.grab(rb, self.register[a])
             ra = self.register[a]
