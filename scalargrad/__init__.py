@@ -80,7 +80,8 @@ Testing
 
 Compiling
     compile                 machine code of a function, with the same bits; its `to_c` gives the C source
-    scalargrad.compiler     compile, CompiledFunction, Buffered, PartialSum, merge, TraceError, GuardLimitError
+    scalargrad.compiler     compile, CompiledFunction, Buffered, PartialSum, BinnedSum, merge, TraceError,
+                            GuardLimitError, WorkerLostError
 """
 
 from importlib import import_module

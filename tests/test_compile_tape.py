@@ -146,6 +146,15 @@ def test_a_kept_derivative_is_refused_when_its_tracing_has_ended() -> None:
             each + 1.0
 
 
+def test_a_kept_pull_back_is_refused_when_its_tracing_has_ended() -> None:
+    kept: list[Any] = []
+    sg.compile(lambda x: kept.append(sg.vjp(sg.sin, x)[1]) or x)(1.0)
+    with pytest.raises(TypeError, match="vjp gave in a run of a compiled function was kept"):
+        kept[0](1.0)
+    pull_back = sg.vjp(sg.sin, 1.0)[1]
+    assert sg.compile(lambda c: pull_back(c * c)[0])(1.5) == float(pull_back(2.25)[0])
+
+
 def test_operands_of_a_derivative_and_names() -> None:
     def f(x: Any) -> Any:
         slope = sg.grad(lambda y: y**3)(x)

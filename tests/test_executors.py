@@ -3,6 +3,7 @@
 # ruff: noqa: A004  # `compile` is this package's, not the builtin
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import signal
@@ -297,6 +298,19 @@ def test_by_loky() -> None:
 # ---- bad input -------------------------------------------------------------------------------------------------------
 
 
+def under_anomaly(run: Callable[[], Any]) -> Any:
+    with sg.detect_anomaly():
+        return run()
+
+
+def test_results_hold_classes_that_workers_have_another_of(pool: Executor) -> None:
+    local = dataclasses.make_dataclass("Local", ["a", "b"])
+    g = compile(lambda p, x: local(p.a * x, p.b))
+    pytest.importorskip("cloudpickle")
+    found = g.map(local(2.0, 1.0), [1.0, 2.0, 3.0], in_axes=(None, 0), reduce="sum", executor=pool, chunk_size=2)
+    assert found == local(12.0, 3.0)
+
+
 def test_what_is_wrong_is_named(pool: Executor) -> None:
     closed = ThreadPoolExecutor(1)
     closed.shutdown()
@@ -317,6 +331,13 @@ def test_what_is_wrong_is_named(pool: Executor) -> None:
     w = Value(3.0)
     with pytest.raises(TypeError, match=r"reads Value\(data=3.0.* from outside.*make it an argument"):
         compile(lambda x: w * x).map([1.0], executor=pool)
+    for run in (
+        lambda: sg.grad(lambda w: compile(lambda w, x: w * x).map(w, [1.0], in_axes=(None, 0), executor=pool))(2.0),
+        lambda: compile(lambda xs: g.map(xs, reduce="sum", executor=pool))([1.0, 2.0]),
+        lambda: under_anomaly(lambda: g.map([1.0], executor=pool)),
+    ):
+        with pytest.raises(TypeError, match=r"runs on Values .* without executor"):
+            run()
     with pytest.raises(TypeError, match=r"got str") as caught:
         g.map([1.0, 2.0, "3"], executor=pool, chunk_size=1)  # type: ignore[list-item]
     assert caught.value.__notes__ == ["map: in samples 2 to 2, on a worker"]

@@ -655,7 +655,7 @@ def test_marked_text_is_the_text(text, more):
 def test_an_index_is_not_the_first_to_be_cut():
     assert shortened("theta1[2,1]", 10) == "theta1[2,1]"
     assert shortened("a long name[1]", 10) == "a long name[1]"
-    assert shortened("a longer name[1]", 10) == "a longer…"  # no room for the index either
+    assert shortened("a longer name[1]", 10) == "a longer…"
 
 
 # ---- names from variables --------------------------------------------------------------------------------------------

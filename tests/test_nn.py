@@ -198,7 +198,7 @@ def test_nodes_are_grouped_by_layer_and_neuron() -> None:
     for model in (MLP(1, [2, 2], output="softmax"), MLP(1, [2, 2], output="softmax", expanded=True)):
         ys = model([0.5])
         assert ys[0].group == "layer2"
-        total = ys[1].parents[0]
+        total = ys[1].parents[1]
         assert total.group == "layer2/neuron2"
         while total.operation.name == "add":
             total = total.parents[0]

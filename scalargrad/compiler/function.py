@@ -195,6 +195,8 @@ class CompiledFunction(Dispatcher):
             raise ValueError(f"map: start={start!r} numbers the samples of a sum: it needs reduce='sum' or 'mean'")
         if start is not None and start != UNKNOWN:
             start = whole("map: start", start, least=0)
+            if start >= 2**62:
+                raise ValueError(f"map: start must be below 2**62, got {start}")
         if executor is None and chunk_size is None and not progress and not any(map(is_dask, arguments)):
             return map_batch(self, arguments, in_axes, reduce, threads, start)
         size = None if chunk_size is None else whole("map: chunk_size", chunk_size)

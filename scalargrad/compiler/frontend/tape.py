@@ -25,17 +25,9 @@ class Template(NamedTuple):
     Numbers count the upstream gradient, the output, the operands, the constants here, and the results of the code.
     """
 
-    constants: tuple[float, ...]
+    constants: Sequence[Any]  # floats; or, laid out on a tape, their entries there
     code: tuple[Instruction, ...]  # for the local gradients
     brings: tuple[tuple[int, Any, Any, Any], ...]  # operand, and an instruction; or None and what
-
-
-class Plan(NamedTuple):
-    """A template with its constants on a tape."""
-
-    constants: list[Entry]
-    code: tuple[Instruction, ...]
-    brings: tuple[tuple[int, Any, Any, Any], ...]
 
 
 class Tape:
@@ -49,7 +41,7 @@ class Tape:
         self.constants: list[float] = []
         self._known: dict[float, Entry] = {}  # constants by their value, save for zeros and nan
         self._by_bits: dict[bytes, Entry] = {}
-        self._plans: dict[tuple[Primitive, int, float | None], Plan | None] = {}
+        self._plans: dict[tuple[Primitive, int, float | None], Template | None] = {}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -86,12 +78,12 @@ class Tape:
             return x + y
         return self.add(table.add, self.entry(x), self.entry(y))
 
-    def plan(self, row: Primitive, count: int, upstream: float | None) -> Plan | None:
+    def plan(self, row: Primitive, count: int, upstream: float | None) -> Template | None:
         """How a row with so many operands hands on an upstream gradient, which varies if it is None."""
         key = row, count, upstream
         if key not in self._plans:
             found = self.template(row, count, upstream)
-            self._plans[key] = found and Plan(list(map(self.constant, found.constants)), found.code, found.brings)
+            self._plans[key] = found and found._replace(constants=list(map(self.constant, found.constants)))
         return self._plans[key]
 
     def program(
@@ -233,12 +225,12 @@ class Walk:
         met = {(rows[k], len(right[k]) if left[k] is None else 1 + (right[k] is not None)) for k in self.order}
         return all(plan(row, count, None) for row, count in met)
 
-    def _plan(self, row: Primitive, count: int, upstream: Gradient) -> Plan:
+    def _plan(self, row: Primitive, count: int, upstream: Gradient) -> Template:
         found = self.tape.plan(row, count, None if upstream.__class__ is int else upstream)
         assert found is not None  # `by_templates` was asked
         return found
 
-    def _local(self, entries: list[Entry], plan: Plan) -> list[Entry]:
+    def _local(self, entries: list[Entry], plan: Template) -> list[Entry]:
         """Put a template's code on the tape, and its results behind the other entries."""
         for row, i, j in plan.code:
             if i is None:

@@ -46,10 +46,7 @@ class Traced(Value):
             if isinstance(maker := getattr(self, "_made", None), Tracer) and maker.tape is not None:
                 self._data = maker.number(self._origin)  # of a derivative, which was made without numbers
                 return self._data
-            raise TraceError(
-                "a Value of a compiled function was kept when its tracing had ended, in a cache or another object, and "
-                "is used again: it stood for a number that varies from call to call\n  at " + modes.users_line()
-            )
+            _refuse_kept("a Value")
         return super().__getattr__(name)
 
     @property
@@ -393,6 +390,13 @@ class Tracer:
         self.nodes = []
 
 
+def _refuse_kept(what: str) -> NoReturn:
+    raise TraceError(
+        f"{what} of a compiled function was kept when its tracing had ended, in a cache or another object, and is used "
+        "again: it stood for a number that varies from call to call\n  at " + modes.users_line()
+    )
+
+
 class Differentiation:
     """The passes of one differentiation over a tape, of nodes."""
 
@@ -401,6 +405,8 @@ class Differentiation:
         self.walk = Walk(tracer.tape, mark, outputs, inputs)
 
     def _seed(self, x: Any) -> Any:
+        if self.tracer.tape is None:
+            _refuse_kept("what vjp gave in a run")
         return self.tracer.entry(x) if isinstance(x, Value) else float(x)
 
     def _nodes(self, gradients: Sequence[Any]) -> list[Any]:
