@@ -582,10 +582,10 @@ def compile(
       such sum is nearer to the exact one, and an elementary function within the same few ULP; results differ by
       rounding from backend to backend. What decides a branch is computed as with "polynomial".
 
-    Loops unroll. What the function does besides computing happens while tracing only: printing, random numbers, changes
-    to other objects. `Value`s from outside are read anew at every call. `int(v)`, `float(v)`, `v.data` and `backward()`
-    in the function are errors. On `Value`s, and under `detect_anomaly()`, the function itself runs, so that it can be
-    differentiated and checked.
+    Loops that are written in Python unroll; `scan` and its kin are loops. What the function does besides computing
+    happens while tracing only: printing, random numbers, changes to other objects. `Value`s from outside are read anew
+    at every call. `int(v)`, `float(v)`, `v.data` and `backward()` in the function are errors. On `Value`s, and under
+    `detect_anomaly()`, the function itself runs, so that it can be differentiated and checked.
 
     Above a method, it binds: each object has traces of its own, in which numbers among its attributes are what they
     were when it was traced, and `Value`s what they are at the call. They go with the object; `__slots__` need
