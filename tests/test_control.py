@@ -16,7 +16,9 @@ import pytest
 
 import scalargrad as sg
 from scalargrad import LoopError, Value, cond, fori_loop, scan, while_loop
+from scalargrad.activations import silu
 from scalargrad.compiler import TraceError
+from scalargrad.compiler.frontend import derived
 
 BACKENDS = ["python", "native"]
 
@@ -506,3 +508,54 @@ def test_odes_have_derivatives_by_times_and_second_ones() -> None:
         assert [found[0], *found[1]] == pytest.approx([want[0], *want[1]], rel=1e-5)
         second = sg.grad(sg.grad(loss))(*arguments, gradient)
         assert second == pytest.approx(sg.grad(sg.grad(exact))(*arguments, ""), rel=1e-4)
+
+
+def test_a_zero_upstream_gives_zero_behind_a_loop_too() -> None:
+    def f(x: Any, y: Any) -> Any:
+        a, b = sg.root(lambda v, a: [v[0] + 0.1 * sg.sin(v[1]) - a, v[1] - sg.sin(a)], [0.0, 0.0], x)
+        return a * b + silu(y)
+
+    def squares(f: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda x, y: sg.sum([d * d for d in sg.grad(f, (0, 1))(x, y)])
+
+    g = sg.grad(squares(squares(f)), (0, 1))
+    want = g(1.0, math.inf)
+    assert want[1] == 0.0
+    for backend in BACKENDS:
+        assert bits(sg.compile(g, backend=backend)(1.0, math.inf)) == bits(want)
+
+
+def test_a_zero_upstream_beside_a_call_gives_zero() -> None:
+    def f(x: Any, y: Any, z: Any) -> Any:
+        a, b = sg.checkpoint(lambda p, q: [sg.tanh(p * q), p + z])(z, x)
+        return a * b
+
+    def g(*arguments: float) -> Any:
+        return sg.jvp(f, arguments, (0.0, 1.0, 0.0))
+
+    for backend in ("python", "native"):
+        compiled = sg.compile(g, backend=backend)  # type: ignore[call-overload]
+        assert compiled(1.0, 1.0, -math.inf) == g(1.0, 1.0, -math.inf) == (math.inf, 0.0)
+
+
+def test_loops_that_take_long_are_not_run_for_tracing_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(derived, "MUCH", 10)
+
+    def loop(p: Any) -> Any:
+        return scan(lambda c, x: (sg.sin(c * p) + x, c), 0.3, [1.0, 2.0, 3.0])[0]
+
+    def f(p: Any) -> Any:  # which branches on what loops give, in a body, too
+        y = loop(p)
+        if y > 3.0:
+            return y * p
+        z, _ = scan(lambda c, x: (c * y if p > 0.1 else c, None), p, length=3)
+        return z if sg.grad(loop)(p) > 0.0 else z * 2.0
+
+    for g in (f, sg.grad(f)):
+        compiled = sg.compile(g, backend="native")
+        for p in (0.5, 0.05, 1.5, -1.0, 3.0, 0.3):
+            assert bits(compiled(p)) == bits(g(p))
+        assert len(compiled.info.traces) == 3
+    solver = sg.custom_root(lambda x, a: x * x - a)(lambda x0, a: math.sqrt(a))  # which does not take nan
+    rest = sg.grad(lambda p: solver(None, 2.0 + loop(p)))
+    assert bits(sg.compile(rest, backend="native")(0.5)) == bits(rest(0.5))

@@ -341,7 +341,11 @@ def _called_back(equation: Callable[..., Any], solver: Callable[..., Any], x0: A
         found.append(made)
         return [as_float(x, at) for x, at in zip(solution, paths(made, f"what {name} returned"), strict=True)]
 
-    at = [known(leaves[k]) for k in varies]
+    tracer = modes.tracer() if modes.active else None
+    if tracer is not None and tracer.unknown:
+        at = [tracer.found_out(tracer.entry(leaves[k])) for k in varies]
+    else:
+        at = [known(leaves[k]) for k in varies]
     solution = solve(at)
     made_of = found[0]
     n = len(solution)

@@ -300,13 +300,16 @@ def _kind(x: Any) -> str:
 def _steps(body: _Body, carry: list[Any], columns: Columns, steps: int, reverse: bool, plain: bool) -> Any:
     """The loop itself, step by step; None where numbers are to be plain, and are not."""
     n = len(carry)
-    rows: list[Any] = [[]] * steps
+    rows: list[Any] = []
     for k in range(steps):
         t = steps - 1 - k if reverse else k
         found = body.step(carry, list(columns.step(t)), t)
         if plain and any(isinstance(x, Value) for x in found):
             return None
-        carry, rows[t] = found[:n], found[n:]
+        carry = found[:n]
+        rows.append(found[n:])
+    if reverse:
+        rows.reverse()
     start, results = 0, []
     for width in body.widths():
         results.append([x for row in rows for x in row[start : start + width]])

@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, compress, pairwise
+from math import nan
 from typing import Any
 
 from ...engine import modes
@@ -26,6 +27,19 @@ from ..ir.program import Program
 from .bodies import derived_program, replay
 
 WORTH_CODE = 10_000  # instructions that a loop runs from which it is made machine code, outside of compiled functions
+
+
+MUCH = 2_000_000  # instructions that a loop runs from which it is not run for tracing alone
+
+
+class Unknown:
+    """What a loop would have computed that was not run."""
+
+    def __getitem__(self, k: int) -> float:
+        return nan
+
+
+UNKNOWN = Unknown()
 
 
 class LoopError(ArithmeticError):
@@ -83,6 +97,10 @@ class Runs(Block):
     """What calls and loops have in common: they run in Python, too."""
 
     def compute(self, *operands: Any) -> Any:
+        tracer = modes.tracer() if modes.active else None
+        if tracer is not None and (any(x is UNKNOWN for x in operands) or self.work > MUCH):
+            tracer.unknown = True
+            return UNKNOWN
         return self.run(operands, True, "library")
 
     def __call__(self, *operands: Any) -> Any:

@@ -177,8 +177,8 @@ class Specialization:
 
     def fast(self) -> Program | None:
         """The program without selections, if that cannot go unnoticed."""
-        if not self.checked:
-            self.without = without_selections(self.program)
+        if not self.checked:  # of programs with loops, each segment has its own: see `backends/blocks.py`
+            self.without = None if self.has_blocks else without_selections(self.program)
             self.checked = True
         return self.without
 
@@ -200,6 +200,8 @@ class Specialization:
         return runner
 
     def _made(self, backend: str) -> Runner:
+        if backend == "native" and self.has_blocks:  # whose segments are without selections where that shows
+            return Native(self.program, self.functions)
         fast = self.fast()
         if backend == "native":
             exact = None if fast is None else Later(lambda: Native(self.program, self.functions))

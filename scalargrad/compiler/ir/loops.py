@@ -33,6 +33,13 @@ class Block(Several):
         """The programs that it runs."""
         raise NotImplementedError
 
+    @property
+    def work(self) -> int:
+        """About how many instructions it runs."""
+        return sum(
+            len(program) + sum(row.work for row in program.operations if row.several) for program in self.programs()
+        )
+
     def _inside_fails(self) -> bool:
         return any(getattr(row, "fails", False) for program in self.programs() for row in program.operations)
 
@@ -109,6 +116,10 @@ class Loop(Block):
         head = carried + (condition is not None)
         steps = length or 0
         *self.starts, self.kept = accumulate([head, *[steps * width for width in results]])
+
+    @property
+    def work(self) -> int:
+        return (self.length or 0) * super().work
 
     @property
     def size(self) -> int:  # type: ignore[override]
