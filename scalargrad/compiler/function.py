@@ -22,7 +22,7 @@ from typing import Any, Literal, NamedTuple, overload
 
 from ..engine import modes
 from ..engine.chain_rule import differentiating, made_before
-from ..engine.rendering import rendered, table_html
+from ..engine.rendering import rendered
 from ..engine.value import Value
 from ..state import whole
 from ..transforms.derivatives import named
@@ -79,7 +79,7 @@ class Info(NamedTuple):
             lines += [f"     guard at {line}" for line in t.guards]
         return "\n".join(lines)
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> Any:
         """What a notebook shows: a row for each trace, times in milliseconds."""
         kinds = list(dict.fromkeys(kind for t in self.traces for kind in t.seconds))
 
@@ -89,7 +89,7 @@ class Info(NamedTuple):
             return [k, t.inputs, t.instructions, t.outputs, t.calls, *times, "; ".join(t.guards)]
 
         head = ["trace", "inputs", "instructions", "outputs", "calls", *[f"{kind}, ms" for kind in kinds], "guards"]
-        return table_html(str(self).partition("\n")[0], head, len(self.traces), row)
+        return rendered("table in a notebook", str(self).partition("\n")[0], head, len(self.traces), row)
 
 
 class CompiledFunction(Dispatcher):

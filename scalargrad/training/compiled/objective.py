@@ -18,6 +18,7 @@ from random import Random
 from typing import Any
 
 from ...compiler import CompiledFunction, GuardLimitError, TraceError, compile  # noqa: A004
+from ...compiler.backends import native as native
 from ...compiler.frontend.trace import trace
 from ...compiler.ir.lowering import Functions
 from ...compiler.ir.program import Program, bits
@@ -25,6 +26,7 @@ from ...engine.modes import no_grad
 from ...engine.primitive import as_float
 from ...engine.value import Value
 from ...functions.primitives import mean
+from ...losses.batches import plain
 from ...nn import Module
 from ...transforms.derivatives import value_and_grad, vjp
 from ...transforms.trees import Structure, flatten, unflatten
@@ -178,13 +180,13 @@ class CompiledObjective:
         numbers = [Value(w) for w in weights]
         with no_grad():
             outputs = _of_user(self.objective.model.with_parameters(numbers))(x)
-        eager = [_plain(y) for y in flatten(outputs)[0]]
+        eager = [plain(y) for y in flatten(outputs)[0]]
         ((compiled, _),) = self._predictions(self.predict, weights, [x])
         if not all(map(self._agree, eager, compiled)):
             raise TraceError(f"the model gives {eager}, but gave {compiled} when it was traced: it depends on more")
         if self.penalty is not None and self.objective.penalty is not None:
             with no_grad():
-                now = _plain(_of_user(self.objective.penalty)(numbers))
+                now = plain(_of_user(self.objective.penalty)(numbers))
             then = self.penalty(list(weights))[0]
             if not self._agree(now, then):
                 raise TraceError(f"the penalty is {now}, but was {then} when it was traced: it depends on more")
@@ -194,10 +196,6 @@ class CompiledObjective:
         """How many instructions a sample's gradient takes."""
         every = (*self.pull_back.info.traces, *self.of_sample.info.traces)
         return sum(t.instructions for t in every)
-
-
-def _plain(y: Any) -> float:
-    return y.data if isinstance(y, Value) else as_float(y)
 
 
 def same(a: Program, b: Program) -> bool:
