@@ -11,7 +11,7 @@ from math import isfinite, nan
 from typing import Any
 
 from ...engine.chain_rule import edge_product
-from ...engine.several import Output, Several
+from ...engine.several import Output
 from ...engine.value import Value
 from ...functions.primitives import where
 from ..common.text import clean, number, shortened
@@ -282,7 +282,8 @@ class _Maker:
 
     def is_stale(self, i: int) -> bool:
         operands = self.graph.operands[i]
-        if isinstance((operation := self.graph.values[i].operation), Output | Several):
+        operation = self.graph.values[i].operation
+        if operation.several or isinstance(operation, Output):
             return False
         now = operation.compute(*[self.facts.data[j] for j in operands])
         return now != self.facts.data[i] and not (now != now and self.facts.data[i] != self.facts.data[i])
