@@ -79,7 +79,7 @@ Testing
                             networks, datasets, which draw numbers, Value, Program, Network
 
 Compiling
-    compile                 machine code of a function, with the same bits; its `to_c` gives the C source
+    compile                 machine code of a function, with the same bits; `to_c` and `to_js` give C and JavaScript
     scalargrad.compiler     compile, CompiledFunction, Buffered, PartialSum, BinnedSum, merge, TraceError,
                             GuardLimitError, WorkerLostError
 """

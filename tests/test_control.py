@@ -525,6 +525,19 @@ def test_a_zero_upstream_gives_zero_behind_a_loop_too() -> None:
         assert bits(sg.compile(g, backend=backend)(1.0, math.inf)) == bits(want)
 
 
+def test_a_zero_upstream_beside_a_call_gives_zero() -> None:
+    def f(x: Any, y: Any, z: Any) -> Any:
+        a, b = sg.checkpoint(lambda p, q: [sg.tanh(p * q), p + z])(z, x)
+        return a * b
+
+    def g(*arguments: float) -> Any:
+        return sg.jvp(f, arguments, (0.0, 1.0, 0.0))
+
+    for backend in ("python", "native"):
+        compiled = sg.compile(g, backend=backend)  # type: ignore[call-overload]
+        assert compiled(1.0, 1.0, -math.inf) == g(1.0, 1.0, -math.inf) == (math.inf, 0.0)
+
+
 def test_loops_that_take_long_are_not_run_for_tracing_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(derived, "MUCH", 10)
 

@@ -200,6 +200,8 @@ class Specialization:
         return runner
 
     def _made(self, backend: str) -> Runner:
+        if backend == "native" and self.has_blocks:  # whose segments are without selections where that shows
+            return Native(self.program, self.functions)
         fast = self.fast()
         if backend == "native":
             exact = None if fast is None else Later(lambda: Native(self.program, self.functions))

@@ -11,7 +11,7 @@ from math import isfinite, nan
 from typing import Any
 
 from ...engine.chain_rule import edge_product
-from ...engine.several import Output, Several, Vector
+from ...engine.several import Output, Vector
 from ...engine.value import Value
 from ...functions.primitives import where
 from ..common.text import clean, number, shortened
@@ -294,11 +294,11 @@ class _Maker:
         """What an operation with several outputs brings to each operand, of its outputs' gradients; nothing if none."""
         if i not in self.pulled_back:
             values, gradients, v = self.graph.values, self.facts.gradients, self.graph.values[i]
-            operation = v.operation
+            operation: Any = v.operation
             users = [(values[k].operation, gradients[k]) for k, _ in self.graph.consumers[i]]
             bars = {row.k: g for row, g in users if isinstance(row, Output) and g is not None}
             found: list[Any] = []
-            if bars and isinstance(operation, Several) and all(isinstance(row, Output) for row, _ in users):
+            if bars and operation.several and all(isinstance(row, Output) for row, _ in users):
                 wanted = [not p.is_constant for p in v.parents]
                 found = operation.pull_back(v._data, [p._data for p in v.parents], Vector(bars), wanted)
             self.pulled_back[i] = [0.0 if x is None else float(x) for x in found]
@@ -317,7 +317,8 @@ class _Maker:
 
     def is_stale(self, i: int) -> bool:
         operands = self.graph.operands[i]
-        if isinstance((operation := self.graph.values[i].operation), Output | Several):
+        operation = self.graph.values[i].operation
+        if operation.several or isinstance(operation, Output):
             return False
         now = operation.compute(*[self.facts.data[j] for j in operands])
         return now != self.facts.data[i] and not (now != now and self.facts.data[i] != self.facts.data[i])
