@@ -15,10 +15,14 @@ from typing import Any
 import pytest
 
 import scalargrad as sg
-from scalargrad import LoopError, Value, cond, fori_loop, scan, while_loop
+from scalargrad import LoopError, Value, cond, fori_loop, nn, scan, while_loop
 from scalargrad.activations import silu
 from scalargrad.compiler import TraceError
 from scalargrad.compiler.frontend import derived
+from scalargrad.data import Dataset
+from scalargrad.losses import mean_squared_error
+from scalargrad.optim import SGD
+from scalargrad.training import fit
 
 BACKENDS = ["python", "native"]
 
@@ -559,3 +563,30 @@ def test_loops_that_take_long_are_not_run_for_tracing_alone(monkeypatch: pytest.
     solver = sg.custom_root(lambda x, a: x * x - a)(lambda x0, a: math.sqrt(a))  # which does not take nan
     rest = sg.grad(lambda p: solver(None, 2.0 + loop(p)))
     assert bits(sg.compile(rest, backend="native")(0.5)) == bits(rest(0.5))
+
+
+def test_a_condition_may_depend_on_what_it_closes_over_alone() -> None:
+    compiled = sg.compile(lambda n: while_loop(lambda c: c < n, lambda c: c + 1.0, 0.0), backend="native")
+    assert [compiled(n) for n in (3.0, 2.5, 1e5, -1.0)] == [3.0, 3.0, 1e5, 0.0]
+    assert len(compiled.info.traces) == 1
+    assert not compiled.info.traces[0].guards
+
+
+def test_a_network_that_loops_is_trained_compiled() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            self.w = [Value(x) for x in (0.3, 0.2, -0.1, 0.4)]
+
+        def __call__(self, xs: Any) -> Any:
+            a, b, c, d = self.w
+            state, _ = scan(lambda s, x: (sg.tanh(s * a + x * b + c), None), 0.0, xs)
+            return [state * d]
+
+    inputs = [[0.1 * i, 0.2, -0.3 * i] for i in range(9)]
+    found = []
+    for how in (False, True):
+        model = Recurrent()
+        data = Dataset(inputs, [[0.5 * sum(x)] for x in inputs])
+        fit(model, data, mean_squared_error, SGD(model.w, 0.1), 2, compile=how, progress=False)
+        found.append([w.data for w in model.w])
+    assert found[0] == found[1]

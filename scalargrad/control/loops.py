@@ -141,7 +141,7 @@ def while_loop(
 
     The meaning is that of `jax.lax.while_loop`. `init` is a number or nested lists, tuples and dicts of numbers; `body`
     returns a carry of the same structure, `condition` a comparison. On `Value`s and in compiled functions both are
-    traced once, for all steps.
+    traced once, for all steps. In machine code, a loop without an end can be ended by `max_steps` alone.
 
     - `max_steps`: how many steps there may be at most. Reverse mode needs it, because it keeps what is carried; forward
       mode (`jvp`) does not.
@@ -182,15 +182,18 @@ def repeated(
     anomaly = modes.active and modes.current().anomaly
     if anomaly or not any(isinstance(x, Value) for x in carry):
         now, k = carry, 0
-        while goes_on(now)[0]:
+        while True:
+            test = goes_on(now)[0]
+            if not anomaly and isinstance(test, Value):  # which depends on what the functions close over
+                break
+            if not test:
+                return unflatten(structure, now)
             if k == max_steps:
                 raise failed(failure, notes, [known(x) for x in now], k, f"at {place}")
             now = step(now, k)
             k += 1
             if not anomaly and any(isinstance(x, Value) for x in now):
                 break
-        else:
-            return unflatten(structure, now)
     point = [known(x) for x in carry]
     programs, outside = traced_bodies([step, goes_on], [point, point], "the body of while_loop")
     loop = DifferentiableLoop(
