@@ -12,7 +12,7 @@ def table_html(
 ) -> str:
     """A table of so many rows in HTML, floats in four digits; of more than `most`, the first and the last.
 
-    >>> table_html("Losses", ["epoch", "loss"], 1, lambda k: [k, 0.5])[-31:]
+    >>> table_html("Losses", ["epoch", "loss"], 1, lambda k: [k, 0.5])[-33:]
     '<td>0.5</td></tr></tbody></table>'
     """
 
