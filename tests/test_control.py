@@ -9,6 +9,7 @@ import pickle
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,29 @@ def test_columns_and_carries_are_trees() -> None:
     assert [carry["s"].data, [[x.data for x in pair] for pair in pairs][2]] == [22.0, [3.0, 6.0]]
     assert [x.data for x in sums] == [0.0, 1.0, 7.0]
     assert scan(step, {"s": 1.5, "n": [0]}, {"a": [], "b": ([], [])})[0] == {"s": 1.5, "n": [0.0]}
+
+
+@dataclass
+class Pair:
+    a: Any
+    b: Any
+
+
+def test_dataclasses_hold_columns() -> None:
+    def f(p: Any, checkpoint: Any = None) -> Any:
+        return scan(
+            lambda c, x: (Pair(c.a * p + x.a, c.b * x.b[0]), Pair(c.a, [c.b])), Pair(0.0, p),
+            Pair([1.0, 2.0, 3.0], [[2.0], [3.0], [0.5]]), checkpoint=checkpoint,
+        )  # fmt: skip
+
+    assert f(1.0) == (Pair(6.0, 3.0), Pair([0.0, 1.0, 3.0], [[1.0], [2.0], [6.0]]))
+    for checkpoint in (None, 2):
+        carry, ys = f(Value(1.0), checkpoint)
+        assert (carry.a.data, [y.data for y in ys.a], ys.b[2][0].data) == (6.0, [0.0, 1.0, 3.0], 6.0)
+    with pytest.raises(ValueError, match=r"xs\.a.*xs\.b"):
+        scan(lambda c, x: (c, None), 0.0, Pair([1.0], [1.0, 2.0]))
+    with pytest.raises(TraceError, match="its use as an index"):
+        sg.grad(lambda p: fori_loop(0, 2, lambda i, c: c * p + [1.0, 2.0][i], 0.0))(1.0)
 
 
 def test_gradients_reach_columns_and_what_the_body_closes_over() -> None:
