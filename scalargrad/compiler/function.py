@@ -22,8 +22,9 @@ from typing import Any, Literal, NamedTuple, overload
 
 from ..engine import modes
 from ..engine.chain_rule import differentiating, made_before
-from ..engine.rendering import rendered, table_html
+from ..engine.rendering import rendered
 from ..engine.value import Value
+from ..notebooks import table_html
 from ..state import whole
 from ..transforms.derivatives import named
 from ..transforms.pickling import restored, saved

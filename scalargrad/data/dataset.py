@@ -21,7 +21,7 @@ from random import Random
 from typing import Any
 
 from ..engine.primitive import as_float
-from ..engine.rendering import table_html
+from ..notebooks import table_html
 from ..state import seed_of, whole
 
 # fmt: off

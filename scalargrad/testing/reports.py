@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from math import inf, isnan, ulp
 
-from ..engine.rendering import table_html
+from ..notebooks import table_html
 
 
 class State(Enum):

@@ -11,7 +11,7 @@ from math import inf, isfinite
 from typing import Any, Self
 
 from ..engine.primitive import as_float
-from ..engine.rendering import table_html
+from ..notebooks import table_html
 from ..state import count_at, dict_at, number_at, numbers_at, text_at, whole
 
 
