@@ -24,6 +24,7 @@ from ..engine import modes
 from ..engine.chain_rule import differentiating, made_before
 from ..engine.rendering import rendered
 from ..engine.value import Value
+from ..notebooks import table_html
 from ..state import whole
 from ..transforms.derivatives import named
 from ..transforms.pickling import restored, saved
@@ -79,7 +80,7 @@ class Info(NamedTuple):
             lines += [f"     guard at {line}" for line in t.guards]
         return "\n".join(lines)
 
-    def _repr_html_(self) -> Any:
+    def _repr_html_(self) -> str:
         """What a notebook shows: a row for each trace, times in milliseconds."""
         kinds = list(dict.fromkeys(kind for t in self.traces for kind in t.seconds))
 
@@ -89,7 +90,7 @@ class Info(NamedTuple):
             return [k, t.inputs, t.instructions, t.outputs, t.calls, *times, "; ".join(t.guards)]
 
         head = ["trace", "inputs", "instructions", "outputs", "calls", *[f"{kind}, ms" for kind in kinds], "guards"]
-        return rendered("table in a notebook", str(self).partition("\n")[0], head, len(self.traces), row)
+        return table_html(str(self).partition("\n")[0], head, len(self.traces), row)
 
 
 class CompiledFunction(Dispatcher):

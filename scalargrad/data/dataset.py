@@ -21,7 +21,7 @@ from random import Random
 from typing import Any
 
 from ..engine.primitive import as_float
-from ..engine.rendering import rendered
+from ..notebooks import table_html
 from ..state import seed_of, whole
 
 __all__ = [
@@ -134,7 +134,7 @@ class Dataset:
         kind = f", {len(self.classes)} classes" if self.classes else ""
         return f"Dataset({len(self)} samples, {len(self.feature_names)} features{kind})"
 
-    def _repr_html_(self) -> Any:
+    def _repr_html_(self) -> str:
         """What a notebook shows: the first samples and the last, classes by name."""
         names = dict(zip(self.classes, self.class_names, strict=True))
 
@@ -142,7 +142,7 @@ class Dataset:
             x, t = self[k]
             return [k, *x, ", ".join([f"{each:.4g}" for each in t]) if isinstance(t, list) else names.get(t, t)]
 
-        return rendered("table in a notebook", repr(self), ["", *self.feature_names, "target"], len(self), row, 10)
+        return table_html(repr(self), ["", *self.feature_names, "target"], len(self), row, 10)
 
     def __len__(self) -> int:
         return len(self.inputs)

@@ -59,5 +59,4 @@ def _renderer(module: str, name: str) -> Callable[..., Any]:
 register("graph", _renderer("graph.drawing", "draw"))
 register("graph in a notebook", _renderer("graph.drawing", "display"))
 register("network", _renderer("network.reading", "draw_network"))
-register("table in a notebook", _renderer("common.notebook", "table_html"))
 register("network in a notebook", _renderer("network.reading", "display"))

@@ -9,9 +9,8 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import Enum
 from math import inf, isnan, ulp
-from typing import Any
 
-from ..engine.rendering import rendered
+from ..notebooks import table_html
 
 
 class State(Enum):
@@ -167,7 +166,7 @@ class Report:
         given = [each.verdict for each in self.among(State.AGREES)]
         return max((v.tolerance / abs(v.measured) for v in given if abs(v.measured) > v.tolerance), default=0.0)
 
-    def _repr_html_(self) -> Any:
+    def _repr_html_(self) -> str:
         """What a notebook shows: a row for each derivative, what is wrong or not decided first."""
         findings = sorted(self.findings, key=lambda each: LOUD.index(each.state) if each.state in LOUD else len(LOUD))
 
@@ -176,7 +175,7 @@ class Report:
             return [each.state.value, each.output, each.input, repr(v.claimed), repr(v.measured), v.estimate, v.note]
 
         head = ["state", "derivative of", "by", "claimed", "measured", "estimated error", ""]
-        return rendered("table in a notebook", str(self).partition("\n")[0], head, len(findings), row)
+        return table_html(str(self).partition("\n")[0], head, len(findings), row)
 
     def __str__(self) -> str:
         counted = ", ".join(f"{state.value} {count}" for state, count in self.counts.items())

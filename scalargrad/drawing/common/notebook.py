@@ -1,12 +1,10 @@
-"""What notebooks show: tables, pictures that stay when a notebook is not trusted, pages in frames of their own."""
+"""What notebooks show: pictures that stay when a notebook is not trusted, and pages in frames of their own."""
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any
 
 SMALLEST = 0.65  # of its size: a wider picture is scrolled
 
@@ -26,28 +24,6 @@ def frame_html(page: str, title: str, high: int) -> str:
     frame = f'style="width:100%;height:{high}px;border:0" title="{escape(title)}"'
     said = f"{escape(title)}: a page with scripts, which is shown when the notebook is trusted, and run again."
     return f'<iframe {frame} srcdoc="{escape(page)}"><p>{said}</p></iframe>'
-
-
-def table_html(
-    caption: str, head: Sequence[str], count: int, row: Callable[[int], Sequence[Any]], most: int = 20
-) -> str:
-    """A table of so many rows in HTML, floats in four digits; of more than `most`, the first and the last.
-
-    >>> table_html("Losses", ["epoch", "loss"], 1, lambda k: [k, 0.5])[40:56]
-    'Losses</caption>'
-    """
-
-    def line(cells: Sequence[Any], tag: str = "td") -> str:
-        texts = [f"{x:.4g}" if isinstance(x, float) else escape(str(x)) for x in cells]
-        return f"<tr>{''.join([f'<{tag}>{text}</{tag}>' for text in texts])}</tr>"
-
-    ends = count if count <= most else most // 2
-    shown = [line(row(k)) for k in range(ends)]
-    if count > most:
-        shown.append(line(["…", f"{count - 2 * ends:,} more", *[""] * (len(head) - 2)]))
-        shown += [line(row(k)) for k in range(count - ends, count)]
-    title = f'<caption style="text-align:left">{escape(caption)}</caption>'
-    return f"<table>{title}<thead>{line(head, 'th')}</thead><tbody>{''.join(shown)}</tbody></table>"
 
 
 class InlinePage:

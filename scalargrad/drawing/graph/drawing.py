@@ -219,6 +219,7 @@ def draw(
     path: tuple[Value, Value] | None = None,
     collapse: bool | str | Iterable[str] | None = None,
     full: bool = False,
+    bodies: bool = False,
     direction: str = "LR",
     title: str = "",
     theme: str = "auto",
@@ -241,6 +242,7 @@ def draw(
       and of layers of more than four those in the middle as one; of more than 60 nodes, the steps that repeat are
       folded between the first and the last; up to 200 nodes are drawn with labels, up to 2,000 without and with groups
       folded, and of a larger graph at most 200, the rest folded into blocks.
+    - `bodies`: whether loops, choices, calls and roots, which are one node each, show the lines that run inside.
     - `direction`: `"LR"`, `"RL"`, `"TB"` or `"BT"`: where the computation runs to. Networks and recurrences that run to
       the right or left stand in columns, and need no engine.
     - `title`: printed above. `theme`: `"light"`, `"dark"`, or `"auto"`, as the page is.
@@ -273,7 +275,9 @@ def draw(
         parameters = _values(own() if callable(own) else parameters, "draw: parameters")
     graph = Graph(roots)
     shown = select(graph, depth=depth, focus=focus, hops=hops, path=path, collapse=collapse, groups=groups, full=full)
-    picture = make_picture(graph, shown, labels=labels, direction=direction, title=title, parameters=parameters)
+    picture = make_picture(
+        graph, shown, labels=labels, direction=direction, title=title, parameters=parameters, bodies=bodies
+    )
     return Drawing(picture, theme, time_limit, recorded=record(graph, shown.drawn_with(), guards))
 
 

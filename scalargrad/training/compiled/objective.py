@@ -201,9 +201,15 @@ class CompiledObjective:
 def same(a: Program, b: Program) -> bool:
     """Whether two programs do the same."""
 
+    def operation(row: Any) -> Any:
+        if not row.several:
+            return row
+        facts = {name: x for name, x in vars(row).items() if name[0] != "_" and isinstance(x, int | str | tuple)}
+        return {**facts, "bodies": None, "place": ""}, list(map(parts, row.programs()))
+
     def parts(p: Program) -> Any:
         guards = [guard._replace(line="") for guard in p.guards]
-        return p.inputs, p.operations, p.operands, p.outputs, list(map(bits, p.constants)), guards
+        return p.inputs, list(map(operation, p.operations)), p.operands, p.outputs, list(map(bits, p.constants)), guards
 
     return bool(parts(a) == parts(b))
 
