@@ -12,7 +12,7 @@ import sys
 import threading
 from array import array
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -227,6 +227,37 @@ def test_a_chunk_that_no_worker_survives_is_given_up() -> None:
     assert len(made) >= 3
     assert caught.value.part is not None
     assert caught.value.part.samples == ((0, 90),)
+
+
+class Breaking(Executor):
+    """Does three chunks of four, and dies with the last."""
+
+    num_workers = 1
+
+    def __init__(self) -> None:
+        self.given: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.given.append((future, partial(fn, *args, **kwargs)))
+        if len(self.given) == 4:
+            self.given[3][0].set_exception(BrokenExecutor("died"))
+            for each, call in self.given[:3]:
+                each.set_result(call())
+        return future
+
+
+def test_what_was_done_when_the_executor_died_is_kept() -> None:
+    g = compile(lambda x: x * x)
+    xs = [float(k) for k in range(100)]
+    second = Counting()
+    executors: Iterator[Executor] = iter([Breaking(), second])
+    assert g.map(xs, reduce="sum", executor=lambda: next(executors), chunk_size=25) == g.map(xs, reduce="sum")
+    assert len(second.sent) == 1
+    with pytest.raises(WorkerLostError, match=r"died.*before samples 75 to 99") as caught:
+        g.map(xs, reduce="sum", executor=Breaking(), chunk_size=25)
+    assert isinstance(caught.value.part, PartialSum)
+    assert caught.value.part.samples == ((0, 75),)
 
 
 DASK = """

@@ -24,6 +24,7 @@ from ..engine import modes
 from ..engine.chain_rule import differentiating, made_before
 from ..engine.rendering import rendered
 from ..engine.value import Value
+from ..notebooks import table_html
 from ..state import whole
 from ..transforms.derivatives import named
 from ..transforms.pickling import restored, saved
@@ -78,6 +79,18 @@ class Info(NamedTuple):
             )
             lines += [f"     guard at {line}" for line in t.guards]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a row for each trace, times in milliseconds."""
+        kinds = list(dict.fromkeys(kind for t in self.traces for kind in t.seconds))
+
+        def row(k: int) -> list[Any]:
+            t = self.traces[k]
+            times = [1e3 * t.seconds[kind] if kind in t.seconds else "" for kind in kinds]
+            return [k, t.inputs, t.instructions, t.outputs, t.calls, *times, "; ".join(t.guards)]
+
+        head = ["trace", "inputs", "instructions", "outputs", "calls", *[f"{kind}, ms" for kind in kinds], "guards"]
+        return table_html(str(self).partition("\n")[0], head, len(self.traces), row)
 
 
 class CompiledFunction(Dispatcher):

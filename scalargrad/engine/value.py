@@ -285,22 +285,10 @@ class Value:
         def exp(self) -> Value: ...
 
         __le__ = __gt__ = __ge__ = __lt__
-        log = sqrt = sin = cos = tanh = sigmoid = relu = exp
-
-    def __neg__(self) -> Value:
-        return _unary(table.neg, self)
+        log = sqrt = sin = cos = tanh = sigmoid = relu = __neg__ = __abs__ = __floor__ = __ceil__ = exp
 
     def __pos__(self) -> Value:
         return self
-
-    def __abs__(self) -> Value:
-        return _unary(table.abs, self)
-
-    def __floor__(self) -> Value:
-        return _unary(table.floor, self)
-
-    def __ceil__(self) -> Value:
-        return _unary(table.ceil, self)
 
     def __round__(self, digits: None = None) -> Value:
         if digits is not None:
@@ -589,13 +577,14 @@ def _make_product(row: Primitive) -> None:
     setattr(Value, f"_{row.name}", method)
 
 
-def _make_method(row: Primitive) -> None:
+def _make_method(row: Primitive, name: str = "") -> None:
     def method(self: Value) -> Value:
         return _unary(row, self)
 
-    method.__name__, method.__qualname__ = row.name, f"Value.{row.name}"
-    method.__doc__ = f"`scalargrad.{row.name}(self)`."
-    setattr(Value, row.name, method)
+    method.__name__ = name or row.name
+    method.__qualname__ = f"Value.{method.__name__}"
+    method.__doc__ = None if name else f"`scalargrad.{row.name}(self)`."
+    setattr(Value, method.__name__, method)
 
 
 for _each in (table.add, table.sub, table.mul, table.div, table.mod, table.floordiv):
@@ -604,5 +593,7 @@ for _each in (table.chain, table.gate):
     _make_product(_each)
 for _each in (table.exp, table.log, table.sqrt, table.sin, table.cos, table.tanh, table.sigmoid, table.relu):
     _make_method(_each)
+for _each in (table.neg, table.abs, table.floor, table.ceil):
+    _make_method(_each, f"__{_each.name}__")
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
     _make_comparison(_name, getattr(operator, _name))

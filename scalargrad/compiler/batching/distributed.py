@@ -184,6 +184,10 @@ class _Pool:
         return found if isinstance(found, int) else 1
 
 
+def _failed(future: Future[Any]) -> bool:
+    return future.cancelled() or future.exception() is not None
+
+
 class _Run:
     """The chunks of one call, as they are given out and come back."""
 
@@ -229,7 +233,8 @@ class _Run:
                         break
                 if not self.pending:
                     return
-                for future in wait(self.pending, return_when=FIRST_COMPLETED).done:
+                done = wait(self.pending, return_when=FIRST_COMPLETED).done
+                for future in sorted(done, key=_failed):  # what is done is not lost with what died beside it
                     chunk = self.pending.pop(future, None)
                     if chunk is not None and (found := self.answer(future, chunk)) is not None:
                         self.failures = 0
@@ -262,8 +267,10 @@ class _Run:
 
     def broken(self, error: BaseException) -> None:
         """Have all that is pending run again, by another executor."""
-        self.again.extend((chunk, True) for chunk in self.pending.values())
-        self.pending.clear()
+        for future, chunk in list(self.pending.items()):
+            if not future.done() or _failed(future):
+                self.again.append((chunk, True))
+                del self.pending[future]
         self.failures += 1
         if self.pool.make is None:
             raise WorkerLostError(

@@ -111,6 +111,19 @@ class Runs(Block):
             tracer.failing.append(tracer.entry(node))
         return node
 
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What was made under that key, or is made now."""
+        known = self.__dict__.setdefault("_derivatives", {})
+        if key not in known:
+            known[key] = make()
+        return known[key]
+
+    def call(self, key: Any, function: Callable[[list[Any]], list[Any]], point: Sequence[float]) -> DifferentiableCall:
+        """The call of a function that belongs to a derivative, made once."""
+        return self.once(  # type: ignore[no-any-return]
+            key, lambda: DifferentiableCall(f"{self.name}′", [derived_program(function, point)], point, self.place)
+        )
+
     def built(self, program: Program, functions: Functions) -> Any:
         """A program of its own as a function of a sequence of floats, made once."""
         runners = self.__dict__.setdefault("_runners", {})
@@ -166,13 +179,13 @@ class DifferentiableCall(Runs, Call):
 
     def derivative(self, key: Any, make: Callable[[Program], Any], more: list[float]) -> DifferentiableCall:
         """The call of the derivatives of the bodies, made once."""
-        known = self.__dict__.setdefault("_derivatives", {})
-        if key not in known:
-            point = self.point + more
-            start = int(self.chooses)
+        point, start = self.point + more, int(self.chooses)
+
+        def made() -> DifferentiableCall:
             bodies = [derived_program(make(body), point[start:]) for body in self.bodies]
-            known[key] = DifferentiableCall(f"{self.name}′", bodies, point, self.place)
-        return known[key]  # type: ignore[no-any-return]
+            return DifferentiableCall(f"{self.name}′", bodies, point, self.place)
+
+        return self.once(key, made)  # type: ignore[no-any-return]
 
 
 class DifferentiableLoop(Runs, Loop):
@@ -253,7 +266,7 @@ class DifferentiableLoop(Runs, Loop):
         shared = tuple(compress(range(m), wanted))
         starts = self._column_starts()
         columns = tuple(k for k in range(own) if any(wanted[starts[k] : starts[k + 1]]))
-        loop = self._known(
+        loop = self.once(
             ("back", shared, columns, tuple([(kind, column) for kind, column, _ in regions])),
             lambda: self._backward(shared, columns, regions),
         )
@@ -300,12 +313,6 @@ class DifferentiableLoop(Runs, Loop):
         """Where the operands of each column begin, and where the last one's end."""
         sizes = [1 if c.first is not None else (self.length or 0) * c.width for c in self.columns]
         return list(accumulate(sizes, initial=self.shared + self.carried + self.counted))
-
-    def _known(self, key: Any, make: Callable[[], DifferentiableLoop]) -> DifferentiableLoop:
-        known = self.__dict__.setdefault("_derivatives", {})
-        if key not in known:
-            known[key] = make()
-        return known[key]  # type: ignore[no-any-return]
 
     def _backward(
         self, shared: tuple[int, ...], columns: tuple[int, ...], regions: Sequence[tuple[str, Column, Any]]
@@ -361,9 +368,7 @@ class DifferentiableLoop(Runs, Loop):
                     columns.append(k)
                     specs.append(spec)
                     more += numbers
-        loop = self._known(
-            ("ahead", shared, tuple(columns), tuple(specs)), lambda: self._forward(shared, columns, specs)
-        )
+        loop = self.once(("ahead", shared, tuple(columns), tuple(specs)), lambda: self._forward(shared, columns, specs))
         dots = [0.0 if x is None else x for x in tangents[m : m + n]]
         head = [*operands[:m], *[tangents[k] for k in shared], *operands[m : m + n], *dots]
         made = loop(*head, *operands[m + n :], *more)

@@ -1,4 +1,4 @@
-"""Tracing: run a function once on numbers that record, and flatten what they recorded into a program.
+"""Tracing: run a function once on numbers that record on a tape, of which a program is made.
 
 A graph holds for one point, a program for all: every decision that the function takes by looking at a number is noted
 (a guard), or refused (a leak), and the products of the chain rule are written so that they are right whatever the

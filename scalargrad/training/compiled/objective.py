@@ -20,6 +20,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from ...compiler import CompiledFunction, GuardLimitError, TraceError, compile  # noqa: A004
+from ...compiler.backends import native as native
 from ...compiler.frontend.trace import trace
 from ...compiler.ir.lowering import Functions
 from ...compiler.ir.program import Program, bits
@@ -27,6 +28,7 @@ from ...engine.modes import no_grad
 from ...engine.primitive import as_float
 from ...engine.value import Value
 from ...functions.primitives import mean
+from ...losses.batches import plain
 from ...nn import Module
 from ...state import attributes, inside
 from ...transforms.derivatives import value_and_grad, vjp
@@ -181,13 +183,13 @@ class CompiledObjective:
         numbers = [Value(w) for w in weights]
         with no_grad():
             outputs = _of_user(self.objective.model.with_parameters(numbers))(x)
-        eager = [_plain(y) for y in flatten(outputs)[0]]
+        eager = [plain(y) for y in flatten(outputs)[0]]
         ((compiled, _),) = self._predictions(self.predict, weights, [x])
         if not all(map(self._agree, eager, compiled)):
             raise TraceError(f"the model gives {eager}, but gave {compiled} when it was traced: it depends on more")
         if self.penalty is not None and self.objective.penalty is not None:
             with no_grad():
-                now = _plain(_of_user(self.objective.penalty)(numbers))
+                now = plain(_of_user(self.objective.penalty)(numbers))
             then = self.penalty(list(weights))[0]
             if not self._agree(now, then):
                 raise TraceError(f"the penalty is {now}, but was {then} when it was traced: it depends on more")
@@ -199,16 +201,18 @@ class CompiledObjective:
         return sum(t.instructions for t in every)
 
 
-def _plain(y: Any) -> float:
-    return y.data if isinstance(y, Value) else as_float(y)
-
-
 def same(a: Program, b: Program) -> bool:
     """Whether two programs do the same."""
 
+    def operation(row: Any) -> Any:
+        if not row.several:
+            return row
+        facts = {name: x for name, x in vars(row).items() if name[0] != "_" and isinstance(x, int | str | tuple)}
+        return {**facts, "bodies": None, "place": ""}, list(map(parts, row.programs()))
+
     def parts(p: Program) -> Any:
         guards = [guard._replace(line="") for guard in p.guards]
-        return p.inputs, p.operations, p.operands, p.outputs, list(map(bits, p.constants)), guards
+        return p.inputs, list(map(operation, p.operations)), p.operands, p.outputs, list(map(bits, p.constants)), guards
 
     return bool(parts(a) == parts(b))
 
