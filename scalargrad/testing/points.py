@@ -91,7 +91,11 @@ def _in_blocks(
     if not levels:
         found = flattened(tree.tolist() if hasattr(tree, "tolist") else tree)
         blocks.append((starts, extents, [number(x, what) for x in found if not isinstance(x, tuple | dict)]))
-        return tuple(getattr(tree, "shape", ())) == shape and len(blocks[-1][2]) == prod(shape)
+        given = tuple(getattr(tree, "shape", ()))
+        bare = [n for n in given if n != 1]  # matrices, a row an output, and what is flat, are known as well
+        if len(bare) > 1 and prod(bare) == prod(shape) and bare not in _without_ones(shape, extents):
+            raise ValueError(f"{what}: expected an array of shape {shape}, got an array of shape {given}")
+        return given == shape and len(blocks[-1][2]) == prod(shape)
     alone = isinstance(tree, tuple) and len(tree) == 1 and (levels[0] == LEAF or levels[0][0] is not tuple)
     stack = [(tree[0] if alone else tree, levels[0])]
     start = 0
@@ -120,6 +124,10 @@ def _in_blocks(
             inner = list(taken[1])
         stack += reversed(list(zip(inner, children, strict=True)))
     return True
+
+
+def _without_ones(*shapes: Sequence[int]) -> list[list[int]]:
+    return [[n for n in each if n != 1] for each in shapes]
 
 
 def each_by(levels: Sequence[Structure]) -> Structure:
