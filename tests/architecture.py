@@ -14,7 +14,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parent.parent / "scalargrad"
 # From low to high; what stands on one line does not know of each other.
 FLOORS = (
-    ("version",),
+    ("version", "notebooks"),
     ("engine",),
     ("transforms",),
     ("functions",),

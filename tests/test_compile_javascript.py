@@ -24,6 +24,7 @@ from scalargrad.transforms.trees import flatten
 
 from .evidence import backends
 from .evidence.programs import program
+from .extras import needs_numpy
 from .rows import ROWS
 from .test_compile_bodies import CASES, FEW, SPECIAL
 
@@ -78,6 +79,7 @@ def in_node(
     return dict(zip(asked, json.loads(done.stdout), strict=True))
 
 
+@needs_numpy  # which the programs write, too
 def test_random_programs_have_the_bits_of_python(tmp_path: Path) -> None:
     backends.quiet()
     modules: dict[str, str] = {}

@@ -9,14 +9,21 @@ import pickle
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import scalargrad as sg
-from scalargrad import LoopError, Value, cond, fori_loop, scan, while_loop
+from scalargrad import LoopError, Value, cond, fori_loop, nn, scan, while_loop
+from scalargrad.activations import silu
 from scalargrad.compiler import TraceError
+from scalargrad.compiler.frontend import derived
+from scalargrad.data import Dataset
+from scalargrad.losses import mean_squared_error
+from scalargrad.optim import SGD
+from scalargrad.training import fit
 
 BACKENDS = ["python", "native"]
 
@@ -196,6 +203,29 @@ def test_columns_and_carries_are_trees() -> None:
     assert [carry["s"].data, [[x.data for x in pair] for pair in pairs][2]] == [22.0, [3.0, 6.0]]
     assert [x.data for x in sums] == [0.0, 1.0, 7.0]
     assert scan(step, {"s": 1.5, "n": [0]}, {"a": [], "b": ([], [])})[0] == {"s": 1.5, "n": [0.0]}
+
+
+@dataclass
+class Pair:
+    a: Any
+    b: Any
+
+
+def test_dataclasses_hold_columns() -> None:
+    def f(p: Any, checkpoint: Any = None) -> Any:
+        return scan(
+            lambda c, x: (Pair(c.a * p + x.a, c.b * x.b[0]), Pair(c.a, [c.b])), Pair(0.0, p),
+            Pair([1.0, 2.0, 3.0], [[2.0], [3.0], [0.5]]), checkpoint=checkpoint,
+        )  # fmt: skip
+
+    assert f(1.0) == (Pair(6.0, 3.0), Pair([0.0, 1.0, 3.0], [[1.0], [2.0], [6.0]]))
+    for checkpoint in (None, 2):
+        carry, ys = f(Value(1.0), checkpoint)
+        assert (carry.a.data, [y.data for y in ys.a], ys.b[2][0].data) == (6.0, [0.0, 1.0, 3.0], 6.0)
+    with pytest.raises(ValueError, match=r"xs\.a.*xs\.b"):
+        scan(lambda c, x: (c, None), 0.0, Pair([1.0], [1.0, 2.0]))
+    with pytest.raises(TraceError, match="its use as an index"):
+        sg.grad(lambda p: fori_loop(0, 2, lambda i, c: c * p + [1.0, 2.0][i], 0.0))(1.0)
 
 
 def test_gradients_reach_columns_and_what_the_body_closes_over() -> None:
@@ -506,3 +536,81 @@ def test_odes_have_derivatives_by_times_and_second_ones() -> None:
         assert [found[0], *found[1]] == pytest.approx([want[0], *want[1]], rel=1e-5)
         second = sg.grad(sg.grad(loss))(*arguments, gradient)
         assert second == pytest.approx(sg.grad(sg.grad(exact))(*arguments, ""), rel=1e-4)
+
+
+def test_a_zero_upstream_gives_zero_behind_a_loop_too() -> None:
+    def f(x: Any, y: Any) -> Any:
+        a, b = sg.root(lambda v, a: [v[0] + 0.1 * sg.sin(v[1]) - a, v[1] - sg.sin(a)], [0.0, 0.0], x)
+        return a * b + silu(y)
+
+    def squares(f: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda x, y: sg.sum([d * d for d in sg.grad(f, (0, 1))(x, y)])
+
+    g = sg.grad(squares(squares(f)), (0, 1))
+    want = g(1.0, math.inf)
+    assert want[1] == 0.0
+    for backend in BACKENDS:
+        assert bits(sg.compile(g, backend=backend)(1.0, math.inf)) == bits(want)
+
+
+def test_a_zero_upstream_beside_a_call_gives_zero() -> None:
+    def f(x: Any, y: Any, z: Any) -> Any:
+        a, b = sg.checkpoint(lambda p, q: [sg.tanh(p * q), p + z])(z, x)
+        return a * b
+
+    def g(*arguments: float) -> Any:
+        return sg.jvp(f, arguments, (0.0, 1.0, 0.0))
+
+    for backend in ("python", "native"):
+        compiled = sg.compile(g, backend=backend)  # type: ignore[call-overload]
+        assert compiled(1.0, 1.0, -math.inf) == g(1.0, 1.0, -math.inf) == (math.inf, 0.0)
+
+
+def test_loops_that_take_long_are_not_run_for_tracing_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(derived, "MUCH", 10)
+
+    def loop(p: Any) -> Any:
+        return scan(lambda c, x: (sg.sin(c * p) + x, c), 0.3, [1.0, 2.0, 3.0])[0]
+
+    def f(p: Any) -> Any:  # which branches on what loops give, in a body, too
+        y = loop(p)
+        if y > 3.0:
+            return y * p
+        z, _ = scan(lambda c, x: (c * y if p > 0.1 else c, None), p, length=3)
+        return z if sg.grad(loop)(p) > 0.0 else z * 2.0
+
+    for g in (f, sg.grad(f)):
+        compiled = sg.compile(g, backend="native")
+        for p in (0.5, 0.05, 1.5, -1.0, 3.0, 0.3):
+            assert bits(compiled(p)) == bits(g(p))
+        assert len(compiled.info.traces) == 3
+    solver = sg.custom_root(lambda x, a: x * x - a)(lambda x0, a: math.sqrt(a))  # which does not take nan
+    rest = sg.grad(lambda p: solver(None, 2.0 + loop(p)))
+    assert bits(sg.compile(rest, backend="native")(0.5)) == bits(rest(0.5))
+
+
+def test_a_condition_may_depend_on_what_it_closes_over_alone() -> None:
+    compiled = sg.compile(lambda n: while_loop(lambda c: c < n, lambda c: c + 1.0, 0.0), backend="native")
+    assert [compiled(n) for n in (3.0, 2.5, 1e5, -1.0)] == [3.0, 3.0, 1e5, 0.0]
+    assert len(compiled.info.traces) == 1
+    assert not compiled.info.traces[0].guards
+
+
+def test_a_network_that_loops_is_trained_compiled() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            self.w = [Value(x) for x in (0.3, 0.2, -0.1, 0.4)]
+
+        def __call__(self, xs: Any) -> Any:
+            a, b, c, d = self.w
+            state, _ = scan(lambda s, x: (sg.tanh(s * a + x * b + c), None), 0.0, xs)
+            return [state * d]
+
+    inputs = [[0.1 * i, 0.2, -0.3 * i] for i in range(9)]
+    found = []
+    for how in (False, True):
+        model = Recurrent()
+        data = Dataset(inputs, [[0.5 * sum(x)] for x in inputs])
+        fit(model, data, mean_squared_error, SGD(model.w, 0.1), 2, compile=how, progress=False)
+        found.append([w.data for w in model.w])
+    assert found[0] == found[1]

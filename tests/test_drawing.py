@@ -977,7 +977,7 @@ def test_notebooks_show_the_picture_or_else_the_text(monkeypatch):
     bundle = loss._repr_mimebundle_()
     assert ET.fromstring(bundle["image/svg+xml"]).tag == f"{SVG}svg"
     assert bundle["text/plain"] == repr(loss)
-    assert set(draw(loss)._repr_mimebundle_(include=None, exclude=None)) == {"image/svg+xml", "text/plain"}
+    assert set(draw(loss)._repr_mimebundle_(include=None, exclude=None)) == {"text/html", "image/svg+xml", "text/plain"}
     assert Value(2.0)._repr_mimebundle_() == {"text/plain": "Value(data=2.0, grad=0.0)"}
     monkeypatch.setattr(engines, "engines", lambda *_: iter(()))
     shown = draw(loss)._repr_mimebundle_()

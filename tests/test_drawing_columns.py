@@ -136,6 +136,18 @@ def test_a_network_is_unfolded_on_request():
     assert len(draw(network([2, 1])).picture.nodes) == 21  # few enough to be read
 
 
+def test_a_neuron_is_not_all_that_is_drawn():
+    w, y = Value(1.0, label="w[1,2]"), Value(2.0, label="y[1,2]")
+    with group("neuron1"):
+        for _ in range(20):
+            y = y * w + y
+    picture = draw(backward(y)).picture
+    assert len(picture.nodes) == picture.total == 42
+    one = draw(backward(sg.nn.Neuron(12, "tanh")([Value(0.1 * k, label=f"x{k}") for k in range(12)]))).picture
+    assert len(one.nodes) == 13
+    assert one.notes == ("16 of 28 values folded into 1 neuron (full=True draws all)",)
+
+
 def test_of_wide_layers_the_middle_is_folded():
     picture = draw(network([16, 16, 1])).picture
     assert [n.name for n in picture.nodes][2:10] == [

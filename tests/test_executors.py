@@ -3,6 +3,7 @@
 # ruff: noqa: A004  # `compile` is this package's, not the builtin
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import signal
@@ -11,7 +12,7 @@ import sys
 import threading
 from array import array
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -228,6 +229,37 @@ def test_a_chunk_that_no_worker_survives_is_given_up() -> None:
     assert caught.value.part.samples == ((0, 90),)
 
 
+class Breaking(Executor):
+    """Does three chunks of four, and dies with the last."""
+
+    num_workers = 1
+
+    def __init__(self) -> None:
+        self.given: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.given.append((future, partial(fn, *args, **kwargs)))
+        if len(self.given) == 4:
+            self.given[3][0].set_exception(BrokenExecutor("died"))
+            for each, call in self.given[:3]:
+                each.set_result(call())
+        return future
+
+
+def test_what_was_done_when_the_executor_died_is_kept() -> None:
+    g = compile(lambda x: x * x)
+    xs = [float(k) for k in range(100)]
+    second = Counting()
+    executors: Iterator[Executor] = iter([Breaking(), second])
+    assert g.map(xs, reduce="sum", executor=lambda: next(executors), chunk_size=25) == g.map(xs, reduce="sum")
+    assert len(second.sent) == 1
+    with pytest.raises(WorkerLostError, match=r"died.*before samples 75 to 99") as caught:
+        g.map(xs, reduce="sum", executor=Breaking(), chunk_size=25)
+    assert isinstance(caught.value.part, PartialSum)
+    assert caught.value.part.samples == ((0, 75),)
+
+
 DASK = """
 import os, sys
 sys.path.insert(0, {root!r})
@@ -297,6 +329,19 @@ def test_by_loky() -> None:
 # ---- bad input -------------------------------------------------------------------------------------------------------
 
 
+def under_anomaly(run: Callable[[], Any]) -> Any:
+    with sg.detect_anomaly():
+        return run()
+
+
+def test_results_hold_classes_that_workers_have_another_of(pool: Executor) -> None:
+    local = dataclasses.make_dataclass("Local", ["a", "b"])
+    g = compile(lambda p, x: local(p.a * x, p.b))
+    pytest.importorskip("cloudpickle")
+    found = g.map(local(2.0, 1.0), [1.0, 2.0, 3.0], in_axes=(None, 0), reduce="sum", executor=pool, chunk_size=2)
+    assert found == local(12.0, 3.0)
+
+
 def test_what_is_wrong_is_named(pool: Executor) -> None:
     closed = ThreadPoolExecutor(1)
     closed.shutdown()
@@ -317,6 +362,13 @@ def test_what_is_wrong_is_named(pool: Executor) -> None:
     w = Value(3.0)
     with pytest.raises(TypeError, match=r"reads Value\(data=3.0.* from outside.*make it an argument"):
         compile(lambda x: w * x).map([1.0], executor=pool)
+    for run in (
+        lambda: sg.grad(lambda w: compile(lambda w, x: w * x).map(w, [1.0], in_axes=(None, 0), executor=pool))(2.0),
+        lambda: compile(lambda xs: g.map(xs, reduce="sum", executor=pool))([1.0, 2.0]),
+        lambda: under_anomaly(lambda: g.map([1.0], executor=pool)),
+    ):
+        with pytest.raises(TypeError, match=r"runs on Values .* without executor"):
+            run()
     with pytest.raises(TypeError, match=r"got str") as caught:
         g.map([1.0, 2.0, "3"], executor=pool, chunk_size=1)  # type: ignore[list-item]
     assert caught.value.__notes__ == ["map: in samples 2 to 2, on a worker"]

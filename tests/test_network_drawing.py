@@ -352,7 +352,7 @@ def test_save_by_suffix(tmp_path):
 
 def test_in_a_notebook():
     model = small()
-    assert set(draw_network(model)._repr_mimebundle_()) == {"image/svg+xml", "text/plain"}
+    assert set(draw_network(model)._repr_mimebundle_()) == {"text/html", "image/svg+xml", "text/plain"}
     shown = display(model)
     assert shown["image/svg+xml"].startswith("<svg")
     assert shown["text/plain"] == repr(model)

@@ -361,6 +361,8 @@ def test_why_a_page_does_not_compute(visit):  # noqa: F811
     assert "pow_slope[2,1] has no form in JavaScript" in draw(slope).html()
     z = [Value(0.2 * k, label=f"z{k}") for k in range(3)]
     assert '"inputs":[["z0"' in draw(losses.cross_entropy([z], [1])).html()
+    page = visit(drawn("2 + 3", {}))  # nothing to be moved
+    assert (text(page, "#fixed"), page.locator("#inputs").is_hidden()) == ("", True)
     many = sg.sum([Value(1.0) for _ in range(live.MOST)])
     assert "5,001 values" in draw(many).html()
 

@@ -156,6 +156,8 @@ def test_parts_that_do_not_fit_are_named() -> None:
         merge([1.0])  # type: ignore[list-item]
     with pytest.raises(ValueError, match="it needs reduce='sum'"):
         f.map([1.0], start=3)
+    with pytest.raises(ValueError, match=r"start must be below 2\*\*62"):
+        f.map([1.0], reduce="sum", start=2**62)
     with pytest.raises(ValueError, match="start must be a whole number of at least 0, got -1"):
         f.map([1.0], reduce="sum", start=-1)
     with pytest.raises(ValueError, match="batch lengths differ"):

@@ -102,6 +102,25 @@ def test_the_page_trains_as_fit_does(tmp_path, case):
     assert weights == expected
 
 
+def test_a_browser_trains_as_fit_does(browser):
+    """The page's own scripts, alone, in Chromium."""
+    programs, known = lab.programs()
+    page = browser.new_page()
+    page.add_script_tag(content=f"{programs}\n{asset(html.__package__, 'training.js')}")
+    choice = {
+        "set": "spiral", "features": [k in (0, 1, 6) for k in range(7)], "shape": 4, "activation": "sigmoid", "seed": 9,
+        "noise": 0.15, "share": 0.4,
+    }  # fmt: skip
+    how = {"optimizer": 4, "rate": 0.01, "batch": 16, "l1": 0.0001, "l2": 0.001}
+    weights, rows = page.evaluate(
+        "([lab, choice, how]) => { const t = trainingOf(lab, choice); for (let k = 0; k < 6; k += 1) t.step(how);"
+        " return [[...t.weights], t.rows]; }",
+        [known, choice, how],
+    )
+    page.close()
+    assert (weights, rows) == fitted(choice, how, 6)
+
+
 @node
 def test_the_generator_is_pythons(tmp_path):
     seeds = [0, 1, 12345, 2**31 + 7, 2**32 - 1, (5 << 32) + 3, (2**32 - 1 << 32) + 77]

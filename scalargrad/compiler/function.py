@@ -24,6 +24,7 @@ from ..engine import modes
 from ..engine.chain_rule import differentiating, made_before
 from ..engine.rendering import rendered
 from ..engine.value import Value
+from ..notebooks import table_html
 from ..state import whole
 from ..transforms.derivatives import named
 from ..transforms.pickling import restored, saved
@@ -78,6 +79,18 @@ class Info(NamedTuple):
             )
             lines += [f"     guard at {line}" for line in t.guards]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a row for each trace, times in milliseconds."""
+        kinds = list(dict.fromkeys(kind for t in self.traces for kind in t.seconds))
+
+        def row(k: int) -> list[Any]:
+            t = self.traces[k]
+            times = [1e3 * t.seconds[kind] if kind in t.seconds else "" for kind in kinds]
+            return [k, t.inputs, t.instructions, t.outputs, t.calls, *times, "; ".join(t.guards)]
+
+        head = ["trace", "inputs", "instructions", "outputs", "calls", *[f"{kind}, ms" for kind in kinds], "guards"]
+        return table_html(str(self).partition("\n")[0], head, len(self.traces), row)
 
 
 class CompiledFunction(Dispatcher):
@@ -183,6 +196,8 @@ class CompiledFunction(Dispatcher):
             raise ValueError(f"map: start={start!r} numbers the samples of a sum: it needs reduce='sum' or 'mean'")
         if start is not None and start != UNKNOWN:
             start = whole("map: start", start, least=0)
+            if start >= 2**62:
+                raise ValueError(f"map: start must be below 2**62, got {start}")
         if executor is None and chunk_size is None and not progress and not any(map(is_dask, arguments)):
             return map_batch(self, arguments, in_axes, reduce, threads, start)
         size = None if chunk_size is None else whole("map: chunk_size", chunk_size)
@@ -569,10 +584,10 @@ def compile(
       such sum is nearer to the exact one, and an elementary function within the same few ULP; results differ by
       rounding from backend to backend. What decides a branch is computed as with "polynomial".
 
-    Loops unroll. What the function does besides computing happens while tracing only: printing, random numbers, changes
-    to other objects. `Value`s from outside are read anew at every call. `int(v)`, `float(v)`, `v.data` and `backward()`
-    in the function are errors. On `Value`s, and under `detect_anomaly()`, the function itself runs, so that it can be
-    differentiated and checked.
+    Loops that are written in Python unroll; `scan` and its kin are loops. What the function does besides computing
+    happens while tracing only: printing, random numbers, changes to other objects. `Value`s from outside are read anew
+    at every call. `int(v)`, `float(v)`, `v.data` and `backward()` in the function are errors. On `Value`s, and under
+    `detect_anomaly()`, the function itself runs, so that it can be differentiated and checked.
 
     Above a method, it binds: each object has traces of its own, in which numbers among its attributes are what they
     were when it was traced, and `Value`s what they are at the call. They go with the object; `__slots__` need

@@ -1,6 +1,6 @@
 """What a loop reads and leaves step by step: trees of columns, taken apart and put together again.
 
-A list, or an array, is a column, with the steps along its first axis; tuples and dicts hold columns.
+A list, or an array, is a column, with the steps along its first axis; tuples, dicts and dataclasses hold columns.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..engine.primitive import as_float
 from ..engine.value import Value
-from ..transforms.trees import LEAF, Structure, container, flatten, leaves_like, paths, unflatten
+from ..transforms.trees import LEAF, Container, Structure, container, flatten, leaves_like, paths, unflatten
 
 
 class Columns(NamedTuple):
@@ -52,6 +52,11 @@ def _read(xs: Any, place: str, found: Columns, lengths: dict[str, int]) -> Struc
         items = xs.items() if isinstance(xs, dict) else enumerate(xs)
         children = tuple([_read(each, f"{place}[{key!r}]", found, lengths) for key, each in items])
         return (dict, tuple(xs), children) if isinstance(xs, dict) else (type(xs), None, children)
+    holder = _holder(type(xs))
+    if holder is not None and (taken := holder.take(xs)) is not None:
+        keys, parts = taken
+        named = zip(_places(holder, keys, len(parts)), parts, strict=True)
+        return (holder.kind, keys, tuple([_read(each, place + at, found, lengths) for at, each in named]))
     if not isinstance(xs, list) and hasattr(xs, "tolist"):  # an array
         xs = xs.tolist() if getattr(xs, "ndim", 1) == 1 else list(xs)
     if not isinstance(xs, list):
@@ -70,9 +75,19 @@ def _read(xs: Any, place: str, found: Columns, lengths: dict[str, int]) -> Struc
     return structure
 
 
+def _holder(kind: type) -> Container | None:
+    """What is known of a type whose objects hold columns, as dataclasses do; arrays are columns themselves."""
+    known = container(kind)
+    return None if known is None or known.flat else known
+
+
+def _places(holder: Container, keys: Any, count: int) -> Iterable[str]:
+    return [f"[{k}]" for k in range(count)] if holder.places is None else holder.places(keys)
+
+
 def columns_of(structure: Structure) -> list[int]:
     """The widths of the columns that a step's result of that structure makes: for each number, list, or array."""
-    if structure == LEAF or structure[0] is list or container(structure[0]) is not None:
+    if structure == LEAF or structure[0] is list or type(structure[2]) is int:
         return [leaves_of(structure)]
     return [width for child in structure[2] for width in columns_of(child)]
 
@@ -95,15 +110,15 @@ def _written(structure: Structure, columns: Iterator[Sequence[Any]], length: int
         return list(next(columns))
     kind, keys, children = structure
     known = container(kind)
-    if kind is list or known is not None:
+    if kind is list or (known is not None and known.flat):
         numbers, width = next(columns), leaves_of(structure)
-        if known is not None and isinstance(keys, tuple) and known.flat:  # an array: one that has a step a row
+        if known is not None and isinstance(keys, tuple):  # an array: one that has a step a row
             return unflatten((kind, (length, *keys), length * width), numbers)
         return [unflatten(structure, numbers[t * width : (t + 1) * width]) for t in range(length)]
     made = [_written(child, columns, length) for child in children]
-    if kind is dict:
-        return dict(zip(keys, made, strict=True))
-    return tuple.__new__(kind, made)
+    if known is not None:
+        return known.build(keys, made)
+    return dict(zip(keys, made, strict=True)) if kind is dict else tuple.__new__(kind, made)
 
 
 def each_column(tree: Any, change: Callable[[Any], Any]) -> Any:
@@ -112,6 +127,9 @@ def each_column(tree: Any, change: Callable[[Any], Any]) -> Any:
         return {key: each_column(each, change) for key, each in tree.items()}
     if isinstance(tree, tuple):
         return tuple.__new__(type(tree), [each_column(each, change) for each in tree])
+    holder = _holder(type(tree))
+    if holder is not None and (taken := holder.take(tree)) is not None:
+        return holder.build(taken[0], [each_column(each, change) for each in taken[1]])
     return None if tree is None else change(tree)
 
 
@@ -122,6 +140,10 @@ def joined(first: Any, second: Any) -> Any:
     if isinstance(first, tuple):
         return tuple.__new__(type(first), [joined(a, b) for a, b in zip(first, second, strict=True)])
     known = container(type(first))
+    if (holder := _holder(type(first))) is not None and (taken := holder.take(first)) is not None:
+        others = holder.take(second)
+        assert others is not None
+        return holder.build(taken[0], [joined(a, b) for a, b in zip(taken[1], others[1], strict=True)])
     return first + second if known is None else known.build((len(first) + len(second),), [*first, *second])
 
 

@@ -7,7 +7,7 @@ from functools import update_wrapper, wraps
 from itertools import compress
 from typing import Any
 
-from ..compiler.frontend.bodies import derived_program, traced_bodies
+from ..compiler.frontend.bodies import traced_bodies
 from ..compiler.frontend.derived import DifferentiableCall, Linearised, element
 from ..compiler.ir.program import Program
 from ..engine import modes
@@ -221,14 +221,6 @@ class _Own(DifferentiableCall):
         self.rules()
         return {name: x for name, x in super().__getstate__().items() if name != "traced"}
 
-    def other(self, key: Any, make: Callable[[list[Any]], list[Any]], inputs: int) -> DifferentiableCall:
-        """A call that follows from the rules, made once."""
-        known = self.__dict__.setdefault("_derivatives", {})
-        if key not in known:
-            point = [1.0] * inputs
-            known[key] = DifferentiableCall(f"{self.name}′", [derived_program(make, point)], point, self.place)
-        return known[key]  # type: ignore[no-any-return]
-
 
 def _numbers(xs: Sequence[Any]) -> list[Any]:
     return [0.0 if x is None else x for x in xs]
@@ -255,7 +247,7 @@ class _OwnPullBack(_Own):
             return [found(count + k) for k in range(n)]
 
         kept = forward(*operands)
-        call = self.other(("ahead", *seeded), ahead, count + n + len(seeded))
+        call = self.call(("transposed", *seeded), ahead, [1.0] * (count + n + len(seeded)))
         given = [element(kept, k) for k in range(count)]
         return Vector({}, [Column(0, n, call(*given, *[0.0] * n, *[tangents[k] for k in seeded]))])
 
@@ -332,7 +324,7 @@ class _OwnPushForward(_Own):
             found = run.backward(enumerate(leaves[2 * n :]), {})
             return [found(n + k) for k in chosen]
 
-        call = self.other(("back", *chosen), back, 2 * n + size)
+        call = self.call(("transposed", *chosen), back, [1.0] * (2 * n + size))
         made = call(*operands, *[0.0] * n, *_numbers([adjoint[k] for k in range(size)]))
         places = {k: i for i, k in enumerate(chosen)}
         return [element(made, places[k]) if k in places else None for k in range(n)]

@@ -12,13 +12,13 @@ from functools import wraps
 from itertools import compress
 from typing import Any
 
-from ..compiler.frontend.bodies import derived_program, traced_bodies
+from ..compiler.frontend.bodies import traced_bodies
 from ..compiler.frontend.derived import DifferentiableCall, Linearised, Runs, element
 from ..compiler.ir.loops import Foreign
 from ..compiler.ir.program import Program
 from ..engine import modes
 from ..engine.primitive import as_float
-from ..engine.several import Column, Several, Vector
+from ..engine.several import Column, Vector
 from ..engine.table import div
 from ..engine.value import Value
 from ..functions import where
@@ -31,7 +31,7 @@ STEPS = 100  # of Newton's method, or halvings, at most
 CLOSE = 2.0**-50  # relative change by a step from which the root is found
 
 
-class _Implicit(Several):
+class _Implicit(Runs):
     """An operation whose outputs x solve `residual(operands, x) = 0`, of the first so many operands."""
 
     residual: Program
@@ -55,7 +55,7 @@ class _Implicit(Several):
             return [found(k) for k in chosen]
 
         bars = [adjoint[k] for k in range(n)]
-        made = self._derivative(("back", *chosen), back)(
+        made = self.call(("implicit", *chosen), back, [*self.solution_point, *[1.0] * n])(
             *operands[:m], *[element(node, k) for k in range(n)], *[0.0 if x is None else x for x in bars]
         )
         places = {k: i for i, k in enumerate(chosen)}
@@ -71,24 +71,17 @@ class _Implicit(Several):
             moved = run.forward(dict(zip(seeded, leaves[m + n :], strict=True)))
             return solved([[rows[i](m + j) for j in range(n)] for i in range(n)], [-x for x in moved])
 
-        made = self._derivative(("ahead", *seeded), ahead, len(seeded))(
+        made = self.call(("implicit ahead", *seeded), ahead, [*self.solution_point, *[1.0] * len(seeded)])(
             *operands[:m], *[element(node, k) for k in range(n)], *[tangents[k] for k in seeded]
         )
         return Vector({}, [Column(0, n, made)])
-
-    def _derivative(self, key: Any, make: Callable[[list[Any]], list[Any]], more: int | None = None) -> Any:
-        known = self.__dict__.setdefault("_implicit", {})
-        if key not in known:
-            point = [*self.solution_point, *[1.0] * (len(self.residual.outputs) if more is None else more)]
-            known[key] = DifferentiableCall(f"{self.name}′", [derived_program(make, point)], point, self.place)
-        return known[key]
 
 
 class _Solution(_Implicit, DifferentiableCall):
     """What a solver of ours finds, which is a program."""
 
 
-class _Found(_Implicit, Runs, Foreign):
+class _Found(_Implicit, Foreign):
     """What somebody's solver finds, which is called with numbers."""
 
     solver: Callable[..., Sequence[float]]
@@ -341,7 +334,11 @@ def _called_back(equation: Callable[..., Any], solver: Callable[..., Any], x0: A
         found.append(made)
         return [as_float(x, at) for x, at in zip(solution, paths(made, f"what {name} returned"), strict=True)]
 
-    at = [known(leaves[k]) for k in varies]
+    tracer = modes.tracer() if modes.active else None
+    if tracer is not None and tracer.unknown:
+        at = [tracer.found_out(tracer.entry(leaves[k])) for k in varies]
+    else:
+        at = [known(leaves[k]) for k in varies]
     solution = solve(at)
     made_of = found[0]
     n = len(solution)

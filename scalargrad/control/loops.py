@@ -31,8 +31,9 @@ def scan(
 
     - `init`: the carry at the beginning, a number or nested lists, tuples and dicts of numbers; `f` returns one of the
       same structure.
-    - `xs`: what the steps read: a list or an array is a column with the steps along its first axis, and tuples and
-      dicts hold columns. None for nothing; then `f` gets None, and `length` says how many steps there are.
+    - `xs`: what the steps read: a list or an array is a column with the steps along its first axis, and tuples,
+      dicts and dataclasses hold columns. None for nothing; then `f` gets None, and `length` says how many
+      steps there are.
     - `reverse`: begin with the last step; the order of `ys` is that of `xs` all the same.
     - `checkpoint`: of how many steps reverse mode keeps one carry, and computes those between again; "sqrt" for about
       the root of the length, which bounds the memory by that. None keeps all.
@@ -53,6 +54,11 @@ def scan(
     >>> sg.grad(decay)(0.5)
     -0.75
     """
+    return _scan(f, init, xs, length, reverse, checkpoint, True)
+
+
+def _scan(f: Any, init: Any, xs: Any, length: Any, reverse: bool, checkpoint: Any, plain: bool) -> tuple[Any, Any]:
+    """`scan`; on plain numbers as the plain loop, if there may be such."""
     place = modes.users_line()
     columns = Columns(LEAF, [], [], None) if xs is None else read(xs, "xs")
     steps = _length(columns.length, length)
@@ -60,7 +66,7 @@ def scan(
     carry = [number(x, at) for x, at in zip(leaves, paths(structure, "init"), strict=True)]
     size = steps if checkpoint is None else _interval(checkpoint, steps)
     body = _Body(f, structure, None if xs is None else columns.structure)
-    if not any(isinstance(x, Value) for x in (*carry, *(x for each in columns.numbers for x in each))):
+    if plain and not any(isinstance(x, Value) for x in (*carry, *(x for each in columns.numbers for x in each))):
         found = _steps(body, carry, columns, steps, reverse, True)
         if found is not None:
             return found  # type: ignore[no-any-return]
@@ -130,7 +136,7 @@ def fori_loop(lower: int, upper: int, body: Callable[[Any, Any], Any], init: Any
         i, now = c
         return (i + 1.0, unflatten(structure, step(i, now, start))), None
 
-    (_, carry), _ = scan(counted, (float(start), init), length=max(stop - start, 0))
+    (_, carry), _ = _scan(counted, (float(start), init), None, max(stop - start, 0), False, None, False)
     return carry
 
 
@@ -141,7 +147,7 @@ def while_loop(
 
     The meaning is that of `jax.lax.while_loop`. `init` is a number or nested lists, tuples and dicts of numbers; `body`
     returns a carry of the same structure, `condition` a comparison. On `Value`s and in compiled functions both are
-    traced once, for all steps.
+    traced once, for all steps. In machine code, a loop without an end can be ended by `max_steps` alone.
 
     - `max_steps`: how many steps there may be at most. Reverse mode needs it, because it keeps what is carried; forward
       mode (`jvp`) does not.
@@ -182,15 +188,18 @@ def repeated(
     anomaly = modes.active and modes.current().anomaly
     if anomaly or not any(isinstance(x, Value) for x in carry):
         now, k = carry, 0
-        while goes_on(now)[0]:
+        while True:
+            test = goes_on(now)[0]
+            if not anomaly and isinstance(test, Value):  # which depends on what the functions close over
+                break
+            if not test:
+                return unflatten(structure, now)
             if k == max_steps:
                 raise failed(failure, notes, [known(x) for x in now], k, f"at {place}")
             now = step(now, k)
             k += 1
             if not anomaly and any(isinstance(x, Value) for x in now):
                 break
-        else:
-            return unflatten(structure, now)
     point = [known(x) for x in carry]
     programs, outside = traced_bodies([step, goes_on], [point, point], "the body of while_loop")
     loop = DifferentiableLoop(
@@ -300,13 +309,16 @@ def _kind(x: Any) -> str:
 def _steps(body: _Body, carry: list[Any], columns: Columns, steps: int, reverse: bool, plain: bool) -> Any:
     """The loop itself, step by step; None where numbers are to be plain, and are not."""
     n = len(carry)
-    rows: list[Any] = [[]] * steps
+    rows: list[Any] = []
     for k in range(steps):
         t = steps - 1 - k if reverse else k
         found = body.step(carry, list(columns.step(t)), t)
         if plain and any(isinstance(x, Value) for x in found):
             return None
-        carry, rows[t] = found[:n], found[n:]
+        carry = found[:n]
+        rows.append(found[n:])
+    if reverse:
+        rows.reverse()
     start, results = 0, []
     for width in body.widths():
         results.append([x for row in rows for x in row[start : start + width]])

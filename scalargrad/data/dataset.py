@@ -21,14 +21,13 @@ from random import Random
 from typing import Any
 
 from ..engine.primitive import as_float
+from ..notebooks import table_html
 from ..state import seed_of, whole
 
-# fmt: off
 __all__ = [
     "Dataset", "Labels", "Scaling", "circle", "digits", "gauss", "iris", "lynx_hare", "moons",
     "regression_gauss", "regression_plane", "spiral", "xor",
-]
-# fmt: on
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:
@@ -134,6 +133,16 @@ class Dataset:
     def __repr__(self) -> str:
         kind = f", {len(self.classes)} classes" if self.classes else ""
         return f"Dataset({len(self)} samples, {len(self.feature_names)} features{kind})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the first samples and the last, classes by name."""
+        names = dict(zip(self.classes, self.class_names, strict=True))
+
+        def row(k: int) -> list[Any]:
+            x, t = self[k]
+            return [k, *x, ", ".join([f"{each:.4g}" for each in t]) if isinstance(t, list) else names.get(t, t)]
+
+        return table_html(repr(self), ["", *self.feature_names, "target"], len(self), row, 10)
 
     def __len__(self) -> int:
         return len(self.inputs)

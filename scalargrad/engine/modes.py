@@ -12,7 +12,7 @@ import sys
 from abc import ABC, abstractmethod
 from contextlib import ContextDecorator
 from contextvars import ContextVar
-from functools import wraps
+from functools import lru_cache, wraps
 from threading import Lock
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -216,6 +216,7 @@ class group(_Context):  # noqa: N801  # the three above are lower case, too
         return outer._replace(group=f"{outer.group}/{self.name}" if outer.group else self.name)
 
 
+@lru_cache(maxsize=4096)
 def is_ours(file: str) -> bool:
     """Whether a file of source is one of the package's own."""
     return file.startswith(_PACKAGE) and not file.startswith(_CHAPTERS)

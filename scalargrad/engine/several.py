@@ -2,16 +2,14 @@
 
 The operation's node holds a vector, the outputs' numbers; output k is a node of the row `output(k)`, whose local
 gradient is the k-th unit vector. So the chain rule holds as it stands: an output's adjoint times a unit vector is a
-`Vector`, vectors add up, and the operation's `pull_back` maps the sum to its operands' adjoints; `push_forward` maps
-tangents the other way. Both are asked for floats, or for nodes that can be differentiated again.
+`Vector`, vectors add up, and `pull_back` of the operation, whose `several` is true, maps the sum to its operands'
+adjoints; `push_forward` maps tangents the other way. What such an operation has is said in `compiler/ir/loops.py`.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from functools import lru_cache
-from math import nan
 from typing import Any, NamedTuple
 
 from .primitive import Primitive
@@ -82,49 +80,6 @@ class Unit(float):
 
     def of(self, upstream: Any) -> Any:
         return upstream[self.k] if upstream.__class__ is Vector else Vector({self.k: upstream})
-
-
-class Several(Primitive):
-    """An operation with several outputs. Called as any row it gives the operation's node, or the bare outputs."""
-
-    flat = own = False
-    several = True
-    hides_nan = True
-    arity = local = constants = None
-    selects = ()
-    domain = ()
-    notation = ()
-    oracle = public = ""
-
-    def __init__(self, name: str) -> None:
-        self.name = self.symbol = name
-
-    @abstractmethod
-    def compute(self, *operands: Any) -> Any:
-        """The outputs' numbers; of operands that are another's node, what that one computed."""
-
-    @abstractmethod
-    def pull_back(self, node: Any, operands: Sequence[Any], adjoint: Vector, wanted: Sequence[bool]) -> list[Any]:
-        """The operands' adjoints, None for zeros: floats where the node is given as what was computed, else nodes."""
-
-    @abstractmethod
-    def push_forward(self, node: Any, operands: Sequence[Any], tangents: Sequence[Any]) -> Vector:
-        """The outputs' tangents from those of the operands, of which None are zeros."""
-
-    def __call__(self, *operands: Any) -> Any:
-        for x in operands:
-            if hasattr(x, "operation"):
-                return type(x)._record(self, operands)
-        return self.compute(*operands)
-
-    def local_gradients(self, y: Any, operands: Sequence[Any]) -> tuple[Any, ...]:
-        return (nan,) * len(operands)  # it is no number
-
-    def __reduce__(self) -> Any:
-        return object.__new__, (type(self),), self.__getstate__()
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: x for name, x in self.__dict__.items() if not name.startswith("_")}
 
 
 class Output(Primitive):

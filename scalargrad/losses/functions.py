@@ -20,19 +20,13 @@ from ..engine import table
 from ..engine.primitive import as_float
 from ..functions import primitives
 from . import primitives as own
-from .batches import (
-    Position,
-    batch,
-    by_class,
-    distribution,
-    elementwise,
-    numbers,
-    plain,
-    position_text,
-    probability,
-    reduced,
+
+# fmt: off
+from .batches import (  # isort: skip
+    Position, batch, by_class, distribution, elementwise, numbers, plain, position_text, probability, reduced,
     target_distribution,
 )
+# fmt: on
 
 Numbers = Iterable[Any]  # of numbers and Values, or of lists of them
 

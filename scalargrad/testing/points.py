@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import accumulate, product
+from itertools import accumulate, islice
 from math import isfinite, prod
-from operator import index
+from operator import index, mul
 from typing import Any
 
 from ..engine.primitive import as_float
@@ -62,72 +62,59 @@ def ordered(
     leaves of the trees of all levels, as in JAX and PyTorch; there the arrays' shapes must be these. Everything else is
     a tree of the last level at each number of those before it, as `numbers` reads it.
     """
-    blocks: list[tuple[list[int], list[int], list[Any]]] = []
-    if not _in_blocks(tree, what, levels, [], [], (), blocks, number):
-        return numbers(tree, what, keyed(each_by(levels)))
-    counts = [size(level) for level in levels]
-    strides = [prod(counts[k + 1 :]) for k in range(len(counts))]
-    found: list[Any] = [None] * prod(counts)
-    for starts, extents, given in blocks:
-        first = sum(a * b for a, b in zip(starts, strides, strict=True))
-        offsets = [[k * stride for k in range(n)] for n, stride in zip(extents, strides, strict=True)]
-        for x, at in zip(given, product(*offsets), strict=True):
-            found[first + sum(at)] = x
-    return found
+    found: list[Any] = [None] * prod(map(size, levels))
+    if _placed(tree, what, levels, [0], (), found, number):
+        return found
+    return numbers(tree, what, keyed(each_by(levels)))
 
 
-def _in_blocks(
+def _placed(
     tree: Any,
     what: str,
     levels: Sequence[Structure],
-    starts: list[int],
-    extents: list[int],
+    places: list[int],
     shape: tuple[int, ...],
-    blocks: list[tuple[list[int], list[int], list[Any]]],
+    found: list[Any],
     number: Callable[[Any, str], Any],
 ) -> bool:
-    """Take apart what is laid out by levels, into blocks: where they start in each level, how far they go, and what
-    they hold. False for anything else."""
+    """Put what is laid out by levels where it belongs, at `places` in the levels before; False for anything else."""
     if not levels:
-        found = flattened(tree.tolist() if hasattr(tree, "tolist") else tree)
-        blocks.append((starts, extents, [number(x, what) for x in found if not isinstance(x, tuple | dict)]))
-        given = tuple(getattr(tree, "shape", ()))
-        bare = [n for n in given if n != 1]  # matrices, a row an output, and what is flat, are known as well
-        if len(bare) > 1 and prod(bare) == prod(shape) and bare not in _without_ones(shape, extents):
-            raise ValueError(f"{what}: expected an array of shape {shape}, got an array of shape {given}")
-        return given == shape and len(blocks[-1][2]) == prod(shape)
+        given = flattened(tree.tolist() if hasattr(tree, "tolist") else tree)
+        its = tuple(getattr(tree, "shape", ()))
+        # Axes next to each other may be one, as of a matrix with a row an output; any other shape is another claim.
+        if prod(its) == prod(shape) and not {*accumulate(its, mul)} <= {1, *accumulate(shape, mul)}:
+            raise ValueError(f"{what}: expected an array of shape {shape}, got an array of shape {its}")
+        fits = its == shape and len(given) == len(places)
+        if not fits or any(isinstance(x, tuple | dict) for x in given):
+            return False
+        for place, x in zip(places, given, strict=True):
+            found[place] = number(x, what)
+        return True
     alone = isinstance(tree, tuple) and len(tree) == 1 and (levels[0] == LEAF or levels[0][0] is not tuple)
     stack = [(tree[0] if alone else tree, levels[0])]
-    start = 0
+    start, count = 0, size(levels[0])
     while stack:
         part, like = stack.pop()
         if like == LEAF or isinstance(like[2], int):
-            extent = size(like)
+            inside = range(start, start + size(like))
+            deeper = [place * count + k for place in places for k in inside]
             own = () if like == LEAF else shape_of(like)
-            deeper = [*starts, start], [*extents, extent], shape + own
-            if not _in_blocks(part, what, levels[1:], *deeper, blocks, number):
+            if not _placed(part, what, levels[1:], deeper, shape + own, found, number):
                 return False
-            start += extent
+            start += len(inside)
             continue
         kind, keys, children = like
         if kind is Static:
             continue
+        known = container(type(part))
+        taken = (None, part) if known is None else known.take(part)
+        inner = taken[1] if taken else ()
         if kind is dict:
-            if not isinstance(part, dict) or set(part) != set(keys):
-                return False
-            inner = [part[key] for key in keys]
-        else:
-            known = container(type(part))
-            taken = (None, part) if known is None else known.take(part)
-            if taken is None or not isinstance(taken[1], list | tuple) or len(taken[1]) != len(children):
-                return False
-            inner = list(taken[1])
+            inner = [part[key] for key in keys] if isinstance(part, dict) and set(part) == set(keys) else ()
+        if not isinstance(inner, list | tuple) or len(inner) != len(children):
+            return False
         stack += reversed(list(zip(inner, children, strict=True)))
     return True
-
-
-def _without_ones(*shapes: Sequence[int]) -> list[list[int]]:
-    return [[n for n in each if n != 1] for each in shapes]
 
 
 def each_by(levels: Sequence[Structure]) -> Structure:
@@ -194,11 +181,8 @@ class Point:
 
     def trees(self, inputs: Sequence[Any], role: str = "derivative") -> list[Any]:
         """These numbers as the arguments to differentiate by, one tree each; `role` as for `unflatten`."""
-        ends = list(accumulate(len(each.numbers) for each in self.layouts))
-        starts = [0, *ends]
-        return [
-            each.build(inputs[start:end], role) for each, start, end in zip(self.layouts, starts, ends, strict=False)
-        ]
+        supply = iter(inputs)
+        return [each.build(list(islice(supply, len(each.numbers))), role) for each in self.layouts]
 
     def arguments(self, inputs: Sequence[Any]) -> list[Any]:
         """The arguments with these numbers in them."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from math import inf, isnan, ulp
 
+from ..notebooks import table_html
+
 
 class State(Enum):
     """The outcome of one check.
@@ -163,6 +165,17 @@ class Report:
         """The largest relative tolerance with which a derivative was found to agree that can be told from zero."""
         given = [each.verdict for each in self.among(State.AGREES)]
         return max((v.tolerance / abs(v.measured) for v in given if abs(v.measured) > v.tolerance), default=0.0)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a row for each derivative, what is wrong or not decided first."""
+        findings = sorted(self.findings, key=lambda each: LOUD.index(each.state) if each.state in LOUD else len(LOUD))
+
+        def row(k: int) -> list[object]:
+            each, v = findings[k], findings[k].verdict
+            return [each.state.value, each.output, each.input, repr(v.claimed), repr(v.measured), v.estimate, v.note]
+
+        head = ["state", "derivative of", "by", "claimed", "measured", "estimated error", ""]
+        return table_html(str(self).partition("\n")[0], head, len(findings), row)
 
     def __str__(self) -> str:
         counted = ", ".join(f"{state.value} {count}" for state, count in self.counts.items())

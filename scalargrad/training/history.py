@@ -11,6 +11,7 @@ from math import inf, isfinite
 from typing import Any, Self
 
 from ..engine.primitive import as_float
+from ..notebooks import table_html
 from ..state import count_at, dict_at, number_at, numbers_at, text_at, whole
 
 
@@ -60,6 +61,15 @@ class History:
     def __repr__(self) -> str:
         numbers = "".join(f", {name}={x:.4g}" for name, x in self.last.items())
         return f"History({len(self)} epochs{numbers}{f', {self.stopped}' if self.stopped else ''})"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a row for each epoch."""
+        columns = [*self.columns.values()]
+
+        def row(k: int) -> list[Any]:
+            return [k, *[column[k] for column in columns], "best" if k == self.best_epoch else ""]
+
+        return table_html(repr(self), ["epoch", *self.columns, ""], len(self), row)
 
     @classmethod
     def of_state(cls, state: Any, columns: Sequence[str], epochs: int) -> Self:

@@ -19,7 +19,10 @@ from itertools import pairwise
 from os import urandom
 from typing import Any, NamedTuple
 
+from ...engine import modes
+from ...engine.value import Value
 from ...transforms.pickling import dumps, saved
+from ...transforms.trees import flatten
 from ..frontend.dispatch import Dispatcher
 from .batch import UNKNOWN, Batch, answered, nothing, part_of
 from .binned import BinnedSum
@@ -71,6 +74,8 @@ class _Job(NamedTuple):
             raise TypeError(f"map: {f.name} is differentiated here, which goes without an executor only")
         if self.apart:
             nothing_from_outside(f, batch)
+            if self.reduce is not None:  # where it arrives, it is known; classes in it may be other ones there
+                found.structure = None
         return found
 
 
@@ -173,10 +178,14 @@ class _Pool:
     def workers(self) -> int:
         """How many there are; of most executors no public name tells."""
         client: Any = getattr(self.executor, "_client", None)  # Dask's
-        if hasattr(client, "nthreads"):
+        if hasattr(client, "nthreads") and client.status == "running":
             return max(1, int(sum(client.nthreads().values())))
         found = getattr(self.executor, "num_workers", None) or getattr(self.executor, "_max_workers", None)
         return found if isinstance(found, int) else 1
+
+
+def _failed(future: Future[Any]) -> bool:
+    return future.cancelled() or future.exception() is not None
 
 
 class _Run:
@@ -200,7 +209,9 @@ class _Run:
         except BrokenExecutor as error:
             self.again.append((chunk, along))
             self.broken(error)
-        except RuntimeError as error:
+        except Exception as error:
+            if not isinstance(error, RuntimeError) and type(error).__name__ != "ClosedClientError":  # of Dask
+                raise
             raise RuntimeError(f"map: {pool.executor!r} takes no work: {error}; is it shut down?") from error
         else:
             self.pending[future] = chunk
@@ -222,7 +233,8 @@ class _Run:
                         break
                 if not self.pending:
                     return
-                for future in wait(self.pending, return_when=FIRST_COMPLETED).done:
+                done = wait(self.pending, return_when=FIRST_COMPLETED).done
+                for future in sorted(done, key=_failed):  # what is done is not lost with what died beside it
                     chunk = self.pending.pop(future, None)
                     if chunk is not None and (found := self.answer(future, chunk)) is not None:
                         self.failures = 0
@@ -255,8 +267,10 @@ class _Run:
 
     def broken(self, error: BaseException) -> None:
         """Have all that is pending run again, by another executor."""
-        self.again.extend((chunk, True) for chunk in self.pending.values())
-        self.pending.clear()
+        for future, chunk in list(self.pending.items()):
+            if not future.done() or _failed(future):
+                self.again.append((chunk, True))
+                del self.pending[future]
         self.failures += 1
         if self.pool.make is None:
             raise WorkerLostError(
@@ -296,6 +310,12 @@ def map_by(
     shared = tuple([x if axis is None else None for x, axis in given.values()])
     supply = iter([loaded(cut(x, axis, 0, 1, False, False)) for x, axis in mapped])
     one = [x if axis is None else next(supply) for x, axis in given.values()]
+    on_values = modes.active and (modes.current().anomaly or modes.tracer() is not None)
+    if on_values or any(isinstance(x, Value) for x in flatten(one, static=True)[0]):
+        raise TypeError(
+            f"map: {f.name} runs on Values where it is differentiated, compiled, or under detect_anomaly(): that "
+            "is in one process, without executor, chunk_size and progress"
+        )
     batch = Batch(f, one, axes, first_number)
     if batch.structure not in f.specializations:
         f.traced(batch.sample(batch.first), batch.structure)
@@ -313,6 +333,7 @@ def map_by(
                     for column, piece in zip(columns, found, strict=True):
                         column[chunk.first : chunk.stop] = piece
                 else:
+                    found.structure = first.result
                     whole = merge([whole, found])
                 if bar is not None:
                     bar.update(chunk.stop - chunk.first)

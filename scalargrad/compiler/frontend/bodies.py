@@ -20,6 +20,11 @@ class BodyTracer(Tracer):
         super().__init__(inputs)
         self.what = what
         self.outer = modes.tracer()
+        self.unknown = self.outer is not None and self.outer.unknown
+
+    def from_outside(self, x: Value) -> Any:
+        outer = self.outer
+        return x._data if outer is None or not outer.unknown else outer.found_out(outer.entry(x))
 
     def truth(self, node: Value) -> bool:
         outcome = super().truth(node)

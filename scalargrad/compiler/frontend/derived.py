@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import accumulate, compress, pairwise
+from math import nan
 from typing import Any
 
 from ...engine import modes
@@ -26,6 +27,19 @@ from ..ir.program import Program
 from .bodies import derived_program, replay
 
 WORTH_CODE = 10_000  # instructions that a loop runs from which it is made machine code, outside of compiled functions
+
+
+MUCH = 2_000_000  # instructions that a loop runs from which it is not run for tracing alone
+
+
+class Unknown:
+    """What a loop would have computed that was not run."""
+
+    def __getitem__(self, k: int) -> float:
+        return nan
+
+
+UNKNOWN = Unknown()
 
 
 class LoopError(ArithmeticError):
@@ -83,6 +97,10 @@ class Runs(Block):
     """What calls and loops have in common: they run in Python, too."""
 
     def compute(self, *operands: Any) -> Any:
+        tracer = modes.tracer() if modes.active else None
+        if tracer is not None and (any(x is UNKNOWN for x in operands) or self.work > MUCH):
+            tracer.unknown = True
+            return UNKNOWN
         return self.run(operands, True, "library")
 
     def __call__(self, *operands: Any) -> Any:
@@ -92,6 +110,19 @@ class Runs(Block):
         if modes.active and (tracer := modes.tracer()) is not None and self.fails:
             tracer.failing.append(tracer.entry(node))
         return node
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What was made under that key, or is made now."""
+        known = self.__dict__.setdefault("_derivatives", {})
+        if key not in known:
+            known[key] = make()
+        return known[key]
+
+    def call(self, key: Any, function: Callable[[list[Any]], list[Any]], point: Sequence[float]) -> DifferentiableCall:
+        """The call of a function that belongs to a derivative, made once."""
+        return self.once(  # type: ignore[no-any-return]
+            key, lambda: DifferentiableCall(f"{self.name}′", [derived_program(function, point)], point, self.place)
+        )
 
     def built(self, program: Program, functions: Functions) -> Any:
         """A program of its own as a function of a sequence of floats, made once."""
@@ -148,13 +179,13 @@ class DifferentiableCall(Runs, Call):
 
     def derivative(self, key: Any, make: Callable[[Program], Any], more: list[float]) -> DifferentiableCall:
         """The call of the derivatives of the bodies, made once."""
-        known = self.__dict__.setdefault("_derivatives", {})
-        if key not in known:
-            point = self.point + more
-            start = int(self.chooses)
+        point, start = self.point + more, int(self.chooses)
+
+        def made() -> DifferentiableCall:
             bodies = [derived_program(make(body), point[start:]) for body in self.bodies]
-            known[key] = DifferentiableCall(f"{self.name}′", bodies, point, self.place)
-        return known[key]  # type: ignore[no-any-return]
+            return DifferentiableCall(f"{self.name}′", bodies, point, self.place)
+
+        return self.once(key, made)  # type: ignore[no-any-return]
 
 
 class DifferentiableLoop(Runs, Loop):
@@ -235,7 +266,7 @@ class DifferentiableLoop(Runs, Loop):
         shared = tuple(compress(range(m), wanted))
         starts = self._column_starts()
         columns = tuple(k for k in range(own) if any(wanted[starts[k] : starts[k + 1]]))
-        loop = self._known(
+        loop = self.once(
             ("back", shared, columns, tuple([(kind, column) for kind, column, _ in regions])),
             lambda: self._backward(shared, columns, regions),
         )
@@ -282,12 +313,6 @@ class DifferentiableLoop(Runs, Loop):
         """Where the operands of each column begin, and where the last one's end."""
         sizes = [1 if c.first is not None else (self.length or 0) * c.width for c in self.columns]
         return list(accumulate(sizes, initial=self.shared + self.carried + self.counted))
-
-    def _known(self, key: Any, make: Callable[[], DifferentiableLoop]) -> DifferentiableLoop:
-        known = self.__dict__.setdefault("_derivatives", {})
-        if key not in known:
-            known[key] = make()
-        return known[key]  # type: ignore[no-any-return]
 
     def _backward(
         self, shared: tuple[int, ...], columns: tuple[int, ...], regions: Sequence[tuple[str, Column, Any]]
@@ -343,9 +368,7 @@ class DifferentiableLoop(Runs, Loop):
                     columns.append(k)
                     specs.append(spec)
                     more += numbers
-        loop = self._known(
-            ("ahead", shared, tuple(columns), tuple(specs)), lambda: self._forward(shared, columns, specs)
-        )
+        loop = self.once(("ahead", shared, tuple(columns), tuple(specs)), lambda: self._forward(shared, columns, specs))
         dots = [0.0 if x is None else x for x in tangents[m : m + n]]
         head = [*operands[:m], *[tangents[k] for k in shared], *operands[m : m + n], *dots]
         made = loop(*head, *operands[m + n :], *more)

@@ -158,6 +158,7 @@ class Specialization:
         self.has_blocks = self.program.has_blocks()  # asked at every call
         plain = sum(map(elementary, self.program.operations))
         self.work = 1 + plain + ELSEWHERE * (len(self.program) - plain)  # instructions a sample, about
+        self.work += sum(row.work for row in self.program.operations if row.several)
         self.refused = False  # whether the system did not let its machine code run
         self.unpack = unpacker(self.result)
         self.without: Program | None = None
@@ -177,8 +178,8 @@ class Specialization:
 
     def fast(self) -> Program | None:
         """The program without selections, if that cannot go unnoticed."""
-        if not self.checked:
-            self.without = without_selections(self.program)
+        if not self.checked:  # of programs with loops, each segment has its own: see `backends/blocks.py`
+            self.without = None if self.has_blocks else without_selections(self.program)
             self.checked = True
         return self.without
 
@@ -200,6 +201,8 @@ class Specialization:
         return runner
 
     def _made(self, backend: str) -> Runner:
+        if backend == "native" and self.has_blocks:  # whose segments are without selections where that shows
+            return Native(self.program, self.functions)
         fast = self.fast()
         if backend == "native":
             exact = None if fast is None else Later(lambda: Native(self.program, self.functions))

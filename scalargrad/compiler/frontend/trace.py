@@ -1,4 +1,4 @@
-"""Tracing: run a function once on numbers that record, and flatten what they recorded into a program.
+"""Tracing: run a function once on numbers that record on a tape, of which a program is made.
 
 A graph holds for one point, a program for all: every decision that the function takes by looking at a number is noted
 (a guard), or refused (a leak), and the products of the chain rule are written so that they are right whatever the
@@ -258,6 +258,8 @@ class Tracer:
         self.failing: list[int] = []  # entries of loops that may fail, which is to be seen though nobody needs them
         self.guards: list[tuple[str, int, int, bool, str]] = []
         self.numbers: list[float] = []  # by entry, where numbers of derivatives were asked for
+        self.unknown = False  # whether some loop was not run, and what follows from it is nan here
+        self.found: dict[int, Any] = {}  # by entry, where numbers were asked for that follow from such
         for node in inputs:
             self._put(_category(node), LEAF)
 
@@ -348,6 +350,28 @@ class Tracer:
                 numbers.append(node._data)
         return numbers[k]
 
+    def found_out(self, k: int) -> Any:
+        """The number of an entry in this call, where loops that take long were not run for tracing alone."""
+        tape, found = self.tape, self.found
+        live = tape.needed([k])
+        with modes.not_tracing():
+            for at in range(k + 1):
+                if not live[at] or at in found:
+                    continue
+                if at in self.outside:
+                    found[at] = self.from_outside(self.outside[at])
+                elif tape.rows[at] is LEAF:
+                    found[at] = self.node(at)._data
+                else:
+                    found[at] = tape.rows[at].compute(
+                        *[found[p] if p >= 0 else tape.constants[~p] for p in tape.operands(at)]
+                    )
+        return found[k] if k >= 0 else tape.constants[~k]
+
+    def from_outside(self, x: Value) -> Any:
+        """The number of a `Value` that was not made here."""
+        return x._data
+
     def mark(self) -> int:
         """Where a differentiation begins."""
         return len(self.tape)
@@ -377,7 +401,7 @@ class Tracer:
         comparison, left, right = "ne", node, constant(0.0)
         if node.operation in (primitives.lt, primitives.le, primitives.eq, primitives.ne):
             comparison, (left, right) = node.operation.name, node.parents
-        outcome = node._data != 0.0
+        outcome = (self.found_out(self.entry(node)) if self.unknown else node._data) != 0.0
         self.guards.append((comparison, self.entry(left), self.entry(right), outcome, modes.users_line()))
         return outcome
 

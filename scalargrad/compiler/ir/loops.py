@@ -7,11 +7,14 @@ how such an operation is differentiated stands in `frontend/derived.py`.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import accumulate
+from math import nan
 from typing import Any, NamedTuple
 
-from ...engine.several import Several
+from ...engine.primitive import Primitive
+from ...engine.several import Vector
 from .program import Program
 
 
@@ -23,15 +26,55 @@ class Column(NamedTuple):
     first: int | None = None
 
 
-class Block(Several):
-    """An instruction that runs programs and leaves a block of so many numbers."""
+class Block(Primitive):
+    """An instruction that runs programs and leaves a block of so many numbers: an operation with several outputs."""
+
+    flat = own = False
+    several = True
+    hides_nan = True
+    arity = local = constants = None
+    selects = ()
+    domain = ()
+    notation = ()
+    oracle = public = ""
 
     size: int
     place: str  # where the user's code asked for it
 
+    def __init__(self, name: str) -> None:
+        self.name = self.symbol = name
+
+    @abstractmethod
+    def compute(self, *operands: Any) -> Any:
+        """The outputs' numbers; of operands that are another's node, what that one computed."""
+
+    @abstractmethod
+    def pull_back(self, node: Any, operands: Sequence[Any], adjoint: Vector, wanted: Sequence[bool]) -> list[Any]:
+        """The operands' adjoints, None for zeros: floats where the node is given as what was computed, else nodes."""
+
+    @abstractmethod
+    def push_forward(self, node: Any, operands: Sequence[Any], tangents: Sequence[Any]) -> Vector:
+        """The outputs' tangents from those of the operands, of which None are zeros."""
+
+    def local_gradients(self, y: Any, operands: Sequence[Any]) -> tuple[Any, ...]:
+        return (nan,) * len(operands)  # it is no number
+
+    def __reduce__(self) -> Any:
+        return object.__new__, (type(self),), self.__getstate__()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: x for name, x in self.__dict__.items() if not name.startswith("_")}
+
     def programs(self) -> Sequence[Program]:
         """The programs that it runs."""
         raise NotImplementedError
+
+    @property
+    def work(self) -> int:
+        """About how many instructions it runs."""
+        return sum(
+            len(program) + sum(row.work for row in program.operations if row.several) for program in self.programs()
+        )
 
     def _inside_fails(self) -> bool:
         return any(getattr(row, "fails", False) for program in self.programs() for row in program.operations)
@@ -109,6 +152,10 @@ class Loop(Block):
         head = carried + (condition is not None)
         steps = length or 0
         *self.starts, self.kept = accumulate([head, *[steps * width for width in results]])
+
+    @property
+    def work(self) -> int:
+        return (self.length or 0) * super().work
 
     @property
     def size(self) -> int:  # type: ignore[override]

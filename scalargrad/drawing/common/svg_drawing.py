@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .images import painted
+from .notebook import picture_html
 from .style import THEMES
 from .text import xml
 
@@ -90,8 +91,10 @@ class SvgDrawing:
         return self.text()
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
-        """What a notebook shows."""
-        return {"image/svg+xml": self.svg(), "text/plain": repr(self)}
+        """What a notebook shows; where it is not trusted, too."""
+        svg = self.svg()
+        html = picture_html(svg, self.picture.description)
+        return {"text/html": html, "image/svg+xml": svg, "text/plain": repr(self)}
 
     def save(self, path: Any) -> SvgDrawing:
         """Write the picture to a file, as .svg, .html, .json or .txt, or, with the extra `images`, .png or .pdf; return

@@ -168,7 +168,7 @@ class _Columns:
             for item in column:
                 if item.wide:
                     own = wide if self.into[item.name] else item.wide
-                    nodes[item.name] = Box(*_tenths(x + wide / 2.0, self.y[item.name], own, item.high))
+                    nodes[item.name] = Box(x + wide / 2.0, self.y[item.name], own, round(item.high, 1))
             x += wide
             ends.append(x)
         edges: dict[str, Curve] = {}
@@ -201,16 +201,12 @@ class _Columns:
             if e.id in self.tags:
                 wide = self.tags[e.id]
                 x = base[0] - texts - 8.0
-                tag = Box(*_tenths(x - wide / 2.0, y, wide, TAG))
+                tag = Box(x - wide / 2.0, y, wide, TAG)
                 points = _straight((x, y), base)
             else:
                 points = self.path(e, nodes, starts, ends, base)
             place = (base[0] - 3.0 - label.width / 2.0, y - label.height / 2.0 - 0.5) if label.lines else None
-            rounded = [(round(px, 1), round(py, 1)) for px, py in points]
-            yield (
-                e.id,
-                Curve(rounded, _point(tip), None if place is None else _point(place), tag),
-            )
+            yield e.id, Curve(points, tip, place, tag)
 
     def path(self, e: Edge, nodes: dict[str, Box], starts: list[float], ends: list[float], base: Point) -> list[Point]:
         """From the source by way of the columns between to the lane before the target, and along it."""
@@ -354,11 +350,3 @@ def _bent(a: Point, b: Point) -> list[Point]:
 
 def _straight(a: Point, b: Point) -> list[Point]:
     return [a, ((2.0 * a[0] + b[0]) / 3.0, a[1]), ((a[0] + 2.0 * b[0]) / 3.0, b[1]), b]
-
-
-def _tenths(*numbers: float) -> Iterable[float]:
-    return [round(x, 1) for x in numbers]
-
-
-def _point(p: Point) -> Point:
-    return round(p[0], 1), round(p[1], 1)

@@ -15,6 +15,7 @@ from ...engine.value import Value
 from ...state import whole
 from ..common.assets import opened
 from ..common.images import painted
+from ..common.notebook import InlinePage, picture_html
 from ..common.style import THEMES
 from ..common.svg_drawing import file_for, new_prefix
 from ..page.html import to_html
@@ -134,6 +135,14 @@ class Drawing:
         """Open the step-through page in the browser; return the temporary file that it is in. Raises as `svg()`."""
         return opened(self.html(), "graph.html")
 
+    def page(self, height: int = 720) -> InlinePage:
+        """The step-through page in a notebook, in a frame so many pixels high: let a cell end in `y.draw().page()`.
+
+        Raises as `svg()`, and `ValueError` for less than 100 pixels.
+        """
+        height = whole("page: height", height, 100)
+        return InlinePage(self.html(), self.picture.title.strip() or self.picture.name, height)
+
     def dot(self) -> str:
         """The picture in the DOT language, for any Graphviz; needs no engine."""
         return to_dot(self.picture, self._labels, self.prefix, self.theme == "dark")
@@ -167,7 +176,9 @@ class Drawing:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook shows: the picture, or the tree of text where no engine is found or it takes too long."""
         try:
-            return {"image/svg+xml": self._shown(), "text/plain": repr(self)}
+            svg = self._shown()
+            html = picture_html(svg, self.picture.description)
+            return {"text/html": html, "image/svg+xml": svg, "text/plain": repr(self)}
         except LayoutError as error:
             return {"text/plain": f"{self.text()}\n\n{error}"}
 
@@ -208,6 +219,7 @@ def draw(
     path: tuple[Value, Value] | None = None,
     collapse: bool | str | Iterable[str] | None = None,
     full: bool = False,
+    bodies: bool = False,
     direction: str = "LR",
     title: str = "",
     theme: str = "auto",
@@ -230,6 +242,7 @@ def draw(
       and of layers of more than four those in the middle as one; of more than 60 nodes, the steps that repeat are
       folded between the first and the last; up to 200 nodes are drawn with labels, up to 2,000 without and with groups
       folded, and of a larger graph at most 200, the rest folded into blocks.
+    - `bodies`: whether loops, choices, calls and roots, which are one node each, show the lines that run inside.
     - `direction`: `"LR"`, `"RL"`, `"TB"` or `"BT"`: where the computation runs to. Networks and recurrences that run to
       the right or left stand in columns, and need no engine.
     - `title`: printed above. `theme`: `"light"`, `"dark"`, or `"auto"`, as the page is.
@@ -262,7 +275,9 @@ def draw(
         parameters = _values(own() if callable(own) else parameters, "draw: parameters")
     graph = Graph(roots)
     shown = select(graph, depth=depth, focus=focus, hops=hops, path=path, collapse=collapse, groups=groups, full=full)
-    picture = make_picture(graph, shown, labels=labels, direction=direction, title=title, parameters=parameters)
+    picture = make_picture(
+        graph, shown, labels=labels, direction=direction, title=title, parameters=parameters, bodies=bodies
+    )
     return Drawing(picture, theme, time_limit, recorded=record(graph, shown.drawn_with(), guards))
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from .selection import Graph
 
-_NEURON = re.compile(r"(?:^|/)neuron(\d+)$")
+_NEURON = re.compile(r"(?:^|/)neuron(\d*)$")
 _LAYER = re.compile(r"(?:^|/)layer(\d+)/neuron\d+$")
 _WEIGHT = re.compile(r"\[\d+,\d+\]$")  # as parameters of networks are labelled, destination first
 FEWEST = 4  # steps alike of which any are folded
@@ -39,7 +39,7 @@ def is_neuron(path: str) -> bool:
 def _name(path: str) -> str:
     neuron, layer = _NEURON.search(path), _LAYER.search(path)
     assert neuron is not None
-    return f"a{layer[1] if layer else ''}[{neuron[1]}]"
+    return f"a{layer[1] if layer else ''}" + (f"[{neuron[1]}]" if neuron[1] else "")
 
 
 def is_weight(graph: Graph, j: int) -> bool:

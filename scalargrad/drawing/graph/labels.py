@@ -5,7 +5,7 @@ DOT and SVG both draw these lines, so that an engine lays out what is drawn late
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, isfinite, isnan
 from typing import NamedTuple
 
 from ..common.style import sign_style
@@ -85,7 +85,8 @@ def _node_lines(node: Node, compact: bool) -> NodeLabel:
             low_high = number(low) if low == high else f"{number(low)} … {number(high)}"
         rows = [Row(shortened(operations + more, 44), "", "muted", True), Row(node.gradient_name, low_high)]
         return _measured(node.name, f"  {node.formula}", rows)
-    rows = [Row("value", number(node.value or 0.0), _way(node.value), rule=True)]
+    value = number(node.value) if node.value is not None else DASH  # of several outputs: none of its own
+    rows = [Row("value", value, _way(node.value), rule=True)]
     gradient = DASH if node.gradient is None else number(node.gradient)
     if compact:
         return _measured(node.name, "", [*rows, Row("gradient", gradient, _way(node.gradient))])
@@ -101,6 +102,7 @@ def _node_lines(node: Node, compact: bool) -> NodeLabel:
         lines.append(Row(node.gradient_name, gradient, _way(node.gradient)))
     rows += lines
     rows += [Row(name, number(x), "muted", rule=k == 0) for k, (name, x) in enumerate(node.parts)]
+    rows += [Row(line, "", "muted", rule=k == 0) for k, line in enumerate(node.body)]
     if node.undrawn:
         rows.append(Row(f"{node.undrawn:,} operand{'s' * (node.undrawn > 1)} not drawn", "", "muted"))
     if node.is_stale:
@@ -144,11 +146,13 @@ def _sum_row(key: str, paths: list[Path]) -> Row:
 
 
 def product(upstream: float, local: float, brought: float) -> str:
-    """The chain rule in numbers.
+    """The chain rule in numbers; where there is no local gradient, but a body that was pulled back, what it brought.
 
     >>> product(-2.0, -3.0, 6.0)
     '−2 × −3 = +6'
     """
+    if isnan(local) and isfinite(brought):
+        return signed(brought)
     return f"{number(upstream)} × {number(local)} = {signed(brought)}"
 
 
@@ -177,7 +181,9 @@ def edge_label(edge: Edge, labels: str) -> EdgeLabel:
     elif labels == "contribution":
         lines = [(DASH, "muted") if edge.contribution is None else (signed(edge.contribution), style)]
     else:
-        lines = [(local_text(edge), "ink")]
+        pulled = edge.local != edge.local and edge.contribution is not None and isfinite(edge.contribution)
+        lines = [(signed(edge.contribution or 0.0), style) if pulled else (local_text(edge), "ink")]
+        sign = "" if pulled else sign
         if labels == "full":
             known = edge.upstream is not None and edge.contribution is not None
             text = product(edge.upstream or 0.0, edge.local, edge.contribution or 0.0) if known else DASH

@@ -44,6 +44,7 @@ class Node(NamedTuple):
     members: int = 1  # of a block, or of a neuron, which is drawn as one operation
     parts: tuple[tuple[str, float], ...] = ()  # of a neuron: its weighted sum and its bias
     weights: tuple[tuple[str, float, float | None], ...] = ()  # of a neuron: name, value and gradient
+    body: tuple[str, ...] = ()  # of an operation with several outputs: what runs inside of it
     gradient_range: tuple[float, float] | None = None  # of |gradient| in a block
     operations: tuple[tuple[str, int], ...] = ()  # in a block: how many of which
 

@@ -11,10 +11,11 @@ from math import isfinite, nan
 from typing import Any
 
 from ...engine.chain_rule import edge_product
-from ...engine.several import Output, Several
+from ...engine.several import Output, Vector
 from ...engine.value import Value
 from ...functions.primitives import where
 from ..common.text import clean, number, shortened
+from .bodies import body_of
 from .folding import Neuron, is_neuron, levels
 from .formulas import formula, notations
 from .picture import Edge, Node, Path, Picture
@@ -91,9 +92,10 @@ def make_picture(
     direction: str = "LR",
     title: str = "",
     parameters: Sequence[Value] | None = None,
+    bodies: bool = False,
 ) -> Picture:
     """Put everything that the selected part of a graph says into plain data."""
-    return _Maker(graph, selection, labels, direction, title, parameters).picture()
+    return _Maker(graph, selection, labels, direction, title, parameters, bodies).picture()
 
 
 class _Maker:
@@ -105,8 +107,10 @@ class _Maker:
         direction: str,
         title: str,
         parameters: Sequence[Value] | None,
+        bodies: bool,
     ) -> None:
         self.graph = graph
+        self.bodies = bodies
         self.selection = selection
         self.direction = direction
         self.title = title
@@ -121,6 +125,7 @@ class _Maker:
         self.labels = labels or ("local" if count <= EVERYTHING else "none")
         self.is_compact = count > UNLABELLED
         self.locals: dict[int, tuple[float, ...]] = {}
+        self.pulled_back: dict[int, list[float]] = {}
         self.roots = graph.roots
         # Where the last pass began, or before any, gradients are derivatives of the root by name.
         gradients = self.facts.gradients
@@ -181,7 +186,7 @@ class _Maker:
         stale = self.is_stale(i) if operands else False
         paths: tuple[Path, ...] = ()
         elsewhere = None
-        if kind != "constant":
+        if kind != "constant" and not v.operation.several:
             paths = self.paths(i)
             elsewhere = self.elsewhere(i, gradient, paths)
         if kind == "input" and (self.parameters is None or v in self.parameters):
@@ -197,9 +202,10 @@ class _Maker:
             operation=operation.name if operands else "",
             symbol=clean(operation.symbol) if operands else "",
             arity=operation.arity if operands else None,
-            formula=formula(operation, self.written(i)) if operands else self.formula_of(neuron),
-            value=self.facts.data[i],
+            formula=self.formula(i) if operands else self.formula_of(neuron),
+            value=None if v.operation.several else self.facts.data[i],
             gradient=gradient,
+            body=body_of(operation, self.names_of(self.graph.operands[i]), self.bodies) if operation.several else (),
             gradient_name=f"∂{self.of}/∂{self.names[i, 10]}" if self.of and elsewhere is None else "gradient",
             paths=paths if len(paths) > 1 else (),
             elsewhere=elsewhere,
@@ -217,6 +223,10 @@ class _Maker:
         if values[i].operation is where and (condition := values[operands[0]].operation).symbol in ("<", "≤", "=", "≠"):
             names[0] = formula(condition, self.names_of(self.graph.operands[operands[0]]))
         return names
+
+    def formula(self, i: int) -> str:
+        operation, names = self.graph.values[i].operation, self.written(i)
+        return f"output {operation.k + 1} of {names[0]}" if isinstance(operation, Output) else formula(operation, names)
 
     def group(self, i: int, neuron: Neuron | None) -> str:
         path = "" if self.selection.groups is None else self.selection.groups[i]
@@ -249,10 +259,10 @@ class _Maker:
     def paths(self, i: int) -> tuple[Path, ...]:
         found = []
         for k, slot in self.graph.consumers[i]:
-            upstream = self.facts.gradients[k]
+            upstream = self.upstream(k)
             if upstream is not None:
                 local = self.local(k)[slot]
-                brought = edge_product(self.graph.values[k].operation, slot, upstream, local)
+                brought = self.brought(k, slot, upstream, local)
                 shown = self.owner.get(k, k)
                 place = self.selection.place[shown]
                 block = clean(shortened(self.selection.blocks[-2 - place].name, NAME_LIMIT)) if place < -1 else ""
@@ -280,9 +290,35 @@ class _Maker:
             self.locals[i] = tuple([float(getattr(d, "data", d)) for d in self.graph.values[i].local_gradients])
         return self.locals[i]
 
+    def pulled(self, i: int) -> list[float]:
+        """What an operation with several outputs brings to each operand, of its outputs' gradients; nothing if none."""
+        if i not in self.pulled_back:
+            values, gradients, v = self.graph.values, self.facts.gradients, self.graph.values[i]
+            operation: Any = v.operation
+            users = [(values[k].operation, gradients[k]) for k, _ in self.graph.consumers[i]]
+            bars = {row.k: g for row, g in users if isinstance(row, Output) and g is not None}
+            found: list[Any] = []
+            if bars and operation.several and all(isinstance(row, Output) for row, _ in users):
+                wanted = [not p.is_constant for p in v.parents]
+                found = operation.pull_back(v._data, [p._data for p in v.parents], Vector(bars), wanted)
+            self.pulled_back[i] = [0.0 if x is None else float(x) for x in found]
+        return self.pulled_back[i]
+
+    def upstream(self, i: int) -> float | None:
+        """The gradient of an operation; of one with several outputs nan, if it has any."""
+        if self.graph.values[i].operation.several:
+            return nan if self.pulled(i) else None
+        return self.facts.gradients[i]
+
+    def brought(self, i: int, slot: int, upstream: float, local: float) -> float:
+        """What an operation brings to an operand."""
+        operation = self.graph.values[i].operation
+        return self.pulled(i)[slot] if operation.several else edge_product(operation, slot, upstream, local)
+
     def is_stale(self, i: int) -> bool:
         operands = self.graph.operands[i]
-        if isinstance((operation := self.graph.values[i].operation), Output | Several):
+        operation = self.graph.values[i].operation
+        if operation.several or isinstance(operation, Output):
             return False
         now = operation.compute(*[self.facts.data[j] for j in operands])
         return now != self.facts.data[i] and not (now != now and self.facts.data[i] != self.facts.data[i])
@@ -332,8 +368,8 @@ class _Maker:
                     yield self.edge(k, slot, texts[slot] if slot < len(texts) else "")
 
     def edge(self, k: int, slot: int, notation: str) -> Edge:
-        j, operation = self.graph.operands[k][slot], self.graph.values[k].operation
-        upstream, local = self.facts.gradients[k], self.local(k)[slot]
+        j = self.graph.operands[k][slot]
+        upstream, local = self.upstream(k), self.local(k)[slot]
         to_constant = self.facts.kinds[j] == "constant"
         known = upstream is not None and not to_constant
         return Edge(
@@ -344,7 +380,7 @@ class _Maker:
             notation=notation,
             local=local,
             upstream=upstream,
-            contribution=edge_product(operation, slot, upstream or 0.0, local) if known else None,
+            contribution=self.brought(k, slot, upstream or 0.0, local) if known else None,
             to_constant=to_constant,
         )
 
@@ -370,9 +406,9 @@ class _Maker:
                 yield self.edge(k, slot, (*self.notations(k), "")[slot])
                 continue
             brought = [
-                edge_product(self.graph.values[i].operation, slot, upstream, self.local(i)[slot])
+                self.brought(i, slot, upstream, self.local(i)[slot])
                 for i, slot, j in slots
-                if (upstream := facts.gradients[i]) is not None and facts.kinds[j] != "constant"
+                if (upstream := self.upstream(i)) is not None and facts.kinds[j] != "constant"
             ]
             yield Edge(
                 id=f"m{source}_{target}",

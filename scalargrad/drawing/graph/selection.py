@@ -278,12 +278,13 @@ def _fold_to_read(
                 place[i] = -2 - len(blocks)
                 drawn.pop(i, None)
             blocks.append(block)
-    if len(drawn) > MOST_NEURONS or not (drawn or blocks):
+    if len(drawn) > MOST_NEURONS or not (drawn or blocks) or _count(place) + len(blocks) < 2:
         place[:] = before
         blocks.clear()
         return {}
     count = len(place) - _count(place) + 2 * len(drawn)
-    what = [f"{len(drawn)} neurons"] * bool(drawn) + [f"{len(blocks)} block{'s' * (len(blocks) > 1)}"] * bool(blocks)
+    counted = (("neuron", len(drawn)), ("block", len(blocks)))
+    what = [f"{n} {kind}{'s' * (n > 1)}" for kind, n in counted if n]
     count -= len(drawn)
     notes.append(f"{count:,} of {len(place):,} values folded into {' and '.join(what)} (full=True draws all)")
     return drawn

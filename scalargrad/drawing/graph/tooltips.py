@@ -15,7 +15,8 @@ def node_tooltip(node: Node) -> str:
             f"\n|gradient| from {node.gradient_range[0]!r} to {node.gradient_range[1]!r}" if node.gradient_range else ""
         )
         return f"{name}: {node.formula} folded into one\n{kinds}{spread}"
-    lines = [f"{name} = {node.formula}" if node.formula else f"{name}: {node.kind}", f"value {node.value!r}"]
+    lines = [f"{name} = {node.formula}" if node.formula else f"{name}: {node.kind}"]
+    lines += [f"value {node.value!r}"] if node.value is not None else node.body
     if node.kind != "constant":
         lines.append(f"gradient {node.gradient!r}" if node.gradient is not None else "no gradient yet")
         lines += [

@@ -48,4 +48,5 @@ def _line(node: Node) -> str:
         return f"{node.name}: {node.formula}, {node.gradient_name} {low_high}"
     formula = f" = {node.formula}" if node.formula else ""
     gradient = DASH if node.gradient is None else number(node.gradient)
-    return f"{node.name}{formula} = {number(node.value or 0.0)}   {node.gradient_name} = {gradient}"
+    value = f" = {number(node.value)}" if node.value is not None else f": {node.body[0]}" if node.body else ""
+    return f"{node.name}{formula}{value}   {node.gradient_name} = {gradient}"

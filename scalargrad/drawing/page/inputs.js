@@ -208,10 +208,8 @@ function fromLink() {
 }
 
 function startInputs() {
-  if (!isLive || !live.inputs.length) {
-    if (live) $("fixed").textContent = `The numbers cannot be moved here: ${live}.`;
-    return;
-  }
+  if (!isLive) $("fixed").textContent = `The numbers cannot be moved here: ${live}.`;
+  if (!isLive || !live.inputs.length) return;
   classList.add("live");
   panel.hidden = false;
   panel.querySelector("ul").append(...live.inputs.map(addRow));

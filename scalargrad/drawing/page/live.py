@@ -89,6 +89,8 @@ def record(graph: Graph, place_of: Sequence[int], given: Iterable[Any]) -> Recor
         outcome = all(SIGNS[sign](getattr(a, "data", a), getattr(b, "data", b)) for a, sign, b in one.terms)
         drawn_as = -1 if one.drawn_as is None else position.get(one.drawn_as, -1)
         decisions.append(Decision(terms, one.text, drawn_as, outcome))
+    if len(values) > MOST:  # which no page computes
+        return Recorded([None] * len(values), [], [], [], [], [], set(), [], [], [])
     operands = graph.operands + [tuple([position[p] for p in v.parents]) for v in values[len(graph.operands) :]]
     return Recorded(
         [v.operation if o else None for v, o in zip(values, operands, strict=True)],

@@ -8,13 +8,13 @@ from __future__ import annotations
 from array import array
 from base64 import b64encode
 from collections.abc import Iterable
-from html import escape
 from pathlib import Path
 from sys import byteorder
 from typing import Any
 
 from ...data.dataset import Dataset
 from ..common.assets import MEDIA, as_json, asset, filled, opened, policy, script, sheet
+from ..common.notebook import frame_html
 from ..common.style import THEMES
 from ..common.text import clean, shortened, xml
 from . import lab
@@ -121,8 +121,7 @@ class Playground:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the page, in a frame of its own."""
-        frame = 'style="width:100%;height:840px;border:0" title="Playground"'
-        return f'<iframe {frame} srcdoc="{escape(self.html())}"></iframe>'
+        return frame_html(self.html(), self.title.strip() or "Playground", 840)
 
     def __repr__(self) -> str:
         names = [each.name or "a network" for each in self.recordings]
