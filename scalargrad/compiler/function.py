@@ -286,7 +286,7 @@ class CompiledFunction(Dispatcher):
         It exports a function of that name, of the inputs and of an array that takes the outputs, flat and in order, and
         which returns 0, or 1 where the inputs take a branch that was not traced; and the numbers of both. Arithmetic
         has Python's bits. JavaScript's own elementary functions have not, to some ULP: with
-        `compile(..., functions="polynomial")`, those that have polynomials (see `compiler/polynomials.py`) are the same
+        `compile(..., functions="polynomial")`, those that have polynomials (`compiler/ir/polynomials.py`) are the same
         in every browser as in Python.
 
         Raises as `to_c`.
@@ -579,7 +579,7 @@ def compile(
     - `static_argnames`: parameters whose arguments `f` gets as they are, such as the number of turns of a loop.
     - `functions`: where exp, expm1, log, log1p, tanh, sin and cos come from: "library", the C library, whose bits are
       Python's; or "polynomial", arithmetic that runs on eight samples at once, several times as fast in `map`, within
-      a few ULP (see `compiler/polynomials.py`). Results are then the same on every backend, but not those of the eager
+      a few ULP (`compiler/ir/polynomials.py`). Results are then the same on every backend, but not those of the eager
       run. "fast" is "polynomial", and machine code rounds a product once with the sum that it goes into (FMA): each
       such sum is nearer to the exact one, and an elementary function within the same few ULP; results differ by
       rounding from backend to backend. What decides a branch is computed as with "polynomial".

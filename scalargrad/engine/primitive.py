@@ -210,11 +210,12 @@ TABLE: dict[str, Primitive] = {}  # every row by its name, wherever it is define
 EXAMPLES: list[tuple[Callable[..., Primitive], tuple[Any, ...]]] = []  # families, with parameters to test them by
 
 
-def row(module: str, name: str, *rest: Any, **facts: Any) -> Primitive:
-    """Register a row, which its module keeps under the same name."""
+def row(module: str, name: str, *rest: Any, public: str | bool = "", **facts: Any) -> Primitive:
+    """Register a row, which its module keeps under the same name; and a function that users call, if it is `public`."""
     if name in TABLE:
         raise ValueError(f"there is a row {name!r} already, in {TABLE[name].remake[1][-1]}")
     made = TABLE[name] = Primitive(name, *rest, **facts)
+    made.public = name if public is True else public or ""
     made.remake = (named, (name, module))
     return made
 
