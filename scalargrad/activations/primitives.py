@@ -24,10 +24,7 @@ from .values import CUBIC, SQRT_HALF, TWO_K
 TAIL = Interval(-700.0, 700.0)
 GELU_TANH = f"lambda x: x/(1 + exp(-mpf({TWO_K!r})*x*(1 + mpf({CUBIC!r})*x*x)))"  # for the tests, as oracles are
 _inner = partial(row, __name__)
-
-
-def _row(name: str, *rest: Any, **facts: Any) -> Primitive:
-    return _inner(name, *rest, **{"public": name, **facts})
+_row = partial(row, __name__, public=True)
 
 
 # ---- local gradients that need more than a line: third derivatives, as a rule -----------------------------------------
