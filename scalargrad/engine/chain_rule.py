@@ -40,6 +40,25 @@ class NoGradient(float):
         return NoGradient(self.time + 1)
 
 
+class Used(float):
+    """A gradient by which its leaf was moved: the same number, but what is added to it is known to be `Added`."""
+
+    def __add__(self, g: Any) -> Any:
+        total = float.__add__(self, g)
+        return total if total is NotImplemented else Added(total)
+
+    def __reduce__(self) -> Any:
+        return float, (float(self),)
+
+
+class Added(Used):
+    """A gradient that `backward()` has added to a used one, which no `zero_grad()` had forgotten."""
+
+
+class Read(Added):
+    """Such a sum, which somebody has looked at: to move the leaf by it is a mistake, or is meant."""
+
+
 class _Differentiating(local):
     """The beginnings of the differentiations that this thread is running, the innermost last."""
 

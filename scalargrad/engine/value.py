@@ -11,6 +11,7 @@ again and again while a graph grows; one object a node instead of two halves the
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
@@ -21,7 +22,17 @@ from typing import TYPE_CHECKING, Any
 from ..version import is_this
 from . import modes, table
 from .anomaly import check_value, gradient_check
-from .chain_rule import NoGradient, differentiating, float_adjoints, graph_adjoints, made_before, order_of_pass
+from .chain_rule import (
+    Added,
+    NoGradient,
+    Read,
+    Used,
+    differentiating,
+    float_adjoints,
+    graph_adjoints,
+    made_before,
+    order_of_pass,
+)
 from .pickling import reduce, unseen_first
 from .primitive import CONSTANT, LEAF, Primitive, as_float, exact
 from .rendering import rendered, renderers
@@ -115,6 +126,16 @@ class Value:
         if isinstance(x, Value):
             raise TypeError("data: expected a real number, got a Value; assign its number, x.data")
         self._data = as_float(x, "data")
+        grad = self._grad
+        if type(grad) is float:
+            self._grad = Used(grad)
+        elif type(grad) is Read:
+            self._grad = float(grad)
+            warnings.warn(
+                "the gradient by which .data was moved was added to that of the move before, as backward() does: call "
+                "zero_grad() before each backward()",
+                stacklevel=2,
+            )
 
     @property
     def grad(self) -> Any:
@@ -122,7 +143,9 @@ class Value:
         if modes.active and (tracer := modes.tracer()) is not None:
             tracer.refuse("reading .grad")
         grad = self._grad
-        return 0.0 if type(grad) is NoGradient else grad
+        if type(grad) is Added:
+            self._grad = Read(grad)
+        return 0.0 if type(grad) is NoGradient else float(grad) if isinstance(grad, Used) else grad
 
     @grad.setter
     def grad(self, g: Any) -> None:
