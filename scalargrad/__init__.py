@@ -93,54 +93,15 @@ from .engine.anomaly import AnomalyError
 from .engine.modes import detect_anomaly, group, no_grad
 from .engine.primitive import Primitive
 from .engine.value import Value
-from .functions import abs as abs
-from .functions import (
-    acos,
-    acosh,
-    asin,
-    asinh,
-    atan,
-    atan2,
-    atanh,
-    cbrt,
-    ceil,
-    clamp,
-    cos,
-    cosh,
-    dot,
-    erf,
-    erfc,
-    exp,
-    exp2,
-    expm1,
-    floor,
-    floordiv,
-    hypot,
-    log,
-    log1p,
-    log2,
-    log10,
-    logsumexp,
-    mean,
-    mod,
-    prod,
-    relu,
-    sigmoid,
-    sign,
-    sin,
-    sinh,
-    softplus,
-    sqrt,
-    step,
-    tan,
-    tanh,
-    where,
+
+# fmt: off
+from .functions import (  # isort: skip
+    abs as abs, max as max, min as min, pow as pow, round as round, sum as sum,
+    acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, ceil, clamp, cos, cosh, dot, erf, erfc, exp, exp2, expm1, floor,
+    floordiv, hypot, log, log1p, log2, log10, logsumexp, mean, mod, prod, relu, sigmoid, sign, sin, sinh, softplus,
+    sqrt, step, tan, tanh, where,
 )
-from .functions import max as max
-from .functions import min as min
-from .functions import pow as pow
-from .functions import round as round
-from .functions import sum as sum
+# fmt: on
 from .functions.custom import primitive
 from .transforms.derivatives import elementwise_grad, grad, hessian, hessp, hvp, jacobian, jvp, value_and_grad, vjp
 from .transforms.trees import register_pytree_node
@@ -148,20 +109,13 @@ from .version import VERSION
 
 if TYPE_CHECKING:
     from .compiler import compile as compile
-    from .control import (
-        LoopError,
-        checkpoint,
-        cond,
-        custom_jvp,
-        custom_root,
-        custom_vjp,
-        fixed_point,
-        fori_loop,
-        odeint,
-        root,
-        scan,
+
+    # fmt: off
+    from .control import (  # isort: skip
+        LoopError, checkpoint, cond, custom_jvp, custom_root, custom_vjp, fixed_point, fori_loop, odeint, root, scan,
         while_loop,
     )
+    # fmt: on
     from .drawing import Drawing, draw, draw_change, draw_network, name_values
 
 LATER = {
@@ -176,19 +130,9 @@ LATER = {
     **dict.fromkeys(("Drawing", "draw", "draw_change", "draw_network", "name_values"), "drawing"),
 }
 ROOMS = (
-    "activations",
-    "compiler",
-    "control",
-    "data",
-    "drawing",
-    "losses",
-    "nn",
-    "optim",
-    "plots",
-    "schedules",
-    "testing",
+    "activations", "compiler", "control", "data", "drawing", "losses", "nn", "optim", "plots", "schedules", "testing",
     "training",
-)
+)  # fmt: skip
 BUILTINS = ("abs", "compile", "max", "min", "pow", "round", "sum")  # a star import leaves these names to Python
 __version__ = VERSION
 
@@ -210,7 +154,6 @@ def __dir__() -> list[str]:
     return [*__all__, *BUILTINS, *ROOMS]
 
 
-# fmt: off
 __all__ = [  # noqa: RUF022  # by name alone, as a reader looks them up
     "AnomalyError", "Drawing", "LoopError", "Primitive", "Value", "acos", "acosh", "asin", "asinh", "atan", "atan2",
     "atanh", "cbrt", "ceil", "checkpoint", "clamp", "cond", "cos", "cosh", "custom_jvp", "custom_root", "custom_vjp",
@@ -219,5 +162,4 @@ __all__ = [  # noqa: RUF022  # by name alone, as a reader looks them up
     "jacobian", "jvp", "log", "log10", "log1p", "log2", "logsumexp", "mean", "mod", "name_values", "no_grad",
     "odeint", "primitive", "prod", "register_pytree_node", "relu", "root", "scan", "sigmoid", "sign", "sin", "sinh",
     "softplus", "sqrt", "step", "tan", "tanh", "value_and_grad", "vjp", "where", "while_loop",
-]
-# fmt: on
+]  # fmt: skip

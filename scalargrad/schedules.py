@@ -17,23 +17,20 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from math import cos, inf, isfinite, isinf, isnan, pi
 from types import CellType, CodeType, FunctionType, MethodType
-from typing import Any
+from typing import Any, ClassVar
 
 from .engine import ieee
 from .engine.primitive import as_float
-from .state import attributes, count_at, dict_at, number_at, whole, within
+from .state import count_at, dict_at, inside, number_at, whole, within
 
-# fmt: off
 __all__ = [
     "ByEpoch", "Constant", "Cosine", "CosineRestarts", "Exponential", "InverseTime", "Joined", "Linear",
     "MultiStep", "OneCycle", "Polynomial", "Rate", "ReduceOnPlateau", "Schedule", "Step", "by_epoch", "join",
     "warmup",
-]
-# fmt: on
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:
@@ -41,23 +38,6 @@ def __dir__() -> list[str]:
 
 
 Rate = Callable[[Any], float]  # from the number of a step, or a fraction of an epoch, to a rate
-
-
-def _check(schedule: object, **ranges: tuple[float, float]) -> None:
-    """Make the fields that are named floats, and see that each lies in its range, both bounds included."""
-    kind = type(schedule).__name__
-    for name, (low, high) in ranges.items():
-        value = as_float(getattr(schedule, name), f"{kind}, {name}")
-        if not (low <= value <= high and isfinite(value)):
-            bounds = f"of at least {low:g}" if high == inf else f"between {low:g} and {high:g}"
-            raise ValueError(f"{kind}: {name} must be a finite number {bounds}, got {value!r}")
-        object.__setattr__(schedule, name, value)
-
-
-def _count(schedule: object, *names: str) -> None:
-    """Make the fields that are named integers, and see that each is at least 1."""
-    for name in names:
-        object.__setattr__(schedule, name, whole(f"{type(schedule).__name__}: {name}", getattr(schedule, name)))
 
 
 class Schedule:
@@ -75,8 +55,31 @@ class Schedule:
         raise NotImplementedError
 
 
+def _check(schedule: object, name: str, low: float = 0.0, high: float = inf) -> None:
+    """Make an attribute a float, and see that it is finite and lies in its range, both bounds included."""
+    kind = type(schedule).__name__
+    value = as_float(getattr(schedule, name), f"{kind}, {name}")
+    if not (low <= value <= high and isfinite(value)):
+        bounds = f"of at least {low:g}" if high == inf else f"between {low:g} and {high:g}"
+        raise ValueError(f"{kind}: {name} must be a finite number {bounds}, got {value!r}")
+    object.__setattr__(schedule, name, value)
+
+
+class _Checked(Schedule):
+    """Of the schedules here: counts are at least 1, and numbers not negative unless `_ranges` says otherwise."""
+
+    _ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+
+    def __post_init__(self) -> None:
+        for name, kind in type(self).__annotations__.items():
+            if kind == "int":
+                object.__setattr__(self, name, whole(f"{type(self).__name__}: {name}", getattr(self, name)))
+            elif kind == "float":
+                _check(self, name, *self._ranges.get(name, ()))
+
+
 @dataclass(frozen=True)
-class Constant(Schedule):
+class Constant(_Checked):
     """Always the same: `rate`.
 
     >>> Constant(0.1)(1000)
@@ -85,15 +88,12 @@ class Constant(Schedule):
 
     rate: float
 
-    def __post_init__(self) -> None:
-        _check(self, rate=(0.0, inf))
-
     def _rate(self, t: float) -> float:
         return self.rate
 
 
 @dataclass(frozen=True)
-class Step(Schedule):
+class Step(_Checked):
     """Multiply by a factor every so many steps: `rate factor**(t // every)`.
 
     >>> [round(Step(0.1, every=30, factor=0.5)(t), 6) for t in (0, 29, 30, 60)]
@@ -104,16 +104,12 @@ class Step(Schedule):
     every: int
     factor: float = 0.1
 
-    def __post_init__(self) -> None:
-        _check(self, rate=(0.0, inf), factor=(0.0, inf))
-        _count(self, "every")
-
     def _rate(self, t: float) -> float:
         return self.rate * ieee.pow(self.factor, t // self.every)
 
 
 @dataclass(frozen=True)
-class MultiStep(Schedule):
+class MultiStep(_Checked):
     """Multiply by a factor at each milestone: `rate factor**(number of milestones <= t)`.
 
     Raises `ValueError` for milestones that are not in order; one that stands twice counts twice.
@@ -127,8 +123,8 @@ class MultiStep(Schedule):
     factor: float = 0.1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "milestones", _in_order("MultiStep", "milestones", self.milestones))
-        _check(self, rate=(0.0, inf), factor=(0.0, inf))
 
     def _rate(self, t: float) -> float:
         return self.rate * ieee.pow(self.factor, bisect_right(self.milestones, t))
@@ -143,7 +139,7 @@ def _in_order(kind: str, name: str, steps: Iterable[int]) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class Exponential(Schedule):
+class Exponential(_Checked):
     """Multiply by a factor at each step: `rate factor**t`.
 
     >>> Exponential(1.0, 0.5)(3)
@@ -153,15 +149,14 @@ class Exponential(Schedule):
     rate: float
     factor: float
 
-    def __post_init__(self) -> None:
-        _check(self, rate=(0.0, inf), factor=(0.0, 1.0))
+    _ranges: ClassVar = {"factor": (0.0, 1.0)}
 
     def _rate(self, t: float) -> float:
         return self.rate * ieee.pow(self.factor, t)
 
 
 @dataclass(frozen=True)
-class InverseTime(Schedule):
+class InverseTime(_Checked):
     """Fall as one over time: `rate / (1 + decay t)**power`.
 
     With `power=1` the rates satisfy Robbins and Monro's conditions for convergence (Annals of Mathematical Statistics
@@ -175,15 +170,12 @@ class InverseTime(Schedule):
     decay: float
     power: float = 1.0
 
-    def __post_init__(self) -> None:
-        _check(self, rate=(0.0, inf), decay=(0.0, inf), power=(0.0, inf))
-
     def _rate(self, t: float) -> float:
         return self.rate / ieee.pow(1.0 + self.decay * t, self.power)
 
 
 @dataclass(frozen=True)
-class Polynomial(Schedule):
+class Polynomial(_Checked):
     """Fall from `rate` to `final` in so many steps: `final + (rate - final) (1 - t/steps)**power`, then stay.
 
     >>> [Polynomial(1.0, steps=4, power=2.0)(t) for t in (0, 2, 4, 9)]
@@ -195,10 +187,6 @@ class Polynomial(Schedule):
     power: float = 1.0
     final: float = 0.0
 
-    def __post_init__(self) -> None:
-        _check(self, rate=(0.0, inf), power=(0.0, inf), final=(0.0, inf))
-        _count(self, "steps")
-
     def _rate(self, t: float) -> float:
         if t >= self.steps:
             return self.final
@@ -206,7 +194,7 @@ class Polynomial(Schedule):
 
 
 @dataclass(frozen=True)
-class Linear(Schedule):
+class Linear(_Checked):
     """Go straight from `start` to `end` in so many steps, then stay: a warm-up, or a decay.
 
     >>> [Linear(0.0, 1.0, steps=4)(t) for t in (0, 1, 4, 9)]
@@ -216,10 +204,6 @@ class Linear(Schedule):
     start: float
     end: float
     steps: int
-
-    def __post_init__(self) -> None:
-        _check(self, start=(0.0, inf), end=(0.0, inf))
-        _count(self, "steps")
 
     def _rate(self, t: float) -> float:
         return self.end if t >= self.steps else self.start + (self.end - self.start) * (t / self.steps)
@@ -231,7 +215,7 @@ def _cosine(start: float, end: float, share: float) -> float:
 
 
 @dataclass(frozen=True)
-class Cosine(Schedule):
+class Cosine(_Checked):
     """Fall along half a cosine wave: `final + (rate - final) (1 + cos(pi t/steps)) / 2`, then stay.
 
     Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts" (2017), equation 5, without restarts.
@@ -244,16 +228,12 @@ class Cosine(Schedule):
     steps: int
     final: float = 0.0
 
-    def __post_init__(self) -> None:
-        _check(self, rate=(0.0, inf), final=(0.0, inf))
-        _count(self, "steps")
-
     def _rate(self, t: float) -> float:
         return self.final if t >= self.steps else _cosine(self.rate, self.final, t / self.steps)
 
 
 @dataclass(frozen=True)
-class CosineRestarts(Schedule):
+class CosineRestarts(_Checked):
     """Fall along half a cosine wave again and again, each time `growth` times as long as before.
 
     Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts" (2017): `steps` is their
@@ -269,11 +249,6 @@ class CosineRestarts(Schedule):
     growth: int = 1
     final: float = 0.0
 
-    def __post_init__(self) -> None:
-        _check(self, rate=(0.0, inf), final=(0.0, inf))
-        _count(self, "steps")
-        _count(self, "growth")
-
     def _rate(self, t: float) -> float:
         length = self.steps
         if self.growth == 1:
@@ -285,7 +260,7 @@ class CosineRestarts(Schedule):
 
 
 @dataclass(frozen=True)
-class OneCycle(Schedule):
+class OneCycle(_Checked):
     """Rise from `peak/divisor` to `peak`, then fall to `peak/(divisor final_divisor)`, within so many steps; then stay.
 
     The rise takes the share `rise` of the steps. `shape` is "cosine" or "linear". With `symmetric=True` it falls to
@@ -308,9 +283,10 @@ class OneCycle(Schedule):
     shape: str = "cosine"
     symmetric: bool = False
 
+    _ranges: ClassVar = {"rise": (0.0, 1.0), "divisor": (1.0, inf), "final_divisor": (1.0, inf)}
+
     def __post_init__(self) -> None:
-        _check(self, peak=(0.0, inf), rise=(0.0, 1.0), divisor=(1.0, inf), final_divisor=(1.0, inf))
-        _count(self, "steps")
+        super().__post_init__()
         if self.shape not in ("cosine", "linear"):
             raise ValueError(f'OneCycle: shape must be "cosine" or "linear", got {self.shape!r}')
         ends = [0.0, *(end for end, _ in self._phases())]
@@ -438,7 +414,8 @@ class ReduceOnPlateau:
         eps: float = 1e-8,
     ) -> None:
         self.rate, self.factor, self.threshold, self.min_rate, self.eps = rate, factor, threshold, min_rate, eps
-        _check(self, rate=(0.0, inf), factor=(0.0, 1.0), threshold=(0.0, inf), min_rate=(0.0, inf), eps=(0.0, inf))
+        for name in ("rate", "factor", "threshold", "min_rate", "eps"):
+            _check(self, name, high=1.0 if name == "factor" else inf)
         if self.factor == 1.0:
             raise ValueError("ReduceOnPlateau: a factor of 1 would never reduce the rate")
         if mode not in ("min", "max"):
@@ -538,15 +515,14 @@ def _inside(x: Any) -> list[Any]:
         return list(x)
     if isinstance(x, dict):
         return list(x.values())
-    if isinstance(x, partial):
-        return [x.func, *x.args, *x.keywords.values()]
-    if isinstance(x, MethodType):
-        return [x.__self__, x.__func__]
     if isinstance(x, FunctionType):
         cells = [cell.cell_contents for cell in x.__closure__ or () if cell != _EMPTY]
         named = [x.__globals__[name] for name in _names(x.__code__) if name in x.__globals__]
-        return [*cells, *(x.__defaults__ or ()), *(x.__kwdefaults__ or {}).values(), *named]
-    return list(attributes(x).values()) if callable(x) else []
+        kept = [*(x.__defaults__ or ()), *(x.__kwdefaults__ or {}).values(), *vars(x).values()]
+        return [*cells, *kept, *named]
+    if isinstance(x, MethodType):  # its object need not be one that is called
+        return [x.__self__, x.__func__, *inside(x.__self__)]
+    return inside(x) if callable(x) else []
 
 
 def _names(code: CodeType) -> list[str]:

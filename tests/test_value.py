@@ -521,6 +521,8 @@ def test_values_match_in_case_patterns() -> None:
 def test_conversions_that_would_lose_the_gradient_say_what_to_do(convert: Any) -> None:
     with pytest.raises(TypeError, match=r"of a Value.* would lose its gradient: use .*v\.data"):
         convert(Value(0.5))
+    with pytest.raises(TypeError, match=r"v\.detach\(\)\.data in a function that is being differentiated"):
+        sg.grad(lambda x: x * convert(x))(0.5)
 
 
 def test_conversions_name_themselves() -> None:

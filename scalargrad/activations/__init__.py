@@ -4,43 +4,17 @@
 `values.py` their arithmetic on floats.
 """
 
-from .functions import (
-    activation,
-    elu,
-    gelu,
-    hardsigmoid,
-    hardtanh,
-    identity,
-    leaky_relu,
-    log_softmax,
-    relu,
-    selu,
-    sigmoid,
-    silu,
-    softmax,
-    softplus,
-    softsign,
-    tanh,
+# fmt: off
+from .functions import (  # isort: skip
+    activation, elu, gelu, hardsigmoid, hardtanh, identity, leaky_relu, log_softmax, relu, selu, sigmoid, silu, softmax,
+    softplus, softsign, tanh,
 )
+# fmt: on
 
 __all__ = [
-    "activation",
-    "elu",
-    "gelu",
-    "hardsigmoid",
-    "hardtanh",
-    "identity",
-    "leaky_relu",
-    "log_softmax",
-    "relu",
-    "selu",
-    "sigmoid",
-    "silu",
-    "softmax",
-    "softplus",
-    "softsign",
-    "tanh",
-]
+    "activation", "elu", "gelu", "hardsigmoid", "hardtanh", "identity", "leaky_relu", "log_softmax", "relu", "selu",
+    "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh",
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:

@@ -15,23 +15,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
 from ..engine import primitive, table
 from ..engine.primitive import as_float
 from ..engine.value import Value
 from ..functions import primitives
-from ..functions.reductions import Number, _filled, _listed
+from ..functions.reductions import Number, T, _filled, _listed
 from . import primitives as own
 
-T = TypeVar("T", float, Value, float | Value)
-
-# fmt: off
 __all__ = [
     "activation", "elu", "gelu", "hardsigmoid", "hardtanh", "identity", "leaky_relu", "log_softmax", "relu", "selu",
     "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh",
-]
-# fmt: on
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:
@@ -269,6 +265,18 @@ def activation(name: str | Callable[..., Any], **parameters: Any) -> Callable[..
     if found is None:
         raise ValueError(f"activation: unknown name {name!r}; known: {', '.join(sorted(_NAMED))}")
     return partial(found, **parameters) if parameters else found
+
+
+def activation_title(function: Any) -> str:
+    """An activation's name as pictures and messages show it: with its parameters, where it was given some.
+
+    >>> activation_title(activation("elu", alpha=0.5))
+    'elu(alpha=0.5)'
+    """
+    if isinstance(function, partial):
+        given = [repr(x) for x in function.args] + [f"{k}={x!r}" for k, x in function.keywords.items()]
+        return f"{activation_title(function.func)}({', '.join(given)})"
+    return function if isinstance(function, str) else getattr(function, "__name__", None) or repr(function)
 
 
 def _positive(x: Any, name: str, what: str) -> Any:

@@ -29,6 +29,7 @@ from itertools import count
 from math import isfinite, isnan
 from typing import Any, NamedTuple
 
+from ..drawing.common.text import plain
 from ..drawing.graph.drawing import FORMS, draw
 from ..drawing.graph.replay import replay
 from ..engine import table
@@ -259,17 +260,9 @@ def as_json(answer: Answer, steps: bool, second: bool) -> dict[str, Any]:
         made["hessian"] = dict(zip(answer.wrt, rows, strict=True))
     if steps:
         made["forward"] = [dict(zip(("node", "operation", "value"), each, strict=True)) for each in answer.forward()]
-        made["backward"] = [step._asdict() for step in answer.backward()]
-    found: dict[str, Any] = without_nonfinite(made)
+        made["backward"] = answer.backward()
+    found: dict[str, Any] = plain(made)
     return found
-
-
-def without_nonfinite(x: Any) -> Any:
-    if isinstance(x, dict):
-        return {key: without_nonfinite(each) for key, each in x.items()}
-    if isinstance(x, list):
-        return [without_nonfinite(each) for each in x]
-    return repr(x) if isinstance(x, float) and not isfinite(x) else x
 
 
 # ---- what is given ---------------------------------------------------------------------------------------------------
@@ -296,12 +289,7 @@ def command_line() -> Parser:
     add("--title", type=unshielded, help="the picture's title; without it, the expression")
     add("--labels", choices=("local", "contribution", "full", "none"), help="what the picture's edges say")
     add("--theme", choices=("auto", "light", "dark"), help="the picture's colours; auto, as the page is, if not given")
-    add(
-        "--digits",
-        metavar="N",
-        type=digits,
-        help="print so many significant digits; all if not given",
-    )
+    add("--digits", metavar="N", type=digits, help="print so many significant digits; all if not given")
     add("--json", action="store_true", help='print JSON for another program; inf and nan become "inf" and "nan"')
     add("--version", action="version", version=f"scalargrad {VERSION}")
     return parser

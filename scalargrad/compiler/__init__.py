@@ -14,16 +14,9 @@ from .frontend.trace import TraceError
 from .function import Buffered, CompiledFunction, compile
 
 __all__ = [
-    "BinnedSum",
-    "Buffered",
-    "CompiledFunction",
-    "GuardLimitError",
-    "PartialSum",
-    "TraceError",
-    "WorkerLostError",
-    "compile",
-    "merge",
-]
+    "BinnedSum", "Buffered", "CompiledFunction", "GuardLimitError", "PartialSum", "TraceError", "WorkerLostError",
+    "compile", "merge",
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:

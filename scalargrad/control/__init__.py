@@ -8,16 +8,6 @@ from .loops import fori_loop, scan, while_loop
 from .ode import odeint
 
 __all__ = [
-    "LoopError",
-    "checkpoint",
-    "cond",
-    "custom_jvp",
-    "custom_root",
-    "custom_vjp",
-    "fixed_point",
-    "fori_loop",
-    "odeint",
-    "root",
-    "scan",
-    "while_loop",
-]
+    "LoopError", "checkpoint", "cond", "custom_jvp", "custom_root", "custom_vjp", "fixed_point", "fori_loop", "odeint",
+    "root", "scan", "while_loop",
+]  # fmt: skip

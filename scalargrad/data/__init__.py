@@ -3,37 +3,17 @@
 `dataset.py` is where to start; the files of the two real sets stand in `files/`.
 """
 
-from .dataset import (
-    Dataset,
-    Labels,
-    Scaling,
-    circle,
-    digits,
-    gauss,
-    iris,
-    lynx_hare,
-    moons,
-    regression_gauss,
-    regression_plane,
-    spiral,
+# fmt: off
+from .dataset import (  # isort: skip
+    Dataset, Labels, Scaling, circle, digits, gauss, iris, lynx_hare, moons, regression_gauss, regression_plane, spiral,
     xor,
 )
+# fmt: on
 
 __all__ = [
-    "Dataset",
-    "Labels",
-    "Scaling",
-    "circle",
-    "digits",
-    "gauss",
-    "iris",
-    "lynx_hare",
-    "moons",
-    "regression_gauss",
-    "regression_plane",
-    "spiral",
-    "xor",
-]
+    "Dataset", "Labels", "Scaling", "circle", "digits", "gauss", "iris", "lynx_hare", "moons", "regression_gauss",
+    "regression_plane", "spiral", "xor",
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:

@@ -6,8 +6,7 @@
 4. `chain_rule.py`: what an edge brings, and the passes over a graph, forward and back; `several.py`: operations with
    several outputs, and what a pass hands between them.
 5. `modes.py`: `no_grad`, `detect_anomaly`, `group`; `anomaly.py`: what `detect_anomaly` looks at.
-6. `pickling.py`: graphs in copies and pickles; `rendering.py`: who draws them; `collector.py`: the garbage collector,
-   which rests while graphs grow.
+6. `pickling.py`: graphs in copies and pickles; `rendering.py`: who draws them.
 
 Everything else of the library stands on these files, and none of them imports anything else of it. Derivatives as
 functions of functions are in `transforms/`, the other functions in `functions/`.

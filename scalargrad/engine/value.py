@@ -28,12 +28,11 @@ from .rendering import rendered, renderers
 from .several import Vector
 
 _new = object.__new__
+_BARE = "v.data, or v.detach().data in a function that is being differentiated"
 
 # What users of other libraries look for, and what serves here.
 _ELSEWHERE = {
-    "item": "the bare number is v.data",
-    "numpy": "the bare number is v.data",
-    "tolist": "the bare number is v.data",
+    **dict.fromkeys(("item", "numpy", "tolist"), "the bare number is v.data"),
     "requires_grad": "all Values record; v.detach() and no_grad() stop it",
     "grad_fn": "v.operation and v.parents tell what it was computed from",
     "value": "the number is v.data",
@@ -151,10 +150,7 @@ class Value:
     @property
     def label(self) -> str:
         """The name shown in drawings and messages; "" if none was given."""
-        try:
-            return self._label
-        except AttributeError:
-            return ""
+        return getattr(self, "_label", "")
 
     @label.setter
     def label(self, text: str) -> None:
@@ -163,10 +159,7 @@ class Value:
     @property
     def group(self) -> str:
         """What the node belongs to in drawings, such as "layer1/neuron0"; "" for nothing. See `scalargrad.group`."""
-        try:
-            return self._group
-        except AttributeError:
-            return ""
+        return getattr(self, "_group", "")
 
     @group.setter
     def group(self, path: str) -> None:
@@ -208,6 +201,8 @@ class Value:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # NumPy asks every element of an array for several
             raise AttributeError(name)
+        if name == "_mask":  # asked by numpy.ma alone, which has taken `_data` for the numbers of an array of its own
+            raise TypeError("a masked array and a Value, whose gradient would be lost: fill it, or index by ~x.mask")
         if (method := f"method {name}") in renderers:
             return partial(renderers[method], self)
         hint = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
@@ -292,22 +287,10 @@ class Value:
         def exp(self) -> Value: ...
 
         __le__ = __gt__ = __ge__ = __lt__
-        log = sqrt = sin = cos = tanh = sigmoid = relu = exp
-
-    def __neg__(self) -> Value:
-        return _unary(table.neg, self)
+        log = sqrt = sin = cos = tanh = sigmoid = relu = __neg__ = __abs__ = __floor__ = __ceil__ = exp
 
     def __pos__(self) -> Value:
         return self
-
-    def __abs__(self) -> Value:
-        return _unary(table.abs, self)
-
-    def __floor__(self) -> Value:
-        return _unary(table.floor, self)
-
-    def __ceil__(self) -> Value:
-        return _unary(table.ceil, self)
 
     def __round__(self, digits: None = None) -> Value:
         if digits is not None:
@@ -342,17 +325,17 @@ class Value:
     def __float__(self) -> float:
         raise TypeError(
             "float() of a Value, or a function of math or numpy on one, would lose its gradient: "
-            "use scalargrad's function of that name, or v.data for the bare number; an array of Values to assign into "
-            "is np.zeros_like(x), or np.empty_like(x), of one"
+            f"use scalargrad's function of that name, or for the bare number {_BARE}; an array to "
+            "assign Values into is np.zeros_like(x), or np.empty_like(x), of one"
         )
 
     def __int__(self) -> int:
-        raise TypeError("int() of a Value, or its use as an index, would lose its gradient: use v.data")
+        raise TypeError(f"int() of a Value, or its use as an index, would lose its gradient: use {_BARE}")
 
     __index__ = __trunc__ = __int__
 
     def __complex__(self) -> complex:
-        raise TypeError("complex() of a Value would lose its gradient: use v.data for the bare number")
+        raise TypeError(f"complex() of a Value would lose its gradient: use for the bare number {_BARE}")
 
     # ---- recording, copying ------------------------------------------------------------------------------------------
 
@@ -387,20 +370,26 @@ class Value:
         if modes.active and (tracer := modes.tracer()) is not None:
             tracer.refuse("copying a Value")
         if id(self) not in memo:
+            derived = []
             for node in unseen_first(self, memo):
                 if id(node) not in memo:
                     a, b = node._a, node._b
                     if b is not None:
                         b = memo[id(b)] if isinstance(b, Value) else tuple([memo[id(p)] for p in b])
                     a = None if a is None else memo[id(a)]
-                    memo[id(node)] = _restore(None, node.operation, a, b, *_state(node, memo))
+                    memo[id(node)] = _restore(None, node.operation, a, b, *_state(node))
+                    if type(node) is not Value:
+                        derived.append(node)
+            for node in derived:  # when all are there, for what they have may refer to any
+                _fill(memo[id(node)], deepcopy(_own(node), memo))
         copied: Value = memo[id(self)]
         return copied
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if modes.active and (tracer := modes.tracer()) is not None:
             tracer.refuse("pickling a Value")
-        return reduce(self, _restore, _state(self))
+        reduced = reduce(self, _restore, _state(self))
+        return reduced if type(self) is Value else (*reduced, _own(self), None, None, _fill)
 
 
 def _text(x: Any, what: str) -> str:
@@ -442,20 +431,22 @@ def constant(x: float) -> Value:
 _VALUES = {Value}
 
 
-def _state(node: Value, memo: Any = None) -> tuple[Any, ...]:
+def _state(node: Value) -> tuple[Any, ...]:
     """What a copy keeps besides operation and operands; a gradient that is itself a graph is kept as its number."""
     grad = None if type(node._grad) is NoGradient else node._grad
     state = node._data, grad._data if isinstance(grad, Value) else grad, node.label, node.group
-    if type(node) is Value:
-        return state
-    own = {name: x for name, x in _attributes(node).items() if name not in Value.__slots__}
-    return *state, type(node), own if memo is None else deepcopy(own, memo)
+    return state if type(node) is Value else (*state, type(node))
 
 
-def _attributes(node: Value) -> dict[str, Any]:
+def _own(node: Value) -> dict[str, Any]:
     """What a class derived from `Value` has added to a node, in its `__dict__` and in slots."""
-    slots = [name for kind in type(node).__mro__ for name in kind.__dict__.get("__slots__", ())]
-    return {**{name: getattr(node, name) for name in slots if hasattr(node, name)}, **getattr(node, "__dict__", {})}
+    state: Any = object.__getstate__(node)
+    return {**{name: x for name, x in state[1].items() if name not in Value.__slots__}, **(state[0] or {})}
+
+
+def _fill(node: Value, own: dict[str, Any]) -> None:
+    for name, x in own.items():
+        setattr(node, name, x)
 
 
 def _restore(
@@ -468,7 +459,6 @@ def _restore(
     label: str,
     group: str,
     kind: type[Value] = Value,
-    own: dict[str, Any] | None = None,
 ) -> Value:
     if type(before) is str:  # in a pickle, a leaf's
         is_this(before, "a pickled Value")
@@ -482,8 +472,6 @@ def _restore(
         v._label = label
     if group:
         v._group = group
-    for name, x in (own or {}).items():
-        setattr(v, name, x)
     return v
 
 
@@ -591,13 +579,14 @@ def _make_product(row: Primitive) -> None:
     setattr(Value, f"_{row.name}", method)
 
 
-def _make_method(row: Primitive) -> None:
+def _make_method(row: Primitive, name: str = "") -> None:
     def method(self: Value) -> Value:
         return _unary(row, self)
 
-    method.__name__, method.__qualname__ = row.name, f"Value.{row.name}"
-    method.__doc__ = f"`scalargrad.{row.name}(self)`."
-    setattr(Value, row.name, method)
+    method.__name__ = name or row.name
+    method.__qualname__ = f"Value.{method.__name__}"
+    method.__doc__ = None if name else f"`scalargrad.{row.name}(self)`."
+    setattr(Value, method.__name__, method)
 
 
 for _each in (table.add, table.sub, table.mul, table.div, table.mod, table.floordiv):
@@ -606,5 +595,7 @@ for _each in (table.chain, table.gate):
     _make_product(_each)
 for _each in (table.exp, table.log, table.sqrt, table.sin, table.cos, table.tanh, table.sigmoid, table.relu):
     _make_method(_each)
+for _each in (table.neg, table.abs, table.floor, table.ceil):
+    _make_method(_each, f"__{_each.name}__")
 for _name in ("lt", "le", "gt", "ge", "eq", "ne"):
     _make_comparison(_name, getattr(operator, _name))

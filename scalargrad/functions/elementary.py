@@ -17,24 +17,20 @@ Mathematical Functions, https://dlmf.nist.gov.
 from __future__ import annotations
 
 import builtins
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
 from ..engine import table
 from ..engine.primitive import as_float
 from ..engine.value import Value
 from . import primitives
-from .reductions import Number
+from .reductions import Number, T
 
-T = TypeVar("T", float, Value, float | Value)
-
-# fmt: off
 __all__ = [  # noqa: RUF022  # by name alone, as a reader looks them up
     "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "clamp", "cos", "cosh",
     "erf", "erfc", "exp", "exp2", "expm1", "floor", "floordiv", "hypot", "log", "log10", "log1p", "log2",
     "mod", "pow", "relu", "round", "sigmoid", "sign", "sin", "sinh", "softplus", "sqrt",
     "step", "tan", "tanh", "where",
-]
-# fmt: on
+]  # fmt: skip
 
 # ---- exponentials and logarithms -------------------------------------------------------------------------------------
 

@@ -4,31 +4,17 @@
 were composed, `batches.py` reads and checks what is given, `summation.py` has the order in which samples are added.
 """
 
-from .functions import (
-    binary_cross_entropy,
-    binary_cross_entropy_with_logits,
-    categorical_cross_entropy,
-    cross_entropy,
-    hinge,
-    huber,
-    kl_divergence,
-    mean_absolute_error,
-    mean_squared_error,
-    negative_log_likelihood,
+# fmt: off
+from .functions import (  # isort: skip
+    binary_cross_entropy, binary_cross_entropy_with_logits, categorical_cross_entropy, cross_entropy, hinge, huber,
+    kl_divergence, mean_absolute_error, mean_squared_error, negative_log_likelihood,
 )
+# fmt: on
 
 __all__ = [
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "categorical_cross_entropy",
-    "cross_entropy",
-    "hinge",
-    "huber",
-    "kl_divergence",
-    "mean_absolute_error",
-    "mean_squared_error",
-    "negative_log_likelihood",
-]
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "categorical_cross_entropy", "cross_entropy", "hinge",
+    "huber", "kl_divergence", "mean_absolute_error", "mean_squared_error", "negative_log_likelihood",
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:

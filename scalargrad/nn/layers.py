@@ -16,7 +16,7 @@ from typing import Any
 
 from ..activations import functions as activations
 from ..activations.functions import activation as named_activation
-from ..activations.functions import log_softmax, softmax
+from ..activations.functions import activation_title, log_softmax, softmax
 from ..engine import modes
 from ..engine.primitive import as_float
 from ..engine.value import Value, constant
@@ -27,20 +27,6 @@ from .module import Module, Number
 
 Activation = str | Callable[..., Any]
 _NAMED = [getattr(activations, name) for name in activations.__all__ if name != "activation"]
-
-
-def _title(activation: Any) -> str:
-    """An activation's name: with its parameters, where it has some."""
-    if isinstance(activation, str):
-        return activation
-    if isinstance(activation, partial):
-        parameters = [repr(x) for x in activation.args] + [f"{k}={x!r}" for k, x in activation.keywords.items()]
-        return f"{_title(activation.func)}({', '.join(parameters)})"
-    return getattr(activation, "__name__", None) or repr(activation)
-
-
-def _plain_name(activation: Any) -> str:
-    return _title(activation.func if isinstance(activation, partial) else activation)
 
 
 def _takes_a_layer(activation: Any) -> bool:
@@ -118,9 +104,11 @@ class Neuron(Module):
         self.inputs = whole("Neuron: inputs", inputs)
         self.activation = named_activation(activation)
         if _takes_a_layer(self.activation):
-            raise ValueError(f"Neuron: {_title(activation)} acts on a whole layer; give it to a Layer, or as output")
+            title = activation_title(activation)
+            raise ValueError(f"Neuron: {title} acts on a whole layer; give it to a Layer, or as output")
         self.expanded = expanded
-        draw, random = initialisation(init, _plain_name(activation)), _generator("Neuron", seed)
+        plain = activation.func if isinstance(activation, partial) else activation
+        draw, random = initialisation(init, activation_title(plain)), _generator("Neuron", seed)
         self.weights = [Value(draw(random, inputs, outputs)) for _ in range(self.inputs)]
         self.bias = Value(0.0)
         self.simple = not expanded and _is_one_node(self.activation)
@@ -363,7 +351,7 @@ class MLP(Module):
 
 def _shown(activation: Any) -> str:
     """An activation in a repr: quoted if it can be given by that name."""
-    title = _title(activation)
+    title = activation_title(activation)
     try:
         return repr(title) if named_activation(title) is activation else title
     except ValueError:

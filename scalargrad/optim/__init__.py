@@ -9,21 +9,9 @@ from .clipping import clip_grad_norm, clip_grad_value
 from .methods import SGD, AdaDelta, AdaGrad, Adam, AdamW, AMSGrad, Momentum, NAdam, RAdam, RMSProp
 
 __all__ = [
-    "SGD",
-    "AMSGrad",
-    "AdaDelta",
-    "AdaGrad",
-    "Adam",
-    "AdamW",
-    "Momentum",
-    "NAdam",
-    "NonFiniteGradientError",
-    "Optimizer",
-    "RAdam",
-    "RMSProp",
-    "clip_grad_norm",
-    "clip_grad_value",
-]
+    "SGD", "AMSGrad", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Momentum", "NAdam", "NonFiniteGradientError",
+    "Optimizer", "RAdam", "RMSProp", "clip_grad_norm", "clip_grad_value",
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:

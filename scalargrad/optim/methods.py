@@ -118,12 +118,8 @@ class AdaGrad(Optimizer):
     """
 
     defaults: ClassVar = {
-        "lr": 1e-2,
-        "lr_decay": 0.0,
-        "weight_decay": 0.0,
-        "initial_accumulator_value": 0.0,
-        "eps": 1e-10,
-    }
+        "lr": 1e-2, "lr_decay": 0.0, "weight_decay": 0.0, "initial_accumulator_value": 0.0, "eps": 1e-10,
+    }  # fmt: skip
     state_names = ("G",)
 
     @classmethod
@@ -161,13 +157,8 @@ class RMSProp(Optimizer):
     """
 
     defaults: ClassVar = {
-        "lr": 1e-2,
-        "alpha": 0.99,
-        "eps": 1e-8,
-        "weight_decay": 0.0,
-        "momentum": 0.0,
-        "centered": False,
-    }
+        "lr": 1e-2, "alpha": 0.99, "eps": 1e-8, "weight_decay": 0.0, "momentum": 0.0, "centered": False,
+    }  # fmt: skip
     state_names = ("v", "m", "b")
 
     @staticmethod
@@ -212,6 +203,8 @@ class AdaDelta(Optimizer):
 
 # ---- Adam and its family ---------------------------------------------------------------------------------------------
 
+_OF_ADAM = {"lr": 1e-3, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0}  # what its family has in common
+
 
 class Adam(Optimizer):
     """Decaying means of the gradient and of its square, each corrected for having started at zero.
@@ -233,14 +226,7 @@ class Adam(Optimizer):
     -0.3
     """
 
-    defaults: ClassVar = {
-        "lr": 1e-3,
-        "betas": (0.9, 0.999),
-        "eps": 1e-8,
-        "weight_decay": 0.0,
-        "amsgrad": False,
-        "decoupled_weight_decay": False,
-    }
+    defaults: ClassVar = {**_OF_ADAM, "amsgrad": False, "decoupled_weight_decay": False}
     state_names = ("m", "v", "v_max")
 
     @staticmethod
@@ -309,14 +295,7 @@ class NAdam(Optimizer):
     -0.257235
     """
 
-    defaults: ClassVar = {
-        "lr": 2e-3,
-        "betas": (0.9, 0.999),
-        "eps": 1e-8,
-        "weight_decay": 0.0,
-        "momentum_decay": 4e-3,
-        "decoupled_weight_decay": False,
-    }
+    defaults: ClassVar = {**_OF_ADAM, "lr": 2e-3, "momentum_decay": 4e-3, "decoupled_weight_decay": False}
     state_names = ("m", "v", "mu_product")
 
     @classmethod
@@ -361,13 +340,7 @@ class RAdam(Optimizer):
     -2.505856
     """
 
-    defaults: ClassVar = {
-        "lr": 1e-3,
-        "betas": (0.9, 0.999),
-        "eps": 1e-8,
-        "weight_decay": 0.0,
-        "decoupled_weight_decay": False,
-    }
+    defaults: ClassVar = {**_OF_ADAM, "decoupled_weight_decay": False}
     state_names = ("m", "v")
 
     @staticmethod

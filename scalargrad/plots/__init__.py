@@ -13,13 +13,11 @@ from .curves import plot_fit, plot_function, plot_gradients, plot_history, plot_
 from .numbers import Grid, LayerGradient, Samples, Trajectory, decision_grid, gradients_by_layer, sample, trajectory
 from .planes import plot_confusion, plot_decision, plot_paths
 
-# fmt: off
 __all__ = [
     "Grid", "LayerGradient", "Samples", "Trajectory", "decision_grid", "gradients_by_layer", "plot_confusion",
     "plot_decision", "plot_fit", "plot_function", "plot_gradients", "plot_history", "plot_paths", "plot_rates",
     "sample", "trajectory",
-]
-# fmt: on
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:

@@ -51,8 +51,10 @@ _FAMILIES = (
 
 def families() -> list[str]:
     """The fonts to take letters from, in this order: of those that are installed, as matplotlib complains of others."""
-    from matplotlib import font_manager
-
+    try:
+        from matplotlib import font_manager
+    except ImportError:
+        raise ImportError("plots need matplotlib: pip install matplotlib") from None
     installed = {font.name for font in font_manager.fontManager.ttflist}
     return [name for name in _FAMILIES if name in installed]
 
@@ -86,9 +88,9 @@ def figure_class() -> type[Figure]:
 
 
 class Paper:
-    """A new figure with its axes, and the ways to write on them."""
+    """A new figure with so many axes, in columns, and the ways to write on them."""
 
-    def __init__(self, rows: int, columns: int, size: tuple[float, float], title: str, theme: str) -> None:
+    def __init__(self, count: int, columns: int, size: tuple[float, float], title: str, theme: str) -> None:
         if theme not in ("light", "dark"):
             raise ValueError(f"plot: theme={theme!r} is none of 'light', 'dark'")
         if not isinstance(title, str):
@@ -98,8 +100,10 @@ class Paper:
         self.series, self.markers, self.dashes = SERIES[self.is_dark], MARKERS, DASHES
         self.fonts = families()
         self.figure = figure_class()(figsize=size, layout="constrained", facecolor=self.colours["page"])
-        grid = self.figure.subplots(rows, columns, squeeze=False)
-        self.axes: list[Axes] = [axes for row in grid for axes in row]
+        grid = self.figure.subplots(-(-count // columns), columns, squeeze=False)
+        self.axes: list[Axes] = list(grid.flat[:count])
+        for axes in grid.flat[count:]:
+            axes.set_visible(False)
         self.names: list[tuple[Any, Axes]] = []  # titles of axes
         for axes in self.axes:
             self._dress(axes)

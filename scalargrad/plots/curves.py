@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
+from .canvas import Paper
 from .numbers import LayerGradient, Samples, Trajectory, sample
-from .series import Path, broken_at_jumps, by_name, look_of, new_paper, with_gaps
+from .series import Path, broken_at_jumps, by_name, look_of, with_gaps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,7 +53,7 @@ def plot_function(
     sampled = {name: each if isinstance(each, Samples) else sample(each, low, high, n) for name, each in named.items()}
     columns = min(len(sampled), 3)
     rows = -(-len(sampled) // columns)
-    paper = new_paper(rows, columns, (max(3.6 * columns, 6.0), max(3.0 * rows, 3.8)), title, theme)
+    paper = Paper(len(sampled), columns, (max(3.6 * columns, 6.0), max(3.0 * rows, 3.8)), title, theme)
     c = paper.colours
     for axes, (name, each) in zip(paper.axes, sampled.items(), strict=False):
         axes.axhline(0.0, color=c["muted"], linewidth=0.8)
@@ -68,8 +69,6 @@ def plot_function(
         paper.label(axes, x=x, title=name if len(sampled) > 1 else "")
         short = name if len(name) <= 12 else "f"
         paper.legend(axes, [value, slope], [f"{short}({x})", f"{short}′({x})"])
-    for axes in paper.axes[len(sampled) :]:
-        axes.set_visible(False)
     return paper.finished(save)
 
 
@@ -105,7 +104,7 @@ def plot_fit(
     for name, (xs, ys) in [*curves.items(), *measured.items()]:
         if len(xs) != len(ys):
             raise ValueError(f"plot_fit: {name!r} has {len(xs)} number(s) along x but {len(ys)} along y")
-    paper = new_paper(1, 1, (7.6, 4.2), title, theme)
+    paper = Paper(1, 1, (7.6, 4.2), title, theme)
     (axes,) = paper.axes
     handles, names = [], []
     for k, name in enumerate(every):
@@ -158,7 +157,7 @@ def plot_history(
     if not chosen or not any(len(known[name]) for name in chosen):
         raise ValueError("plot_history: there is no epoch to plot")
     by_name("plot_history", {name: known[name] for name in chosen}, (list, tuple), "")
-    paper = new_paper(1, 1, (7.0, 4.2), title, theme)
+    paper = Paper(1, 1, (7.0, 4.2), title, theme)
     (axes,) = paper.axes
     handles = []
     for k, name in enumerate(chosen):
@@ -210,8 +209,8 @@ def plot_rates(
     if len(titles) != size:
         raise ValueError(f"plot_rates: {len(titles)} name(s) for {size} coordinate(s)")
     columns = min(size, 3)
-    paper = new_paper(-(-size // columns), columns, (max(4.0 * columns, 6.0), 3.8 * -(-size // columns)), title, theme)
-    for i, axes in enumerate(paper.axes[:size]):
+    paper = Paper(size, columns, (max(4.0 * columns, 6.0), 3.8 * -(-size // columns)), title, theme)
+    for i, axes in enumerate(paper.axes):
         handles = []
         for k, way in enumerate(named.values()):
             rates = [each[i] if isfinite(each[i]) and each[i] > 0.0 else float("nan") for each in way.rates]
@@ -221,8 +220,6 @@ def plot_rates(
         paper.label(axes, x="step", y="effective rate" if i % columns == 0 else "", title=titles[i] if size > 1 else "")
         if i == 0 and (len(named) > 1 or isinstance(ways, Mapping)):
             paper.legend(axes, handles, named)
-    for axes in paper.axes[size:]:
-        axes.set_visible(False)
     return paper.finished(save)
 
 
@@ -260,7 +257,7 @@ def plot_gradients(
     numbers = {key: [float(getattr(layer, measure)) for layer in each] for key, each in named.items()}
     positive = [x for each in numbers.values() for x in each if 0.0 < x < inf]
     floor = min(positive, default=1.0) / 10.0
-    paper = new_paper(1, 1, (max(5.0, 0.75 * len(names) + 2.5), 4.2), title, theme)
+    paper = Paper(1, 1, (max(5.0, 0.75 * len(names) + 2.5), 4.2), title, theme)
     (axes,) = paper.axes
     handles = []
     for k, each in enumerate(numbers.values()):

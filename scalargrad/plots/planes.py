@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.dataset import Dataset
 from ..nn import Module
+from .canvas import Paper
 from .numbers import Grid, Trajectory, decision_grid
-from .series import MOST, Path, by_name, look_of, new_paper
+from .series import MOST, Path, by_name, look_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from .canvas import Paper
 
 
 # ---- optimizers ------------------------------------------------------------------------------------------------------
@@ -61,7 +60,7 @@ def plot_paths(
     if not z:
         raise ValueError("plot_paths: the function has no finite value here")
     low, high = min(z), max(z)
-    paper = new_paper(1, 1, (8.0, 5.2), title, theme)
+    paper = Paper(1, 1, (8.0, 5.2), title, theme)
     (axes,) = paper.axes
     if low < high:
         heights = [low + (high - low) * (k / levels) ** 2 for k in range(levels + 1)]
@@ -144,7 +143,7 @@ def plot_decision(
     labels, members = _classes(data) if data is not None else ([], [])
     if max(len(labels), grid.classes) > MOST:
         raise ValueError(f"plot_decision: {max(len(labels), grid.classes)} classes; at most {MOST} are distinguished")
-    paper = new_paper(1, 1, (6.4, 5.4), title, theme)
+    paper = Paper(1, 1, (6.4, 5.4), title, theme)
     (axes,) = paper.axes
     axes.grid(False)
     pair = [paper.colours["neg"], paper.colours["pos"]]
@@ -257,7 +256,7 @@ def plot_confusion(
     if len(labels) != size:
         raise ValueError(f"plot_confusion: {len(labels)} name(s) for {size} class(es)")
     side = max(4.2, 0.55 * size + 1.2)
-    paper = new_paper(1, 1, (side + 0.4, side), title, theme)
+    paper = Paper(1, 1, (side + 0.4, side), title, theme)
     (axes,) = paper.axes
     axes.grid(False)
     shares = [[count / (sum(row) or 1) for count in row] for row in matrix]

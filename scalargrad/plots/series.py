@@ -1,7 +1,4 @@
-"""What every plot begins with: paper to draw on, things by name, and looks that tell one from the other.
-
-Matplotlib is asked for here; where it is missing, the error says how to install it.
-"""
+"""What every plot begins with: things by name, and looks that tell one from the other."""
 
 from __future__ import annotations
 
@@ -15,14 +12,6 @@ from .canvas import Paper
 
 Path = str | os.PathLike[str] | None
 MOST = 8  # series in one plot: so many can be distinguished
-
-
-def new_paper(rows: int, columns: int, size: tuple[float, float], title: str, theme: str) -> Paper:
-    try:
-        import matplotlib  # noqa: F401  # only whether it is there
-    except ImportError:
-        raise ImportError("plots need matplotlib: pip install matplotlib") from None
-    return Paper(rows, columns, size, title, theme)
 
 
 def by_name(what: str, given: Any, kind: type | tuple[type, ...], otherwise: str) -> dict[str, Any]:
@@ -44,13 +33,9 @@ def by_name(what: str, given: Any, kind: type | tuple[type, ...], otherwise: str
 def look_of(paper: Paper, k: int, sparse: bool = False) -> dict[str, Any]:
     """How the k-th curve differs from the others."""
     return {
-        "color": paper.series[k],
-        "linestyle": paper.dashes[k % len(paper.dashes)],
-        "linewidth": 2.0,
-        "marker": paper.markers[k],
-        "markersize": 4.5,
-        "markevery": 0.1 if sparse else None,
-    }
+        "color": paper.series[k], "linestyle": paper.dashes[k % len(paper.dashes)], "linewidth": 2.0,
+        "marker": paper.markers[k], "markersize": 4.5, "markevery": 0.1 if sparse else None,
+    }  # fmt: skip
 
 
 def broken_at_jumps(numbers: Sequence[float]) -> list[float]:

@@ -24,24 +24,18 @@ from .measuring import Measurement, measure_derivative
 from .operations import check_primitive
 from .programs import Program
 from .reports import Finding, GradientError, Report, State, UndecidedError, Verdict
-from .strategies import (
-    Network,
-    array_expressions,
-    datasets,
-    expressions,
-    finite_floats,
-    networks,
-    number_arrays,
-    values,
-)
 
 # fmt: off
+from .strategies import (  # isort: skip
+    Network, array_expressions, datasets, expressions, finite_floats, networks, number_arrays, values,
+)
+# fmt: on
+
 __all__ = [
     "Finding", "GradientError", "Measurement", "Network", "Program", "Report", "State", "UndecidedError", "Verdict",
     "array_expressions", "check_grads", "check_primitive", "datasets", "expressions", "finite_floats",
     "measure_derivative", "networks", "number_arrays", "values",
-]
-# fmt: on
+]  # fmt: skip
 
 
 def __dir__() -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..engine.primitive import as_float
 from ..engine.value import Value
+from ..losses.batches import is_list
 
 Predictions = Iterable[Any]  # of numbers, or of lists of scores, one a class
 
@@ -52,7 +53,7 @@ def confusion_matrix(
     scores = list(predictions)
     pairs = _classes("confusion_matrix", scores, targets, threshold)
     if classes is None:
-        count = len(scores[0]) if _is_list(scores[0]) else 2 if threshold is not None else 0
+        count = len(scores[0]) if is_list(scores[0]) else 2 if threshold is not None else 0
         classes = range(count) if count else sorted({c for pair in pairs for c in pair})
     position = {c: k for k, c in enumerate(classes)}
     matrix = [[0] * len(position) for _ in position]
@@ -107,17 +108,13 @@ def _number(name: str, what: str, k: int, x: Any) -> float:
     return number
 
 
-def _is_list(x: Any) -> bool:
-    return hasattr(x, "__iter__") and not isinstance(x, str)
-
-
 def _classes(
     name: str, predictions: Predictions, targets: Iterable[Any], threshold: float | None
 ) -> list[tuple[int, int]]:
     """The predicted class and the true one, for each sample."""
 
     def class_of(what: str, k: int, x: Any) -> int:
-        if _is_list(x):
+        if is_list(x):
             scores = [_number(name, what, k, score) for score in x]
             if not scores:
                 raise ValueError(f"{name}: {what} {k} is an empty list")
@@ -134,9 +131,9 @@ def _classes(
 
     found = []
     for k, (p, t) in enumerate(_paired(name, predictions, targets)):
-        if _is_list(t) and (not _is_list(p) or len(t) != len(p)):
+        if is_list(t) and (not is_list(p) or len(t) != len(p)):
             raise ValueError(f"{name}: target {k} is {t!r}, which is no one-hot list for the prediction {p!r}")
-        if _is_list(p) and not _is_list(t):
+        if is_list(p) and not is_list(t):
             true = _number(name, "target", k, t)
             if true not in range(len(p)):
                 raise ValueError(f"{name}: target {k} is {true!r}, which is no class index: there are {len(p)} classes")

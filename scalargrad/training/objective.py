@@ -27,6 +27,7 @@ from ..engine.chain_rule import NoGradient, float_adjoints, order_of_pass, order
 from ..engine.primitive import as_float
 from ..engine.value import Value, begin
 from ..functions.primitives import mean
+from ..losses.batches import plain as plain_number
 from ..losses.summation import added
 from ..nn.module import Module
 from ..transforms.trees import LEAF, Structure, flatten, unflatten
@@ -92,7 +93,7 @@ class Objective:
 
         value, flat = self._differentiated(loss, [x for numbers, _ in predictions for x in numbers], "loss")
         if samples is not None and len(terms) % len(predictions) == 0:
-            value = samples.mean_of_terms(list(map(_plain, terms)), len(predictions))
+            value = samples.mean_of_terms(list(map(plain_number, terms)), len(predictions))
         supply = iter(flat)
         return value, [list(islice(supply, len(numbers))) for numbers, _ in predictions]
 
@@ -147,7 +148,3 @@ def _order(results: Sequence[Value], stop: Iterable[Value], begun: NoGradient) -
                 "weights; keep its number, v.data, or v.detach()"
             )
     return [*order, *old]
-
-
-def _plain(y: Any) -> float:
-    return y._data if isinstance(y, Value) else as_float(y)

@@ -44,10 +44,10 @@ def choose(seconds: float, samples: int) -> str:
     once, each = MACHINE_SECONDS_AT_ONCE, MACHINE_COST_AT_ONCE
     if left <= min(python, MARGIN * (once + each * seconds) + MACHINE_SHARE * left):
         return ""  # whatever this machine can do
-    if not compiled.at_once():
+    if not compiled.native.at_once(batches=True):
         once, each = MACHINE_SECONDS, MACHINE_COST
     machine = MARGIN * (once + each * seconds) + MACHINE_SHARE * left
-    if machine < min(left, python) and compiled.available():
+    if machine < min(left, python) and compiled.native.available(batches=True):
         return "native"
     return "python" if python < left else ""
 
@@ -117,7 +117,7 @@ class Trainer:
         self.decided = True
         self.made += 1
         if not self.backend:
-            self.backend = "native" if compiled.available() else "python"
+            self.backend = "native" if compiled.native.available(batches=True) else "python"
         try:
             self.compiled = compiled.CompiledObjective(
                 self.objective, self.backend, self.step.weights, x, self.functions

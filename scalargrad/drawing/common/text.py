@@ -244,9 +244,9 @@ def tenths(x: float) -> str:
 
 
 def plain(x: Any) -> Any:
-    """Named tuples, tuples and numbers as dicts, lists and numbers; inf and nan as the strings that `float()` reads."""
+    """What JSON holds: named tuples as dicts, tuples as lists; inf and nan as the strings that `float()` reads."""
     if isinstance(x, float):
         return x if isfinite(x) else str(x)
-    if hasattr(x, "_asdict"):
-        return {key: plain(value) for key, value in x._asdict().items()}
-    return [plain(each) for each in x] if isinstance(x, tuple) else x
+    if isinstance(x, dict) or hasattr(x, "_asdict"):
+        return {key: plain(value) for key, value in (x if isinstance(x, dict) else x._asdict()).items()}
+    return [plain(each) for each in x] if isinstance(x, tuple | list) else x

@@ -45,19 +45,6 @@ def weights_of(layer: Any) -> list[Sequence[Any]]:
     return [neuron.weights for neuron in neurons_of(layer)]
 
 
-def activation_name(activation: Any) -> str:
-    """An activation's name, with the parameters it was given.
-
-    >>> from scalargrad.activations import elu
-    >>> activation_name(partial(elu, alpha=0.5))
-    'elu(alpha=0.5)'
-    """
-    if isinstance(activation, partial):
-        given = [repr(x) for x in activation.args] + [f"{k}={x!r}" for k, x in activation.keywords.items()]
-        return f"{activation_name(activation.func)}({', '.join(given)})"
-    return str(getattr(activation, "__name__", None) or repr(activation))
-
-
 def record(model: Any, inputs: list[Any], outputs: list[Any] | None = None) -> list[list[Any]]:
     """Call a copy of a model, and return what went into its first layer and what came out of each.
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...activations.functions import activation_title
 from ...engine.value import Value
 from ...state import whole
 from ..common.text import clean, shortened
 from ..graph.drawing import Drawing
 from .drawing import NetworkDrawing
 from .heat import CELLS
-from .layers import activation_name, chain_of_layers, neurons_of, record, weights_of
+from .layers import chain_of_layers, neurons_of, record, weights_of
 from .neuron import draw_neuron
 from .picture import NetworkPicture, Parameter, Region, Stage, Unit
 
@@ -101,7 +102,7 @@ def draw_network(
             )
             for j, (neuron, weights) in enumerate(zip(neurons_of(layer), weights_of(layer), strict=True))
         )
-        stages.append(Stage(f"layer{k}", symbol, activation_name(layer.activation), units))
+        stages.append(Stage(f"layer{k}", symbol, activation_title(layer.activation), units))
     picture = _picture(tuple(stages), title, limit, region)
     return NetworkDrawing(picture._replace(notes=_dropouts(model)), theme)
 

@@ -12,12 +12,13 @@ from math import isfinite
 from typing import Any, NamedTuple
 
 from ...activations import functions as activations
+from ...activations.functions import activation_title
 from ...data.dataset import Dataset
 from ...engine.primitive import as_float
 from ...functions.primitives import dot
 from ...nn import Module
 from ...state import whole
-from ..network.layers import activation_name, chain_of_layers
+from ..network.layers import chain_of_layers
 from ..network.picture import Region
 
 Points = Dataset | tuple[Sequence[Any], Sequence[Any]]
@@ -205,7 +206,7 @@ def _activation(function: Any) -> tuple[str, list[float]]:
     name = getattr(plain, "__name__", "")
     if name not in PARAMETERS or getattr(activations, name) is not plain:
         raise ValueError(
-            f"Recording: the page cannot compute {activation_name(function)}; it can {', '.join(PARAMETERS)}"
+            f"Recording: the page cannot compute {activation_title(function)}; it can {', '.join(PARAMETERS)}"
         )
     known = PARAMETERS[name]
     given: dict[str, Any] = {}

@@ -1,6 +1,6 @@
 """Training by compiled programs, with the same bits: imported when a training is compiled, or may be.
 
-`objective.py` has loss and gradient, `step.py` the optimizer's step, `machine.py` what this machine can do.
+`objective.py` has loss and gradient, `step.py` the optimizer's step; what this machine can do, the compiler knows.
 """
 
 from importlib import import_module
@@ -8,29 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ...compiler import TraceError
-    from .machine import at_once, available
+    from ...compiler.backends import native
     from .objective import REFUSALS, CompiledObjective, UntraceableError
     from .step import CompiledStep
 
 _LATER = {
-    "at_once": "machine",
-    "available": "machine",
-    "REFUSALS": "objective",
-    "CompiledObjective": "objective",
-    "TraceError": "objective",
-    "UntraceableError": "objective",
+    **dict.fromkeys(("REFUSALS", "CompiledObjective", "TraceError", "UntraceableError", "native"), "objective"),
     "CompiledStep": "step",
 }
 
-__all__ = [
-    "REFUSALS",
-    "CompiledObjective",
-    "CompiledStep",
-    "TraceError",
-    "UntraceableError",
-    "at_once",
-    "available",
-]
+__all__ = ["REFUSALS", "CompiledObjective", "CompiledStep", "TraceError", "UntraceableError", "native"]
 
 
 def __getattr__(name: str) -> Any:
