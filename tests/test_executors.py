@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import pickle
 import signal
@@ -344,6 +345,26 @@ def test_results_hold_classes_that_workers_have_another_of(pool: Executor) -> No
     pytest.importorskip("cloudpickle")
     found = g.map(local(2.0, 1.0), [1.0, 2.0, 3.0], in_axes=(None, 0), reduce="sum", executor=pool, chunk_size=2)
     assert found == local(12.0, 3.0)
+
+
+def test_operations_that_no_name_leads_to_are_sent_with_their_functions(pool: Executor) -> None:
+    pytest.importorskip("cloudpickle")
+
+    @sg.primitive(lambda y, a: cosine(a))
+    def sine(a: float) -> float:
+        return math.sin(a)
+
+    @sg.primitive(lambda y, a: -sine(a))  # which refer to each other
+    def cosine(a: float) -> float:
+        return math.cos(a)
+
+    g = compile(sg.grad(lambda x: sine(x) * x if x < 4.5 else cosine(x)))  # the other branch is traced by the worker
+    xs = [float(k) for k in range(9)]
+    assert g.map(xs, reduce="sum", executor=pool, chunk_size=3) == g.map(xs, reduce="sum")
+    with pytest.raises(TypeError, match="must stand at its module's top level"):
+        pickle.dumps(sine)  # by Python's own pickle
+    back = pickle.loads(distributed.dumps((sine, sine), ""))
+    assert back == (sine, sine)
 
 
 def test_what_is_wrong_is_named(pool: Executor) -> None:
