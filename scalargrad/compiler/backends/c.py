@@ -383,14 +383,15 @@ def source(
     declared = defined = note = ""
     if outputs == 1 and real == "double":
         note = f" * {name}_integrand is for SciPy's LowLevelCallable: y, or nan where there is none.\n *\n"
-        signature = f"double {name}_integrand(int n, double *x, void *data)"
+        x, y, data, n = (f"{name}_{each}" for each in ("x", "y", "data", "n"))  # which no name of a function can hide
+        signature = f"double {name}_integrand(int {n}, double *{x}, void *{data})"
         declared = f"{signature};\n"
         defined = f"""
 {signature}
 {{
-    double y;
-    (void)data;
-    return n == {inputs} && {name}(x, &y) == 0 ? y : (double)NAN;
+    double {y};
+    (void){data};
+    return {n} == {inputs} && {name}({x}, &{y}) == 0 ? {y} : (double)NAN;
 }}
 """
     header = f"""/* {name}: made by scalargrad. Compile with -std=c99, or -ffp-contract=off, for the bits of Python.
