@@ -78,7 +78,10 @@ def as_float(x: Any, operation: str = "Value") -> float:
         hint = "; convert it with float() first"
     elif hasattr(x, "__array__"):
         form = f" of dtype {getattr(x, 'dtype', None)} and shape {getattr(x, 'shape', None)}"
-        hint = f"{form}; plain arrays of real numbers are for NumPy's functions and arguments, elements for all others"
+        hint = (
+            f"{form}; an argument may be a plain array of real numbers that floats can hold (x.astype(float)), and its "
+            "functions are NumPy's; others take elements"
+        )
     elif hasattr(x, "detach") and hasattr(x, "parents"):
         hint = "; it is one already: use it as it is, or x.data for the bare number"
     raise TypeError(f"{operation}: expected a real number, got {kind}{hint}")

@@ -201,6 +201,8 @@ class Value:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # NumPy asks every element of an array for several
             raise AttributeError(name)
+        if name == "_mask":  # asked by numpy.ma alone, which has taken `_data` for the numbers of an array of its own
+            raise TypeError("a masked array and a Value, whose gradient would be lost: fill it, or index by ~x.mask")
         if (method := f"method {name}") in renderers:
             return partial(renderers[method], self)
         hint = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
