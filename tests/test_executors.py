@@ -138,6 +138,10 @@ def test_of_a_file_workers_get_the_place_alone(pool: Executor, data: Any, tmp_pa
         loaded(piece._replace(size=1))
     with pytest.raises(ValueError, match=r"the worker cannot read .*gone\.npy"):
         loaded(piece._replace(path=str(tmp_path / "gone.npy")))
+    np.save(tmp_path / "other.npy", x + 1.0)  # of the same size, in the place of the file that is mapped
+    os.replace(tmp_path / "other.npy", tmp_path / "x.npy")
+    with pytest.raises(ValueError, match=r"x\.npy holds other numbers on the worker than the memmap"):
+        f.map(WEIGHTS, mapped, y, in_axes=AXES, reduce="sum", executor=pool, chunk_size=700)
 
 
 class Counting(Executor):
@@ -377,6 +381,7 @@ def test_what_is_wrong_is_named(pool: Executor) -> None:
     with pytest.raises(ValueError, match="empty batch"):
         g.map([], executor=pool)
     assert g.map([], reduce="sum", executor=pool, start=4).samples == ()
+    assert g.map([2.0, 3.0], reduce="sum", executor=ThreadPoolExecutor) == 13.0  # a class makes executors, too
 
 
 def test_a_bar_counts_samples(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -196,9 +196,8 @@ class Writer:
         for start in pieces:
             reads = [p for operands in program.operands[start : start + PIECE] for p in operands]
             reads += [p for _, a, _, b, _ in ends.get(start // PIECE, ()) for p in (a, b)]
-            for p in reads:
-                if first <= p < first + start:
-                    slot.setdefault(p, len(slot))
+            for p in [p for p in reads if first <= p < first + start]:
+                slot.setdefault(p, len(slot))
         parts: list[str] = []
         for start in pieces:
             stop = min(start + PIECE, len(program))
