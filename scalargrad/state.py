@@ -74,7 +74,9 @@ def read_state(path: Path, expected: str) -> dict[str, Any]:
         if found != expected:
             raise ValueError(f"expected a file of format {expected!r}, got {shown(found)}")
         if (version := data.pop("scalargrad", None)) is not None:  # files of before 0.1.0 have none
-            is_this(version, os.fspath(path))
+            if not isinstance(version, str):
+                raise ValueError(f"scalargrad: expected the version that wrote the file, got {shown(version)}")
+            is_this(f"{version:.40}", os.fspath(path))
         content: dict[str, Any] = data
         return content
 

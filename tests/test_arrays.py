@@ -402,3 +402,22 @@ def test_assigning_into_an_array_of_floats_names_the_way_out_compiled_too() -> N
         with pytest.raises(Exception, match=r"np\.zeros_like\(x\)") as raised:
             each(np.ones(2))
         assert type(raised.value).__name__ in ("TypeError", "TraceError")
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.allclose(x, 2.0) * x[1],
+        lambda x: np.array_equal(x, x[::-1]) * x[1],
+        lambda x: np.sum(((x > 1.0) & np.True_) * x),
+        lambda x: np.sum((x > 1.0), dtype=int) * x[1],
+        np.nanvar,
+        lambda x: np.nanvar(np.where(x > 0.7, x, np.nan)),
+    ],
+)
+def test_conditions_of_numpy_and_of_a_trace_go_together(f: Callable[..., Any]) -> None:
+    fast = sg.compile(value_and_grad(f))
+    for x in (np.array([1.0, 2.0]), np.array([2.0, 2.0]), np.array([0.5, 3.0])):
+        y, slope = fast(x)
+        assert y == f(x)
+        assert slope.tolist() == grad(f)(x).tolist()

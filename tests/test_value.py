@@ -100,9 +100,9 @@ WRONG = [
     (object(), "object", ""),
     (float, "type", ""),
     (math.sin, "builtin_function_or_method", ""),
-    (np.array([1.0, 2.0]), "ndarray", "elements for all others"),
-    (np.array(1.0), "ndarray", "elements for all others"),
-    (Arraylike(), "Arraylike", "elements for all others"),
+    (np.array([1.0, 2.0]), "ndarray", "others take elements"),
+    (np.array(1.0), "ndarray", "others take elements"),
+    (Arraylike(), "Arraylike", "others take elements"),
     (np.datetime64("2020"), "datetime64", ""),
 ]
 

@@ -8,7 +8,7 @@ chain of a million nodes is as good as one of ten. Of a node it needs the slots 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from math import inf, isfinite
 from threading import local
 from typing import Any
@@ -216,10 +216,16 @@ def float_adjoints(
             gradients = node.operation.local_gradients(node._data, [p._data for p in operands])
             for p, d in zip(operands, gradients, strict=True):
                 adjoint[p] += upstream * d
-    if check is not None:
-        for node in stop:
-            check(node, adjoint[node])
+    _check_each(check, stop, adjoint)
     return adjoint
+
+
+def _check_each(
+    check: Callable[[Node, float], None] | None, nodes: Iterable[Node], adjoint: Mapping[Node, float]
+) -> None:
+    if check is not None:
+        for node in nodes:
+            check(node, adjoint[node])
 
 
 def edge_product(operation: primitive.Primitive, slot: int, upstream: float, local: float) -> float:
