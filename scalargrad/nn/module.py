@@ -247,7 +247,8 @@ def _walk(root: Module) -> list[tuple[str, Any]]:
         if isinstance(x, Module):
             found.append(reached)
             before, after = f"{place}." if place else "", ""
-            others += [(before + name, child) for name, child in _of_class(type(x))]
+            for name, child in _of_class(type(x)):
+                others.append((before + name, child))
             items: Iterable[tuple[Any, Any]] = (attributes(x) if slots_of(type(x)) else vars(x)).items()
         else:
             before, after = f"{place}[", "]"
@@ -273,8 +274,12 @@ _PLAIN = (str, bytes, int, float, type(None), type, ModuleType, FunctionType, Bu
 
 def _in_class(kind: type) -> tuple[tuple[str, Any], ...]:
     """What stands in a module's class, where a parameter would be everybody's."""
-    named = [item for each in kind.__mro__ for item in vars(each).items()]
-    return tuple((f"{name} of the class", x) for name, x in named if isinstance(x, _HOLDERS))
+    found: list[tuple[str, Any]] = []
+    for each in kind.__mro__:
+        for name, x in vars(each).items():
+            if isinstance(x, _HOLDERS):
+                found.append((f"{name} of the class", x))  # a comprehension is one more call
+    return tuple(found)
 
 
 _of_class: Callable[[type], tuple[tuple[str, Any], ...]] = lru_cache(maxsize=1024)(_in_class)

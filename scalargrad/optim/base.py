@@ -14,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, TypedDict, Unpack
 
 from ..engine import modes
-from ..engine.chain_rule import Added, Used
+from ..engine.chain_rule import Added, Read, Used
 from ..engine.primitive import as_float
 from ..engine.value import Value
 from ..schedules import parts_with
@@ -264,7 +264,7 @@ class Optimizer:
         if not moved:
             raise RuntimeError(f"{self._kind}: no parameter has a gradient: call backward() on a result before step()")
         marks = {type(w._grad) for w, _, _ in moved} if self.steps == 1 else set()
-        if any(issubclass(kind, Added) for kind in marks) and all(issubclass(kind, Used) for kind in marks):
+        if marks & {Added, Read} and marks <= {Used, Added, Read}:
             warnings.warn(
                 f"{self._kind}: the gradients of this step were added to those of the step before, as backward() does: "
                 "call zero_grad() before each backward()",
