@@ -17,7 +17,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import pairwise
 from math import cos, inf, isfinite, isinf, isnan, pi
 from types import CellType, CodeType, FunctionType, MethodType
@@ -25,7 +24,7 @@ from typing import Any, ClassVar
 
 from .engine import ieee
 from .engine.primitive import as_float
-from .state import attributes, count_at, dict_at, number_at, whole, within
+from .state import count_at, dict_at, inside, number_at, whole, within
 
 __all__ = [
     "ByEpoch", "Constant", "Cosine", "CosineRestarts", "Exponential", "InverseTime", "Joined", "Linear",
@@ -516,15 +515,14 @@ def _inside(x: Any) -> list[Any]:
         return list(x)
     if isinstance(x, dict):
         return list(x.values())
-    if isinstance(x, partial):
-        return [x.func, *x.args, *x.keywords.values()]
-    if isinstance(x, MethodType):
-        return [x.__self__, x.__func__]
     if isinstance(x, FunctionType):
         cells = [cell.cell_contents for cell in x.__closure__ or () if cell != _EMPTY]
         named = [x.__globals__[name] for name in _names(x.__code__) if name in x.__globals__]
-        return [*cells, *(x.__defaults__ or ()), *(x.__kwdefaults__ or {}).values(), *named]
-    return list(attributes(x).values()) if callable(x) else []
+        kept = [*(x.__defaults__ or ()), *(x.__kwdefaults__ or {}).values(), *vars(x).values()]
+        return [*cells, *kept, *named]
+    if isinstance(x, MethodType):  # its object need not be one that is called
+        return [x.__self__, x.__func__, *inside(x.__self__)]
+    return inside(x) if callable(x) else []
 
 
 def _names(code: CodeType) -> list[str]:

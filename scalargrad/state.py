@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from math import isfinite
 from operator import index
-from types import MemberDescriptorType
+from types import MemberDescriptorType, MethodType
 from typing import Any
 
 from .engine.primitive import as_float
@@ -34,18 +35,20 @@ def write_state(path: Path, expected: str, state: dict[str, Any]) -> None:
     """Write a state, under its format's name, to a file that appears, or replaces the one there, only when complete.
 
     After an error, or where the power fails, the file is as before. Several threads and processes may write to one
-    path: the last one stays.
+    path: the last one stays. A link stays a link, and permissions stay as they are.
     """
     text = json.dumps(
         {"format": expected, "scalargrad": VERSION, **_encoded(state)}, ensure_ascii=False, separators=(",", ":")
     )
-    name = os.fspath(path)
+    name = os.path.realpath(path)
     temporary = f"{name}.{os.urandom(8).hex()}.tmp"
     try:
         with open(temporary, "x", encoding="utf-8") as file:
             file.write(text + "\n")
             file.flush()
             os.fsync(file.fileno())
+        if os.path.exists(name):
+            shutil.copymode(name, temporary)
         os.replace(temporary, name)
     except BaseException:
         with suppress(FileNotFoundError):
@@ -71,7 +74,9 @@ def read_state(path: Path, expected: str) -> dict[str, Any]:
         if found != expected:
             raise ValueError(f"expected a file of format {expected!r}, got {shown(found)}")
         if (version := data.pop("scalargrad", None)) is not None:  # files of before 0.1.0 have none
-            is_this(version, os.fspath(path))
+            if not isinstance(version, str):
+                raise ValueError(f"scalargrad: expected the version that wrote the file, got {shown(version)}")
+            is_this(f"{version:.40}", os.fspath(path))
         content: dict[str, Any] = data
         return content
 
@@ -201,6 +206,13 @@ def attributes(x: Any) -> dict[str, Any]:
 def _slots_of(kind: type) -> tuple[str, ...]:
     members = (member for each in kind.__mro__ for member in vars(each).items())
     return tuple(name for name, x in members if isinstance(x, MemberDescriptorType))
+
+
+def inside(x: Any) -> list[Any]:
+    """What an object refers to: by its attributes; a `partial` by its arguments, a bound method by its object."""
+    if isinstance(x, partial):
+        return [x.func, *x.args, *x.keywords.values()]
+    return [x.__self__, x.__func__] if isinstance(x, MethodType) else list(attributes(x).values())
 
 
 slots_of: Callable[[type], tuple[str, ...]] = lru_cache(maxsize=1024)(_slots_of)  # what instances have slots for

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -81,7 +82,8 @@ def _for_types(tree: ast.Module) -> set[ast.AST]:
         each
         for node in walked(tree)
         if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
-        for each in ast.walk(node)
+        for statement in node.body
+        for each in ast.walk(statement)
     }
 
 
@@ -153,32 +155,49 @@ def back_doors(module: str, source: str, files: Mapping[str, str]) -> Iterator[s
     """Imports inside functions, by a string, and attributes that are set on what another room defines."""
     tree = parsed(source)
     inside, names = _in_functions(tree), _imported(tree, module, files)
-    is_package = module == "" or any(other.startswith(f"{module}.") for other in files)
+    yield from _by_strings(tree, module, files)
     for node in walked(tree):
         if isinstance(node, ast.Import | ast.ImportFrom) and node in inside:
             for target in _targets(module, node, files):
                 yield f"line {node.lineno}: an import of {target or 'the package'} inside a function"
-        elif isinstance(node, ast.Call):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called not in ("import_module", "__import__", "setattr"):
+        changed: list[ast.expr] = []
+        if isinstance(node, ast.Call) and _last_name(node.func) in ("setattr", "delattr", "__setattr__", "__delattr__"):
+            changed = node.args[:1]
+        elif isinstance(node, ast.Assign | ast.Delete):
+            changed = [each.value for each in node.targets if isinstance(each, ast.Attribute)]
+        elif isinstance(node, ast.AnnAssign | ast.AugAssign) and isinstance(node.target, ast.Attribute):
+            changed = [node.target.value]
+        for each in changed:
+            name = ast.unparse(each)
+            origin = names.get(name.partition(".")[0])
+            if origin is None or room(origin) == room(module):
                 continue
-            text = ast.unparse(node.args[0]) if node.args else ""
-            if called != "setattr" and ("scalargrad" in text or ("__name__" in text and not is_package)):
+            if name.rpartition(".")[2][:1].isupper() or (origin == name or origin.endswith(f".{name}")):
+                yield f"line {node.lineno}: an attribute is set on {name}, which {origin} defines"
+
+
+def _last_name(called: ast.expr) -> str:
+    return called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")
+
+
+def _by_strings(tree: ast.Module, module: str, files: Mapping[str, str]) -> Iterator[str]:
+    """Texts that name a module of this package, or import one; a package may make its own modules' names."""
+    is_package = module == "" or any(other.startswith(f"{module}.") for other in files)
+    docstrings = {id(node.value) for node in walked(tree) if isinstance(node, ast.Expr)}
+    importing = {"import_module", "__import__", "resolve_name", "exec", "eval"}
+    for node in walked(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in ("importlib", "pkgutil"):
+            importing |= {each.asname or each.name for each in node.names if each.name in importing}
+    for node in walked(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            first, _, rest = node.value.partition(":")[0].partition(".")
+            if first == "scalargrad" and rest and rest in files and room(rest) != room(module):
                 yield f"line {node.lineno}: an import by a string"
-            elif (
-                called == "setattr" and isinstance(node.args[0], ast.Name) and _foreign(node.args[0].id, module, names)
-            ):
-                yield f"line {node.lineno}: an attribute is set on {text}, which {names[text]} defines"
-        elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                if isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
-                    name = target.value.id
-                    if name[:1].isupper() and _foreign(name, module, names):
-                        yield f"line {node.lineno}: an attribute is set on {name}, which {names[name]} defines"
-
-
-def _foreign(name: str, module: str, names: Mapping[str, str]) -> bool:
-    return name in names and room(names[name]) != room(module)
+        elif isinstance(node, ast.Call) and _last_name(node.func) in importing and node.args:
+            text = ast.unparse(node.args[0])
+            own = "__name__" in text and is_package and ".." not in text
+            if text[1:2] == "." or (not own and re.search("scalargrad|__name__|__package__", text)):
+                yield f"line {node.lineno}: an import by a string"
 
 
 def faults(files: Mapping[str, str]) -> list[str]:

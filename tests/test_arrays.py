@@ -359,3 +359,65 @@ def test_loops_carry_arrays_and_leave_arrays(options: Any) -> None:
     assert sg.fori_loop(0, 3, lambda i, x: x * 2.0, X).tolist() == (8.0 * X).tolist()
     chosen = grad(lambda x: sg.cond(x[0] > 0.0, lambda x: x * x, lambda x: -x, x).sum())
     assert sg.compile(chosen)(X).tolist() == chosen(X).tolist() == (2.0 * X).tolist()
+
+
+def test_masked_arrays_are_refused_where_their_mask_or_a_gradient_would_be_lost() -> None:
+    masked = np.ma.array([1.0, 2.0, 3.0], mask=[True, False, False])
+    x = np.array([1.0, 2.0, 3.0])
+    assert grad(lambda x: np.sum(masked * x))(x).tolist() == [0.0, 2.0, 3.0]
+    for f in (lambda v: masked * v, lambda v: v * masked, lambda v: masked > v, np.ma.exp):
+        for each in (grad(f), sg.compile(f)):
+            with pytest.raises(TypeError, match="a masked array and a Value"):
+                each(2.0)
+    for g in (lambda x: x * masked, lambda x: np.maximum(x, masked)):
+        with pytest.raises(TypeError, match=r"a masked array of shape \(3,\), whose mask would be lost"):
+            grad(g)(x)
+
+
+@pytest.mark.parametrize(
+    ("f", "wanted"),
+    [
+        (lambda x: np.concatenate((x, [1.0, x[0]])), [4.0, 4.0]),
+        (lambda x: np.concatenate(([(x[0]), 2.0], x, [x[1]])), [4.0, 8.0]),
+        (lambda x: np.append(x, [x[0], 1.0]), [4.0, 4.0]),
+        (lambda x: np.insert(x, 1, [x[0], 2.0]), [4.0, 4.0]),
+        (lambda x: np.stack([x, [1.0, x[0]]]), [4.0, 4.0]),
+        (lambda x: np.hstack([x[0], [x[1]], 1.0]), [2.0, 4.0]),
+        (lambda x: np.block([[x[0], 1.0], [x[1], x[1]]]), [2.0, 8.0]),
+    ],
+)
+def test_lists_of_values_among_arrays(f: Callable[..., Any], wanted: list[float]) -> None:
+    slope = grad(lambda x: np.sum(f(x) ** 2))
+    for each in (slope, sg.compile(slope)):
+        assert each(np.array([1.0, 2.0])).tolist() == wanted
+
+
+def test_assigning_into_an_array_of_floats_names_the_way_out_compiled_too() -> None:
+    def f(x: Any) -> Any:
+        y = np.zeros(2)
+        y[0] = x[0]
+        return y.sum()
+
+    for each in (grad(f), sg.compile(f)):
+        with pytest.raises(Exception, match=r"np\.zeros_like\(x\)") as raised:
+            each(np.ones(2))
+        assert type(raised.value).__name__ in ("TypeError", "TraceError")
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: np.allclose(x, 2.0) * x[1],
+        lambda x: np.array_equal(x, x[::-1]) * x[1],
+        lambda x: np.sum(((x > 1.0) & np.True_) * x),
+        lambda x: np.sum((x > 1.0), dtype=int) * x[1],
+        np.nanvar,
+        lambda x: np.nanvar(np.where(x > 0.7, x, np.nan)),
+    ],
+)
+def test_conditions_of_numpy_and_of_a_trace_go_together(f: Callable[..., Any]) -> None:
+    fast = sg.compile(value_and_grad(f))
+    for x in (np.array([1.0, 2.0]), np.array([2.0, 2.0]), np.array([0.5, 3.0])):
+        y, slope = fast(x)
+        assert y == f(x)
+        assert slope.tolist() == grad(f)(x).tolist()

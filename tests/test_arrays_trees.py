@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import decimal
 import enum
 import functools
 import pickle
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 
 import scalargrad as sg
 from scalargrad import grad, hessian, jacobian, jvp, value_and_grad, vjp
-from scalargrad.compiler import GuardLimitError
+from scalargrad.compiler import GuardLimitError, TraceError
 
 
 class Kind(enum.Enum):
@@ -242,3 +243,57 @@ def test_messages_name_the_parameter_the_place_and_both_shapes() -> None:
         grad(lambda x: x)(np.zeros(3))
     with pytest.raises(ValueError, match=r"shapes \(2, 3\) and \(2,\)"):
         grad(lambda x: (x @ np.zeros(2)).sum())(np.zeros((2, 3)))
+
+
+@dataclass
+class Scaled:
+    x: Any
+    by: InitVar[float] = 2.0
+    scaled: Any = field(init=False, default=0.0)
+
+    def __post_init__(self, by: float) -> None:
+        self.scaled = by * self.x if self.x > 0 else -self.x  # a branch, of which a trace has a guard
+
+
+@pytest.mark.parametrize("backend", ["python", "native"])
+def test_what_an_object_computes_of_its_fields_is_traced(backend: Any) -> None:
+    fast = sg.compile(lambda s: s.x * s.scaled, backend=backend)
+    slopes = sg.compile(value_and_grad(lambda s: s.x * s.scaled), backend=backend)
+    for x, y, slope in ((3.0, 18.0, 12.0), (-3.0, -9.0, 6.0), (2.0, 8.0, 8.0)):
+        assert fast(Scaled(x)) == y
+        assert slopes(Scaled(x))[0] == y
+        assert slopes(Scaled(x))[1].x == slope
+    changed = Scaled(3.0)
+    changed.scaled = 7.0
+    for given in (Scaled(3.0, 5.0), changed):  # an InitVar, which is kept nowhere; a field changed since
+        for each in (fast, slopes, grad(lambda s: s.x * s.scaled)):
+            with pytest.raises(TypeError, match=r"Scaled\.scaled: __init__ makes another of the fields"):
+                each(given)
+
+
+@dataclass(frozen=True)
+class Setting:
+    n: Any
+
+
+def test_static_objects_that_are_equal_but_not_the_same_have_traces_of_their_own() -> None:
+    fast = sg.compile(lambda x, setting: x * len(str(setting)), static_argnames="setting")
+    both = (decimal.Decimal("1.0"), decimal.Decimal("1.00"))
+    for pair in ((Setting(1), Setting(True)), (Setting(0.0), Setting(-0.0)), (frozenset([1]), frozenset([True])), both):
+        for setting in pair * 2:
+            assert fast(1.0, setting) == len(str(setting))
+    assert fast.info.misses == 8
+
+
+def test_a_registered_class_that_is_taken_apart_wrongly_says_so() -> None:
+    class Odd:
+        pass
+
+    sg.register_pytree_node(Odd, lambda odd: 5, lambda aux, children: Odd())
+    with pytest.raises(TypeError, match=r"of a Odd, expected \(children, aux\), got 5"):
+        grad(lambda odd: 1.0)(Odd())
+
+
+def test_a_loop_count_that_is_traced_names_static_argnames() -> None:
+    with pytest.raises(TraceError, match="static_argnames"):
+        sg.compile(turns)(1.0, 2)

@@ -632,7 +632,8 @@ def quadratic(p: Any, x: Any) -> Any:
 COMPILED = compile(sg.value_and_grad(quadratic))
 
 
-def test_pickles_keep_the_program_and_the_function_where_it_can_go() -> None:
+def test_pickles_keep_the_program_and_the_function_where_it_can_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
     compiled = compile(quadratic)
     p = {"a": 2.0, "b": 1.0}
     expected = compiled(p, 3.0)

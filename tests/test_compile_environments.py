@@ -438,7 +438,10 @@ def test_a_short_training_does_not_import_llvmlite() -> None:
 # ---- pickles of functions that cannot be pickled ---------------------------------------------------------------------
 
 
-def test_a_function_of_which_nothing_would_arrive_is_refused_when_it_is_pickled() -> None:
+def test_a_function_of_which_nothing_would_arrive_is_refused_when_it_is_pickled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
     f = sg.compile(lambda x: 2.0 * x)
     with pytest.raises(
         pickle.PicklingError, match=r"<lambda>: a compiled function that was not called yet .* top level"

@@ -435,3 +435,32 @@ def test_primitives_know_how_to_be_made_again() -> None:
             assert by_pickle(row) is row
     again = by_pickle(table.pow_slope(1, 1))
     assert again(1.7, 0.3) == table.pow_slope(1, 1)(1.7, 0.3)
+
+
+class Referring(Value):
+    """A `Value` with attributes that refer to itself, and to what was computed from it."""
+
+    def __init__(self, x: float) -> None:
+        super().__init__(x)
+        self.me, self.result = self, self * 2.0
+
+
+class Slots(Referring):
+    __slots__ = "_Slots__hidden", "shown"
+
+
+@pytest.mark.parametrize("way", [copy.deepcopy, copy.copy, lambda v: pickle.loads(pickle.dumps(v))])
+def test_a_derived_value_may_refer_to_itself_and_to_its_results(way: Callable[[Any], Any]) -> None:
+    for kind in (Referring, Slots):
+        x = kind(3.0)
+        if isinstance(x, Slots):
+            x.shown, x._Slots__hidden = [x], x.result
+        copied = way(x)
+        assert type(copied) is kind
+        assert copied.me is copied is not x
+        assert copied.result.parents[0] is copied
+        if isinstance(x, Slots):
+            assert copied.shown[0] is copied
+            assert copied._Slots__hidden is copied.result
+        of_result = way(x.result)
+        assert of_result.parents[0].result is of_result

@@ -92,6 +92,14 @@ def test_a_network_reads_from_inputs_to_output():
     assert shown[-4::2] == ["z = Σ θ·x + b", "b"]
 
 
+def test_several_outputs_stand_in_their_order():
+    drawing = draw(MLP(2, [3, 4], "tanh", seed=1)([Value(0.5, label="x1"), Value(1.0, label="x2")]))
+    made = laid_out(drawing)
+    outputs = [made.nodes[node(drawing.picture, f"a2[{k + 1}]").id] for k in range(4)]
+    assert len({box.x for box in outputs}) == 1
+    assert [box.y for box in outputs] == sorted(box.y for box in outputs)
+
+
 def test_a_folded_neuron_says_what_its_graph_says():
     model = MLP(2, [4, 2, 1], "tanh", seed=3)
     for k, p in enumerate(model.parameters()):

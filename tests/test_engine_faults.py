@@ -14,6 +14,7 @@ import pytest
 
 import scalargrad as sg
 from scalargrad import AnomalyError, Value, detect_anomaly, grad, group, no_grad
+from scalargrad.activations import hardsigmoid, hardtanh
 
 
 @pytest.mark.parametrize(
@@ -178,3 +179,35 @@ def test_a_mode_that_was_interrupted_does_not_stay(where: str) -> None:
 @pytest.mark.parametrize("x", [0.0, 1.0, 1.5])
 def test_clamp_with_crossing_bounds_is_its_high_one(x: float) -> None:
     assert grad(sg.clamp, (0, 1, 2))(x, 2.0, 1.0) == (0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x: sg.sqrt(x), lambda x: sg.cos(sg.sqrt(x)), lambda x: [x, sg.sqrt(x)],
+        lambda x: sg.fori_loop(0, 2, lambda i, c: sg.sqrt(c), x),
+    ],
+)  # fmt: skip
+def test_forward_mode_reports_an_anomaly_as_well(f: Callable[[Any], Any]) -> None:
+    for differentiate in (lambda: sg.jvp(f, (0.0,), (1.0,)), lambda: sg.jacobian(lambda x: [x, f(x), x])(0.0)):
+        differentiate()
+        with (
+            detect_anomaly(),
+            pytest.raises(AnomalyError, match=r"(?s)sqrt is not finite, at operands 0\.0.*recorded at"),
+        ):
+            differentiate()
+
+
+def test_forward_mode_is_silent_where_nothing_is_wrong() -> None:
+    with detect_anomaly():
+        assert sg.jvp(lambda x: sg.where(x > 0, sg.sqrt(x), 0.0), (0.0,), (1.0,)) == (0.0, 0.0)
+        assert sg.jvp(lambda x: x * x, (1.0,), (float("inf"),)) == (1.0, float("inf"))
+
+
+@pytest.mark.parametrize("f", [hardtanh, hardsigmoid, lambda x: hardtanh(x, -4.0, 0.5)])
+def test_a_bounded_activation_selects_as_clamp_does(f: Callable[[Any], Any]) -> None:
+    low = f(-5.0)
+    assert grad(lambda x: sg.sqrt(f(x) - low))(-5.0) == 0.0
+    assert sg.jvp(lambda x: sg.sqrt(f(x) - low), (-5.0,), (1.0,)) == (0.0, 0.0)
+    with detect_anomaly():
+        assert grad(lambda x: f(sg.sqrt(x) - 5.0))(0.0) == 0.0

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import pickle
 import signal
@@ -138,6 +139,10 @@ def test_of_a_file_workers_get_the_place_alone(pool: Executor, data: Any, tmp_pa
         loaded(piece._replace(size=1))
     with pytest.raises(ValueError, match=r"the worker cannot read .*gone\.npy"):
         loaded(piece._replace(path=str(tmp_path / "gone.npy")))
+    np.save(tmp_path / "other.npy", x + 1.0)  # of the same size, in the place of the file that is mapped
+    os.replace(tmp_path / "other.npy", tmp_path / "x.npy")
+    with pytest.raises(ValueError, match=r"x\.npy holds other numbers on the worker than the memmap"):
+        f.map(WEIGHTS, mapped, y, in_axes=AXES, reduce="sum", executor=pool, chunk_size=700)
 
 
 class Counting(Executor):
@@ -342,6 +347,26 @@ def test_results_hold_classes_that_workers_have_another_of(pool: Executor) -> No
     assert found == local(12.0, 3.0)
 
 
+def test_operations_that_no_name_leads_to_are_sent_with_their_functions(pool: Executor) -> None:
+    pytest.importorskip("cloudpickle")
+
+    @sg.primitive(lambda y, a: cosine(a))
+    def sine(a: float) -> float:
+        return math.sin(a)
+
+    @sg.primitive(lambda y, a: -sine(a))  # which refer to each other
+    def cosine(a: float) -> float:
+        return math.cos(a)
+
+    g = compile(sg.grad(lambda x: sine(x) * x if x < 4.5 else cosine(x)))  # the other branch is traced by the worker
+    xs = [float(k) for k in range(9)]
+    assert g.map(xs, reduce="sum", executor=pool, chunk_size=3) == g.map(xs, reduce="sum")
+    with pytest.raises(TypeError, match="must stand at its module's top level"):
+        pickle.dumps(sine)  # by Python's own pickle
+    back = pickle.loads(distributed.dumps((sine, sine), ""))
+    assert back == (sine, sine)
+
+
 def test_what_is_wrong_is_named(pool: Executor) -> None:
     closed = ThreadPoolExecutor(1)
     closed.shutdown()
@@ -377,6 +402,7 @@ def test_what_is_wrong_is_named(pool: Executor) -> None:
     with pytest.raises(ValueError, match="empty batch"):
         g.map([], executor=pool)
     assert g.map([], reduce="sum", executor=pool, start=4).samples == ()
+    assert g.map([2.0, 3.0], reduce="sum", executor=ThreadPoolExecutor) == 13.0  # a class makes executors, too
 
 
 def test_a_bar_counts_samples(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

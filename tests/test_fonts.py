@@ -134,6 +134,21 @@ def test_text_fits_its_box(kind, page):
         assert by <= 1.0, text
 
 
+def test_images_are_set_in_the_one_font_of_the_system(tmp_path, monkeypatch):
+    pytest.importorskip("typst", reason="typst is not installed")
+    files = font_files(WANTED["DejaVu"][0])
+    if len(files) < 2:
+        pytest.skip("no DejaVu Sans is installed")
+    for file in files:
+        shutil.copy(file, tmp_path)
+    (tmp_path / "fonts.conf").write_text(f"<fontconfig><dir>{tmp_path}</dir></fontconfig>", encoding="utf-8")
+    monkeypatch.setenv("FONTCONFIG_FILE", str(tmp_path / "fonts.conf"))
+    y = Value(2.0, label="momentum") * 3.0
+    draw(y).save(tmp_path / "y.pdf")
+    used = set(re.findall(rb"/FontName/\w+\+([\w-]+)", (tmp_path / "y.pdf").read_bytes()))
+    assert used == {b"DejaVuSans", b"DejaVuSans-Bold"}
+
+
 def test_without_their_lengths_texts_would_not_fit(page, request):
     if "DejaVu" not in request.node.name:
         pytest.skip("a font as wide as ours")

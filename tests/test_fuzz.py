@@ -186,6 +186,7 @@ def spoilt(whole: Any, draw: st.DataObject) -> Any:
     return holder[""]
 
 
+@pytest.mark.filterwarnings("ignore:.* was written by scalargrad:UserWarning")
 @settings(max_examples=400)
 @given(data=st.data())
 def test_a_spoilt_checkpoint_is_refused_with_its_place_or_goes_on(

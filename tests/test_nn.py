@@ -6,9 +6,11 @@ import os
 import random
 import stat
 import sys
-from collections import UserList, deque, namedtuple
+from collections import ChainMap, OrderedDict, UserList, defaultdict, deque, namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from scalargrad import Value, detect_anomaly, grad, group, no_grad
 from scalargrad.activations import leaky_relu, softmax
 from scalargrad.engine import modes
 from scalargrad.nn import INITIALISATIONS, MLP, Dropout, Layer, Module, Neuron, initialisation
+from scalargrad.optim import SGD
 
 ELEMENTWISE = ["relu", "tanh", "sigmoid", "elu", "selu", "gelu", "silu", "softplus", "leaky_relu", "identity"]
 finite = st.floats(-3.0, 3.0)
@@ -611,8 +614,50 @@ def test_parameters_that_are_not_looked_for_are_refused_by_name() -> None:
             Holder(held).parameters()
         with pytest.raises(TypeError, match=r"Holder: held\['x'\]\[0\] is a"):
             Holder({"x": [held]}).parameters()
-    for held in ({1.0}, deque([2]), "text", b"bytes", range(3), sys.modules["numpy"].ones(3)):
+    for held in ({1.0}, deque([2]), "text", b"bytes", range(3), sys.modules["numpy"].ones(3), (Value(2.0) * 2,)):
         assert Holder(held).parameters() == []
+
+
+class Plain:
+    def __init__(self, held: Any) -> None:
+        self.held = held
+
+    def method(self, x: Any) -> Any:
+        return x
+
+
+class OfClass(Module):
+    w = Value(1.0)
+
+
+def test_parameters_in_what_is_no_module_are_refused_by_name() -> None:
+    w, plain = Value(1.0), Plain([Value(1.0)])
+    for held in (
+        plain, Plain(MLP(1, [1])), plain.method, SimpleNamespace(w=w), partial(max, w), deque([[w]]), {(w,)},
+        MappingProxyType({"w": w}), ChainMap({"w": w}), Plain(Plain({1: (w,)})),
+    ):  # fmt: skip
+        name = type(held).__name__
+        for holder, place in ((Holder(held), "held"), (Holder({"x": [held]}), r"held\['x'\]\[0\]")):
+            with pytest.raises(TypeError, match=rf"Holder: {place} is a {name}, in which parameters .* make a Module"):
+                holder.parameters()
+    with pytest.raises(TypeError, match="OfClass: w of the class is a Value"):
+        OfClass().parameters()
+
+
+def test_what_holds_a_modules_own_parameters_or_none_is_no_fault() -> None:
+    holder = Holder([Value(1.0), Value(2.0)])
+    holder.scale = Plain({1: holder.held[0], "all": (holder, holder.held)})  # type: ignore[attr-defined]
+    holder.optimizer = SGD(holder.held)  # type: ignore[attr-defined]
+    holder.closure = lambda x: holder.held[0] * x  # type: ignore[attr-defined]
+    assert holder.parameters() == holder.held
+    assert Holder(Plain([1.0, Plain(None)])).parameters() == []
+
+
+def test_a_dict_of_parameters_keeps_its_kind_where_they_are_replaced() -> None:
+    for held in (OrderedDict(w=Value(1.0)), defaultdict(list, w=Value(1.0))):
+        copied = Holder(held).with_parameters([3.0]).held
+        assert type(copied) is type(held)
+        assert copied == {"w": 3.0}
 
 
 class Slotted(Module):
@@ -699,3 +744,15 @@ def test_the_directory_is_on_the_disk_after_the_new_name_is(tmp_path: Any, monke
     monkeypatch.setattr(os, "replace", lambda a, b: (done.append("rename"), replace(a, b)))
     MLP(1, [1]).save(tmp_path / "model.json")
     assert done == ["file", "rename", "directory"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links and permissions are POSIX's")
+def test_saving_keeps_a_link_and_the_permissions_that_were_there(tmp_path: Path) -> None:
+    model, target, link = MLP(1, [1]), tmp_path / "target", tmp_path / "link"
+    target.write_text("")
+    target.chmod(0o600)
+    link.symlink_to(target)
+    model.save(link)
+    assert link.is_symlink()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert model.load(target) is model

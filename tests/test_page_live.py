@@ -307,9 +307,61 @@ def test_sliders_have_ranges_of_ones_own(visit):  # noqa: F811
     low.dispatch_event("change")
     assert low.input_value() == "-200"
     page.locator('input[name="x"]').fill("")
-    assert page.locator('input[name="x"]').get_attribute("aria-invalid") == ""
+    assert page.locator('input[name="x"]').get_attribute("aria-invalid") == "true"
     frames(page)
     assert_same(page, draw(ten_sigmoids(70.0)).picture)
+
+
+ENDS = (1.7e308, -1e22, 5e-324, -0.0)
+
+
+def quotient(x=2.0, y=3.0):
+    x, y = Value(x, label="x"), Value(y, label="y")
+    z = named(x / y, "z")
+    z.backward()
+    return z
+
+
+@pytest.mark.parametrize("x", ENDS, ids=repr)
+def test_numbers_at_the_ends_of_their_range_compute_and_are_plotted(visit, x):  # noqa: F811
+    page = visit(draw(quotient()))
+    for y in (-0.0, 1.7e308, 5e-324):
+        put(page, {"x": x, "y": y})
+        assert_same(page, draw(quotient(x, y)).picture)
+        page.locator('input[name="x"]').focus()  # the plot over x, too
+        frames(page)
+        assert "Infinity" not in page.locator("#inputs").inner_html()
+    page = visit(draw(quotient(x, -0.0)))
+    assert math.copysign(1.0, float(page.locator('input[name="y"]').input_value())) == -1.0
+    page.goto(page.url + page.locator("#link").get_attribute("href"))
+    frames(page)
+    assert_same(page, draw(quotient(x, -0.0)).picture)
+
+
+def test_numbers_that_are_none_come_back_and_spoilt_links_move_nothing(visit):  # noqa: F811
+    drawing = draw(quotient(math.inf, math.nan))
+    page = visit(drawing)
+    put(page, {"x": 1.0, "y": 2.0})
+    page.locator("#reset").click()
+    frames(page)
+    assert_same(page, drawing.picture)
+    assert [page.locator(f'input[name="{each}"]').input_value() for each in "xy"] == ["", ""]
+    drawing = draw(quotient())
+    page = visit(drawing)
+    page.goto(page.url + "#x=&y=%20&z=1&x=abc&%E0%A4%A=2&y")
+    frames(page)
+    assert_same(page, drawing.picture)
+    page.locator('input[name="x"]').fill("")
+    frames(page)
+    page.locator("#reset").click()  # an empty field can be reset as well
+    assert page.locator('input[name="x"]').input_value() == "2"
+
+
+def test_a_zero_sum_has_the_sign_of_the_gradient(visit):  # noqa: F811
+    z = quotient(5e-324, 1e300)
+    assert repr(z.parents[1].grad) == "0.0"  # though -0.0 is all that arrives there
+    rows = visit(draw(z)).locator("#backward-steps tbody tr").all_inner_texts()
+    assert [row.split("\t")[4:6] for row in rows if " y," in row] == [["-0.0", "0.0"]]
 
 
 def chosen(x0=1.0, w=0.5, passes=1):
@@ -396,6 +448,10 @@ def test_pages_of_networks_and_recurrences_compute(visit):  # noqa: F811
     page = visit(draw(recurrent()))
     put(page, {"w": 1.2})
     nodes, picture = seen(page)[0], draw(recurrent(1.2)).picture
+    page.locator("#position").fill("99")
+    terms = page.locator("#sum .number")
+    assert re.fullmatch(r"\d\d terms", terms.nth(1).inner_text())  # of folded steps, whose range is no term
+    assert "pos" in terms.nth(1).get_attribute("class")
     assert len(picture.nodes) == 7
     for (_, texts, _), (_, right, _) in zip(nodes, expected(picture), strict=False):
         shown = [t for t in texts if "paths arrived" not in t]

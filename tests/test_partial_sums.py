@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import pickle
 import random
+import struct
 import sys
 from array import array
 from fractions import Fraction
@@ -51,6 +52,18 @@ def test_a_sum_is_that_of_its_halves(backend: Any, count: int) -> None:
     expected = by_halves(rows, 0, 2048)
     assert added(rows) == expected
     assert compile(branching, backend=backend).map(xs, reduce="sum") == expected
+
+
+@pytest.mark.parametrize("backend", MAPPING)
+def test_a_nan_has_the_same_bits_whatever_the_split(backend: Any) -> None:
+    f = compile(lambda x: (x, -x), backend=backend)
+    kinds = [struct.unpack("<d", bits.to_bytes(8, "little"))[0] for bits in (0xFFF8000000000000, 0x7FF8000000000123)]
+    found = set()
+    for xs in ([math.inf, 1.0, *kinds, -math.inf] * 4, [*kinds[::-1], -math.inf, math.inf] * 5):
+        split = [f.map(xs[:7], reduce="sum", start=0), f.map(xs[7:], reduce="sum", start=7)]
+        sums = (f.map(xs, reduce="sum"), merge(split).result(), f.map(xs, reduce="sum", start="unknown").result())
+        found |= {struct.pack("<d", y) for each in sums for y in each}
+    assert found == {struct.pack("<d", math.nan)}
 
 
 @pytest.mark.parametrize("backend", MAPPING)

@@ -316,6 +316,18 @@ def test_a_rate_that_is_too_large_is_told(visit):
     press(page, "ArrowRight ArrowRight ArrowRight")
     assert "left the range of numbers" in text(page, "#note")
     assert not page.locator("html.playing").count()
+    assert text(page, "#train-wrong") == "250 of 250 wrong"  # nan is no class
+
+
+def test_a_field_says_what_is_taken(visit):
+    page = visit()
+    for field, entered, taken in [
+        ("rate", "-1", "0"), ("rate", "", "0"), ("batch", "1000", "500"), ("batch", "", "1"), ("batch", "2.6", "3"),
+        ("seed", "-5", "0"), ("seed", "1e20", "4294967295"),
+    ]:  # fmt: skip
+        page.locator(f"#lab-{field}").fill(entered)
+        page.locator(f"#lab-{field}").blur()
+        assert page.locator(f"#lab-{field}").input_value() == taken
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -249,3 +249,23 @@ def test_integers_of_numpy_are_counts():
     for wrong in (True, np.float64(10), 10.0, "10"):
         with pytest.raises(ValueError, match="Cosine: steps must be a whole number of at least 1, got"):
             s.Cosine(0.1, wrong)
+
+
+class Holder:
+    """An object that nobody calls."""
+
+    def __init__(self, inner: s.Rate) -> None:
+        self.inner = {"inner": [inner]}
+
+    def rate(self, t: int) -> float:
+        return float(self.inner["inner"][0](t))
+
+
+def test_a_schedule_with_state_is_found_in_a_methods_object_and_in_a_functions_attributes() -> None:
+    def of_attribute(t: int) -> float:
+        return float(vars(of_attribute)["hidden_schedule"](t))
+
+    plateau = s.ReduceOnPlateau(0.1)
+    vars(of_attribute)["hidden_schedule"] = plateau
+    for rate in (Holder(plateau).rate, s.warmup(Holder(plateau).rate, 2), of_attribute):
+        assert s.parts_with("observe", rate) == [plateau]

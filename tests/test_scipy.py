@@ -74,6 +74,17 @@ def test_what_raises_below_quad_is_nan_there_and_an_error_of_the_next_call(backe
     assert integrate.quad(g, 0.0, 1.0, args=(2.0,))[0] == pytest.approx(1.0 / 3.0)
 
 
+def test_a_low_level_callable_of_a_function_with_static_arguments() -> None:
+    def power(x: Any, n: int, mode: str = "plain") -> Any:
+        for _ in range(n):
+            x = x * x
+        return x if mode == "plain" else 2.0 * x
+
+    fast = compile(power, static_argnames="n")
+    for given, named, wanted in (((0.5, 1), {}, 1.0 / 3.0), ((0.5, 2), {"mode": "twice"}, 0.4)):
+        assert math.isclose(integrate.quad(fast.low_level_callable(*given, **named), 0.0, 1.0)[0], wanted)
+
+
 def test_a_low_level_callable_reads_values_from_outside_anew_and_gives_one_number() -> None:
     w = sg.Value(2.0)
     f = compile(lambda x: w * x, backend="native")

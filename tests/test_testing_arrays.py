@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
 import scalargrad as sg
-from scalargrad.testing import GradientError, array_expressions, check_grads, measure_derivative, number_arrays
+from scalargrad.testing import (
+    GradientError,
+    UndecidedError,
+    array_expressions,
+    check_grads,
+    measure_derivative,
+    number_arrays,
+)
 from scalargrad.testing.summary import Summary
 
 A = np.array([[0.5, 1.0, -0.25], [2.0, 0.75, 1.5]])
@@ -295,3 +302,29 @@ def test_functions_written_in_numpy_compile_to_the_same_bits(shape: Any, data: A
 def test_array_expressions_need_an_input_and_a_statement() -> None:
     with pytest.raises(ValueError, match="at least one input"):
         array_expressions(3, inputs=0)
+
+
+def test_a_claim_of_another_shape_is_refused() -> None:
+    a = np.arange(6.0).reshape(2, 3)
+    with pytest.raises(
+        ValueError, match=r"gradient: expected an array of shape \(2, 3\), got an array of shape \(3, 2\)"
+    ):
+        check_grads(lambda a: np.sum(a * a), (a,), gradient=lambda a: (2.0 * a).reshape(3, 2))
+    with pytest.raises(ValueError, match=r"vjp: expected an array of shape \(2, 3\), got an array of shape \(3, 2\)"):
+        check_grads(lambda a: 2.0 * a, (a,), vjp=lambda a, w: (2.0 * w).reshape(3, 2))
+    with pytest.raises(ValueError, match=r"of shape \(2, 3\), got an array of shape \(3, 2\)"):
+        check_grads(lambda x: 0.0 * x[:2], (np.ones(3),), gradient=lambda x: np.zeros((3, 2)))
+    for known in (lambda a: 2.0 * a, lambda a: (2.0 * a)[None], lambda a: (2.0 * a).ravel()):
+        assert check_grads(lambda a: np.sum(a * a), (a,), gradient=known)
+    with pytest.raises(TypeError, match="expected real numbers, got complex ones"):
+        check_grads(lambda a: np.sum(a * a), (a,), gradient=lambda a: 2.0 * a + 1j)
+
+
+def test_a_slope_that_is_lost_in_rounding_is_undecided_not_singular() -> None:
+    for wrong in (1.5, 0.0):
+        with pytest.raises(UndecidedError, match="lost in the rounding of the values"):
+            check_grads(
+                lambda x: x[0] ** 2 + x[1] ** 2,
+                (np.array([1e8, 1.0]),),
+                gradient=lambda x, by=wrong: 2.0 * x * np.array([1.0, by]),
+            )

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -348,11 +349,13 @@ class Counted(MLP):
     def __init__(self) -> None:
         super().__init__(3, [4, 1], seed=1)
         self.count: Any = {"calls": [0], "seen": set()}
+        self.object: Any = SimpleNamespace(calls=0, inner=SimpleNamespace(generator=random.Random(0), calls=0))
 
     def __call__(self, x: Any) -> Any:
         self.count["calls"][0] += 1
+        self.object.inner.calls += 1
         self.count["seen"].add(self.count["calls"][0])
-        return super().__call__(x) * (1.0 + 0.01 * len(self.count["seen"]))
+        return super().__call__(x) * (1.0 + 0.01 * len(self.count["seen"]) + 0.001 * self.object.inner.calls)
 
 
 def test_what_a_model_changed_in_its_containers_while_it_was_traced_is_put_back(
@@ -362,6 +365,44 @@ def test_what_a_model_changed_in_its_containers_while_it_was_traced_is_put_back(
     found = [trained(compile, make=Counted) for compile in (False, "auto")]  # noqa: A001
     assert found[0][0] == found[1][0]
     assert "changes its own attributes" in found[1][1].compiled
+
+
+class OfObject(MLP):
+    def __init__(self) -> None:
+        super().__init__(3, [4, 1], seed=1)
+        self.count: Any = SimpleNamespace(of=SimpleNamespace(calls=0))
+        self.drawn: Any = SimpleNamespace(by=random.Random(1))
+
+
+class CountingInAnObject(OfObject):
+    def __call__(self, x: Any) -> Any:
+        self.count.of.calls += 1
+        return super().__call__(x)
+
+
+class CountingInASet(OfObject):
+    def __call__(self, x: Any) -> Any:
+        self.count.of.__dict__.setdefault("seen", set()).add(len(self.count.of.__dict__.get("seen", ())))
+        return super().__call__(x)
+
+
+class CountingInItsClass(OfObject):
+    calls = 0
+
+    def __call__(self, x: Any) -> Any:
+        type(self).calls += 1
+        return super().__call__(x)
+
+
+class DrawingFromAnObject(OfObject):
+    def __call__(self, x: Any) -> Any:
+        return super().__call__(x) * (1.0 + 0.1 * self.drawn.by.random())
+
+
+@pytest.mark.parametrize("make", [CountingInAnObject, CountingInASet, CountingInItsClass, DrawingFromAnObject])
+def test_a_model_that_changes_what_it_holds_is_not_compiled(make: Any) -> None:
+    with pytest.raises(TraceError, match=r"changes its own attributes|draws random numbers"):
+        trained(True, make=make)
 
 
 def test_a_penalty_that_raises_while_it_is_traced() -> None:

@@ -8,7 +8,9 @@ import inspect
 import json
 import math
 import operator
+import pickle
 import statistics
+import warnings
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -98,9 +100,9 @@ WRONG = [
     (object(), "object", ""),
     (float, "type", ""),
     (math.sin, "builtin_function_or_method", ""),
-    (np.array([1.0, 2.0]), "ndarray", "elements for all others"),
-    (np.array(1.0), "ndarray", "elements for all others"),
-    (Arraylike(), "Arraylike", "elements for all others"),
+    (np.array([1.0, 2.0]), "ndarray", "others take elements"),
+    (np.array(1.0), "ndarray", "others take elements"),
+    (Arraylike(), "Arraylike", "others take elements"),
     (np.datetime64("2020"), "datetime64", ""),
 ]
 
@@ -521,6 +523,8 @@ def test_values_match_in_case_patterns() -> None:
 def test_conversions_that_would_lose_the_gradient_say_what_to_do(convert: Any) -> None:
     with pytest.raises(TypeError, match=r"of a Value.* would lose its gradient: use .*v\.data"):
         convert(Value(0.5))
+    with pytest.raises(TypeError, match=r"v\.detach\(\)\.data in a function that is being differentiated"):
+        sg.grad(lambda x: x * convert(x))(0.5)
 
 
 def test_conversions_name_themselves() -> None:
@@ -737,3 +741,43 @@ def test_functions_that_users_of_micrograd_know(name: str, x: float, value: floa
     y.backward()
     assert y.data == pytest.approx(value, rel=1e-15)
     assert v.grad == pytest.approx(gradient, rel=1e-14)
+
+
+def descended(weights: list[Value], steps: int, zero: Callable[[Value], None] | None) -> None:
+    for _ in range(steps):
+        loss: Any = sum((w - 3.0) ** 2 for w in weights)
+        loss.backward()
+        for w in weights:
+            w.data -= 0.01 * w.grad
+            if zero is not None:
+                zero(w)
+
+
+def test_a_loop_by_hand_without_zero_grad_is_warned_of() -> None:
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("default")
+        descended([Value(1.0), Value(2.0)], 6, None)
+    assert len(found) == 1
+    assert "call zero_grad() before each backward()" in str(found[0].message)
+    assert found[0].filename == __file__
+
+
+def test_loops_that_forget_their_gradients_in_time_are_not_warned_of() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for zero in (Value.zero_grad, lambda w: setattr(w, "grad", None), lambda w: setattr(w, "grad", 0.0)):
+            descended([Value(1.0), Value(2.0)], 4, zero)
+        a, b, x = Value(1.0), Value(2.0), Value(0.0)
+        for k in range(4):  # two that play against each other; an input whose data changes, and whose gradient grows
+            x.data = float(k)
+            for mine, sign in ((a, 1.0), (b, -1.0)):
+                mine.zero_grad()
+                (sign * a * b * x + a * a).backward()
+                (a * x).backward()
+                mine.data -= 0.1 * mine.grad
+        w = Value(1.0)
+        (w * w).backward()
+        for y in (2.0, 3.0):  # a search along a line moves before it differentiates again
+            w.data = y
+        assert type(w.grad) is float
+        assert type(pickle.loads(pickle.dumps(w)).grad) is float  # our own

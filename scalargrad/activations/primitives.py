@@ -24,10 +24,7 @@ from .values import CUBIC, SQRT_HALF, TWO_K
 TAIL = Interval(-700.0, 700.0)
 GELU_TANH = f"lambda x: x/(1 + exp(-mpf({TWO_K!r})*x*(1 + mpf({CUBIC!r})*x*x)))"  # for the tests, as oracles are
 _inner = partial(row, __name__)
-
-
-def _row(name: str, *rest: Any, **facts: Any) -> Primitive:
-    return _inner(name, *rest, **{"public": name, **facts})
+_row = partial(row, __name__, public=True)
 
 
 # ---- local gradients that need more than a line: third derivatives, as a rule -----------------------------------------
@@ -160,10 +157,12 @@ def softplus(beta: float, order: int) -> Primitive:
 def hardtanh(low: float, high: float) -> Primitive:
     """`x` brought into [low, high]; unlike `clamp`, flat on its bounds."""
     inside = between(low, high, 1.0)
-    return _made(
+    made = _made(
         "hardtanh", (low, high), lambda x: function_values.clamp(x, low, high),
         lambda y, a: (inside(a),), f"[{low:g}<{{a}}<{high:g}]", "hardtanh", "min(max(a, p), q)",
     )  # fmt: skip
+    made.selects = True
+    return made
 
 
 @family((-3.0, 3.0, 1 / 6))
@@ -208,3 +207,5 @@ psoftplus_curvature  = _inner("psoftplus_curvature", 2, lambda x, b: _softplus(x
 psoftplus_slope      = _inner("psoftplus_slope",     2, lambda x, b: _softplus(x, b, 1), lambda y, a, b: (psoftplus_curvature(a, b), a * table.div(psoftplus_curvature(a, b), b)), ("{b}·{y}·(1-{y})", "{a}·{y}·(1-{y})"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "σ", oracle="1/(1 + exp(-b*a))")
 psoftplus            = _inner("psoftplus",           2, lambda x, b: _softplus(x, b, 0), lambda y, a, b: (psoftplus_slope(a, b), _psoftplus_by_beta(y, a, b)), ("σ({b}·{a})", "({a}·σ({b}·{a})-{y})/{b}"), (Interval(-70.0, 70.0), Interval(0.1, 10.0)), "softplus", oracle="log1p(exp(b*a))/b")
 # fmt: on
+
+hardsigmoid.selects = True

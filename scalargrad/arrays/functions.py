@@ -20,11 +20,17 @@ from .ufuncs import check_dtype, matmul, reduced, stored
 from .values import Array, filled, plain, wrapped
 
 
-def _of(x: Any) -> Any:
-    """An argument as NumPy's functions take it: a `Value` as an array of none dimensions."""
+def _of(x: Any, nested: bool) -> Any:
+    """An argument as NumPy's functions take it: a `Value` as an array of none dimensions; a list of them as an
+    array, unless the function makes one of `nested` lists itself."""
     if isinstance(x, Value):
         return plain(x).view(Array)
-    return type(x)(map(_of, x)) if type(x) in (list, tuple) else x
+    if type(x) not in (list, tuple):
+        return x
+    several = any(isinstance(each, list | tuple | numpy.ndarray) for each in x)
+    if not nested and not several and any(isinstance(each, Value) for each in x):
+        return wrapped(numpy.array(x, object))
+    return type(x)([_of(each, nested) for each in x])
 
 
 @numpy.errstate(all="ignore")  # of loops over objects: rows are total, and warn of nothing
@@ -35,7 +41,8 @@ def call(function: Any, types: Any, arguments: Any, options: Any) -> Any:
         out = options.pop("out", None)
         found = wrapped(ours(*arguments, **options))
         return found if out is None else stored(found, out, f"np.{function.__name__}")
-    arguments, options = [_of(x) for x in arguments], {name: _of(x) for name, x in options.items()}
+    nested = function is numpy.block
+    arguments, options = [_of(x, nested) for x in arguments], {name: _of(x, nested) for name, x in options.items()}
     try:
         found = function._implementation(*arguments, **options)
     except (TypeError, AttributeError) as error:

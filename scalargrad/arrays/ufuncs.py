@@ -124,8 +124,11 @@ def _on_arrays(
     ufunc: Any, method: str, *operands: Any, out: Any = None, dtype: Any = None, casting: Any = None, **options: Any
 ) -> Any:
     name = ufunc.__name__
-    check_dtype(dtype, f"np.{name}", "fOb" if name in _CONDITIONS else "fO")
+    counts = name == "add" and isinstance(operands[0], Mask)  # how many hold, as an integer
+    check_dtype(dtype, f"np.{name}", "fOb" if name in _CONDITIONS else "fOiu" if counts else "fO")
     chosen = options.pop("where", True) if method == "__call__" else True
+    if type(chosen).__name__ == "_NoValueType":  # of np.nanvar
+        chosen = True
     if chosen is not True and out is None:
         raise TypeError(f"np.{name}: where= without out= leaves the other numbers undefined: use np.where")
     if name == "divmod":

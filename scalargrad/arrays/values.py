@@ -75,7 +75,9 @@ def plain(x: Any) -> Any:
     if isinstance(x, Value):
         return numpy.fromiter((x,), object, 1).reshape(())
     if isinstance(x, numpy.generic):  # as a number of Python's, of which a loop does not come back here
-        return exact(x.item()) if x.dtype.kind in "fiub" else x.item()
+        return exact(x.item()) if x.dtype.kind in "fiu" else x.item()  # a bool stays one, of which & and | ask
+    if isinstance(x, numpy.ma.MaskedArray):
+        raise TypeError(f"a masked array of shape {x.shape}, whose mask would be lost: fill it, or index by ~x.mask")
     if isinstance(x, numpy.ndarray) and x.dtype.char == "g":  # whose elements are NumPy's even as objects
         return filled(x.shape, [exact(each) for each in x.ravel()]).view(numpy.ndarray)
     return x

@@ -13,17 +13,8 @@ from typing import Any, NoReturn, TextIO
 
 # Where a terminal cannot show the signs on the left.
 IN_ASCII = {
-    "∂²": "d2",
-    "∂": "d",
-    "×": "*",
-    "·": "*",
-    "→": "->",
-    "²": "^2",
-    "³": "^3",
-    "′": "'",
-    "√": "sqrt",
-    "≤": "<=",
-}
+    "∂²": "d2", "∂": "d", "×": "*", "·": "*", "→": "->", "²": "^2", "³": "^3", "′": "'", "√": "sqrt", "≤": "<=",
+}  # fmt: skip
 
 
 class UsageError(ValueError):

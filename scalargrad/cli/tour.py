@@ -130,22 +130,13 @@ def run(chapter: Chapter, out: Path, progress: Progress) -> tuple[int, str, list
     # This package and the chapters' own folder, wherever they are, and with PYTHONSAFEPATH, too.
     here = [str(HERE.parent), str(chapter.path.parent), os.environ.get("PYTHONPATH", "")]
     surroundings = {
-        **os.environ,
-        OUT: str(out),
-        "PYTHONPATH": os.pathsep.join(filter(None, here)),
-        "PYTHONIOENCODING": "utf-8",
-        "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
+        **os.environ, OUT: str(out), "PYTHONPATH": os.pathsep.join(filter(None, here)), "PYTHONIOENCODING": "utf-8",
+        "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1",
+    }  # fmt: skip
     child = subprocess.Popen(
-        [sys.executable, str(chapter.path)],
-        env=surroundings,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-    )
+        [sys.executable, str(chapter.path)], env=surroundings, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, encoding="utf-8", errors="replace",
+    )  # fmt: skip
     assert child.stdout is not None
     assert child.stderr is not None
     lines: SimpleQueue[str | None] = SimpleQueue()

@@ -28,7 +28,7 @@ from ..notebooks import table_html
 from ..state import whole
 from ..transforms.derivatives import named
 from ..transforms.pickling import restored, saved
-from ..transforms.trees import Structure, flatten, without_static
+from ..transforms.trees import Structure, without_static
 from ..version import VERSION, is_this
 from .backends import c as c_backend
 from .backends import javascript as js_backend
@@ -286,7 +286,7 @@ class CompiledFunction(Dispatcher):
         It exports a function of that name, of the inputs and of an array that takes the outputs, flat and in order, and
         which returns 0, or 1 where the inputs take a branch that was not traced; and the numbers of both. Arithmetic
         has Python's bits. JavaScript's own elementary functions have not, to some ULP: with
-        `compile(..., functions="polynomial")`, those that have polynomials (see `compiler/polynomials.py`) are the same
+        `compile(..., functions="polynomial")`, those that have polynomials (`compiler/ir/polynomials.py`) are the same
         in every browser as in Python.
 
         Raises as `to_c`.
@@ -335,14 +335,15 @@ class CompiledFunction(Dispatcher):
         leaves, structure = self.taken(arguments, keywords)
         return Buffered(self, self.floats(leaves, structure), structure)
 
-    def low_level_callable(self, *arguments: Any) -> Any:
+    def low_level_callable(self, *arguments: Any, **keywords: Any) -> Any:
         """The function as a `scipy.LowLevelCallable`, which `scipy.integrate.quad` and `nquad` call without Python.
 
         The arguments are as a call would get them: numbers, or whatever holds numbers; C gets them flat and in order,
-        the variable of integration first, then those in quad's `args`. The function must return one number. At a branch
-        that was not traced it is traced, as everywhere; where that raises, and where quad gives another number of
-        arguments, the integrand is nan, and the next call of the compiled function raises the error. For one thread at
-        a time. Needs SciPy; raises `TypeError` for a function that returns more than one number.
+        the variable of integration first, then those in quad's `args`; what is static stays as it is here. The function
+        must return one number. At a branch that was not traced it is traced, as everywhere; where that raises, and
+        where quad gives another number of arguments, the integrand is nan, and the next call of the compiled function
+        raises the error. For one thread at a time. Needs SciPy; raises `TypeError` for a function that returns more
+        than one number.
 
         >>> import scalargrad as sg
         >>> f = sg.compile(lambda x, a: sg.exp(-a * x * x))
@@ -352,7 +353,7 @@ class CompiledFunction(Dispatcher):
         """
         from scipy import LowLevelCallable  # type: ignore[import-untyped]
 
-        leaves, structure = flatten((arguments, {}), "arguments")
+        leaves, structure = self.taken(arguments, keywords)
         found, outputs = self.evaluated(self.floats(leaves, structure), structure)
         if len(outputs) != 1:
             raise TypeError(f"low_level_callable: {self.name} must return one number, not {len(outputs)}")
@@ -578,7 +579,7 @@ def compile(
     - `static_argnames`: parameters whose arguments `f` gets as they are, such as the number of turns of a loop.
     - `functions`: where exp, expm1, log, log1p, tanh, sin and cos come from: "library", the C library, whose bits are
       Python's; or "polynomial", arithmetic that runs on eight samples at once, several times as fast in `map`, within
-      a few ULP (see `compiler/polynomials.py`). Results are then the same on every backend, but not those of the eager
+      a few ULP (`compiler/ir/polynomials.py`). Results are then the same on every backend, but not those of the eager
       run. "fast" is "polynomial", and machine code rounds a product once with the sum that it goes into (FMA): each
       such sum is nearer to the exact one, and an elementary function within the same few ULP; results differ by
       rounding from backend to backend. What decides a branch is computed as with "polynomial".

@@ -122,12 +122,9 @@ class Dataset:
                 if not isinstance(target, list) and target not in classes:
                     raise ValueError(f"Dataset: targets[{i}] is {target!r}, which is not among the classes {classes}")
         for name, value in (
-            ("inputs", inputs),
-            ("targets", targets),
-            ("feature_names", features),
-            ("classes", classes),
+            ("inputs", inputs), ("targets", targets), ("feature_names", features), ("classes", classes),
             ("class_names", names or tuple(map(str, classes))),
-        ):
+        ):  # fmt: skip
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
@@ -460,13 +457,8 @@ def regression_gauss(samples: int = 1200, noise: float = 0.0, seed: int = 0) -> 
     True
     """
     centres = (
-        (-4.0, 2.5, 1.0),
-        (0.0, 2.5, -1.0),
-        (4.0, 2.5, 1.0),
-        (-4.0, -2.5, -1.0),
-        (0.0, -2.5, 1.0),
-        (4.0, -2.5, -1.0),
-    )
+        (-4.0, 2.5, 1.0), (0.0, 2.5, -1.0), (4.0, 2.5, 1.0), (-4.0, -2.5, -1.0), (0.0, -2.5, 1.0), (4.0, -2.5, -1.0),
+    )  # fmt: skip
 
     def value(x: float, y: float) -> float:
         heights = [sign * max(0.0, 1.0 - sqrt((x - cx) ** 2 + (y - cy) ** 2) / 2.0) for cx, cy, sign in centres]

@@ -21,7 +21,7 @@ def _described(node: Any) -> str:
     return f"{label} = {node._data!r}" if label else repr(node._data)
 
 
-def _fault(node: Any, what: str) -> AnomalyError:
+def fault(node: Any, what: str) -> AnomalyError:
     origin = getattr(node, "_origin", None) or "an unknown line: it was recorded outside detect_anomaly()"
     return AnomalyError(f"{what}\n  recorded at {origin}")
 
@@ -30,7 +30,7 @@ def check_value(node: Any, operands: tuple[Any, ...]) -> None:
     """Raise if the node is not finite while its operands are."""
     if not isfinite(node._data) and all(isfinite(p._data) for p in operands):
         given = ", ".join(map(_described, operands))
-        raise _fault(node, f"{node.operation.name} gave {node._data!r} from finite operands: {given}")
+        raise fault(node, f"{node.operation.name} gave {node._data!r} from finite operands: {given}")
 
 
 def gradient_check(seeds: Iterable[Any]) -> Callable[[Any, float], None]:
@@ -52,7 +52,7 @@ def gradient_check(seeds: Iterable[Any]) -> Callable[[Any, float], None]:
             computed.add(node.parents[0])
             return
         if finite and not isfinite(upstream):
-            raise _fault(node, f"the contributions to the gradient of {_named(node)} add up to {upstream!r}")
+            raise fault(node, f"the contributions to the gradient of {_named(node)} add up to {upstream!r}")
         operands = node.parents
         if not operands or (upstream == 0.0 and node not in computed):
             return
@@ -60,7 +60,7 @@ def gradient_check(seeds: Iterable[Any]) -> Callable[[Any, float], None]:
         data = [p._data for p in operands]
         now = operation.compute(*data)
         if now != node._data and not (now != now and node._data != node._data):
-            raise _fault(
+            raise fault(
                 node,
                 f"stale graph: {operation.name} was recorded as {node._data!r}, operands {given} now give {now!r}; "
                 "a .data was changed after recording: run the forward pass again before backward()",
@@ -74,7 +74,7 @@ def gradient_check(seeds: Iterable[Any]) -> Callable[[Any, float], None]:
                 continue
             if isfinite(upstream) and all(map(isfinite, data)):
                 zero = upstream == 0.0
-                raise _fault(
+                raise fault(
                     node,
                     f"the gradient of {operation.name} by operand {k + 1} is "
                     + ("taken to be zero, and may be anything" if zero else "not finite")

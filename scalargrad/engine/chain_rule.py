@@ -8,7 +8,7 @@ chain of a million nodes is as good as one of ten. Of a node it needs the slots 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from math import inf, isfinite
 from threading import local
 from typing import Any
@@ -38,6 +38,25 @@ class NoGradient(float):
     def next(self) -> NoGradient:
         """A later one."""
         return NoGradient(self.time + 1)
+
+
+class Used(float):
+    """A gradient by which its leaf was moved: the same number, but what is added to it is known to be `Added`."""
+
+    def __add__(self, g: Any) -> Any:
+        total = float.__add__(self, g)
+        return total if total is NotImplemented else Added(total)
+
+    def __reduce__(self) -> Any:
+        return float, (float(self),)
+
+
+class Added(Used):
+    """A gradient that `backward()` has added to a used one, which no `zero_grad()` had forgotten."""
+
+
+class Read(Added):
+    """Such a sum, which somebody has looked at: to move the leaf by it is a mistake, or is meant."""
 
 
 class _Differentiating(local):
@@ -197,10 +216,16 @@ def float_adjoints(
             gradients = node.operation.local_gradients(node._data, [p._data for p in operands])
             for p, d in zip(operands, gradients, strict=True):
                 adjoint[p] += upstream * d
-    if check is not None:
-        for node in stop:
-            check(node, adjoint[node])
+    _check_each(check, stop, adjoint)
     return adjoint
+
+
+def _check_each(
+    check: Callable[[Node, float], None] | None, nodes: Iterable[Node], adjoint: Mapping[Node, float]
+) -> None:
+    if check is not None:
+        for node in nodes:
+            check(node, adjoint[node])
 
 
 def edge_product(operation: primitive.Primitive, slot: int, upstream: float, local: float) -> float:

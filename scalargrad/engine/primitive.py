@@ -78,7 +78,10 @@ def as_float(x: Any, operation: str = "Value") -> float:
         hint = "; convert it with float() first"
     elif hasattr(x, "__array__"):
         form = f" of dtype {getattr(x, 'dtype', None)} and shape {getattr(x, 'shape', None)}"
-        hint = f"{form}; plain arrays of real numbers are for NumPy's functions and arguments, elements for all others"
+        hint = (
+            f"{form}; an argument may be a plain array of real numbers that floats can hold (x.astype(float)), and its "
+            "functions are NumPy's; others take elements"
+        )
     elif hasattr(x, "detach") and hasattr(x, "parents"):
         hint = "; it is one already: use it as it is, or x.data for the bare number"
     raise TypeError(f"{operation}: expected a real number, got {kind}{hint}")
@@ -207,11 +210,12 @@ TABLE: dict[str, Primitive] = {}  # every row by its name, wherever it is define
 EXAMPLES: list[tuple[Callable[..., Primitive], tuple[Any, ...]]] = []  # families, with parameters to test them by
 
 
-def row(module: str, name: str, *rest: Any, **facts: Any) -> Primitive:
-    """Register a row, which its module keeps under the same name."""
+def row(module: str, name: str, *rest: Any, public: str | bool = "", **facts: Any) -> Primitive:
+    """Register a row, which its module keeps under the same name; and a function that users call, if it is `public`."""
     if name in TABLE:
         raise ValueError(f"there is a row {name!r} already, in {TABLE[name].remake[1][-1]}")
     made = TABLE[name] = Primitive(name, *rest, **facts)
+    made.public = name if public is True else public or ""
     made.remake = (named, (name, module))
     return made
 

@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import operator
 from functools import partial
-from typing import Any
 
 from . import ieee
 from .primitive import MODERATE, POSITIVE, REAL, Interval, Primitive, family, row
 
 _inner = partial(row, __name__)
-
-
-def _row(name: str, *rest: Any, **facts: Any) -> Primitive:
-    return _inner(name, *rest, **{"public": name, **facts})
+_row = partial(row, __name__, public=True)
 
 
 # ---- families of rows: one for each value of their parameters --------------------------------------------------------
@@ -28,14 +24,10 @@ def _row(name: str, *rest: Any, **facts: Any) -> Primitive:
 def pow_slope(i: int, j: int) -> Primitive:
     """The derivative of `a**b`, i times by `a` and j times by `b`."""
     return Primitive(
-        f"pow_slope[{i},{j}]",
-        2,
-        lambda a, b: ieee.pow_derivative(a, b, i, j),
-        lambda y, a, b: (pow_slope(i + 1, j)(a, b), pow_slope(i, j + 1)(a, b)),
-        domain=(POSITIVE, REAL),
-        oracle=f"diff(power, (a, b), ({i}, {j}))",
-        hides_nan=0 in (i, j),
-    )
+        f"pow_slope[{i},{j}]", 2, lambda a, b: ieee.pow_derivative(a, b, i, j),
+        lambda y, a, b: (pow_slope(i + 1, j)(a, b), pow_slope(i, j + 1)(a, b)), domain=(POSITIVE, REAL),
+        oracle=f"diff(power, (a, b), ({i}, {j}))", hides_nan=0 in (i, j),
+    )  # fmt: skip
 
 
 @family((2.0,), (3.0,), (-1.0,), (0.5,), (0.0,), (1 / 3,), (-2.7,), (10.0,), (1e-3,), (-40.3,))
@@ -46,32 +38,19 @@ def power(n: float) -> Primitive:
     (8.0, (12.0,))
     """
     return Primitive(
-        f"pow {n:g}",
-        1,
-        lambda a: ieee.pow(a, n),
-        lambda y, a: (power_slope(n, 1)(a),),
-        (f"{n:g}·{{a}}^{n - 1.0:g}",),
-        (POSITIVE,),
-        f"^{n:g}",
-        oracle=f"a**mpf({n!r})",
-        hides_nan=n == 0.0,
-    )
+        f"pow {n:g}", 1, lambda a: ieee.pow(a, n), lambda y, a: (power_slope(n, 1)(a),), (f"{n:g}·{{a}}^{n - 1.0:g}",),
+        (POSITIVE,), f"^{n:g}", oracle=f"a**mpf({n!r})", hides_nan=n == 0.0,
+    )  # fmt: skip
 
 
 @family((2.0, 1), (0.5, 1), (0.5, 2), (-1.0, 1), (0.0, 1), (1 / 3, 2))
 def power_slope(n: float, i: int) -> Primitive:
     """The derivative of `a**n` by `a`, i times."""
     return Primitive(
-        f"pow_slope {n:g},{i}",
-        1,
-        lambda a: ieee.pow_derivative(a, n, i, 0),
-        lambda y, a: (power_slope(n, i + 1)(a),),
-        (f"pow′({{a}}, {n:g})",),
-        (POSITIVE,),
-        f"(^{n:g}){'′' * i}",
-        oracle=f"ff(mpf({n!r}), {i})*a**(mpf({n!r}) - {i})",
-        hides_nan=n in range(i),
-    )
+        f"pow_slope {n:g},{i}", 1, lambda a: ieee.pow_derivative(a, n, i, 0), lambda y, a: (power_slope(n, i + 1)(a),),
+        (f"pow′({{a}}, {n:g})",), (POSITIVE,), f"(^{n:g}){'′' * i}",
+        oracle=f"ff(mpf({n!r}), {i})*a**(mpf({n!r}) - {i})", hides_nan=n in range(i),
+    )  # fmt: skip
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ again and again while a graph grows; one object a node instead of two halves the
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
@@ -21,19 +22,28 @@ from typing import TYPE_CHECKING, Any
 from ..version import is_this
 from . import modes, table
 from .anomaly import check_value, gradient_check
-from .chain_rule import NoGradient, differentiating, float_adjoints, graph_adjoints, made_before, order_of_pass
+from .chain_rule import (
+    Added,
+    NoGradient,
+    Read,
+    Used,
+    differentiating,
+    float_adjoints,
+    graph_adjoints,
+    made_before,
+    order_of_pass,
+)
 from .pickling import reduce, unseen_first
 from .primitive import CONSTANT, LEAF, Primitive, as_float, exact
 from .rendering import rendered, renderers
 from .several import Vector
 
 _new = object.__new__
+_BARE = "v.data, or v.detach().data in a function that is being differentiated"
 
 # What users of other libraries look for, and what serves here.
 _ELSEWHERE = {
-    "item": "the bare number is v.data",
-    "numpy": "the bare number is v.data",
-    "tolist": "the bare number is v.data",
+    **dict.fromkeys(("item", "numpy", "tolist"), "the bare number is v.data"),
     "requires_grad": "all Values record; v.detach() and no_grad() stop it",
     "grad_fn": "v.operation and v.parents tell what it was computed from",
     "value": "the number is v.data",
@@ -116,6 +126,16 @@ class Value:
         if isinstance(x, Value):
             raise TypeError("data: expected a real number, got a Value; assign its number, x.data")
         self._data = as_float(x, "data")
+        grad = self._grad
+        if type(grad) is float:
+            self._grad = Used(grad)
+        elif type(grad) is Read:
+            self._grad = float(grad)
+            warnings.warn(
+                "the gradient by which .data was moved was added to that of the move before, as backward() does: call "
+                "zero_grad() before each backward()",
+                stacklevel=2,
+            )
 
     @property
     def grad(self) -> Any:
@@ -123,7 +143,9 @@ class Value:
         if modes.active and (tracer := modes.tracer()) is not None:
             tracer.refuse("reading .grad")
         grad = self._grad
-        return 0.0 if type(grad) is NoGradient else grad
+        if type(grad) is Added:
+            self._grad = Read(grad)
+        return 0.0 if type(grad) is NoGradient else float(grad) if isinstance(grad, Used) else grad
 
     @grad.setter
     def grad(self, g: Any) -> None:
@@ -151,10 +173,7 @@ class Value:
     @property
     def label(self) -> str:
         """The name shown in drawings and messages; "" if none was given."""
-        try:
-            return self._label
-        except AttributeError:
-            return ""
+        return getattr(self, "_label", "")
 
     @label.setter
     def label(self, text: str) -> None:
@@ -163,10 +182,7 @@ class Value:
     @property
     def group(self) -> str:
         """What the node belongs to in drawings, such as "layer1/neuron0"; "" for nothing. See `scalargrad.group`."""
-        try:
-            return self._group
-        except AttributeError:
-            return ""
+        return getattr(self, "_group", "")
 
     @group.setter
     def group(self, path: str) -> None:
@@ -208,6 +224,8 @@ class Value:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # NumPy asks every element of an array for several
             raise AttributeError(name)
+        if name == "_mask":  # asked by numpy.ma alone, which has taken `_data` for the numbers of an array of its own
+            raise TypeError("a masked array and a Value, whose gradient would be lost: fill it, or index by ~x.mask")
         if (method := f"method {name}") in renderers:
             return partial(renderers[method], self)
         hint = f": {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
@@ -330,17 +348,17 @@ class Value:
     def __float__(self) -> float:
         raise TypeError(
             "float() of a Value, or a function of math or numpy on one, would lose its gradient: "
-            "use scalargrad's function of that name, or v.data for the bare number; an array of Values to assign into "
-            "is np.zeros_like(x), or np.empty_like(x), of one"
+            f"use scalargrad's function of that name, or for the bare number {_BARE}; an array to "
+            "assign Values into is np.zeros_like(x), or np.empty_like(x), of one"
         )
 
     def __int__(self) -> int:
-        raise TypeError("int() of a Value, or its use as an index, would lose its gradient: use v.data")
+        raise TypeError(f"int() of a Value, or its use as an index, would lose its gradient: use {_BARE}")
 
     __index__ = __trunc__ = __int__
 
     def __complex__(self) -> complex:
-        raise TypeError("complex() of a Value would lose its gradient: use v.data for the bare number")
+        raise TypeError(f"complex() of a Value would lose its gradient: use for the bare number {_BARE}")
 
     # ---- recording, copying ------------------------------------------------------------------------------------------
 
@@ -375,20 +393,26 @@ class Value:
         if modes.active and (tracer := modes.tracer()) is not None:
             tracer.refuse("copying a Value")
         if id(self) not in memo:
+            derived = []
             for node in unseen_first(self, memo):
                 if id(node) not in memo:
                     a, b = node._a, node._b
                     if b is not None:
                         b = memo[id(b)] if isinstance(b, Value) else tuple([memo[id(p)] for p in b])
                     a = None if a is None else memo[id(a)]
-                    memo[id(node)] = _restore(None, node.operation, a, b, *_state(node, memo))
+                    memo[id(node)] = _restore(None, node.operation, a, b, *_state(node))
+                    if type(node) is not Value:
+                        derived.append(node)
+            for node in derived:  # when all are there, for what they have may refer to any
+                _fill(memo[id(node)], deepcopy(_own(node), memo))
         copied: Value = memo[id(self)]
         return copied
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if modes.active and (tracer := modes.tracer()) is not None:
             tracer.refuse("pickling a Value")
-        return reduce(self, _restore, _state(self))
+        reduced = reduce(self, _restore, _state(self))
+        return reduced if type(self) is Value else (*reduced, _own(self), None, None, _fill)
 
 
 def _text(x: Any, what: str) -> str:
@@ -430,20 +454,22 @@ def constant(x: float) -> Value:
 _VALUES = {Value}
 
 
-def _state(node: Value, memo: Any = None) -> tuple[Any, ...]:
+def _state(node: Value) -> tuple[Any, ...]:
     """What a copy keeps besides operation and operands; a gradient that is itself a graph is kept as its number."""
     grad = None if type(node._grad) is NoGradient else node._grad
     state = node._data, grad._data if isinstance(grad, Value) else grad, node.label, node.group
-    if type(node) is Value:
-        return state
-    own = {name: x for name, x in _attributes(node).items() if name not in Value.__slots__}
-    return *state, type(node), own if memo is None else deepcopy(own, memo)
+    return state if type(node) is Value else (*state, type(node))
 
 
-def _attributes(node: Value) -> dict[str, Any]:
+def _own(node: Value) -> dict[str, Any]:
     """What a class derived from `Value` has added to a node, in its `__dict__` and in slots."""
-    slots = [name for kind in type(node).__mro__ for name in kind.__dict__.get("__slots__", ())]
-    return {**{name: getattr(node, name) for name in slots if hasattr(node, name)}, **getattr(node, "__dict__", {})}
+    state: Any = object.__getstate__(node)
+    return {**{name: x for name, x in state[1].items() if name not in Value.__slots__}, **(state[0] or {})}
+
+
+def _fill(node: Value, own: dict[str, Any]) -> None:
+    for name, x in own.items():
+        setattr(node, name, x)
 
 
 def _restore(
@@ -456,7 +482,6 @@ def _restore(
     label: str,
     group: str,
     kind: type[Value] = Value,
-    own: dict[str, Any] | None = None,
 ) -> Value:
     if type(before) is str:  # in a pickle, a leaf's
         is_this(before, "a pickled Value")
@@ -470,8 +495,6 @@ def _restore(
         v._label = label
     if group:
         v._group = group
-    for name, x in (own or {}).items():
-        setattr(v, name, x)
     return v
 
 

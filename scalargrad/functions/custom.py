@@ -4,10 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
+from os import urandom
 from typing import Any
+from weakref import WeakValueDictionary
 
 from ..engine import modes
 from ..engine.primitive import REAL, Interval, Primitive, as_float, named
+from ..transforms.pickling import by_value
+
+_sent: WeakValueDictionary[str, Primitive] = WeakValueDictionary()  # what went into pickles by value, or came of them
+
+
+class OwnPrimitive(Primitive):
+    """An operation that a user wrote. A pickle refers to it by name, or has its functions where no name leads to it."""
+
+    key = ""
+    made_of: tuple[Any, ...]
+
+    def __reduce__(self) -> Any:
+        if not by_value() or (self.remake[1][1] != "__main__" and self._is_named()):
+            return super().__reduce__()
+        self.key = self.key or urandom(16).hex()
+        _sent[self.key] = self
+        return _received, (self.key,), self.made_of
+
+    def _is_named(self) -> bool:
+        try:
+            return named(*self.remake[1]) is self
+        except (ImportError, TypeError):
+            return False
+
+    def __setstate__(self, made_of: tuple[Any, ...]) -> None:
+        if "name" not in self.__dict__:
+            local, facts, compute = made_of
+            self.__dict__.update(primitive(local, **facts)(compute).__dict__, key=self.key)
+
+
+def _received(key: str) -> Primitive:
+    """The operation of that key, still without its functions if it is not known: they may refer to it."""
+    made = _sent.get(key)
+    if made is None:
+        made = OwnPrimitive.__new__(OwnPrimitive)
+        made.__dict__["key"] = key
+        made = _sent.setdefault(key, made)
+    return made
 
 
 def primitive(
@@ -72,7 +112,7 @@ def primitive(
 
         if isinstance(local, tuple) and len(local) != (arity or 1):
             raise ValueError(f"{title}: {len(local)} local gradient(s) for {arity or 'any number of'} operand(s)")
-        made = Primitive(
+        made = OwnPrimitive(
             title,
             arity,
             value,
@@ -84,6 +124,8 @@ def primitive(
         )
         made.__doc__, made.own = compute.__doc__, True
         made.remake = (named, (getattr(compute, "__qualname__", title), compute.__module__))
+        facts = {"name": name, "notation": notation, "domain": made.domain, "symbol": symbol}
+        made.made_of = local, facts, compute
         return made
 
     return decorate

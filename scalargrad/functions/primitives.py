@@ -11,26 +11,16 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from ..engine.primitive import (
-    ABOVE_MINUS_ONE,
-    ABOVE_ONE,
-    MODERATE,
-    POSITIVE,
-    REAL,
-    UNIT,
-    Interval,
-    Primitive,
-    family,
-    row,
+# fmt: off
+from ..engine.primitive import (  # isort: skip
+    ABOVE_MINUS_ONE, ABOVE_ONE, MODERATE, POSITIVE, REAL, UNIT, Interval, Primitive, family, row,
 )
+# fmt: on
 from ..engine.table import div, exp, log_slope, sigmoid
 from . import values
 
 _inner = partial(row, __name__)
-
-
-def _row(name: str, *rest: Any, **facts: Any) -> Primitive:
-    return _inner(name, *rest, **{"public": name, **facts})
+_row = partial(row, __name__, public=True)
 
 
 # ---- the local gradients that need more than a line ------------------------------------------------------------------
@@ -74,15 +64,10 @@ def share_of_softmax(k: int) -> Primitive:
     if k == 0:
         return softmax_share
     return Primitive(
-        f"softmax_share[{k}]",
-        None,
-        lambda *xs: values.softmax(*xs)[k],
-        lambda y, *xs: _share_local(k, y, xs),
-        lambda y, xs: tuple(f"{y}·(1-{y})" if j == k else f"-{y}·softmax({x})" for j, x in enumerate(xs)),
-        (MODERATE,),
-        f"softmax[{k}]",
-        oracle=f"exp(xs[{k}])/fsum(map(exp, xs))",
-    )
+        f"softmax_share[{k}]", None, lambda *xs: values.softmax(*xs)[k], lambda y, *xs: _share_local(k, y, xs),
+        lambda y, xs: tuple(f"{y}·(1-{y})" if j == k else f"-{y}·softmax({x})" for j, x in enumerate(xs)), (MODERATE,),
+        f"softmax[{k}]", oracle=f"exp(xs[{k}])/fsum(map(exp, xs))",
+    )  # fmt: skip
 
 
 def at_place(k: int, row: Primitive) -> Primitive:
@@ -95,15 +80,10 @@ def at_place(k: int, row: Primitive) -> Primitive:
         return (*found[1 : k + 1], found[0], *found[k + 1 :])
 
     return Primitive(
-        f"{row.name}[{k}]",
-        None,
-        lambda *xs: row.compute(*first(xs)),
-        lambda y, *xs: back(row.local_gradients(y, first(xs))),
-        lambda y, xs: back(row.local_notation(y, first(xs))),
-        row.domain,
-        row.symbol.replace("[0]", f"[{k}]"),
-        row.oracle.replace("xs[0]", f"xs[{k}]"),
-    )
+        f"{row.name}[{k}]", None, lambda *xs: row.compute(*first(xs)),
+        lambda y, *xs: back(row.local_gradients(y, first(xs))), lambda y, xs: back(row.local_notation(y, first(xs))),
+        row.domain, row.symbol.replace("[0]", f"[{k}]"), row.oracle.replace("xs[0]", f"xs[{k}]"),
+    )  # fmt: skip
 
 
 @family()
@@ -115,15 +95,10 @@ def rest_of_softmax(k: int) -> Primitive:
         return tuple(-y * share if j == k else shares[k] * share for j, share in enumerate(shares))
 
     return Primitive(
-        f"softmax_rest[{k}]",
-        None,
-        lambda *xs: values.others(k, values.softmax(*xs)),
-        local,
+        f"softmax_rest[{k}]", None, lambda *xs: values.others(k, values.softmax(*xs)), local,
         lambda y, xs: tuple(f"-{y}·(1-{y})" if j == k else f"(1-{y})·softmax({x})" for j, x in enumerate(xs)),
-        (MODERATE,),
-        "1−softmax",
-        oracle=f"fsum(map(exp, xs[:{k}] + xs[{k + 1}:]))/fsum(map(exp, xs))",
-    )
+        (MODERATE,), "1−softmax", oracle=f"fsum(map(exp, xs[:{k}] + xs[{k + 1}:]))/fsum(map(exp, xs))",
+    )  # fmt: skip
 
 
 def _tie_local(y: Any, *xs: Any) -> tuple[Any, ...]:
@@ -159,14 +134,9 @@ def _dot_notation(y: str, operands: Sequence[str]) -> tuple[str, ...]:
 def exp2_slope(n: int) -> Primitive:
     """The n-th derivative of `2**a`."""
     return Primitive(
-        f"exp2_slope[{n}]",
-        1,
-        lambda a: values.exp2_derivative(a, n),
-        lambda y, a: (exp2_slope(n + 1)(a),),
-        ("{y}·ln 2",),
-        (MODERATE,),
-        oracle=f"2**a*log(2)**{n}",
-    )
+        f"exp2_slope[{n}]", 1, lambda a: values.exp2_derivative(a, n), lambda y, a: (exp2_slope(n + 1)(a),),
+        ("{y}·ln 2",), (MODERATE,), oracle=f"2**a*log(2)**{n}",
+    )  # fmt: skip
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------

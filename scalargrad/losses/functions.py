@@ -164,15 +164,9 @@ def cross_entropy(
     [3.8574996959278356e-22, 1.0986122886681096]
     """
     return by_class(
-        "cross_entropy",
-        predictions,
-        targets,
-        lambda zs, k: own.surprise_of(k)(*zs),
-        lambda zs, ts: own.soft_cross_entropy(*zs, *ts),
-        class_weights,
-        label_smoothing,
-        reduction,
-    )
+        "cross_entropy", predictions, targets, lambda zs, k: own.surprise_of(k)(*zs),
+        lambda zs, ts: own.soft_cross_entropy(*zs, *ts), class_weights, label_smoothing, reduction,
+    )  # fmt: skip
 
 
 def categorical_cross_entropy(
@@ -194,16 +188,10 @@ def categorical_cross_entropy(
     """
     name = "categorical_cross_entropy"
     return by_class(
-        name,
-        predictions,
-        targets,
-        lambda ps, k: own.minus_log(ps[k]),
-        lambda ps, ts: primitives.dot(*ts, *map(own.minus_log, ps)),
-        class_weights,
-        label_smoothing,
-        reduction,
+        name, predictions, targets, lambda ps, k: own.minus_log(ps[k]),
+        lambda ps, ts: primitives.dot(*ts, *map(own.minus_log, ps)), class_weights, label_smoothing, reduction,
         lambda ps, at: distribution(ps, name, f"the prediction of {at}"),
-    )
+    )  # fmt: skip
 
 
 def negative_log_likelihood(

@@ -39,15 +39,10 @@ def huber(delta: float) -> Primitive:
         return delta * (size - 0.5 * delta) if size > delta else 0.5 * d * d
 
     return Primitive(
-        f"huber[{delta:g}]",
-        1,
-        compute,
-        lambda y, a: (primitives.clamp(a, -delta, delta),),
-        (f"clamp({{a}}, -{delta:g}, {delta:g})",),
-        (REAL,),
-        "huber",
+        f"huber[{delta:g}]", 1, compute, lambda y, a: (primitives.clamp(a, -delta, delta),),
+        (f"clamp({{a}}, -{delta:g}, {delta:g})",), (REAL,), "huber",
         oracle=f"a*a/2 if abs(a) <= {delta!r} else mpf({delta!r})*(abs(a) - mpf({delta!r})/2)",
-    )
+    )  # fmt: skip
 
 
 # ---- binary ----------------------------------------------------------------------------------------------------------

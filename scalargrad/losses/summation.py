@@ -12,7 +12,7 @@ A compiled function's `map` adds in this order in machine code; here it is on pl
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import repeat
+from math import nan
 from operator import add
 
 Ranges = dict[tuple[int, int], Sequence[float]]  # the sums over dyadic ranges, by size and first number
@@ -28,13 +28,14 @@ def put(ranges: Ranges, size: int, first: int, row: Sequence[float]) -> None:
 
 
 def total(ranges: Ranges) -> list[float]:
-    """The sum over all ranges; the sum of nothing but negative zeros is zero."""
+    """The sum over all ranges; that of nothing but negative zeros is zero, and all nans are one."""
     left = dict(ranges)
     while len(left) > 1:
         size, first = min(left)  # whose other half has no samples but those that have been added
         put(left, 2 * size, first & ~size, left.pop((size, first)))
     (row,) = left.values()
-    return list(map(add, row, repeat(0.0)))
+    # Which nan comes of two, the order of the operands in machine code decides.
+    return [nan if type(x) is float and x != x else x + 0.0 for x in row]
 
 
 def added(rows: Iterable[Sequence[float]]) -> list[float]:
@@ -51,4 +52,4 @@ def added(rows: Iterable[Sequence[float]]) -> list[float]:
     row = halves.pop()
     while halves:
         row = list(map(add, halves.pop(), row))
-    return list(map(add, row, repeat(0.0)))
+    return total({(1, 0): row})

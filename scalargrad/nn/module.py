@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import lru_cache
 from operator import attrgetter, is_not
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Self
 
 from ..engine.primitive import LEAF
 from ..engine.rendering import rendered
 from ..engine.value import Value
-from ..state import Path, at, attributes, dict_at, list_at, number_at, read_state, slots_of, within, write_state
+from ..state import Path, at, attributes, dict_at, inside, list_at, number_at, read_state, slots_of, within, write_state
 from ..transforms.trees import shown
 
 Number = Any  # a float or a `Value`
@@ -24,8 +26,9 @@ class Module:
     """What has parameters. A module of your own is a subclass that keeps them in attributes and defines `__call__`.
 
     Found as its parameters are the leaf `Value`s in its attributes, in lists, tuples and dicts there, and in modules
-    there; one that is reached twice counts once. In another collection (a set, a deque, an array) they raise
-    `TypeError`.
+    there; one that is reached twice counts once. Where only something else holds some (a set, a deque, an array, an
+    object that is no module, a `functools.partial`, the class), they raise `TypeError`; what a function closes over is
+    not looked for.
 
     >>> from scalargrad import Value
     >>> class Line(Module):
@@ -229,6 +232,7 @@ _DATA = attrgetter("data")
 def _walk(root: Module) -> list[tuple[str, Any]]:
     """The module itself, its parameters and modules, each once, with its place."""
     found: list[tuple[str, Any]] = []
+    others: list[tuple[str, Any]] = []  # in which nothing is looked for
     seen: set[int] = set()
     left: list[tuple[str, Any]] = [("", root)]
     while left:
@@ -243,6 +247,7 @@ def _walk(root: Module) -> list[tuple[str, Any]]:
         if isinstance(x, Module):
             found.append(reached)
             before, after = f"{place}." if place else "", ""
+            others += [(before + name, child) for name, child in _of_class(type(x))]
             items: Iterable[tuple[Any, Any]] = (attributes(x) if slots_of(type(x)) else vars(x)).items()
         else:
             before, after = f"{place}[", "]"
@@ -251,25 +256,48 @@ def _walk(root: Module) -> list[tuple[str, Any]]:
         for key, child in items:
             if isinstance(child, _HOLDERS):
                 inner.append((f"{before}{key!r}{after}" if after else before + key, child))
-            elif _is_collection(type(child)) and _hides_values(child):
-                raise TypeError(
-                    f"{type(root).__name__}: {before}{key}{after} is a {type(child).__name__}, in which parameters are "
-                    "not looked for; keep them in a list, tuple or dict"
-                )
+            elif not isinstance(child, _PLAIN):
+                others.append((f"{before}{key}{after}", child))
         left += reversed(inner)
+    for place, x in others:
+        if _hides_values(x, seen):
+            raise TypeError(
+                f"{type(root).__name__}: {place} is a {type(x).__name__}, in which parameters are not looked for; "
+                "keep them in a list, tuple or dict, or make a Module of what holds them"
+            )
     return found
 
 
-_is_collection: Callable[[type], bool] = lru_cache(maxsize=1024)(
-    lambda kind: issubclass(kind, Collection) and kind not in (str, bytes, range)
-)
+_PLAIN = (str, bytes, int, float, type(None), type, ModuleType, FunctionType, BuiltinFunctionType)
 
 
-def _hides_values(x: Any) -> bool:
-    """Whether a collection of another kind holds parameters or modules."""
-    if getattr(getattr(x, "dtype", None), "kind", "O") != "O":
-        return False
-    return any(isinstance(each, Value | Module) for each in getattr(x, "flat", x))
+def _in_class(kind: type) -> tuple[tuple[str, Any], ...]:
+    """What stands in a module's class, where a parameter would be everybody's."""
+    named = [item for each in kind.__mro__ for item in vars(each).items()]
+    return tuple((f"{name} of the class", x) for name, x in named if isinstance(x, _HOLDERS))
+
+
+_of_class: Callable[[type], tuple[tuple[str, Any], ...]] = lru_cache(maxsize=1024)(_in_class)
+
+
+def _hides_values(x: Any, known: set[int]) -> bool:
+    """Whether something has parameters or modules in it that are not `known`, as far as is to be seen."""
+    seen: set[int] = set()
+    left = [x]
+    while left:
+        x = left.pop()
+        if isinstance(x, _PLAIN) or id(x) in seen or id(x) in known:
+            continue
+        seen.add(id(x))
+        if isinstance(x, Module) or (isinstance(x, Value) and x.operation is LEAF):
+            return True
+        if isinstance(x, Mapping):
+            left += [*x, *x.values()]
+        elif isinstance(x, Collection):
+            left += getattr(x, "flat", x) if getattr(getattr(x, "dtype", None), "kind", "O") == "O" else ()
+        elif type(x).__module__.partition(".")[0] != __name__.partition(".")[0]:  # ours hold what others were given
+            left += inside(x)
+    return False
 
 
 def _values(x: Any, seen: set[int]) -> Any:
@@ -302,7 +330,7 @@ def _replaced(x: Any, swap: Callable[[Value], Any], done: dict[int, Any]) -> Any
         return done[id(x)]
     copied: Any
     if isinstance(x, Module | dict):
-        copied = object.__new__(type(x)) if isinstance(x, Module) else {}
+        copied = object.__new__(type(x)) if isinstance(x, Module) else copy(x)
         done[id(x)] = copied  # before what is in it, which may refer back
         into: dict[Any, Any] = copied
         items: Mapping[Any, Any] = copied if isinstance(x, Module) else x

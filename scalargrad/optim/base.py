@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar, TypedDict, Unpack
 
 from ..engine import modes
+from ..engine.chain_rule import Added, Used
 from ..engine.primitive import as_float
 from ..engine.value import Value
 from ..schedules import parts_with
@@ -58,21 +59,6 @@ class NonFiniteGradientError(ArithmeticError):
         super().__init__(message)
         self.position = position
         self.gradient = gradient
-
-
-class _Used(float):
-    """A gradient that the first step has used: the same number, but what is added to it is known to be `_Added`."""
-
-    def __add__(self, g: Any) -> Any:
-        total = float.__add__(self, g)
-        return total if total is NotImplemented else _Added(total)
-
-    def __reduce__(self) -> Any:
-        return float, (float(self),)
-
-
-class _Added(_Used):
-    """A gradient that `backward()` has added to a used one, which no `zero_grad()` had forgotten."""
 
 
 class Optimizer:
@@ -278,7 +264,7 @@ class Optimizer:
         if not moved:
             raise RuntimeError(f"{self._kind}: no parameter has a gradient: call backward() on a result before step()")
         marks = {type(w._grad) for w, _, _ in moved} if self.steps == 1 else set()
-        if _Added in marks and marks <= {_Used, _Added}:
+        if any(issubclass(kind, Added) for kind in marks) and all(issubclass(kind, Used) for kind in marks):
             warnings.warn(
                 f"{self._kind}: the gradients of this step were added to those of the step before, as backward() does: "
                 "call zero_grad() before each backward()",
@@ -291,7 +277,7 @@ class Optimizer:
                 w.data = data
             self._state[w] = known
             if self.steps < 2 and isinstance(w._grad, float):
-                w._grad = float(w._grad) if self.steps else _Used(w._grad)
+                w._grad = float(w._grad) if self.steps else Used(w._grad)
         self.steps += 1
 
     def _update(self, h: Any) -> Callable[..., tuple[float, State]]:
@@ -441,7 +427,7 @@ def check_leaf(what: str, place: str, w: Any) -> None:
 
 def gradient(w: Value) -> float:
     """A parameter's gradient as a float, also after `backward(create_graph=True)`."""
-    g = w.grad
+    g = w._grad
     return as_float(g.data if isinstance(g, Value) else g, "grad")
 
 

@@ -33,13 +33,9 @@ def by_name(what: str, given: Any, kind: type | tuple[type, ...], otherwise: str
 def look_of(paper: Paper, k: int, sparse: bool = False) -> dict[str, Any]:
     """How the k-th curve differs from the others."""
     return {
-        "color": paper.series[k],
-        "linestyle": paper.dashes[k % len(paper.dashes)],
-        "linewidth": 2.0,
-        "marker": paper.markers[k],
-        "markersize": 4.5,
-        "markevery": 0.1 if sparse else None,
-    }
+        "color": paper.series[k], "linestyle": paper.dashes[k % len(paper.dashes)], "linewidth": 2.0,
+        "marker": paper.markers[k], "markersize": 4.5, "markevery": 0.1 if sparse else None,
+    }  # fmt: skip
 
 
 def broken_at_jumps(numbers: Sequence[float]) -> list[float]:

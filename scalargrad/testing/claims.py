@@ -88,6 +88,8 @@ class VectorJacobian(Gradient):
 
 def split(claimed: list[Any], outputs: int, inputs: int, order: int) -> Rows:
     """A flat list of derivatives as a row an output."""
+    if any(isinstance(x, complex) and x.imag != 0.0 for x in claimed):
+        raise TypeError(f"the claimed derivatives of order {order}: expected real numbers, got complex ones")
     if len(claimed) != outputs * inputs:
         raise ValueError(
             f"the claimed derivatives of order {order} are {len(claimed)} number(s), "

@@ -114,11 +114,14 @@ def kink_at(levels: Sequence[Level]) -> Kink | None:
 def growth_at(levels: Sequence[Level]) -> float:
     """The power of `1/h` with which the slope, or the gap between the one-sided slopes, grows at the point; 0 if none.
 
-    2/3 for the cube root at 0, whose derivative is infinite there.
+    2/3 for the cube root at 0, whose derivative is infinite there. What is no larger than the rounding of the values
+    grows as well, as rounding stays when the step shrinks.
     """
     finest = levels[-6:]
     for sizes in ([(x.k, abs(x.slope)) for x in finest], [(x.k, abs(x.jump)) for x in finest]):
-        if len(sizes) < 6 or not all(0.0 < size < inf for _, size in sizes):
+        if len(sizes) < 6 or not all(
+            100.0 * x.grain / x.h < size < inf for x, (_, size) in zip(finest, sizes, strict=True)
+        ):
             continue
         powers = [log2(b / a) / (j - k) for (j, a), (k, b) in pairwise(sizes)]
         if max(powers) - min(powers) <= 0.02 <= min(powers):

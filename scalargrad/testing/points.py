@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import accumulate, islice
 from math import isfinite, prod
-from operator import index
+from operator import index, mul
 from typing import Any
 
 from ..engine.primitive import as_float
@@ -80,7 +80,11 @@ def _placed(
     """Put what is laid out by levels where it belongs, at `places` in the levels before; False for anything else."""
     if not levels:
         given = flattened(tree.tolist() if hasattr(tree, "tolist") else tree)
-        fits = tuple(getattr(tree, "shape", ())) == shape and len(given) == len(places)
+        its = tuple(getattr(tree, "shape", ()))
+        # Axes next to each other may be one, as of a matrix with a row an output; any other shape is another claim.
+        if prod(its) == prod(shape) and not {*accumulate(its, mul)} <= {1, *accumulate(shape, mul)}:
+            raise ValueError(f"{what}: expected an array of shape {shape}, got an array of shape {its}")
+        fits = its == shape and len(given) == len(places)
         if not fits or any(isinstance(x, tuple | dict) for x in given):
             return False
         for place, x in zip(places, given, strict=True):

@@ -101,13 +101,9 @@ class Bar(Silent):
     def start(self, epochs: int, batches: int, done: int) -> None:
         self.epochs = epochs
         self.bar = self.tqdm(
-            desc=f"epoch {min(done + 1, epochs)}/{epochs}",
-            total=epochs * batches,
-            initial=done * batches,
-            unit="batch",
-            file=sys.stdout,
-            dynamic_ncols=True,
-        )
+            desc=f"epoch {min(done + 1, epochs)}/{epochs}", total=epochs * batches, initial=done * batches,
+            unit="batch", file=sys.stdout, dynamic_ncols=True,
+        )  # fmt: skip
 
     def batch(self, epoch: int, batch: int, loss: float) -> None:
         if batch == 0:

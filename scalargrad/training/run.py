@@ -98,27 +98,18 @@ class Run:
     def arguments(self, columns: Sequence[str]) -> dict[str, Any]:
         """What must be the same when the training is taken up again."""
         return {
-            "model": repr(self.model),
-            "seed": self.seed,
-            "batch_size": self.size,
-            "samples": self.count,
+            "model": repr(self.model), "seed": self.seed, "batch_size": self.size, "samples": self.count,
             "columns": list(columns),
-        }
+        }  # fmt: skip
 
     def save(self, path: Path) -> None:
         """Write down all that the next epoch depends on."""
-        write_state(
-            path,
-            FORMAT,
-            {
-                "epoch": self.epoch,
-                "arguments": self.arguments(list(self.history.columns)),
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "best": self.best.state_dict(),
-                "history": asdict(self.history),
-            },
-        )
+        state = {
+            "epoch": self.epoch, "arguments": self.arguments(list(self.history.columns)),
+            "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
+            "best": self.best.state_dict(), "history": asdict(self.history),
+        }  # fmt: skip
+        write_state(path, FORMAT, state)
 
     def load(self, path: Path, columns: Sequence[str]) -> None:
         """Take up what `save` wrote; `ValueError` where it is of another training, and then nothing is changed."""

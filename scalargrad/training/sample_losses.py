@@ -22,13 +22,9 @@ from ..losses.summation import added
 from ..transforms.trees import LEAF, Structure, flatten
 
 ELEMENTWISE = (
-    losses.mean_squared_error,
-    losses.mean_absolute_error,
-    losses.huber,
-    losses.hinge,
-    losses.binary_cross_entropy,
+    losses.mean_squared_error, losses.mean_absolute_error, losses.huber, losses.hinge, losses.binary_cross_entropy,
     losses.binary_cross_entropy_with_logits,
-)
+)  # fmt: skip
 
 
 class SampleLoss:

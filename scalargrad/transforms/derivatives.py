@@ -14,11 +14,12 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from math import isfinite
 from types import MethodType
 from typing import Any
 
 from ..engine import modes, table
-from ..engine.anomaly import gradient_check
+from ..engine.anomaly import fault, gradient_check
 from ..engine.chain_rule import depending, differentiating, float_adjoints, graph_adjoints, order_since, tangents
 from ..engine.primitive import as_float
 from ..engine.value import Value, begin, constant
@@ -194,6 +195,8 @@ class _Run:
             return [self.kept(x) for x in self.walk.forward(seeds)]
         with _recording():
             found = tangents(self.order, seeds, as_graph)
+            if modes.active and modes.current().anomaly:
+                _check_tangents(self.order, found, self.outputs)
             every = [0.0 + found.get(y, 0.0) if isinstance(y, Value) else 0.0 for y in self.outputs]
         return [self.kept(x) for x in every]
 
@@ -389,6 +392,22 @@ def vjp(f: Callable[..., Any], *primals: Tree) -> tuple[Tree, Callable[[Tree], t
             return tuple(run.split(run.backward(_varying(seeds) if as_graph else seeds, as_graph)))
 
     return run.value(), pull_back
+
+
+def _check_tangents(order: Sequence[Any], found: dict[Any, Any], outputs: Sequence[Any]) -> None:
+    """Raise where finite numbers first led to what makes a result's derivative inf or nan; what selects hides it."""
+
+    def finite(x: Any) -> bool:
+        number = getattr(x, "_data", x)  # of several at once, each of the operations on them is looked at
+        return not isinstance(number, float) or isfinite(number)
+
+    if all(finite(found.get(y, 0.0)) for y in outputs if isinstance(y, Value)):
+        return
+    for node in reversed(order):
+        before = node.parents
+        if before and not finite(found.get(node, 0.0)) and all(finite(found.get(p, 0.0)) and finite(p) for p in before):
+            given = ", ".join(repr(p._data) for p in before)
+            raise fault(node, f"the derivative of {node.operation.name} is not finite, at operands {given}")
 
 
 def jvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tree]) -> tuple[Tree, Tree]:

@@ -42,6 +42,19 @@ class ByValue(NamedTuple):
 _under_way = local()
 
 
+def by_value() -> bool:
+    """Whether this thread writes a pickle by cloudpickle, which has the code of functions that no name leads to."""
+    return getattr(_under_way, "by_value", False)
+
+
+def _by_cloudpickle(cloudpickle: Any, x: Any) -> bytes:
+    before, _under_way.by_value = by_value(), True
+    try:
+        return cloudpickle.dumps(x)  # type: ignore[no-any-return]
+    finally:
+        _under_way.by_value = before
+
+
 def saved(function: Any) -> Any:
     """What to pickle for a function; raises `PicklingError` for one that cannot be found again, with the reason."""
     if isinstance(function, MethodType):
@@ -64,7 +77,7 @@ def saved(function: Any) -> Any:
         raise pickle.PicklingError(f"{reason}; define the function at a module's top level{where}") from reason
     begun.add(id(function))
     try:
-        return ByValue(cloudpickle.dumps(function))
+        return ByValue(_by_cloudpickle(cloudpickle, function))
     except (pickle.PicklingError, AttributeError, TypeError, RecursionError) as error:
         raise pickle.PicklingError(f"{name.name or function!r}: what it refers to has no pickle: {error}") from error
     finally:
@@ -80,7 +93,7 @@ def dumps(x: Any, what: str) -> bytes:
     """A pickle for other processes, whose main module may be another; `PicklingError` says what cannot go there."""
     cloudpickle = _cloudpickle()
     try:
-        return (cloudpickle or pickle).dumps(x)  # type: ignore[no-any-return]
+        return _by_cloudpickle(cloudpickle, x) if cloudpickle else pickle.dumps(x)
     except (pickle.PicklingError, AttributeError, TypeError, RecursionError) as error:
         raise pickle.PicklingError(f"{what}: cannot be sent to another process: {error}") from error
 

@@ -24,12 +24,22 @@ LEAF = "*"
 
 
 def _exact(x: Any) -> Any:
-    """A key of which 1, 1.0 and True, and 0.0 and -0.0, are different: what they are in a result."""
-    if type(x) is tuple:
-        return tuple([_exact(each) for each in x])
+    """A key of which 1, 1.0 and True, and 0.0 and -0.0, are different: what they are in a result. Likewise what holds
+    them and is equal where they are: tuples, frozen sets and dataclasses, and Decimals, which may differ in digits."""
+    if isinstance(x, tuple):
+        return type(x), tuple([_exact(each) for each in x])
+    if isinstance(x, frozenset):
+        return type(x), frozenset([_exact(each) for each in x])
     if hasattr(x, "__array_interface__"):
         return type(x), x.dtype.str, x.shape, x.tobytes()
-    return type(x), repr(x) if isinstance(x, int | float) else x
+    if (
+        getattr(type(x), "__dataclass_fields__", None)
+        and type(x).__dataclass_params__.eq
+        and type(x).__hash__ is not None
+    ):
+        fields = [each.name for each in type(x).__dataclass_fields__.values() if each.compare]
+        return type(x), x, tuple([_exact(getattr(x, name, None)) for name in fields])
+    return type(x), repr(x) if isinstance(x, int | float) else x, str(x) if type(x).__name__ == "Decimal" else ""
 
 
 class Keys(tuple[Any, ...]):
@@ -143,7 +153,10 @@ def register_pytree_node(
         raise TypeError(f"register_pytree_node: expected a class, got {type(cls).__name__}")
 
     def take(x: Any) -> tuple[Any, Sequence[Any]]:
-        children, aux = flatten_func(x)
+        taken = flatten_func(x)
+        if not isinstance(taken, tuple) or len(taken) != 2:
+            raise TypeError(f"register_pytree_node: of a {cls.__name__}, expected (children, aux), got {shown(taken)}")
+        children, aux = taken
         try:
             hash(aux)
         except TypeError:
@@ -156,7 +169,8 @@ def register_pytree_node(
 
 def _dataclass(kind: type) -> Container:
     """A dataclass by its fields. What a function is given is made by its `__init__`, so that fields that are computed
-    there depend on the others; a derivative, or a result, is not, as it need not pass checks of a user's own."""
+    there depend on the others; a derivative, or a result, is not, as it need not pass checks of a user's own. Where
+    that does not make what was given, as with an `InitVar`, or a field changed since, it is an error, or a guard."""
     import dataclasses  # loaded already where somebody has one
 
     fields = dataclasses.fields(kind)
@@ -170,15 +184,35 @@ def _dataclass(kind: type) -> Container:
 
     def argument(aux: Any, children: list[Any]) -> Any:
         try:
-            return kind(**{each.name: child for each, child in zip(fields, children, strict=True) if each.init})
+            made = kind(**{each.name: child for each, child in zip(fields, children, strict=True) if each.init})
         except TypeError as error:
             error.add_note(f"a {kind.__name__} is made of its fields; for another way see register_pytree_node")
             raise
+        for name, child in zip(names, children, strict=True):
+            if not _same(getattr(made, name), child):
+                raise TypeError(
+                    f"{kind.__name__}.{name}: __init__ makes another of the fields than was given, by an InitVar or a "
+                    "change since; say how such objects are made by register_pytree_node"
+                )
+        return made
 
     def take(x: Any) -> tuple[Any, Sequence[Any]]:
         return None, [getattr(x, name) for name in names]
 
     return Container(kind, take, build, argument=argument, places=lambda aux: [f".{name}" for name in names])
+
+
+def _same(made: Any, given: Any) -> bool:
+    """Whether a field that `__init__` made is the one given, up to the rounding of other functions than ours. Numbers
+    alone, as measuring moves them, are not asked."""
+    if made is given:
+        return True
+    (ours, structure), (theirs, wanted) = flatten(made), flatten(given)
+    pairs = zip(ours, theirs, strict=False)
+    return structure == wanted and all(
+        a is b or not isinstance(b, Value) or abs(a - b) <= 1e-9 * abs(b) or a == b or (a != a and b != b)
+        for a, b in pairs
+    )
 
 
 class _Numbers(list[Any]):

@@ -196,9 +196,8 @@ class Writer:
         for start in pieces:
             reads = [p for operands in program.operands[start : start + PIECE] for p in operands]
             reads += [p for _, a, _, b, _ in ends.get(start // PIECE, ()) for p in (a, b)]
-            for p in reads:
-                if first <= p < first + start:
-                    slot.setdefault(p, len(slot))
+            for p in [p for p in reads if first <= p < first + start]:
+                slot.setdefault(p, len(slot))
         parts: list[str] = []
         for start in pieces:
             stop = min(start + PIECE, len(program))
@@ -383,14 +382,15 @@ def source(
     declared = defined = note = ""
     if outputs == 1 and real == "double":
         note = f" * {name}_integrand is for SciPy's LowLevelCallable: y, or nan where there is none.\n *\n"
-        signature = f"double {name}_integrand(int n, double *x, void *data)"
+        x, y, data, n = (f"{name}_{each}" for each in ("x", "y", "data", "n"))  # which no name of a function can hide
+        signature = f"double {name}_integrand(int {n}, double *{x}, void *{data})"
         declared = f"{signature};\n"
         defined = f"""
 {signature}
 {{
-    double y;
-    (void)data;
-    return n == {inputs} && {name}(x, &y) == 0 ? y : (double)NAN;
+    double {y};
+    (void){data};
+    return {n} == {inputs} && {name}({x}, &{y}) == 0 ? {y} : (double)NAN;
 }}
 """
     header = f"""/* {name}: made by scalargrad. Compile with -std=c99, or -ffp-contract=off, for the bits of Python.

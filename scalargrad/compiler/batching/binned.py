@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from math import frexp, isfinite, ldexp
+from math import frexp, isfinite, ldexp, nan
 from typing import Any
 
 from ...transforms.trees import Structure, unflatten
@@ -63,7 +63,7 @@ class Bins:
 
     def value(self) -> float:
         if self.odd != 0.0 or self.top is None:
-            return self.odd
+            return nan if self.odd != self.odd else self.odd
         whole = 0
         for each in self.units:
             whole = (whole << WIDTH) + each

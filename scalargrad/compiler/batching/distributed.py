@@ -153,7 +153,7 @@ class _Pool:
     """The executor, or what makes one, whenever the last is broken."""
 
     def __init__(self, given: Any) -> None:
-        self.make = None if hasattr(given, "submit") else given
+        self.make = None if hasattr(given, "submit") and not isinstance(given, type) else given
         if self.make is not None and not callable(given):
             raise TypeError(f"map: expected an executor, or a function that makes one, got {type(given).__name__}")
         self.executor: Any = given if self.make is None else self._made()

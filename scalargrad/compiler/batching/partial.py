@@ -70,7 +70,7 @@ AnySum = TypeVar("AnySum", PartialSum, BinnedSum)
 def merge(parts: Iterable[AnySum]) -> AnySum:
     """Merge sums over parts of the samples, in any order: the result has the bits of one call on all of them.
 
-    Parts may be merged in several steps, wherever they are; the whole is asked for its `result()` at the end. Raises
+    Parts may be merged in several steps, wherever they are; the whole is asked for its `result()` at the end.
     Parts of unknown numbers (`start="unknown"`) are merged with such alone: see `BinnedSum`. Raises
     `ValueError` for no parts, for parts that have samples in common, which it names, or that are of functions with
     results of different structures. The order of addition is in `scalargrad/losses/summation.py`.

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 
 class FilePiece(NamedTuple):
-    """A piece of an array in a file: what an array of NumPy says of itself, and the file's size, in bytes."""
+    """A piece of an array in a file: what an array of NumPy says of itself, the file's size, and some of its bytes."""
 
     path: str
     size: int
@@ -21,6 +21,7 @@ class FilePiece(NamedTuple):
     offset: int
     shape: tuple[int, ...]
     strides: tuple[int, ...]
+    some: bytes
 
     def load(self) -> Any:
         import numpy
@@ -32,7 +33,10 @@ class FilePiece(NamedTuple):
         if found != self.size:
             raise ValueError(f"map: {self.path} has {found} bytes on the worker, and {self.size} where map was called")
         whole = numpy.memmap(self.path, numpy.uint8, mode="r")
-        return numpy.ndarray(self.shape, numpy.dtype(self.dtype), whole, self.offset, self.strides)
+        piece = numpy.ndarray(self.shape, numpy.dtype(self.dtype), whole, self.offset, self.strides)
+        if _some(piece) != self.some:
+            raise ValueError(f"map: {self.path} holds other numbers on the worker than the memmap that map was given")
+        return piece
 
 
 class DaskPiece(NamedTuple):
@@ -119,6 +123,11 @@ def _futures(part: Any) -> Any:
     return [] if distributed is None else distributed.futures_of(part)
 
 
+def _some(x: Any) -> bytes:
+    """The first, the middle and the last number of an array."""
+    return x.flat[[0, x.size // 2, -1]].tobytes() if x.size else b""
+
+
 def _in_file(x: Any) -> FilePiece | None:
     """The piece of a file that an array is, if it is one: a memmap, or a view of one, that is no private copy."""
     import numpy
@@ -134,4 +143,4 @@ def _in_file(x: Any) -> FilePiece | None:
         root.flush()
     at = root.offset + x.__array_interface__["data"][0] - root.__array_interface__["data"][0]
     path = os.path.abspath(root.filename)
-    return FilePiece(path, os.stat(path).st_size, x.dtype.str, at, x.shape, x.strides)
+    return FilePiece(path, os.stat(path).st_size, x.dtype.str, at, x.shape, x.strides, _some(x))

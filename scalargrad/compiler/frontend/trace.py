@@ -181,6 +181,10 @@ for _title, _row in (("and", primitives.both), ("or", primitives.either), ("xor"
     setattr(Condition, f"__{_title}__", _connective(_row))
     setattr(Condition, f"__r{_title}__", _connective(_row))
 
+_FROZEN = (
+    "which would freeze the number of this one call into the program: compute with the Value itself, by operators "
+    "and scalargrad's functions (where, floor, round, ...); v.detach() stops gradients"
+)
 _WAYS_OUT = {
     "backward()": "which stores gradients: return grad(f)(...) or value_and_grad(f)(...)",
     "detect_anomaly()": "which would check the numbers of this one call: call the compiled function under it",
@@ -188,18 +192,17 @@ _WAYS_OUT = {
     "assigning to .grad": "which a program cannot repeat: return the gradient",
     "using a Value as a key": "which would be found by identity, not by its number: compare numbers (x == 1.0), or use "
     "id(v) as the key",
+    "int() of a Value, or its use as an index,": "which would freeze the number of this one call into the program: "
+    "name a parameter that is a number of loops, or an index, in static_argnames=",
+    "float() of a Value, or a function of math or numpy on one,": f"{_FROZEN}; an array of Values to assign into is "
+    "np.zeros_like(x), or np.empty_like(x), of one",
     "reading .grad": "whose number is of this one call: pass it as an argument, or take grad(f)(...)",
 }
 
 
 def _refuse(what: str) -> NoReturn:
     """Raise for what would freeze a number of this one call into the program, or what a program cannot do."""
-    way_out = _WAYS_OUT.get(
-        what,
-        "which would freeze the number of this one call into the program: compute with the Value itself, by operators "
-        "and scalargrad's functions (where, floor, round, ...); v.detach() stops gradients",
-    )
-    raise TraceError(f"{what} in a compiled function, {way_out}\n  at {modes.users_line()}")
+    raise TraceError(f"{what} in a compiled function, {_WAYS_OUT.get(what, _FROZEN)}\n  at {modes.users_line()}")
 
 
 # Comparisons by their names in Python: the row, and whether its operands change places.
@@ -505,8 +508,8 @@ def _recorded(
     inputs = [Value(x) for x in leaves]
     tracer = Tracer(inputs)
     try:
-        arguments, keywords = unflatten(structure, inputs, "argument")
-        with modes.tracing(tracer):
+        with modes.tracing(tracer):  # of objects that are made of the arguments, too: their __init__ may branch
+            arguments, keywords = unflatten(structure, inputs, "argument")
             result = f(*arguments, **keywords)
         outputs, output_structure = flatten(result, "the compiled function's result", static=True)
         if output_structure[0] is Static:

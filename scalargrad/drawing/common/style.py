@@ -10,7 +10,7 @@ THEMES = ("auto", "light", "dark")
 MARGIN = 18.0
 FONTS = (  # DejaVu Sans, which many a Linux has alone, is 15 % wider; its condensed letters are as wide as the others
     "Helvetica,Arial,'Liberation Sans','Noto Sans','DejaVu Sans Condensed','Noto Sans CJK KR','Apple SD Gothic Neo',"
-    "'Malgun Gothic',sans-serif"
+    "'Malgun Gothic','DejaVu Sans',sans-serif"
 )
 
 # (light, dark)

@@ -60,7 +60,9 @@ class _Columns:
         self.columns: list[list[_Item]] = [[] for _ in range(max(self.rank.values(), default=0) + 1)]
         self.near: dict[str, tuple[list[str], list[str]]] = defaultdict(lambda: ([], []))  # in the columns beside
         self.route: dict[str, list[str]] = {}
-        for n in picture.nodes:
+        used = {e.source for e in picture.edges}
+        results = [n for n in picture.nodes if n.id not in used]  # the last that was given is the first to be computed
+        for n in (*[n for n in picture.nodes if n.id in used], *reversed(results)):
             made = labels.nodes[n.id]
             high = max(made.height, self.spacing(n.id) * len(self.into[n.id]) + 4.0)
             self.columns[self.rank[n.id]].append(_Item(n.id, made.width, high, n.group))

@@ -61,13 +61,9 @@ def draw_neuron(
     groups, folded = _parts(top, output, own, layer)
     shown = ", ".join(number(x.data) for x in xs[:6]) + (", …" if len(xs) > 6 else "")
     drawn: dict[str, Any] = {
-        "groups": groups,
-        "collapse": folded or False,
-        "parameters": copies,
-        "title": title or f"{name} on ({shown})",
-        "theme": theme,
-        **options,
-    }
+        "groups": groups, "collapse": folded or False, "parameters": copies, "title": title or f"{name} on ({shown})",
+        "theme": theme, **options,
+    }  # fmt: skip
     return draw(top, **drawn)
 
 

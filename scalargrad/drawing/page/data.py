@@ -90,7 +90,9 @@ def to_data(story: Story, live: dict[str, Any] | str = "") -> dict[str, Any]:
             "edge": [a.edge for a in backward.steps],
             "arrived": [a.arrived for a in backward.steps],
             "running": [
-                "" if a.running is None or a.running == edges[a.edge].contribution else short_and_full(a.running)
+                short_and_full(a.running)
+                if a.running is not None and repr(a.running) != repr(edges[a.edge].contribution)
+                else ""
                 for a in backward.steps
             ],
             "row": [a.row for a in backward.steps],

@@ -16,15 +16,27 @@ function roundUp(x) {
   return Number(([1, 2, 5, 10].find((m) => m * power >= x * (1 - 1e-12)) * power).toPrecision(1));
 }
 
+const limited = (x) => Math.min(Math.max(x, -Number.MAX_VALUE), Number.MAX_VALUE);
+
 /** From minus to plus twice its size, or more. */
 function usualRange(x) {
-  const most = (Number.isFinite(x) && roundUp(2 * Math.abs(x))) || 1;
+  const most = (Number.isFinite(x) && limited(roundUp(2 * Math.abs(x)))) || 1;
   return [-most, most];
+}
+
+/** What a field holds: its text keeps the sign of zero, which `valueAsNumber` loses. */
+const entered = (el) => (el.value ? Number(el.value) : NaN);
+const inField = (x) => (Number.isFinite(x) ? (Object.is(x, -0) ? "-0" : x) : "");
+
+/** Mark a field in which no number stands. */
+function judge(el, isGood) {
+  if (isGood) el.removeAttribute("aria-invalid");
+  else el.setAttribute("aria-invalid", "true");
 }
 
 function field(label, x, className) {
   const el = make("input", className);
-  Object.assign(el, { type: "number", step: "any", value: Number.isFinite(x) ? x : "" });
+  Object.assign(el, { type: "number", step: "any", value: inField(x) });
   el.setAttribute("aria-label", label);
   return el;
 }
@@ -44,13 +56,15 @@ function addRow([text, given], k) {
   inputRows.push(row);
   setRange(row, x);
   on(number, "input", () => {
-    number.toggleAttribute("aria-invalid", !Number.isFinite(number.valueAsNumber));
-    if (Number.isFinite(number.valueAsNumber)) move(k, number.valueAsNumber);
+    const to = entered(number);
+    judge(number, Number.isFinite(to));
+    if (Number.isFinite(to)) move(k, to);
+    else later();
   });
   on(track, "input", () => {
     const to = Number(Number(track.value).toPrecision(4));
     number.value = to;
-    number.removeAttribute("aria-invalid");
+    judge(number, true);
     move(k, to);
   });
   for (const end of [low, high]) on(end, "change", () => setRange(row, xs[k]));
@@ -66,9 +80,9 @@ function setRange({ track, low, high }, x) {
   if (!Number.isFinite(from)) from = usualFrom;
   if (!Number.isFinite(to)) to = usualTo;
   if (from > to) [from, to] = [to, from];
-  if (x < from) from = x < 0 ? -roundUp(-x) : x;
-  if (x > to) to = x > 0 ? roundUp(x) : x;
-  if (from === to) to = from + 1;
+  if (x < from) from = limited(x < 0 ? -roundUp(-x) : x);
+  if (x > to) to = limited(x > 0 ? roundUp(x) : x);
+  if (from === to) [from, to] = from + 1 > from ? [from, from + 1] : usualRange(from);
   [low.value, high.value] = [from, to];
   [track.min, track.max, track.value] = [from, to, Number.isFinite(x) ? x : from];
   if (inputRows.length) later();
@@ -104,7 +118,7 @@ function recompute() {
   showAgain();
   drawPlot();
   tellTurned(other);
-  $("reset").disabled = start;
+  $("reset").disabled = start && !panel.querySelector("[aria-invalid]");
   $("link").href = `#${new URLSearchParams(live.inputs.map(([text], k) => [text, repr(xs[k])]))}`;
   const [root, called] = live.root;
   const result = `${called} = ${shown(valueOf(root))}`;
@@ -156,7 +170,7 @@ function drawPlot() {
   const given = [...xs];
   const points = Math.round(Math.min(Math.max(1.5e5 / live.places.length, 25), 121));
   const line = Array.from({ length: points }, (_, n) => {
-    given[moved] = from + ((to - from) * n) / (points - 1);
+    given[moved] = from * (1 - n / (points - 1)) + to * (n / (points - 1));
     compute(given, numbers);
     return [given[moved], valueOf(root)];
   });
@@ -164,9 +178,10 @@ function drawPlot() {
   const finite = [...line.map(([, y]) => y), y0].filter(Number.isFinite).sort((a, b) => a - b);
   let [low, high] = finite.length ? [finite[0], finite[finite.length - 1]] : [0, 1];
   const size = Math.max(Math.abs(low), Math.abs(high)) || 1;
-  if (high - low < 1e-12 * size) [low, high] = [low - size, high + size];
-  const across = (x) => PLOT.left + ((x - from) / (to - from)) * (PLOT.width - PLOT.left - PLOT.right);
-  const up = (y) => PLOT.height - PLOT.bottom - ((y - low) / (high - low)) * (PLOT.height - PLOT.top - PLOT.bottom);
+  if (high - low <= 1e-12 * size) [low, high] = [limited(low - size), limited(high + size)];
+  const part = (x, a, b) => (b - a < Infinity ? (x - a) / (b - a) : (x / 2 - a / 2) / (b / 2 - a / 2));
+  const across = (x) => PLOT.left + part(x, from, to) * (PLOT.width - PLOT.left - PLOT.right);
+  const up = (y) => PLOT.height - PLOT.bottom - part(y, low, high) * (PLOT.height - PLOT.top - PLOT.bottom);
   let d = "";
   let isOpen = false;
   for (const [x, y] of line) {
@@ -175,10 +190,10 @@ function drawPlot() {
   }
   const parts = [drawsIn("path", { class: "curve", d })];
   if (Number.isFinite(y0) && Number.isFinite(slope)) {
-    const [left, right] = [from, to].map((x) => [across(x), Math.min(Math.max(up(y0 + slope * (x - x0)), -1e5), 1e5)]);
+    const [left, right] = [from, to].map((x) => [across(x), Math.min(Math.max(up(y0 + slope * limited(x - x0)), -1e5), 1e5)]);
     parts.push(drawsIn("path", { class: "tangent", d: `M${left}L${right}` }));
   }
-  if (Number.isFinite(y0)) parts.push(drawsIn("circle", { cx: across(x0), cy: up(y0), r: 4.5 }));
+  if (Number.isFinite(y0) && Number.isFinite(x0)) parts.push(drawsIn("circle", { cx: across(x0), cy: up(y0), r: 4.5 }));
   plotted.replaceChildren(...parts);
   $("plot-title").replaceChildren(...indexed(`${called} over ${text}`));
   $("plot-low").textContent = shown(from);
@@ -195,16 +210,18 @@ function drawPlot() {
 function fill(numbersByName) {
   inputRows.forEach((row, k) => {
     const to = numbersByName.get(live.inputs[k][0]);
-    if (to === undefined || Number.isNaN(to)) return;
+    if (to === undefined) return;
     xs[k] = to;
-    row.number.value = Number.isFinite(to) ? to : "";
+    row.number.value = inField(to);
+    judge(row.number, true);
     setRange(row, to);
   });
   later();
 }
 
 function fromLink() {
-  if (location.hash.includes("=")) fill(new Map([...new URLSearchParams(location.hash.slice(1))].map(([key, text]) => [key, parsed(text)])));
+  const asked = [...new URLSearchParams(location.hash.slice(1))].map(([key, text]) => [key, parsed(text.trim() || "-")]);
+  fill(new Map(asked.filter(([, x]) => !Number.isNaN(x))));
 }
 
 function startInputs() {

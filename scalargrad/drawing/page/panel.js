@@ -9,9 +9,12 @@ function numeral(text, className = "", shown = brief(text)) {
   return el;
 }
 
+/** The colour of a number, or of what lies between two. */
 function sign(text) {
-  const x = Number(full(text).replace("inf", "Infinity"));
-  return !Number.isFinite(x) ? "bad" : x > 0 ? "pos" : x < 0 ? "neg" : "zero";
+  const ends = full(text).split(" … ").map(parsed);
+  if (!ends.every(Number.isFinite)) return "bad";
+  const [low, high] = ends.length > 1 ? ends : [ends[0], ends[0]];
+  return low === 0 && high === 0 ? "zero" : low >= 0 ? "pos" : high <= 0 ? "neg" : "mixed";
 }
 
 const signed = (text) => (sign(text) === "pos" ? "+" : "") + brief(text);
@@ -104,18 +107,21 @@ function total(p) {
   const over = turnsOver(i, p);
   const gaps = arrivals[i].length - over;
   const [before, origin] = nodes.before[i] || [];
-  const terms = arrivals[i].slice(0, over).map((each) => brought[backward.edge[each]]);
-  if (before) terms.unshift(before);
+  const terms = arrivals[i].slice(0, over).map((each) => {
+    const e = backward.edge[each];
+    return [brought[e], e in merged ? plural(backward.paths[each] || merged[e], "term") : ""];
+  });
+  if (before) terms.unshift([before, ""]);
   const line = [origin && origin !== "its own" ? caption(`gradient of ${short(i)}`) : derivative(of, short(i)), " = "];
   if (terms.length + gaps > 1) {
     const hidden = Math.max(terms.length - TERMS, 0);
     if (hidden) line.push(plural(hidden, "term"));
-    terms.slice(hidden).forEach((text, at) => {
+    terms.slice(hidden).forEach(([text, several], at) => {
       const first = !line[2];
       if (!first) line.push(" + ");
       const minus = brief(text).startsWith("−") && !first;
       const latest = at === terms.length - hidden - 1 ? " latest" : "";
-      line.push(numeral(text, sign(text) + latest, minus ? `(${brief(text)})` : brief(text)));
+      line.push(numeral(text, sign(text) + latest, several || (minus ? `(${brief(text)})` : brief(text))));
       if (before && hidden + at === 0) line.push(caption(` ${origin}`));
     });
     for (let gap = 0; gap < Math.min(gaps, 3); gap += 1) line.push(" + ", make("span", "gap", "?"));

@@ -12,7 +12,8 @@ let pulled = null; // the weight that is being changed: its place in the frame, 
 let passing = -1; // the sample whose backward pass is shown
 
 const valueOf = (id) => Number($(id).value);
-const whole = (id, low, high) => Math.min(Math.max(Math.round(valueOf(id)) || low, low), high);
+/** A field's number, within its own bounds. */
+const within = (id) => Math.min(Math.max(valueOf(id), Number($(id).min)), Number($(id).max) || Number.MAX_VALUE);
 const isOn = () => lab.features.map((_, k) => $(`lab-feature-${k}`).checked);
 
 /** The choices, as training.js takes them. */
@@ -20,8 +21,8 @@ function choices() {
   const shape = valueOf("lab-shape");
   return {
     set: lab.sets[valueOf("lab-set")], noise: valueOf("lab-noise"), share: valueOf("lab-share"), features: isOn(), shape,
-    activation: lab.activations[valueOf("lab-activation")], seed: whole("lab-seed", 0, 4294967295),
-    optimizer: valueOf("lab-optimizer"), rate: valueOf("lab-rate"), batch: whole("lab-batch", 1, lab.samples),
+    activation: lab.activations[valueOf("lab-activation")], seed: Math.round(within("lab-seed")),
+    optimizer: valueOf("lab-optimizer"), rate: within("lab-rate"), batch: Math.round(within("lab-batch")),
     l1: valueOf("lab-l1"), l2: valueOf("lab-l2"),
   };
 }
@@ -78,7 +79,7 @@ function trainOn() {
   const how = choices();
   if (kept.length >= MOST_FRAMES || !training.weights.every(Number.isFinite)) {
     pause();
-    $("note").textContent = kept.length >= MOST_FRAMES ? `${MOST_FRAMES} epochs are kept: reset to begin anew.` : "The weights have left the range of numbers: a smaller rate may help.";
+    $("note").textContent = kept.length >= MOST_FRAMES ? `${MOST_FRAMES} epochs are kept: reset to begin anew.` : "The weights have left the range of numbers: reset, and try a smaller rate.";
     say($("note").textContent);
     return false;
   }
@@ -175,6 +176,7 @@ function fillChoices() {
   proposeRate();
   for (const id of INFLUENTIAL) on($(id), "change", restart);
   on($("lab-optimizer"), "change", proposeRate);
+  for (const id of ["lab-rate", "lab-batch", "lab-seed"]) on($(id), "change", () => { $(id).value = id === "lab-rate" ? within(id) : Math.round(within(id)); });
   for (const id of ["lab-noise", "lab-share"]) on($(id), "input", tellRanges);
   on($("lab-reset"), "click", restart);
   on($("lab-pass"), "change", () => choosePass(Math.max(passing, 0)));

@@ -78,5 +78,6 @@ function wrongOf(network, at, points) {
 
 function isWrong(network, at, points, i, out) {
   outputs(network, at, points[i], points[i + 1], out);
-  return out[out.length - 1] > network.threshold !== points[i + 2] > network.threshold;
+  const y = out[out.length - 1];
+  return Number.isNaN(y) || y > network.threshold !== points[i + 2] > network.threshold;
 }

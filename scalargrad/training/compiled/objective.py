@@ -11,10 +11,12 @@ import random
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import copy
 from functools import wraps
 from itertools import chain
 from operator import add
 from random import Random
+from types import FunctionType, ModuleType
 from typing import Any
 
 from ...compiler import CompiledFunction, GuardLimitError, TraceError, compile  # noqa: A004
@@ -28,6 +30,7 @@ from ...engine.value import Value
 from ...functions.primitives import mean
 from ...losses.batches import plain
 from ...nn import Module
+from ...state import attributes, inside
 from ...transforms.derivatives import value_and_grad, vjp
 from ...transforms.trees import Structure, flatten, unflatten
 from ..objective import Objective
@@ -238,6 +241,9 @@ def watched(model: Module, x: Any) -> Any:
         raise TraceError("the model draws random numbers, which a program would repeat for ever")
     if state_of(model) != before:
         for x, content in contents:
+            if hasattr(x, "flat"):
+                x[...] = content
+                continue
             x.clear()
             (x.extend if hasattr(x, "extend") else x.update)(content)
         raise TraceError("the model changes its own attributes as it computes")
@@ -245,15 +251,30 @@ def watched(model: Module, x: Any) -> Any:
 
 
 def _contents(model: Module) -> list[tuple[Any, Any]]:
-    """The containers among a model's attributes, and what is in them, to be put back: its copies share them with it."""
-    found: dict[int, tuple[Any, Any]] = {}
-    left = [x for _, module in model.named_modules() for x in vars(module).values()]
+    """What among all that a model holds can be changed, and what is in it, to be put back: its copies share it."""
+    return [
+        (x, copy(x)) for x in _held(model) if (isinstance(x, _CONTAINERS) and hasattr(x, "clear")) or hasattr(x, "flat")
+    ]
+
+
+def _held(model: Module) -> list[Any]:
+    """All that a model's attributes hold, at any depth, but parameters, modules, and what objects of ours hold."""
+    found: dict[int, Any] = {}
+    left = [x for _, module in model.named_modules() for x in attributes(module).values()][::-1]
     while left:
         x = left.pop()
-        if isinstance(x, list | dict | set | deque) and id(x) not in found:
-            found[id(x)] = (x, x.copy())
+        if id(x) in found or isinstance(x, (*_PLAIN, Value, Module, ModuleType)):
+            continue
+        found[id(x)] = x
+        if isinstance(x, _CONTAINERS):
             left += x.values() if isinstance(x, dict) else x
+        elif type(x).__module__.partition(".")[0] != __name__.partition(".")[0]:
+            left += [*inside(x), getattr(x, "__dict__", None)]
     return list(found.values())
+
+
+_PLAIN = (int, float, complex, str, bytes, type(None), type, FunctionType)
+_CONTAINERS = (list, tuple, dict, set, frozenset, deque)
 
 
 def _of_numpy() -> Any:
@@ -262,25 +283,25 @@ def _of_numpy() -> Any:
 
 
 def _generators(model: Module) -> list[Random]:
-    return [x for _, module in model.named_modules() for x in vars(module).values() if isinstance(x, Random)]
+    return [x for x in _held(model) if isinstance(x, Random)]
 
 
 def state_of(model: Module) -> list[Any]:
     """All that a model's result may depend on besides its parameters and its input, as far as it is to be seen."""
-    return [
-        (place, name, _summary(x, 0)) for place, module in model.named_modules() for name, x in vars(module).items()
-    ]
+    own = [attributes(module) for _, module in model.named_modules()]
+    kinds = dict.fromkeys(kind for _, module in model.named_modules() for kind in type(module).__mro__)
+    return [(type(x), _summary(x)) for x in [*own, *map(dict, map(vars, kinds)), *_held(model)]]
 
 
-def _summary(x: Any, depth: int) -> Any:
-    if isinstance(x, Value | Module):  # modules have their own entries
-        return type(x).__name__ if isinstance(x, Module) else "Value"
+def _summary(x: Any) -> Any:
+    """What is directly in something; what is in that has entries of its own."""
     if isinstance(x, Random):
         return hash(x.getstate())
-    if isinstance(x, list | tuple | dict):
-        items = [*x, *x.values()] if isinstance(x, dict) else list(x)
-        return (type(x), len(x), [_summary(each, depth + 1) for each in items] if depth < 8 else id(x))
-    if isinstance(x, int | float | str | bytes | complex | None):
-        return (type(x), repr(x))
-    inside = x.tobytes() if hasattr(x, "tobytes") else getattr(getattr(x, "bit_generator", None), "state", None)
-    return (type(x), id(x), repr(inside))  # of NumPy: arrays, generators
+    if hasattr(x, "tobytes"):
+        return x.tobytes()
+    own = x if isinstance(x, _CONTAINERS) else attributes(x)
+    if not own:  # of NumPy: generators
+        return repr(getattr(getattr(x, "bit_generator", None), "state", x))
+    items = [*own, *own.values()] if isinstance(own, dict) else own
+    each = [(type(item), repr(item) if isinstance(item, _PLAIN) else "") for item in items]
+    return sorted(each, key=repr) if isinstance(x, (set, frozenset)) else each
