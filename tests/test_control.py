@@ -397,19 +397,61 @@ def test_a_system_that_needs_pivots_and_damping() -> None:
         (lambda a: sg.root(lambda x, a: x, [1.0, 2.0], a, bracket=(0, 5)), ValueError, "one number"),
         (lambda a: sg.fixed_point(lambda x, a: a * x, 1.0, a), LoopError, "fixed_point: none found after 1000"),
         (
-            lambda a: sg.odeint(lambda y, t: 1e3 * y * y * a, 1.0, [0.0, 1.0], max_steps=30),
+            lambda a: sg.odeint(lambda y, t: 1e3 * y * y * a, 1.0, [0.0, 1.0], max_steps=30)[1],
             LoopError,
             "odeint: the next",
         ),
         (lambda a: sg.odeint(lambda y, t: [y, a], 1.0, [0.0, 1.0]), ValueError, "odeint: what f returned"),
         (lambda a: sg.odeint(lambda y, t: y * a, 1.0, [0.0, 1.0, 1.0]), ValueError, "must increase, or decrease"),
         (lambda a: sg.odeint(lambda y, t: y * a, 1.0, [0.0, 1.0], method="euler"), ValueError, "method must be"),
+        (lambda a: sg.odeint(lambda y, t: y * a, 1.0, [0.0, 1.0], method="rk4", steps=0), ValueError, "steps must be"),
+        (lambda a: sg.odeint(lambda y, t: y * a, 1.0, [0.0, 1.0], max_steps=-1), ValueError, "max_steps must be"),
+        (lambda a: sg.odeint(lambda y, t: y * a, 1.0, [0.0, 1.0], rtol=-1.0), ValueError, "rtol must be"),
     ],
 )
 def test_what_is_not_found_is_an_error(wrong: Any, error: Any, message: str) -> None:
     for f in (wrong, sg.grad(wrong), *(sg.compile(wrong, backend=b) for b in BACKENDS), sg.compile(sg.grad(wrong))):
         with pytest.raises(error, match=message):
             f(2.0)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_times_that_only_the_call_knows(backend: Any) -> None:
+    def at_end(ts: Any, gradient: str = "steps") -> Any:
+        return sg.odeint(lambda y, t, a: -y * t * a, 1.0, ts, 0.5, rtol=1e-10, gradient=gradient)[-1]
+
+    def exact(ts: Any) -> Any:
+        return sg.exp((ts[0] * ts[0] - ts[-1] * ts[-1]) / 4.0)
+
+    replayed = sg.compile(at_end, backend=backend)
+    for ts in ([0.0, 1.0, 2.0], [2.0, 1.0, -1.0]):
+        assert replayed(ts) == pytest.approx(exact(ts), rel=1e-7)
+        for gradient in ("steps", "adjoint"):
+            slope = sg.grad(lambda ts, gradient=gradient: at_end(ts, gradient))
+            assert slope(ts) == pytest.approx(sg.grad(exact)(ts), abs=1e-6)
+            assert sg.compile(slope, backend=backend)(ts) == pytest.approx(slope(ts), rel=1e-12, abs=1e-12)
+    for ts in ([0.0, 1.0, 0.5], [0.0, 1.0, 1.0]):
+        with pytest.raises(LoopError, match="not after the one before"):
+            replayed(ts)
+        with pytest.raises(LoopError, match="not after the one before"):
+            sg.grad(at_end)(ts)
+
+
+def test_a_search_for_what_a_long_loop_would_have_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scalargrad.compiler.frontend.derived.MUCH", 200_000)  # not run for tracing
+
+    def long(x: Any) -> Any:
+        return sg.fori_loop(0, 100_000, lambda i, c: c * 0.5 + x * 0.25, x) * 2.0 + 1.0
+
+    for f in (
+        lambda x: sg.root(lambda z, a: z * z - a, 1.0, long(x)),
+        lambda x: sg.fixed_point(lambda z, a: 0.3 * sg.cos(z) + a, 1.0, long(x)),
+        lambda x: sg.cond(x > 0.0, lambda a: sg.root(lambda z: z * z - a, 1.0), lambda a: a, long(x)),
+        lambda x: sg.odeint(lambda y, t, a: -y * a, x, [0.0, 1.0], long(x))[1],
+    ):
+        for function in (f, sg.grad(f)):
+            expected = function(0.7)
+            assert [sg.compile(function, backend=b)(0.7) for b in BACKENDS] == [expected] * len(BACKENDS)
 
 
 def test_anybodys_solver_is_called_back() -> None:

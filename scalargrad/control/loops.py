@@ -303,7 +303,9 @@ class _Body:
 
 
 def _kind(x: Any) -> str:
-    return f"a {type(x).__name__}" + (f" of {len(x)}" if isinstance(x, list | tuple | dict) else "")
+    return f"a {'Value' if isinstance(x, Value) else type(x).__name__}" + (
+        f" of {len(x)}" if isinstance(x, list | tuple | dict) else ""
+    )
 
 
 def _steps(body: _Body, carry: list[Any], columns: Columns, steps: int, reverse: bool, plain: bool) -> Any:

@@ -57,8 +57,9 @@ def odeint(
       "adjoint", the adjoint equation solved backwards, in memory that does not grow with the steps, as exact as `rtol`
       (Chen et al., 2018); then `f` may use no `Value`s but its arguments.
 
-    It is one `scan`, and compiles to a loop. Raises `LoopError` where `max_steps` is too few; `ValueError` for times
-    that are not in order, an unknown method, and an `f` that returns another structure than `y0` has.
+    It is one `scan`, and compiles to a loop. Raises `LoopError` where `max_steps` is too few, and for unordered times
+    that only the call knows ("dopri5"); `ValueError` for other unordered times, an option that cannot be, and an `f`
+    that returns another structure than `y0` has.
 
     >>> import scalargrad as sg
     >>> decay = lambda rate: sg.odeint(lambda y, t, rate: -rate * y, 1.0, [0.0, 1.0, 2.0], rate)
@@ -71,6 +72,12 @@ def odeint(
         raise ValueError(f"odeint: method must be 'dopri5' or 'rk4', got {method!r}")
     if gradient not in ("steps", "adjoint"):
         raise ValueError(f"odeint: gradient must be 'steps' or 'adjoint', got {gradient!r}")
+    for name, count in (("steps", steps), ("max_steps", max_steps)):
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f"odeint: {name} must be a whole number of at least 1, got {count!r}")
+    for name, bound in (("rtol", rtol), ("atol", atol)):
+        if not bound >= 0.0:
+            raise ValueError(f"odeint: {name} must be at least 0, got {bound!r}")
     times = [number(t, f"ts[{k}]") for k, t in enumerate(ts.tolist() if hasattr(ts, "tolist") else ts)]
     if not times:
         raise ValueError("odeint: ts has no time to begin at")
@@ -78,7 +85,7 @@ def odeint(
     signs = {(a < b) - (a > b) for a, b in pairwise(plain)}
     if len(signs) > 1 or 0 in signs:
         raise ValueError("odeint: ts must increase, or decrease, from each time to the next")
-    sign = float(next(iter(signs), 1)) if len(plain) == len(times) else where(times[-1] < times[0], -1.0, 1.0)
+    sign = float(next(iter(signs), 1)) if len(plain) == len(times) else None
     leaves, structure = flatten(y0, "y0")
     start = [number(x, at) for x, at in zip(leaves, paths(structure, "y0"), strict=True)]
 
@@ -106,22 +113,25 @@ class _Options(NamedTuple):
     max_steps: int
 
 
-def _solved(f: Right, y0: Sequence[Any], times: Sequence[Any], sign: Any, options: _Options) -> list[list[Any]]:
-    """The solution at all times; `sign` is -1.0 where they decrease."""
+def _solved(
+    f: Right, y0: Sequence[Any], times: Sequence[Any], sign: float | None, options: _Options
+) -> list[list[Any]]:
+    """The solution at all times; `sign` is -1.0 where they decrease, None where only the times themselves tell."""
     if len(times) == 1:
         return [list(y0)]
-    rises = isinstance(sign, float) and sign > 0.0
+    rises = sign == 1.0
+    direction = where(times[-1] < times[0], -1.0, 1.0) if sign is None else sign
 
     def ahead(y: Sequence[Any], s: Any) -> list[Any]:  # in s = sign t, which increases
-        return f(y, s) if rises else [sign * d for d in f(y, sign * s)]
+        return f(y, s) if rises else [direction * d for d in f(y, direction * s)]
 
-    s = list(times) if rises else [sign * t for t in times]
+    s = list(times) if rises else [direction * t for t in times]
     if options.method == "rk4":
         step = _classical(ahead, options)
         _, rows = scan(step, (list(y0), s[0]), s[1:])
     else:
         step, init = _embedded(ahead, list(y0), s[0], s[1], options)
-        _, rows = scan(step, init, s[1:])
+        _, rows = scan(step, init, (s[:-1], s[1:]))
     return [list(y0), *rows]
 
 
@@ -206,9 +216,11 @@ def _embedded(f: Right, y0: list[Any], start: Any, second: Any, options: _Option
         found, structure = flatten(new)
         return unflatten(structure, [where(accepted, b, a) for a, b in zip(old, found, strict=True)])
 
-    def interval(carry: Any, target: Any) -> tuple[Any, Any]:
-        failure = "odeint: the next time is not reached"
-        carry = repeated(lambda c: c[0] < target, step, carry, options.max_steps, failure, {})
+    def interval(carry: Any, between: Any) -> tuple[Any, Any]:
+        last, target = between
+        failure = "odeint: the next time is not reached, or is not after the one before,"
+        # Times that are known at the call alone are in order here, or there is no end: never an answer from elsewhere.
+        carry = repeated(lambda c: (c[0] < target) | (target <= last), step, carry, options.max_steps, failure, {})
         t, _, _, _, before, (a, b, c, d, e) = carry
         x = (target - before) / (t - before)
         rest = 1.0 - x
@@ -220,7 +232,7 @@ def _embedded(f: Right, y0: list[Any], start: Any, second: Any, options: _Option
 
 
 def _by_adjoint(
-    right: Callable[[Sequence[Any], Any, Sequence[Any]], list[Any]], sign: Any, options: _Options
+    right: Callable[[Sequence[Any], Any, Sequence[Any]], list[Any]], sign: float | None, options: _Options
 ) -> Callable[..., list[list[Any]]]:
     """The solution, with the derivative that the adjoint equation gives.
 
@@ -249,7 +261,7 @@ def _by_adjoint(
             bar, of_args = carry
             row, here, end, start = x
             total = [a + b for a, b in zip(bar, here, strict=True)]
-            _, z = _solved(ahead, [*row, *total, *of_args], [end, start], -sign, options)
+            _, z = _solved(ahead, [*row, *total, *of_args], [end, start], sign and -sign, options)
             return (z[n : 2 * n], z[2 * n :]), dot(here, right(row, end, args))
 
         init = ([0.0] * n, [0.0] * len(leaves))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from itertools import accumulate, compress, pairwise
 from math import nan
 from typing import Any
@@ -98,10 +99,13 @@ class Runs(Block):
 
     def compute(self, *operands: Any) -> Any:
         tracer = modes.tracer() if modes.active else None
-        if tracer is not None and (any(x is UNKNOWN for x in operands) or self.work > MUCH):
-            tracer.unknown = True
-            return UNKNOWN
-        return self.run(operands, True, "library")
+        if tracer is None:
+            return self.run(operands, True, "library")
+        if self.work <= MUCH and not any(x is UNKNOWN or x != x for x in operands):
+            with suppress(LoopError):  # bodies are traced at numbers of no meaning; the run itself raises it
+                return self.run(operands, True, "library")
+        tracer.unknown = True
+        return UNKNOWN
 
     def __call__(self, *operands: Any) -> Any:
         if not any(isinstance(x, Value) for x in operands):
