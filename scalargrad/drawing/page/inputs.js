@@ -159,6 +159,9 @@ const drawsIn = (tag, attributes, ...children) => {
   return el;
 };
 
+/** Where x lies between a and b, which may be as far apart as numbers can be. */
+const fraction = (x, a, b) => (b - a < Infinity ? (x - a) / (b - a) : (x / 2 - a / 2) / (b / 2 - a / 2));
+
 /** The output over the input that was moved last, and its tangent. */
 function drawPlot() {
   const [root, called] = live.root;
@@ -179,9 +182,8 @@ function drawPlot() {
   let [low, high] = finite.length ? [finite[0], finite[finite.length - 1]] : [0, 1];
   const size = Math.max(Math.abs(low), Math.abs(high)) || 1;
   if (high - low <= 1e-12 * size) [low, high] = [limited(low - size), limited(high + size)];
-  const part = (x, a, b) => (b - a < Infinity ? (x - a) / (b - a) : (x / 2 - a / 2) / (b / 2 - a / 2));
-  const across = (x) => PLOT.left + part(x, from, to) * (PLOT.width - PLOT.left - PLOT.right);
-  const up = (y) => PLOT.height - PLOT.bottom - part(y, low, high) * (PLOT.height - PLOT.top - PLOT.bottom);
+  const across = (x) => PLOT.left + fraction(x, from, to) * (PLOT.width - PLOT.left - PLOT.right);
+  const up = (y) => PLOT.height - PLOT.bottom - fraction(y, low, high) * (PLOT.height - PLOT.top - PLOT.bottom);
   let d = "";
   let isOpen = false;
   for (const [x, y] of line) {
