@@ -10,8 +10,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import sync_playwright
-
 from scalargrad.drawing import Playground, draw
 from scalargrad.drawing.common.assets import asset
 from scalargrad.drawing.playground import html
@@ -105,6 +103,8 @@ def epochs(browser: Any) -> None:
 
 
 def main() -> int:
+    from playwright.sync_api import sync_playwright  # not needed, and perhaps not there, where the tests are collected
+
     with sync_playwright() as running:
         browser = running.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         pages(browser)
