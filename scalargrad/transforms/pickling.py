@@ -100,7 +100,7 @@ def dumps(x: Any, what: str) -> bytes:
 
 def _cloudpickle() -> Any:
     try:
-        import cloudpickle  # type: ignore[import-untyped, unused-ignore]
+        import cloudpickle  # type: ignore[import-untyped, import-not-found, unused-ignore]
     except ImportError:
         return None
     return cloudpickle
