@@ -22,6 +22,7 @@ from ..backends.blocks import machine
 from ..backends.machine import AlignedMemory, Machine, raise_failed
 from ..ir.lowering import Functions, elementary, lower
 from ..ir.program import Program, without_selections
+from .rolling import with_products
 from .packing import unpacker
 
 ELSEWHERE = 40  # instructions of a row that is none, about
@@ -205,8 +206,11 @@ class Specialization:
             return Native(self.program, self.functions)
         fast = self.fast()
         if backend == "native":
-            exact = None if fast is None else Later(lambda: Native(self.program, self.functions))
-            return Native(fast or self.program, self.functions, exact)
+            whole = getattr(self.program, "_rolled", None) or self.program
+            if fast is None:
+                return Native(whole, self.functions)
+            exact = Later(lambda: Native(whole, self.functions))
+            return Native(fast if whole is self.program else with_products(whole), self.functions, exact)
         runner = python_backend.build(fast or self.program, self.name, self.functions)
         if fast is None:
             return runner

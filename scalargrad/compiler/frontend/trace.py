@@ -22,6 +22,7 @@ from ...transforms.collector import Resting
 from ...transforms.derivatives import name_way_out, parameters
 from ...transforms.trees import Static, Structure, flatten, paths, statics, unflatten
 from ..ir.program import Guard, Program
+from .rolling import LEAST, recorded, rolled
 from .tape import Instruction, Tape, Template, Walk
 
 # A number that nothing is differentiated by, but that varies from call to call: what `detach()` and `no_grad()` give.
@@ -538,7 +539,14 @@ def _program(
     inputs = [*range(len(places)), *(k for k, _ in captured)]
     places += [x.label or f"captured{k}" for k, (_, x) in enumerate(captured)]
     constants = {k: x._data for k, x in needed if k not in inputs}
+    live2 = bytearray(live)
     program, number = tape.program(inputs, places, live, constants, detached)
+    with_loops = None
+    if sum(live) >= LEAST:
+        raw, number2 = recorded(tape, inputs, places, live2, constants, detached)
+        raw.outputs = [number2[k] for k in ends]
+        raw.guards = [Guard(c, number2[i], number2[j], o, l) for c, i, j, o, l in tracer.guards]
+        with_loops = rolled(raw)
     program.labels = {number[k]: text for k, text in labels.items() if live[k] and text}
     program.outputs = [number[k] for k in ends]
     seen: dict[tuple[str, int, int], Guard] = {}
@@ -547,6 +555,7 @@ def _program(
         if i >= 0 or j >= 0:
             seen.setdefault((comparison, i, j), Guard(comparison, i, j, outcome, line))
     program.guards = list(seen.values())
+    program._rolled = with_loops
     return program, [x for _, x in captured]
 
 

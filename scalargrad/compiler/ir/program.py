@@ -196,7 +196,7 @@ def _effect_of_sign(row: Primitive, slot: int) -> str:
     return "none" if bits(plus) == bits(minus) else "sign" if plus == minus == 0.0 else "more"
 
 
-_PRODUCTS = frozenset((table.chain, table.gate))
+PRODUCTS = frozenset((table.chain, table.gate))
 
 
 def _signs_stay_inside(program: Program) -> bool:
@@ -205,7 +205,7 @@ def _signs_stay_inside(program: Program) -> bool:
     unsure = bytearray(program.inputs + len(program) + len(constants))  # constants are found from the end
     for row, operands in zip(program.operations, program.operands, strict=True):
         k += 1
-        if row in _PRODUCTS:
+        if row in PRODUCTS:
             unsure[k] = 1
         elif row is add:
             a, b = operands
@@ -238,9 +238,9 @@ def without_selections(program: Program) -> Program | None:
     """
     operations = program.operations
     used = set(operations)
-    if used.isdisjoint(_PRODUCTS):
+    if used.isdisjoint(PRODUCTS):
         return None
-    passes = {row for row in used if row in _PRODUCTS or _shows_nan(row)}
+    passes = {row for row in used if row in PRODUCTS or _shows_nan(row)}
     k = program.inputs + len(program)
     shows = bytearray(k + len(program.constants))  # whether nan here is nan in an output
     for p in program.outputs:
@@ -251,14 +251,14 @@ def without_selections(program: Program) -> Program | None:
             if row in passes:
                 for p in operands:
                     shows[p] = 1
-        elif row in _PRODUCTS:
+        elif row in PRODUCTS:
             return None
     if program.guards and _products_reach_guards(program):
         return None
     if not _signs_stay_inside(program):
         return None
     made = Program(program.inputs, program.names, program.constants)
-    made.operations = [table.mul if row in _PRODUCTS else row for row in operations]
+    made.operations = [table.mul if row in PRODUCTS else row for row in operations]
     made.operands, made.outputs, made.guards = program.operands, program.outputs, program.guards
     made.labels = program.labels
     return made
@@ -268,5 +268,5 @@ def _products_reach_guards(program: Program) -> bool:
     first = program.inputs
     tainted = bytearray(first + len(program) + len(program.constants))
     for k, (row, operands) in enumerate(zip(program.operations, program.operands, strict=True), first):
-        tainted[k] = row in _PRODUCTS or any(tainted[p] for p in operands)
+        tainted[k] = row in PRODUCTS or any(tainted[p] for p in operands)
     return any(tainted[k] for g in program.guards for k in (g.left, g.right))

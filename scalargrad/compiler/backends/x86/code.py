@@ -184,18 +184,22 @@ def scalar_code(lowered: Lowered) -> Code:
 
     RegisterAllocator(code, program, [place(INPUTS, PLAIN, 8 * k) for k in range(program.inputs)], stored).run()
     out = code.out
-    long_load, long_compare = Form(0x10, long=1), Form(0xC2, long=1)
-    out.append(vex(SCALAR["xor"], 1, 1, 1) + b"\xc9")
-    for k in range(0, len(program.outputs), 8):  # is either of two floats a nan?
-        out.append(vex(long_load, 0, 0, R14) + b"\x86" + (8 * k).to_bytes(4, "little"))
-        out.append(vex(long_compare, 0, 0, R14) + b"\x86" + (8 * k + 32).to_bytes(4, "little") + b"\x03")
-        out.append(vex(Form(0x56, long=1), 1, 1, 0) + b"\xc8")
-    out.append(vex(Form(0x50, long=1), 0, 0, 1) + b"\xc1")
-    out.append(bytes.fromhex("31c9 85c0 0f95c1 8d440901"))  # 1, or 3 if a sign was set
-    out.append(VZEROUPPER + EPILOGUE)
+    out.append(nan_told(len(program.outputs)) + VZEROUPPER + EPILOGUE)
     code.label("fail")
     out.append(bytes.fromhex("31c0") + VZEROUPPER + EPILOGUE)
     return code
+
+
+def nan_told(outputs: int) -> bytes:
+    """Give eax the value 1, or 3 if one of so many floats at r14 is a nan; there are zeros up to a multiple of eight."""
+    load, compare, out = Form(0x10, long=1), Form(0xC2, long=1), vex(SCALAR["xor"], 1, 1, 1) + b"\xc9"
+    pieces = [out]
+    for k in range(0, outputs, 8):  # is either of two floats a nan?
+        pieces.append(vex(load, 0, 0, R14) + b"\x86" + (8 * k).to_bytes(4, "little"))
+        pieces.append(vex(compare, 0, 0, R14) + b"\x86" + (8 * k + 32).to_bytes(4, "little") + b"\x03")
+        pieces.append(vex(Form(0x56, long=1), 1, 1, 0) + b"\xc8")
+    pieces.append(vex(Form(0x50, long=1), 0, 0, 1) + b"\xc1")
+    return b"".join(pieces) + bytes.fromhex("31c9 85c0 0f95c1 8d440901")  # 1, or 3 if a sign was set
 
 
 def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]]) -> Code:

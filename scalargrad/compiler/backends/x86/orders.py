@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...ir.layout import Layout, Order, Place
+from .code import nan_told
 from .assembler import EPILOGUE, PROLOGUE, RAX, RBP, RBX, RDI, RDX, RSI, VZEROUPPER, move
 
 RCX = 1
@@ -86,8 +87,8 @@ class Orders:
         self.copy((RBX, 0), (RBP, 8 * self.layout.inputs), self.inputs)
 
     def end(self) -> None:
-        """Return whether all guards held."""
-        self.out += b"\xb8\x01\x00\x00\x00" + EPILOGUE  # mov eax, 1
+        """Return whether all guards held, and all outputs are numbers: see `scalar_code`."""
+        self.out += nan_told(sum(count for _, _, count in self.layout.outputs)) + VZEROUPPER + EPILOGUE
         self.label("fail")
         self.out += b"\x31\xc0" + EPILOGUE
 

@@ -1,0 +1,543 @@
+"""Loops that were unrolled while they were traced, found again: rounds of a straight line that are alike become a loop.
+
+A stretch of instructions whose rows repeat with a period is a loop if each operand, looked at from round to round, is
+one and the same number, or what the round itself or one before it computed, or a number from before the stretch or from
+another loop's rounds: shared, carried, or in a column. The instructions are those that stood there, in their order, so
+the bits are the same; only code is shorter, and made in less time. What is the same in all rounds is computed once.
+All steps are linear in the number of instructions, and go through lists at the speed of C.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, chain, compress, islice, pairwise
+from typing import Any, NamedTuple
+
+from ...engine import table
+from ...engine.primitive import Primitive
+from ...engine.several import output
+from ..ir.loops import Column, Loop
+from ..ir.program import PRODUCTS, Program
+from .tape import Tape
+
+LEAST = 4_000  # instructions that must go, for a loop to be worth it
+SHORTEST = 48  # instructions of a round
+FEWEST = 4  # rounds
+PROBES = 24  # places of a stretch at which rounds are looked for
+WINDOW = 24  # instructions that are compared there
+TRIED = 6  # of these places, the rarest
+OCCURRENCES = 2_000
+COPIED = 0.5  # numbers carried, and in columns, of the instructions of a round, at most
+
+
+class Stretch(NamedTuple):
+    """Rounds of instructions whose rows are the same."""
+
+    start: int  # an instruction
+    period: int
+    rounds: int
+
+    @property
+    def stop(self) -> int:
+        return self.start + self.period * self.rounds
+
+    @property
+    def saved(self) -> int:
+        return self.period * (self.rounds - 1)
+
+
+def recorded(
+    tape: Tape,
+    inputs: Sequence[int],
+    names: Sequence[str],
+    live: Sequence[int],
+    constants: dict[int, float],
+    skip: Primitive,
+) -> tuple[Program, list[int]]:
+    """The entries that are needed as a program, as they stand there; and the numbers of all: see `Tape.program`."""
+    made = Program(len(inputs), names, tape.constants)
+    keep = bytearray(live[: len(tape)])
+    for k in chain(inputs, constants):
+        keep[k] = 0
+    number = list(accumulate(keep, initial=len(inputs)))
+    number[-1:] = range(-len(tape.constants), 0)
+    for k, p in enumerate(inputs):
+        number[p] = k
+    for p, x in constants.items():
+        number[p] = made.constant(x)
+    made.operations = [table.identity if row is skip else row for row in compress(tape.rows, keep)]
+    made.operands = [
+        (number[a],) if b is None else tuple([number[p] for p in b]) if a is None else (number[a], number[b])
+        for a, b in zip(compress(tape.left, keep), compress(tape.right, keep), strict=True)
+    ]
+    return made, number
+
+
+def rolled(program: Program) -> Program | None:
+    """The same program with loops, and without what is there twice; None where there are no rounds that are alike."""
+    if any(row.several for row in set(program.operations)):
+        return None
+    regions: list[_Region] = []
+    for each in sorted(_stretches(_text(program), 0, len(program))):
+        region = _Region.of(program, each, regions)
+        if region is not None:
+            regions.append(region)
+    return _Writer(program, regions).write() if regions else None
+
+
+def with_products(program: Program) -> Program:
+    """The same program with plain products in the chain rule, in its loops too: see `without_selections`."""
+    made = Program(program.inputs, program.names, program.constants, program.operations, program.operands)
+    for k, row in enumerate(made.operations):
+        if row in PRODUCTS:
+            made.operations[k] = table.mul
+        elif row.several:
+            made.operations[k] = row.of(with_products(row.body))
+    made.outputs, made.guards = program.outputs, program.guards
+    return made
+
+
+# ---- rows that repeat ------------------------------------------------------------------------------------------------
+
+
+def _text(program: Program) -> str:
+    """The rows, with how many operands they have if that is not always so, as characters."""
+    rows: Sequence[Any] = program.operations
+    several = {row for row in set(rows) if row.arity is None}
+    if several:
+        rows = [(row, len(p)) if row in several else row for row, p in zip(rows, program.operands, strict=True)]
+    codes = {key: chr(k) for k, key in enumerate(set(rows))}
+    return "".join(map(codes.__getitem__, rows))
+
+
+def _stretches(text: str, start: int, stop: int) -> Iterator[Stretch]:
+    """The stretches of a part of the program that save most, and those of what is left."""
+    if stop - start < LEAST:
+        return
+    places = [start + (stop - start - WINDOW) * k // PROBES for k in range(PROBES)]
+    rare = sorted((text.count(text[at : at + WINDOW], start, stop), at) for at in places)
+    best = Stretch(start, 0, 0)
+    for _, at in [each for each in rare if each[0] >= FEWEST][:TRIED]:  # what is rare is in the outermost loops alone
+        for anchor, period in _periods(text, at, start, stop):
+            if not (best.start <= anchor < best.stop and period == best.period):
+                found = _extent(text, anchor, period, start, stop)
+                if found.rounds >= FEWEST and found.saved > best.saved:
+                    best = found
+    if best.saved < LEAST:
+        return
+    yield best
+    yield from _stretches(text, start, best.start)
+    yield from _stretches(text, best.stop, stop)
+
+
+def _periods(text: str, at: int, start: int, stop: int) -> Iterator[tuple[int, int]]:
+    """Periods in which what stands at a place may come again: the distances between those of its occurrences behind
+    one of the widest gaps, as loops within loops leave gaps of each size."""
+    window = text[at : at + WINDOW]
+    found = [k.start() for k in islice(re.finditer(re.escape(window), text[start:stop]), OCCURRENCES)]
+    gaps = [b - a for a, b in pairwise(found)]
+    counts = Counter(gaps)
+    for gap in sorted((gap for gap, count in counts.items() if count >= FEWEST - 1), reverse=True)[:3]:
+        behind = [b for b, each in zip(found[1:], gaps, strict=True) if each == gap]
+        periods = Counter(b - a for a, b in pairwise(behind))
+        period = max(periods, key=lambda each: each * periods[each])
+        if period >= SHORTEST:
+            yield start + next(a for a, b in pairwise(behind) if b - a == period), period
+
+
+def _extent(text: str, anchor: int, period: int, start: int, stop: int) -> Stretch:
+    """How far to both sides the rows are those of a period before, or after."""
+    ahead = _alike(text, anchor, anchor + period, stop, 1)
+    behind = _alike(text, anchor - 1, anchor + period - 1, start + period - 1, -1)
+    first = anchor - behind
+    return Stretch(first, period, (ahead + behind) // period + 1)
+
+
+def _alike(text: str, a: int, b: int, end: int, step: int) -> int:
+    """How many characters are the same from a and b on, in the direction of the step, until b comes to the end."""
+    known, size = 0, 1024
+    most = max(0, (end - b) * step)
+
+    def same(low: int, high: int) -> bool:
+        if step > 0:
+            return text[a + low : a + high] == text[b + low : b + high]
+        return text[a - high + 1 : a - low + 1] == text[b - high + 1 : b - low + 1]
+
+    while known < most and same(known, min(known + size, most)):
+        known, size = min(known + size, most), 2 * size
+    most = min(most, known + size)
+    while known < most:
+        middle = (known + most + 1) // 2
+        known, most = (middle, most) if same(known, middle) else (known, middle - 1)
+    return known
+
+
+# ---- operands from round to round ------------------------------------------------------------------------------------
+
+
+class Rows(NamedTuple):
+    """Numbers that another loop has computed, a round of it for each round: of that value of its round, from a round on
+    forwards or backwards."""
+
+    region: _Region
+    offset: int
+    first: int
+    step: int
+
+
+Carry = tuple[int, int, tuple[int, ...]]  # a value of the round, so many rounds ago; and what it is before there is one
+FARTHEST = 3  # rounds ago
+
+
+class _BrokenError(Exception):
+    """Operands that are not alike in all rounds; in those from one to another they may be."""
+
+    def __init__(self, first: int, stop: int) -> None:
+        super().__init__()
+        self.first, self.stop = first, stop
+
+
+class _Region:
+    """A stretch as a loop: what each operand of a round is."""
+
+    def __init__(self, program: Program, stretch: Stretch, earlier: Sequence[_Region]) -> None:
+        self.stretch = stretch
+        self.program = program
+        start, period, _ = stretch
+        self.first = program.inputs + start  # the first value
+        self.shared: dict[int, None] = {}  # all in the order in which they are met
+        self.carries: dict[Carry, None] = {}
+        self.columns: dict[tuple[int, ...], None] = {}
+        self.rows: dict[Rows, None] = {}
+        self.backward = False
+        counts = list(map(len, program.operands[start : start + period]))
+        flat = list(chain.from_iterable(program.operands[start : stretch.stop]))
+        width = sum(counts)
+        self.slots = [self._kind(flat[q::width], earlier) for q in range(width)]
+        self.counts = counts
+        self.shared = dict.fromkeys(sorted(self.shared))
+        self.same: dict[int, None] = {}  # what is the same in all rounds, and computed before
+        slots = iter(self.slots)
+        for offset, count in enumerate(counts):
+            given = list(islice(slots, count))
+            if all(what in ("constant", "shared") or (what == "inside" and k in self.same) for what, k in given):
+                self.same[offset] = None
+
+    @staticmethod
+    def of(program: Program, stretch: Stretch, earlier: Sequence[_Region]) -> _Region | None:
+        """The loop, of as many of the rounds as are alike; None if these are too few."""
+        while stretch.rounds >= FEWEST and stretch.saved >= LEAST:
+            try:
+                made = _Region(program, stretch, earlier)
+            except _BrokenError as broken:
+                start = stretch.start + broken.first * stretch.period
+                stretch = Stretch(start, stretch.period, broken.stop - broken.first)
+            else:
+                return made if made.moved <= COPIED * stretch.period else None
+        return None
+
+    @property
+    def moved(self) -> int:
+        return len(self.carries) + len(self.columns) + len(self.rows)
+
+    @property
+    def stop(self) -> int:
+        """The first value behind."""
+        return self.program.inputs + self.stretch.stop
+
+    def place(self, value: int) -> tuple[int, int] | None:
+        """The round and the number there of one of its values."""
+        if not self.first <= value < self.stop:
+            return None
+        return divmod(value - self.first, self.stretch.period)
+
+    def _kind(self, numbers: list[int], earlier: Sequence[_Region]) -> tuple[str, Any]:
+        """What an operand is that has those numbers, round by round."""
+        first, (_, period, rounds) = self.first, self.stretch
+        known = numbers[0]
+        if known < first and numbers.count(known) == rounds:
+            if known < 0:
+                return "constant", known
+            self.shared[known] = None
+            return "shared", known
+        offset = numbers[-1] - first - (rounds - 1) * period
+        if numbers[-1] >= first and offset > -FARTHEST * period:
+            ago, offset = -(offset // period), offset % period
+            begin = first + offset
+            if numbers[ago:] == list(range(begin, begin + (rounds - ago) * period, period)):
+                if not ago:
+                    return "inside", offset
+                if max(numbers[:ago]) < first:
+                    carry = offset, ago, tuple(numbers[:ago])
+                    self.carries[carry] = None
+                    return "carried", carry
+        if max(numbers) >= first:
+            raise _BrokenError(*_longest(numbers, first, period))
+        rows = self._rows(numbers, earlier)
+        if rows is not None:
+            self.rows[rows] = None
+            return "rows", rows
+        self.columns[tuple(numbers)] = None
+        return "column", tuple(numbers)
+
+    def _rows(self, numbers: list[int], earlier: Sequence[_Region]) -> Rows | None:
+        """The numbers as rows of an earlier loop, if they are such."""
+        middle = numbers[len(numbers) // 2]
+        for region in earlier:
+            place = region.place(middle)
+            if place is None:
+                continue
+            step = numbers[len(numbers) // 2 + 1] - middle
+            if abs(step) != region.stretch.period:
+                return None
+            begin = middle - len(numbers) // 2 * step
+            if numbers != list(range(begin, begin + len(numbers) * step, step)) or not (
+                region.place(numbers[0]) and region.place(numbers[-1])
+            ):
+                right = [a == begin + k * step and region.place(a) is not None for k, a in enumerate(numbers)]
+                k = len(numbers) // 2
+                first = next((i + 1 for i in range(k, -1, -1) if not right[i]), 0)
+                stop = next((i for i in range(k, len(numbers)) if not right[i]), len(numbers))
+                if stop - first >= 0.9 * len(numbers) - 2:
+                    raise _BrokenError(first, stop)
+                return None
+            sign = 1 if step > 0 else -1
+            backward = (sign < 0) != region.backward
+            if self.rows and backward != self.backward:
+                return None
+            self.backward = backward
+            return Rows(region, place[1], (numbers[0] - region.first) // region.stretch.period, sign)
+        return None
+
+    def groups(self) -> dict[tuple[_Region, int, int], tuple[int, ...]]:
+        """Which values it reads row by row: of which loop, from which round on, and in which direction."""
+        found: dict[tuple[_Region, int, int], list[int]] = {}
+        for region, offset, first, step in self.rows:
+            found.setdefault((region, first, step), []).append(offset)
+        return {key: tuple(sorted(offsets)) for key, offsets in found.items()}
+
+    def ordered(self) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+        """The columns of constants, and the others, what was computed together side by side."""
+        constants = [each for each in self.columns if max(each) < 0]
+        return constants, sorted(each for each in self.columns if max(each) >= 0)
+
+    def row(self, k: int) -> int:
+        """Where the results of a round are among those of all."""
+        return self.stretch.rounds - 1 - k if self.backward else k
+
+    def write(self, body: Program, carried: dict[Carry, int]) -> list[int]:
+        """Write a round into a program of its own; what number each value has there."""
+        places: dict[Any, int] = {("shared", p): k for k, p in enumerate(self.shared)}
+        at = len(self.shared)
+        places |= {("inside", offset): at + k for k, offset in enumerate(self.same)}
+        at += len(self.same)
+        places |= {("carried", carry): at + k for carry, k in carried.items()}
+        at += len(carried)
+        for (region, first, step), offsets in self.groups().items():
+            for offset in offsets:
+                places["rows", Rows(region, offset, first, step)] = at
+                at += 1
+        for column in chain(*self.ordered()):
+            places["column", column] = at
+            at += 1
+        start, period, _ = self.stretch
+        operands = self._operands(body, places)
+        for offset, row in enumerate(self.program.operations[start : start + period]):
+            given = next(operands)
+            if offset not in self.same:
+                places["inside", offset] = body.record(row, given)
+        return [places["inside", offset] for offset in range(period)]
+
+    def _operands(self, body: Program, places: dict[Any, int]) -> Iterator[tuple[int, ...]]:
+        """The operands of the instructions of a round in turn, by the places that there are by then."""
+        constants, slots = self.program.constants, iter(self.slots)
+        for count in self.counts:
+            yield tuple(
+                [
+                    body.constant(constants[~which]) if what == "constant" else places[what, which]
+                    for what, which in islice(slots, count)
+                ]
+            )
+
+    def write_same(self, into: Program, number: Callable[[int], int]) -> list[int]:
+        """Write what is the same in all rounds; its numbers."""
+        places: dict[Any, int] = {("shared", p): number(p) for p in self.shared}
+        start = self.stretch.start
+        slots = iter(self.slots)
+        for offset, count in enumerate(self.counts):
+            given = list(islice(slots, count))
+            if offset in self.same:
+                operands = tuple([number(k) if what == "constant" else places[what, k] for what, k in given])
+                places["inside", offset] = into.record(self.program.operations[start + offset], operands)
+        return [places["inside", offset] for offset in self.same]
+
+
+def _longest(numbers: list[int], first: int, period: int) -> tuple[int, int]:
+    """The most rounds in a row in which an operand may be one and the same thing."""
+    best, rounds = (0, 0), len(numbers)
+    ends = [first + k * period for k in range(rounds)]
+    inside = [a - end if a >= first else None for a, end in zip(numbers, ends, strict=True)]
+    before = [a < first for a in numbers]
+    for keys in (inside, numbers, before):
+        start = 0
+        for k in range(1, rounds + 1):
+            if k < rounds and keys[k] == keys[k - 1]:
+                continue
+            if keys is not before or before[start]:
+                low = start
+                if keys is inside and inside[start] is not None:
+                    low = max(0, start + min(inside[start] // period, 0))
+                elif keys is numbers and numbers[start] >= first:
+                    low = max(start, (numbers[start] - first) // period + 1)
+                elif keys is inside:
+                    low = k
+                if k - low > best[1] - best[0]:
+                    best = low, k
+            start = k
+    return best if best != (0, rounds) else (1, rounds)
+
+
+# ---- writing it ------------------------------------------------------------------------------------------------------
+
+
+class RolledLoop(Loop):
+    """A loop that was found; its derivative was taken before."""
+
+    def of(self, body: Program) -> RolledLoop:
+        """The same loop of another body."""
+        return RolledLoop(
+            self.name, body, self.shared, self.carried, self.columns, self.results, self.length, [], "", self.backward
+        )
+
+
+class _Writer:
+    """A program in which regions become loops."""
+
+    def __init__(self, program: Program, regions: Sequence[_Region]) -> None:
+        self.old, self.regions = program, regions
+        self.new = Program(program.inputs, program.names, program.constants)
+        self.number: list[int | None] = [*range(program.inputs), *[None] * len(program)]
+        self.asked = self._asked()
+        self.groups: dict[_Region, dict[tuple[int, ...], int]] = {each: {} for each in regions}  # results, and where
+        for region in regions:
+            for (other, _, _), offsets in region.groups().items():
+                self.groups[other][offsets] = 0
+        self.nodes: dict[_Region, int] = {}
+        self.single: dict[_Region, dict[int, int]] = {}  # where results are that are read one by one: of the first row
+        self.finals: dict[_Region, dict[int, int]] = {}
+        self.same: dict[_Region, dict[int, int]] = {}
+
+    def write(self) -> Program:
+        old, new, at = self.old, self.new, 0
+        for region in self.regions:
+            self._straight(at, region.stretch.start)
+            self._loop(region)
+            at = region.stretch.stop
+        self._straight(at, len(old))
+        new.outputs = list(map(self.get, old.outputs))
+        new.guards = [g._replace(left=self.get(g.left), right=self.get(g.right)) for g in old.guards]
+        new._index()
+        return new
+
+    def _asked(self) -> bytearray:
+        """Which values are asked for as numbers of their own, outside of their loop."""
+        old, at = self.old, 0
+        asked: list[Sequence[int]] = [old.roots()]
+        for region in self.regions:
+            asked += old.operands[at : region.stretch.start]
+            asked += [list(region.shared), *[inits for _, _, inits in region.carries], *region.columns]
+            at = region.stretch.stop
+        asked += old.operands[at:]
+        found = bytearray(old.inputs + len(old) + len(old.constants))  # of constants, from the end
+        for p in chain.from_iterable(asked):
+            found[p] = 1
+        return found
+
+    def get(self, value: int) -> int:
+        """The number of a value in the new program."""
+        if value < 0:
+            return value
+        found = self.number[value]
+        if found is None:
+            region = next(each for each in self.regions if each.first <= value < each.stop)
+            k, offset = divmod(value - region.first, region.stretch.period)
+            if offset in region.same:
+                return self.same[region][offset]
+            at = self.finals[region].get(offset)
+            if at is None:
+                single = self.single[region]
+                at = single[offset] + region.row(k) * len(single)
+            found = self.number[value] = self.new.emit(output(at), (self.nodes[region],))
+        return found
+
+    def _straight(self, start: int, stop: int) -> None:
+        old, new, number, get = self.old, self.new, self.number, self.get
+        pairs = zip(old.operations[start:stop], old.operands[start:stop], strict=True)
+        for at, (row, operands) in enumerate(pairs, old.inputs + start):
+            number[at] = new.record(row, tuple([get(p) for p in operands]))
+
+    def _loop(self, region: _Region) -> None:
+        (_, period, rounds), first = region.stretch, region.first
+        carries, single = dict.fromkeys(region.carries), list[int]()
+        finals: list[int] = []
+        self.same[region] = same = dict(zip(region.same, region.write_same(self.new, self.get), strict=True))
+        for offset in range(period):
+            if offset in same:
+                continue
+            asked = self.asked[first + offset : region.stop : period]
+            if asked.find(1) == rounds - 1:
+                finals.append(offset)
+            elif any(asked):
+                single.append(offset)
+        for offset, ago, inits in region.carries:
+            carries.update(dict.fromkeys((offset, ago - k, inits[k:]) for k in range(1, ago)))
+        held = {offset for offset, ago, _ in carries if ago == 1}
+        carries.update(dict.fromkeys((offset, 1, (self.new.constant(0.0),)) for offset in finals if offset not in held))
+        carried = {carry: k for k, carry in enumerate(sorted(carries, key=lambda carry: carry[2]))}
+        groups = [tuple(single), *self.groups[region]] if single else list(self.groups[region])
+        columns, operands = self._columns(region)
+
+        shared = len(region.shared) + len(same)
+        body = Program(shared + len(carried) + sum(each.width for each in columns))
+        inside = region.write(body, carried)
+        following = [
+            inside[offset] if ago == 1 else shared + carried[offset, ago - 1, inits[1:]]
+            for offset, ago, inits in carried
+        ]
+        body.outputs = [*following, *[inside[offset] for each in groups for offset in each]]
+        widths = list(map(len, groups))
+        loop = RolledLoop("rolled", body, shared, len(carried), columns, widths, rounds, [], "", region.backward)
+        given = [
+            *map(self.get, region.shared),
+            *same.values(),
+            *[self.get(inits[0]) for _, _, inits in carried],
+            *operands,
+        ]
+        self.nodes[region] = self.new.emit(loop, tuple(given))
+        starts = dict(zip(groups, loop.starts, strict=True))
+        self.groups[region] = starts
+        self.single[region] = {offset: starts[tuple(single)] + k for k, offset in enumerate(single)}
+        self.finals[region] = {offset: k for (offset, ago, _), k in carried.items() if ago == 1 and offset in finals}
+        asked = [first + offset + (rounds - 1) * period for offset in self.finals[region]]
+        for k in range(rounds - 1, -1, -1) if region.backward else range(rounds):
+            asked += [p for p in (first + offset + k * period for offset in single) if self.asked[p]]
+        for p in asked:  # in the order in which they lie in memory, from where they are fetched together
+            self.get(p)
+
+    def _columns(self, region: _Region) -> tuple[list[Column], list[int]]:
+        """The columns in the order in which the round has them, and their operands."""
+        columns: list[Column] = []
+        operands: list[int] = []
+        for (other, first, step), offsets in region.groups().items():
+            start = first if not region.backward else first + step * (region.stretch.rounds - 1)
+            at = self.groups[other][offsets] + other.row(start) * len(offsets)
+            columns.append(Column(len(offsets), at))
+            operands.append(self.nodes[other])
+        for each in region.ordered():
+            if each:
+                columns.append(Column(len(each)))
+                rows = list(zip(*each, strict=True))
+                operands += map(self.get, chain.from_iterable(reversed(rows) if region.backward else rows))
+        return columns, operands
