@@ -13,7 +13,7 @@ from typing import Any
 
 from ..ir.layout import Layout, laid_out, laid_out_block
 from ..ir.loops import Block, Call, Foreign, Loop
-from ..ir.lowering import Functions, lower
+from ..ir.lowering import Functions, Lowered, lower
 from ..ir.program import Program, without_selections
 from . import native
 from .executable import CodeRefusedError, Executable, features
@@ -48,7 +48,8 @@ class _Memory:
 
 def machine(program: Program, functions: Functions) -> Machine:
     """Machine code for one point of a program with loops."""
-    return _made(laid_out(program), program.inputs, functions)
+    segments = _Segments(functions)
+    return _made(laid_out(program, segments.direct), program.inputs, segments)
 
 
 def in_lanes(program: Program) -> bool:
@@ -100,11 +101,12 @@ class Runner:
 
     def __init__(self, block: Block) -> None:
         self.spans = block.spans()
-        layout = laid_out_block(block)
+        segments = _Segments("library")
+        layout = laid_out_block(block, segments.direct)
         ((_, start, self.size),) = layout.outputs or [(0, 0, 0)]
         layout.outputs = []  # which are read from the frame, as the inputs are written to it
         self.inputs, self.outputs = 8 * layout.inputs, 8 * start
-        self.machine = _made(layout, 0, "library")
+        self.machine = _made(layout, 0, segments)
         self.function = ctypes.CFUNCTYPE(ctypes.c_int8, *[ctypes.c_void_p] * 3)(self.machine.address)
 
     def __call__(self, operands: Sequence[Any]) -> array[float] | None:
@@ -126,19 +128,40 @@ class Runner:
         return array("d", ctypes.string_at(memory.address + self.outputs, 8 * self.size)) if right else None
 
 
-def _made(layout: Layout, inputs: int, functions: Functions) -> Machine:
+class _Segments:
+    """How segments are made for one point: without selections where that shows, and then, if nan, exactly."""
+
+    def __init__(self, functions: Functions) -> None:
+        self.functions = functions
+        self.known: dict[int, tuple[Program | None, Lowered]] = {}
+
+    def lowered(self, program: Program) -> tuple[Program | None, Lowered]:
+        """The program without selections, if there is one, and what is to be made of that one or of the program."""
+        if id(program) not in self.known:
+            fast = without_selections(program)
+            self.known[id(program)] = fast, lower(fast or program, self.functions)
+        return self.known[id(program)]
+
+    def direct(self, program: Program) -> Lowered | None:
+        """What is made, if it can read and write where it likes: it is not asked again."""
+        fast, made = self.lowered(program)
+        return made if fast is None and native.takes_places(made) else None
+
+
+def _made(layout: Layout, inputs: int, segments: _Segments) -> Machine:
     _bounded(layout.size)
     memory, machines = _Memory(), list[Machine]()
 
-    def entry(segment: Program, exact: Entry | None = None) -> Entry:
-        made = native.scalar(lower(segment, functions))
+    def entry(segment: Program, lowered: Lowered, exact: Entry | None = None, places: Any = None) -> Entry:
+        made = native.scalar(lowered, places)
         machines.append(made)
         return Entry(made.address, memory.room(8 * made.scratch, made.preset), bool(segment.guards), exact)
 
     entries = []
-    for segment in layout.segments:
-        fast = without_selections(segment)
-        entries.append(entry(segment) if fast is None else entry(fast, entry(segment)))
+    for k, segment in enumerate(layout.segments):
+        fast, lowered = segments.lowered(segment)
+        exact = None if fast is None else entry(segment, lower(segment, segments.functions))
+        entries.append(entry(segment, lowered, exact, layout.own.get(k)))
     cells = memory.room(8 * layout.cells)
     constants = array("d", reversed(layout.constants)).tobytes()
     end = memory.room(0, constants)

@@ -60,11 +60,16 @@ def require() -> None:
         llvm_backend.llvm()
 
 
-def scalar(lowered: Lowered) -> Machine:
-    """Machine code for one point."""
-    if chosen() == "x86" and ("fma" in features() or not _fused(lowered)):
-        return _machine(scalar_code(lowered))
+def scalar(lowered: Lowered, places: tuple[Sequence[int], Sequence[int]] | None = None) -> Machine:
+    """Machine code for one point. It reads and writes at `places`, if they are given and if it `takes_places`."""
+    if takes_places(lowered):
+        return _machine(scalar_code(lowered, places))
     return llvm_backend.scalar(lowered)
+
+
+def takes_places(lowered: Lowered) -> bool:
+    """Whether code is made here, and not by LLVM."""
+    return chosen() == "x86" and ("fma" in features() or not _fused(lowered))
 
 
 def _fused(lowered: Lowered) -> bool:

@@ -7,12 +7,13 @@ backend writes in its own language. Every place in the frame is known beforehand
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ...engine.several import Output
 from .loops import Block, Call, Foreign, Loop
+from .lowering import Lowered
 from .program import Guard, Program, bits
 
 Label = int
@@ -33,7 +34,7 @@ class Order(NamedTuple):
     - copy: so many floats from one place to another; fill: so many from one place on with one float.
     - point: a pointer to a place in the frame; advance: move it on by so many floats (`point_last`: to the last of as
       many rows of so many floats as a cell says).
-    - segment, foreign: run one, of that number, from a place to a place.
+    - segment, foreign: run one, of that number, from a place to a place; a segment with places of its own from 0 to 0.
     - set, read: give a cell a number, or that of a float; increment; write: the number as a float.
     - label, jump; unless: jump if a float is zero; repeat: count a cell down and jump if it is not zero; none: jump if
       a cell is zero or below.
@@ -53,6 +54,8 @@ class Layout:
 
     orders: list[Order] = field(default_factory=list)
     segments: list[Program] = field(default_factory=list)
+    own: dict[int, tuple[Sequence[int], Sequence[int]]] = field(default_factory=dict)  # places of what segments read
+    # and write, for those that run at one place alone, and so need nothing copied
     foreign: list[Foreign] = field(default_factory=list)
     constants: list[float] = field(default_factory=list)  # stand before the frame, the first one last
     inputs: int = 0  # where in the frame the inputs are put
@@ -62,12 +65,17 @@ class Layout:
     labels: int = 0
 
 
+Direct = Callable[[Program], Lowered | None]  # as which a segment is made that has places of its own; None for none
+
+
 class _Planner:
-    def __init__(self) -> None:
+    def __init__(self, direct: Direct) -> None:
         self.made = Layout()
-        self.known: dict[int, int] = {}  # segments, by the identity of their program
+        self.direct = direct
+        self.known: dict[Any, int] = {}  # segments, by the identity of their program, and their places
         self.cuts: dict[int, _Cut] = {}
         self.single: dict[bytes, int] = {}  # constants, by their bits
+        self.calls = 0  # that are under way: their segments run at several places
 
     def room(self, count: int) -> int:
         at = self.made.size
@@ -109,35 +117,26 @@ class _Planner:
     # ---- programs ----------------------------------------------------------------------------------------------------
 
     def program(self, program: Program, x: int, y: int) -> None:
-        """The orders for a program whose inputs are at x, and whose outputs go to y."""
-        places = self.places(program, x, y)
-        if places is not None:
-            self.gather(places, y)
+        """The orders for a program whose inputs are at x and behind, and whose outputs go to y and behind."""
+        self.gather(self.places(program, range(x, x + program.inputs), range(y, y + len(program.outputs))), y)
 
-    def places(self, program: Program, x: int, y: int) -> list[int] | None:
-        """The same, save that outputs stay where they are, and where that is; None if it is y."""
+    def places(self, program: Program, given: Sequence[int], to: Sequence[int] | None = None) -> Sequence[int]:
+        """The same for places of the inputs: where the outputs are; a straight line puts them where they are to go."""
         if not program.has_blocks():
-            self.segment(program, x, y)
-            return None
+            return self.segment(program, given, to)
         cut = self.cuts.get(id(program))
         if cut is None:
             cut = self.cuts[id(program)] = _Cut(program)
-        where = list(range(x, x + program.inputs)) + [0] * len(program)
+        where = [*given, *[0] * len(program)]
 
         def place(k: int) -> int:
             return where[k] if k >= 0 else self.constant(program.constants[~k])
 
         for segment, blocks in zip(cut.segments, cut.blocks, strict=True):
             if segment.body is not None:
-                given = [place(k) for k in segment.inputs]
-                start = given[0] if given else x
-                if given != list(range(start, start + len(given))):
-                    start = self.room(len(given))
-                    self.gather(given, start)
-                at = self.room(len(segment.outputs))
-                self.segment(segment.body, start, at)
-                for j, k in enumerate(segment.outputs):
-                    where[k] = at + j
+                found = self.segment(segment.body, list(map(place, segment.inputs)))
+                for k, at in zip(segment.outputs, found, strict=True):
+                    where[k] = at
             for k in blocks:
                 block: Any = program.operations[k - program.inputs]
                 where[k] = at = self.room(block.size)
@@ -158,12 +157,29 @@ class _Planner:
         self.made.constants += reversed(numbers)
         return -len(self.made.constants)
 
-    def segment(self, program: Program, x: int, y: int) -> None:
-        k = self.known.get(id(program))
-        if k is None:
-            k = self.known[id(program)] = len(self.made.segments)
+    def segment(self, program: Program, given: Sequence[int], to: Sequence[int] | None = None) -> Sequence[int]:
+        """Run a straight line; where its outputs are."""
+        if to is None:
+            at = self.room(len(program.outputs))
+            to = range(at, at + len(program.outputs))
+        if not self.calls and self.direct(program) is not None:
+            k = self._numbered(program, given, to)
+            self.made.own[k] = given, to
+            self.order("segment", k, 0, 0)
+            return to
+        start = given[0] if given else 0
+        if list(given) != list(range(start, start + len(given))):
+            start = self.room(len(given))
+            self.gather(given, start)
+        self.order("segment", self._numbered(program), start, to[0] if to else 0)
+        return to
+
+    def _numbered(self, program: Program, *places: Sequence[int]) -> int:
+        key = (id(program), *map(tuple, places))
+        if key not in self.known:
+            self.known[key] = len(self.made.segments)
             self.made.segments.append(program)
-        self.order("segment", k, x, y)
+        return self.known[key]
 
     # ---- blocks ------------------------------------------------------------------------------------------------------
 
@@ -183,6 +199,7 @@ class _Planner:
         given = places[call.chooses :]
         x, y, end = self.room(len(given)), self.room(call.size), self.label()
         self.gather(given, x)
+        self.calls += 1
         if call.chooses:
             other = self.label()
             self.order("unless", places[0], other)
@@ -190,13 +207,26 @@ class _Planner:
             self.order("jump", end)
             self.order("label", other)
         self.program(call.bodies[-1], x, y)
+        self.calls -= 1
         self.order("label", end)
         self.copy(Place(y), Place(at), call.size)
 
     def loop(self, loop: Loop, places: list[int], at: int) -> None:
         m, n, body = loop.shared, loop.carried, loop.body
-        x, y = self.room(body.inputs), self.room(len(body.outputs))
-        self.gather(places[: m + n], x)
+        direct = None if self.calls or body.has_blocks() else self.direct(body)
+        width = sum(column.width for column in loop.columns)
+        y = self.room(len(body.outputs))
+        if direct is None:  # what the body reads is brought to one place
+            x = self.room(body.inputs)
+            self.gather(places[: m + n], x)
+            shared, carry, offset = range(x, x + m), x + m, x + m + n
+        else:  # what is carried stays where it is at the end
+            shared, carry, offset = places[:m], at, self.room(width)
+            self.gather(places[m : m + n], carry)
+        given = [*shared, *range(carry, carry + n), *range(offset, offset + width)]
+        to = [*range(y, y + len(body.outputs))]
+        if direct is not None:
+            to[:n] = [(carry if in_place else y) + k for k, in_place in enumerate(_in_place(direct.program, m, n))]
         top, end = self.label(), self.label()
         done = self.cell()
         if loop.condition is not None:
@@ -217,37 +247,38 @@ class _Planner:
         self.order("label", top)
         if loop.condition is not None:
             flag = self.room(1)
-            self.program(loop.condition, x, flag)
+            asked = loop.condition
+            self.gather(self.places(asked, given[: asked.inputs], range(flag, flag + 1)), flag)
             self.order("unless", flag, end)
             if loop.length is not None:
                 self.order("limit", done, loop.length)
         step = -1 if loop.backward else 1
-        offset = x + m + n
         for pointer, width in columns:
             self.copy(Place(0, pointer), Place(offset), width)
             self.order("advance", pointer, step * width)
             offset += width
         if loop.keeps:
             pointer, _, _ = results[-1]
-            self.copy(Place(x + m), Place(0, pointer), n)
+            self.copy(Place(carry), Place(0, pointer), n)
             self.order("advance", pointer, step * n)
-        found = self.places(body, x, y) or list(range(y, y + len(body.outputs)))
+        found = self.places(body, given, to)
         position = n
         for pointer, _, width in results[: len(loop.results)]:
             for o, start, count in runs(found[position : position + width]):
                 self.copy(Place(start), Place(o, pointer), count)
             self.order("advance", pointer, step * width)
             position += width
-        if found[:n] != list(range(y, y + n)):  # what is carried may be where other carried numbers are still to go
+        if body.has_blocks():  # what is carried may be where other carried numbers are still to go
             self.gather(found[:n], y)
-        self.copy(Place(y), Place(x + m), n)
+            found = range(y, y + n)
+        self.gather(found[:n], carry)
         if loop.condition is not None:
             self.order("increment", done)
             self.order("jump", top)
         else:
             self.order("repeat", done, top)
         self.order("label", end)
-        self.copy(Place(x + m), Place(at), n)
+        self.copy(Place(carry), Place(at), n)
         if loop.condition is not None:
             self.order("write", done, at + n)
 
@@ -277,6 +308,21 @@ class _Planner:
             self.order("point_last", pointer, start, width, count)
         else:
             self.order("point", pointer, start + ((loop.length or 1) - 1) * width * loop.backward)
+
+
+def _in_place(program: Program, first: int, count: int) -> list[bool]:
+    """Of the first outputs, which can take the places of as many inputs, from one on: those that are written, which is
+    as soon as they are there, when nobody asks for the input any more."""
+    last = [-1] * (program.inputs + len(program) + len(program.constants))  # of constants, from the end
+    for i, operands in enumerate(program.operands):
+        for p in operands:
+            last[p] = i
+    for p in program.roots():
+        last[p] = len(program)
+    return [
+        last[k] <= made - program.inputs and made >= program.inputs
+        for k, made in enumerate(program.outputs[:count], first)
+    ]
 
 
 def runs(places: Sequence[int]) -> Iterable[tuple[int, int, int]]:
@@ -366,9 +412,9 @@ class _Cut:
         return _Segment(made, inputs, outputs)
 
 
-def laid_out_block(block: Block) -> Layout:
+def laid_out_block(block: Block, direct: Direct = lambda program: None) -> Layout:
     """One loop or call in memory: its operands one behind the other, of blocks what it reads; the outputs its block."""
-    planner = _Planner()
+    planner = _Planner(direct)
     made = planner.made
     spans = block.spans()
     at = made.inputs = planner.room(sum(count for count, _ in spans))
@@ -382,12 +428,11 @@ def laid_out_block(block: Block) -> Layout:
     return made
 
 
-def laid_out(program: Program) -> Layout:
+def laid_out(program: Program, direct: Direct = lambda program: None) -> Layout:
     """A program with loops in memory."""
-    planner = _Planner()
+    planner = _Planner(direct)
     made = planner.made
     made.inputs = planner.room(program.inputs)
-    places = planner.places(program, made.inputs, planner.room(len(program.outputs)))
-    assert places is not None
+    places = planner.places(program, range(made.inputs, made.inputs + program.inputs))
     made.outputs = [(offset, start, count) for offset, start, count in runs(places)]
     return made

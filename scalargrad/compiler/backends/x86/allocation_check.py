@@ -453,7 +453,14 @@ add(input 0, input 1) is nothing that the program computes; the program has next
     module = Module(code, made, offsets)
     walk = Walk(module, "the program", program, code.lanes, 0)
     terms, unit = walk.terms, 8 * code.lanes
-    if places is None:
+    outputs: Sequence[int] = range(0, unit * len(terms.outputs), unit)
+    if code.places is not None:
+        given, taken = ([8 * at for at in each] for each in code.places)
+        outputs = taken
+        walk.cells[RBX] = walk.cells[R14] = dict(zip(given, terms.inputs, strict=True))
+        walk.outputs = frozenset(outputs)
+        walk.main(bytes.fromhex("b801000000") + LEFT)
+    elif places is None:
         walk.cells[RBX] = {8 * k: v for k, v in enumerate(terms.inputs)}
         walk.main(ends_of_one(len(program.outputs)))
     else:
@@ -462,5 +469,5 @@ add(input 0, input 1) is nothing that the program computes; the program has next
         walk.main(LEFT)
         if walk.eax != ("guards" if program.guards else "all"):
             walk.fail("the lanes that are returned")
-    for k, wanted in enumerate(terms.outputs):
-        walk.the(f"output {k}", walk.cells[R14].get(unit * k), wanted)
+    for k, (at, wanted) in enumerate(zip(outputs, terms.outputs, strict=True)):
+        walk.the(f"output {k}", walk.cells[R14].get(at), wanted)

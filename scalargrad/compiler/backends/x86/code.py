@@ -68,6 +68,7 @@ class Code:
         self.pending: list[Callable[[], None]] = []  # functions that are called and not yet written
         self.arguments: dict[str, list[int]] = {}  # where they expect what they are given
         self.inputs: Sequence[tuple[bool, int]] | None = None  # see `kernel_code`; None where there is but one sample
+        self.places: tuple[Sequence[int], Sequence[int]] | None = None  # see `scalar_code`
 
     def constant(self, what: int | str) -> int:
         found = self.constants.get(what)
@@ -166,28 +167,33 @@ class Code:
         return made
 
 
-def scalar_code(lowered: Lowered) -> Code:
+def scalar_code(lowered: Lowered, places: tuple[Sequence[int], Sequence[int]] | None = None) -> Code:
     """`int run(double *x, double *y, char *m)` on one point: x the inputs, y the outputs, m the memory.
 
     Returns 0 where a guard does not hold, 1 where all do, 3 where all do and an output is nan. Behind y there must be
-    zeros up to a multiple of eight.
+    zeros up to a multiple of eight. With `places`, x and y are one, where inputs and outputs have places as given, in
+    floats; nobody looks for nan then.
     """
     code = Code(lowered, 1)
+    code.places = places
     program = lowered.program
     code.out.append(PROLOGUE)
     place = code.addressing.operand
     memory, store = REGISTERS[1][1], CODES[1]["store"]
+    given, taken = places or (range(program.inputs), range(len(program.outputs)))
 
     def stored(k: int, register: int) -> None:
-        kind, tail = place(OUTPUTS, PLAIN, 8 * k)
+        kind, tail = place(OUTPUTS, PLAIN, 8 * taken[k])
         code.out.append(memory[store | register << 10 | kind] + tail)
 
-    RegisterAllocator(code, program, [place(INPUTS, PLAIN, 8 * k) for k in range(program.inputs)], stored).run()
-    out = code.out
-    out.append(nan_told(len(program.outputs)) + VZEROUPPER + EPILOGUE)
+    RegisterAllocator(code, program, [place(INPUTS, PLAIN, 8 * at) for at in given], stored).run()
+    code.out.append((nan_told(len(program.outputs)) if places is None else ONE) + VZEROUPPER + EPILOGUE)
     code.label("fail")
-    out.append(bytes.fromhex("31c0") + VZEROUPPER + EPILOGUE)
+    code.out.append(bytes.fromhex("31c0") + VZEROUPPER + EPILOGUE)
     return code
+
+
+ONE = b"\xb8\x01\x00\x00\x00"  # mov eax, 1
 
 
 def nan_told(outputs: int) -> bytes:
