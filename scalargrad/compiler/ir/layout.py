@@ -163,6 +163,7 @@ class _Planner:
             at = self.room(len(program.outputs))
             to = range(at, at + len(program.outputs))
         if not self.calls and self.direct(program) is not None:
+            given = self.distinct(given)
             k = self._numbered(program, given, to)
             self.made.own[k] = given, to
             self.order("segment", k, 0, 0)
@@ -173,6 +174,16 @@ class _Planner:
             self.gather(given, start)
         self.order("segment", self._numbered(program), start, to[0] if to else 0)
         return to
+
+    def distinct(self, places: Sequence[int]) -> list[int]:
+        """The same floats at places of which none is there twice."""
+        found: dict[int, None] = {}
+        for at in places:
+            if at in found:
+                self.copy(Place(at), Place(self.room(1)), 1)
+                at = self.made.size - ALIGNED
+            found[at] = None
+        return list(found)
 
     def _numbered(self, program: Program, *places: Sequence[int]) -> int:
         key = (id(program), *map(tuple, places))
@@ -221,7 +232,7 @@ class _Planner:
             self.gather(places[: m + n], x)
             shared, carry, offset = range(x, x + m), x + m, x + m + n
         else:  # what is carried stays where it is at the end
-            shared, carry, offset = places[:m], at, self.room(width)
+            shared, carry, offset = self.distinct(places[:m]), at, self.room(width)
             self.gather(places[m : m + n], carry)
         given = [*shared, *range(carry, carry + n), *range(offset, offset + width)]
         to = [*range(y, y + len(body.outputs))]
