@@ -175,9 +175,6 @@ def as_text(node: Value) -> str:
     return f" {infix} ".join(bracketed) if infix else f"{row.name}({', '.join(names)})"
 
 
-# ---- lining up -------------------------------------------------------------------------------------------------------
-
-
 def lined_up(rows: Iterable[Sequence[str]], columns: str, header: Sequence[str] = ()) -> list[str]:
     """Rows of cells as lines: each column is aligned to the left (l) or at its numbers' decimal points (.)."""
     cells = [[shown(cell, sys.stdout) for cell in row] for row in rows]
@@ -263,9 +260,6 @@ def as_json(answer: Answer, steps: bool, second: bool) -> dict[str, Any]:
         made["backward"] = answer.backward()
     found: dict[str, Any] = plain(made)
     return found
-
-
-# ---- what is given ---------------------------------------------------------------------------------------------------
 
 
 def command_line() -> Parser:
@@ -370,9 +364,6 @@ def chosen(names: Sequence[str] | None, expression: Expression) -> tuple[str, ..
         if wanted.count(name) > 1:
             raise UsageError(f"--wrt: {name} is given twice")
     return tuple(wanted)
-
-
-# ---- running ---------------------------------------------------------------------------------------------------------
 
 
 def check_size(answer: Answer, options: argparse.Namespace) -> None:
