@@ -20,6 +20,7 @@ from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..ir.lowering import Functions
 from .packing import Call, Pack, caller
+from .rolling import rolled
 from .specialization import Runner, Specialization
 from .trace import TraceError, names, places_of_static, trace
 
@@ -145,7 +146,8 @@ class Dispatcher:
                     raise GuardLimitError(self._too_many_static(others, structure))
             start = perf_counter()
             function = self.original("a branch or a structure of arguments that was not traced before")
-            program, result, captured = trace(function, structure, leaves)
+            roll = rolled if self.backend != "python" and native_backend.at_once() else None
+            program, result, captured = trace(function, structure, leaves, roll)
             seconds, before = perf_counter() - start, sum(len(v.captured) for v in known)
             made = Specialization(program, result, captured, self.name, self.functions, seconds, leaves, before)
             self.misses += 1

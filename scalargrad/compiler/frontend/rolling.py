@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate, chain, compress, islice, pairwise
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, groupby, islice, pairwise
 from typing import Any, NamedTuple
 
 from ...engine import table
-from ...engine.primitive import Primitive
 from ...engine.several import output
 from ..ir.loops import Column, Loop
 from ..ir.program import PRODUCTS, Program
-from .tape import Tape
+from .derived import DifferentiableLoop
 
 LEAST = 4_000  # instructions that must go, for a loop to be worth it
-SHORTEST = 48  # instructions of a round
+SHORTEST = 4  # instructions of a round
+LENGTH = 800  # instructions up to which several rounds are one, as each has its costs
 FEWEST = 4  # rounds
 PROBES = 24  # places of a stretch at which rounds are looked for
 WINDOW = 24  # instructions that are compared there
@@ -48,43 +48,56 @@ class Stretch(NamedTuple):
         return self.period * (self.rounds - 1)
 
 
-def recorded(
-    tape: Tape,
-    inputs: Sequence[int],
-    names: Sequence[str],
-    live: Sequence[int],
-    constants: dict[int, float],
-    skip: Primitive,
-) -> tuple[Program, list[int]]:
-    """The entries that are needed as a program, as they stand there; and the numbers of all: see `Tape.program`."""
-    made = Program(len(inputs), names, tape.constants)
-    keep = bytearray(live[: len(tape)])
-    for k in chain(inputs, constants):
-        keep[k] = 0
-    number = list(accumulate(keep, initial=len(inputs)))
-    number[-1:] = range(-len(tape.constants), 0)
-    for k, p in enumerate(inputs):
-        number[p] = k
-    for p, x in constants.items():
-        number[p] = made.constant(x)
-    made.operations = [table.identity if row is skip else row for row in compress(tape.rows, keep)]
-    made.operands = [
-        (number[a],) if b is None else tuple([number[p] for p in b]) if a is None else (number[a], number[b])
-        for a, b in zip(compress(tape.left, keep), compress(tape.right, keep), strict=True)
-    ]
-    return made, number
+class Rolled(NamedTuple):
+    """A program as it was recorded, and the same with loops."""
+
+    recorded: Program
+    loops: Program
+
+    def straight(self) -> Program:
+        """The program in a straight line, without what is there twice."""
+        return _Writer(self.recorded, []).write()
 
 
-def rolled(program: Program) -> Program | None:
-    """The same program with loops, and without what is there twice; None where there are no rounds that are alike."""
+def rolled(program: Program) -> Rolled | None:
+    """The program with loops; None where there are no rounds that are alike."""
     if any(row.several for row in set(program.operations)):
         return None
+    regions = _regions(program, sorted(_stretches(_text(program), 0, len(program))))
+    regions = _regions(program, _merged(regions))
+    return Rolled(program, _Writer(program, regions).write()) if regions else None
+
+
+def _regions(program: Program, stretches: Iterable[Stretch]) -> list[_Region]:
+    """The loops that there are of these stretches, in their order."""
     regions: list[_Region] = []
-    for each in sorted(_stretches(_text(program), 0, len(program))):
+    for each in stretches:
         region = _Region.of(program, each, regions)
         if region is not None:
             regions.append(region)
-    return _Writer(program, regions).write() if regions else None
+    return regions
+
+
+def _merged(regions: Sequence[_Region]) -> Iterator[Stretch]:
+    """The stretches with several rounds in one, as many in those of which one reads another's rows."""
+    linked: dict[_Region, list[_Region]] = {}  # by each of them
+    for region in regions:
+        linked[region] = [region]
+        for other in {rows.region for rows in region.rows}:
+            if linked[other] is not linked[region]:
+                linked[other] += linked[region]
+                for each in linked[region]:
+                    linked[each] = linked[other]
+    for region in regions:
+        start, period, rounds = region.stretch
+        together = [each.stretch for each in linked[region]]
+        k = min(LENGTH // max(each.period for each in together), min(each.rounds for each in together) // FEWEST)
+        if k < 2:
+            yield region.stretch
+            continue
+        rows = next(iter(region.rows), None)  # from whose rounds on it starts
+        skipped = 0 if rows is None else (rows.first + 1 if rows.step < 0 else -rows.first) % k
+        yield Stretch(start + skipped * period, k * period, (rounds - skipped) // k)
 
 
 def with_products(program: Program) -> Program:
@@ -94,9 +107,15 @@ def with_products(program: Program) -> Program:
         if row in PRODUCTS:
             made.operations[k] = table.mul
         elif row.several:
-            made.operations[k] = row.of(with_products(row.body))
+            made.operations[k] = _loop(with_products(row.body), row)
     made.outputs, made.guards = program.outputs, program.guards
     return made
+
+
+def _loop(body: Program, like: Loop) -> Loop:
+    return DifferentiableLoop(
+        "loop", body, like.shared, like.carried, like.columns, like.results, like.length, [], "", like.backward
+    )
 
 
 # ---- rows that repeat ------------------------------------------------------------------------------------------------
@@ -375,41 +394,27 @@ class _Region:
 
 
 def _longest(numbers: list[int], first: int, period: int) -> tuple[int, int]:
-    """The most rounds in a row in which an operand may be one and the same thing."""
-    best, rounds = (0, 0), len(numbers)
-    ends = [first + k * period for k in range(rounds)]
-    inside = [a - end if a >= first else None for a, end in zip(numbers, ends, strict=True)]
-    before = [a < first for a in numbers]
-    for keys in (inside, numbers, before):
+    """The most rounds in a row in which an operand may be one and the same thing: a value of its own round or of one so
+    many rounds ago, one and the same value from before them, or any from before all."""
+    rounds = len(numbers)
+    own = [a - first - k * period if a >= first else None for k, a in enumerate(numbers)]
+    found: list[tuple[int, int]] = []
+    for keys in (own, numbers, [None if a >= first else 0 for a in numbers]):
         start = 0
-        for k in range(1, rounds + 1):
-            if k < rounds and keys[k] == keys[k - 1]:
-                continue
-            if keys is not before or before[start]:
-                low = start
-                if keys is inside and inside[start] is not None:
-                    low = max(0, start + min(inside[start] // period, 0))
-                elif keys is numbers and numbers[start] >= first:
-                    low = max(start, (numbers[start] - first) // period + 1)
-                elif keys is inside:
-                    low = k
-                if k - low > best[1] - best[0]:
-                    best = low, k
-            start = k
-    return best if best != (0, rounds) else (1, rounds)
+        for key, group in groupby(keys):
+            stop = start + sum(1 for _ in group)
+            low = start
+            if keys is own and key is not None and key < 0:  # what was before the first rounds may be anything
+                low = max(0, start + key // period)
+            elif keys is numbers and key is not None and key >= first:
+                low = max(start, (key - first) // period + 1)
+            if key is not None and (low, stop) != (0, rounds):
+                found.append((low, stop))
+            start = stop
+    return max(found, key=lambda each: each[1] - each[0], default=(1, rounds))
 
 
 # ---- writing it ------------------------------------------------------------------------------------------------------
-
-
-class RolledLoop(Loop):
-    """A loop that was found; its derivative was taken before."""
-
-    def of(self, body: Program) -> RolledLoop:
-        """The same loop of another body."""
-        return RolledLoop(
-            self.name, body, self.shared, self.carried, self.columns, self.results, self.length, [], "", self.backward
-        )
 
 
 class _Writer:
@@ -437,8 +442,9 @@ class _Writer:
             at = region.stretch.stop
         self._straight(at, len(old))
         new.outputs = list(map(self.get, old.outputs))
-        new.guards = [g._replace(left=self.get(g.left), right=self.get(g.right)) for g in old.guards]
-        new._index()
+        new.take_guards(g._replace(left=self.get(g.left), right=self.get(g.right)) for g in old.guards)
+        new.labels = {number: text for k, text in old.labels.items() if (number := self.number[k]) is not None}
+        new._index()  # what was known is not asked for again
         return new
 
     def _asked(self) -> bytearray:
@@ -450,10 +456,10 @@ class _Writer:
             asked += [list(region.shared), *[inits for _, _, inits in region.carries], *region.columns]
             at = region.stretch.stop
         asked += old.operands[at:]
-        found = bytearray(old.inputs + len(old) + len(old.constants))  # of constants, from the end
+        marks = bytearray(old.inputs + len(old) + len(old.constants))  # of constants, from the end
         for p in chain.from_iterable(asked):
-            found[p] = 1
-        return found
+            marks[p] = 1
+        return marks
 
     def get(self, value: int) -> int:
         """The number of a value in the new program."""
@@ -508,7 +514,7 @@ class _Writer:
         ]
         body.outputs = [*following, *[inside[offset] for each in groups for offset in each]]
         widths = list(map(len, groups))
-        loop = RolledLoop("rolled", body, shared, len(carried), columns, widths, rounds, [], "", region.backward)
+        loop = DifferentiableLoop("loop", body, shared, len(carried), columns, widths, rounds, [], "", region.backward)
         given = [
             *map(self.get, region.shared),
             *same.values(),
@@ -520,10 +526,10 @@ class _Writer:
         self.groups[region] = starts
         self.single[region] = {offset: starts[tuple(single)] + k for k, offset in enumerate(single)}
         self.finals[region] = {offset: k for (offset, ago, _), k in carried.items() if ago == 1 and offset in finals}
-        asked = [first + offset + (rounds - 1) * period for offset in self.finals[region]]
+        fetched = [first + offset + (rounds - 1) * period for offset in self.finals[region]]
         for k in range(rounds - 1, -1, -1) if region.backward else range(rounds):
-            asked += [p for p in (first + offset + k * period for offset in single) if self.asked[p]]
-        for p in asked:  # in the order in which they lie in memory, from where they are fetched together
+            fetched += [p for p in (first + offset + k * period for offset in single) if self.asked[p]]
+        for p in fetched:  # in the order in which they lie in memory, from where they are fetched together
             self.get(p)
 
     def _columns(self, region: _Region) -> tuple[list[Column], list[int]]:

@@ -22,8 +22,8 @@ from ..backends.blocks import machine
 from ..backends.machine import AlignedMemory, Machine, raise_failed
 from ..ir.lowering import Functions, elementary, lower
 from ..ir.program import Program, without_selections
-from .rolling import with_products
 from .packing import unpacker
+from .rolling import Rolled, with_products
 
 ELSEWHERE = 40  # instructions of a row that is none, about
 Runner = Callable[[Sequence[float]], Sequence[float] | None]
@@ -132,7 +132,7 @@ class Specialization:
 
     def __init__(
         self,
-        program: Program,
+        program: Program | Rolled,
         result: Structure,
         captured: list[Value],
         name: str,
@@ -141,7 +141,8 @@ class Specialization:
         leaves: Sequence[float],
         first_captured: int = 0,
     ) -> None:
-        self.program = program
+        self.rolled = program if isinstance(program, Rolled) else None
+        self.straight = program if isinstance(program, Program) else None
         self.point = array("d", [*leaves, *[v._data for v in captured]])  # where it was traced, for drawings
         self.result = result
         self.captured = captured
@@ -156,26 +157,36 @@ class Specialization:
         self.lock = threading.Lock()
         self.runners: dict[str, Runner] = {}
         self.batches: dict[Any, Any] = {}  # kernels, by what is mapped and whether they add
-        self.has_blocks = self.program.has_blocks()  # asked at every call
-        plain = sum(map(elementary, self.program.operations))
-        self.work = 1 + plain + ELSEWHERE * (len(self.program) - plain)  # instructions a sample, about
-        self.work += sum(row.work for row in self.program.operations if row.several)
+        known = self.program if self.rolled is None else self.rolled.recorded
+        self.has_blocks = known.has_blocks()  # asked at every call
+        plain = sum(map(elementary, known.operations))
+        self.work = 1 + plain + ELSEWHERE * (len(known) - plain)  # instructions a sample, about
+        self.work += sum(row.work for row in known.operations if row.several)
         self.refused = False  # whether the system did not let its machine code run
         self.unpack = unpacker(self.result)
         self.without: Program | None = None
         self.checked = False
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("program", "point", "result", "captured", "first_captured", "name", "functions", "calls", "seconds")
-        return {name: self.__dict__[name] for name in kept}
+        kept = ("point", "result", "captured", "first_captured", "name", "functions", "calls", "seconds")
+        return {"program": self.program, **{name: self.__dict__[name] for name in kept}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        self.rolled, self.straight = None, state.pop("program")
         self.__dict__.update(state)
         self._prepare()
 
+    @property
+    def program(self) -> Program:
+        """What was traced, in a straight line."""
+        if self.straight is None:
+            assert self.rolled is not None
+            self.straight = self.rolled.straight()
+        return self.straight
+
     def small(self, instructions: int) -> bool:
         """Whether it has no more instructions, and none that is a loop."""
-        return len(self.program) <= instructions and not self.has_blocks
+        return self.rolled is None and len(self.program) <= instructions and not self.has_blocks
 
     def fast(self) -> Program | None:
         """The program without selections, if that cannot go unnoticed."""
@@ -204,17 +215,21 @@ class Specialization:
     def _made(self, backend: str) -> Runner:
         if backend == "native" and self.has_blocks:  # whose segments are without selections where that shows
             return Native(self.program, self.functions)
+        if self.rolled is not None and backend == "native":
+            return self._rolled(self.rolled)
         fast = self.fast()
         if backend == "native":
-            whole = getattr(self.program, "_rolled", None) or self.program
-            if fast is None:
-                return Native(whole, self.functions)
-            exact = Later(lambda: Native(whole, self.functions))
-            return Native(fast if whole is self.program else with_products(whole), self.functions, exact)
+            exact = None if fast is None else Later(lambda: Native(self.program, self.functions))
+            return Native(fast or self.program, self.functions, exact)
         runner = python_backend.build(fast or self.program, self.name, self.functions)
         if fast is None:
             return runner
         return checked(runner, Later(lambda: python_backend.build(self.program, self.name, self.functions)))
+
+    def _rolled(self, rolled: Rolled) -> Runner:
+        exact = Later(lambda: Native(rolled.loops, self.functions))
+        plain = without_selections(rolled.recorded)
+        return exact if plain is None else Native(with_products(rolled.loops), self.functions, exact)
 
     def run(self, xs: Sequence[float], backend: str) -> Sequence[float] | None:
         """The outputs for these inputs; None where a guard does not hold."""

@@ -8,6 +8,7 @@ is shortened before the end: derivatives follow the graph as it was recorded, en
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import accumulate, chain, compress
 from typing import Any, NamedTuple
 
 from ...engine import table
@@ -147,6 +148,35 @@ class Tape:
         program._index()  # what was known is not asked for again
         return program, number
 
+    def recorded(
+        self,
+        inputs: Sequence[Entry],
+        names: Sequence[str],
+        live: Sequence[int],
+        constants: dict[Entry, float],
+        skip: Primitive,
+    ) -> tuple[Program, list[int]]:
+        """The same, with each entry as it stands here."""
+        used = sorted(self._used(live), reverse=True)
+        made = Program(len(inputs), names, [self.constants[~k] for k in used])
+        keep = bytearray(live[: len(self)])
+        for k in chain(inputs, constants):
+            keep[k] = 0
+        number = list(accumulate(keep, initial=len(inputs)))
+        number[-1:] = [0] * len(self.constants)
+        for k, p in enumerate(used):
+            number[p] = ~k
+        for k, p in enumerate(inputs):
+            number[p] = k
+        for p, x in constants.items():
+            number[p] = made.constant(x)
+        made.operations = [table.identity if row is skip else row for row in compress(self.rows, keep)]
+        made.operands = [
+            (number[a],) if b is None else tuple([number[p] for p in b]) if a is None else (number[a], number[b])
+            for a, b in zip(compress(self.left, keep), compress(self.right, keep), strict=True)
+        ]
+        return made, number
+
     def needed(self, ends: Iterable[Entry]) -> bytearray:
         """Which entries those depend on, and they themselves."""
         live = bytearray(len(self.rows) + len(self.constants))  # of constants, from the end, as well
@@ -165,7 +195,7 @@ class Tape:
                         live[p] = 1
         return live
 
-    def _used(self, live: bytearray) -> list[Entry]:
+    def _used(self, live: Sequence[int]) -> list[Entry]:
         size = len(self.rows)
         return [k - len(live) for k in range(size, len(live)) if live[k]]
 

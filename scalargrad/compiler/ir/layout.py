@@ -223,27 +223,15 @@ class _Planner:
         self.copy(Place(y), Place(at), call.size)
 
     def loop(self, loop: Loop, places: list[int], at: int) -> None:
-        m, n, body = loop.shared, loop.carried, loop.body
-        direct = None if self.calls or body.has_blocks() else self.direct(body)
-        width = sum(column.width for column in loop.columns)
-        y = self.room(len(body.outputs))
-        if direct is None:  # what the body reads is brought to one place
-            x = self.room(body.inputs)
-            self.gather(places[: m + n], x)
-            shared, carry, offset = range(x, x + m), x + m, x + m + n
-        else:  # what is carried stays where it is at the end
-            shared, carry, offset = self.distinct(places[:m]), at, self.room(width)
-            self.gather(places[m : m + n], carry)
-        given = [*shared, *range(carry, carry + n), *range(offset, offset + width)]
-        to = [*range(y, y + len(body.outputs))]
-        if direct is not None:
-            to[:n] = [(carry if in_place else y) + k for k, in_place in enumerate(_in_place(direct.program, m, n))]
+        n, body = loop.carried, loop.body
+        given, to = self.frame(loop, places, at)
+        carry, offset = given[loop.shared] if n else at, (given[loop.shared + n :] or [0])[0]
         top, end = self.label(), self.label()
         done = self.cell()
         if loop.condition is not None:
             self.order("set", done, 0)
         elif loop.counted:
-            self.order("read", done, places[m + n])
+            self.order("read", done, places[loop.shared + n])
             self.order("none", done, end)
         else:
             self.order("set", done, loop.length)
@@ -280,8 +268,8 @@ class _Planner:
             self.order("advance", pointer, step * width)
             position += width
         if body.has_blocks():  # what is carried may be where other carried numbers are still to go
-            self.gather(found[:n], y)
-            found = range(y, y + n)
+            self.gather(found[:n], to[0] if n else 0)
+            found = to
         self.gather(found[:n], carry)
         if loop.condition is not None:
             self.order("increment", done)
@@ -292,6 +280,22 @@ class _Planner:
         self.copy(Place(carry), Place(at), n)
         if loop.condition is not None:
             self.order("write", done, at + n)
+
+    def frame(self, loop: Loop, places: Sequence[int], at: int) -> tuple[Sequence[int], Sequence[int]]:
+        """Where a loop's body reads and writes; what it carries is in its place at the beginning."""
+        m, n, body = loop.shared, loop.carried, loop.body
+        direct = None if self.calls or body.has_blocks() else self.direct(body)
+        y = self.room(len(body.outputs))
+        to = range(y, y + len(body.outputs))
+        if direct is None:  # what it reads is brought to one place
+            x = self.room(body.inputs)
+            self.gather(places[: m + n], x)
+            return range(x, x + body.inputs), to
+        self.gather(places[m : m + n], at)  # what is carried stays where it is at the end
+        offset = self.room(body.inputs)
+        given = [*self.distinct(places[:m]), *range(at, at + n), *range(offset, offset + body.inputs - m - n)]
+        in_place = _in_place(direct.program, m, n)
+        return given, [*(at + k if here else y + k for k, here in enumerate(in_place)), *to[n:]]
 
     def columns(self, loop: Loop, places: Sequence[int], count: Cell) -> list[tuple[Cell, int]]:
         """Pointers to the columns' numbers, which are brought to one place if they are not."""

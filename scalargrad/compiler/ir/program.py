@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from math import isfinite
 from typing import Any, NamedTuple
@@ -106,6 +106,11 @@ class Program:
                 if one < 0 and self.constants[~one] == 1.0:
                     return other
         return self.emit(row, operands)
+
+    def take_guards(self, guards: Iterable[Guard]) -> None:
+        """Have those guards, each once, and none that always holds."""
+        seen = {(g.comparison, g.left, g.right): g for g in reversed(list(guards)) if g.left >= 0 or g.right >= 0}
+        self.guards = list(reversed(seen.values()))
 
     def live(self) -> list[bool]:
         """For every instruction, whether an output or a guard depends on it."""

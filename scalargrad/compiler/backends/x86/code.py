@@ -197,7 +197,7 @@ ONE = b"\xb8\x01\x00\x00\x00"  # mov eax, 1
 
 
 def nan_told(outputs: int) -> bytes:
-    """Give eax the value 1, or 3 if one of so many floats at r14 is a nan; there are zeros up to a multiple of eight."""
+    """Set eax to 1, or to 3 if one of so many floats at r14 is nan; zeros follow up to a multiple of eight."""
     load, compare, out = Form(0x10, long=1), Form(0xC2, long=1), vex(SCALAR["xor"], 1, 1, 1) + b"\xc9"
     pieces = [out]
     for k in range(0, outputs, 8):  # is either of two floats a nan?

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...ir.layout import Layout, Order, Place
-from .code import nan_told
 from .assembler import EPILOGUE, PROLOGUE, RAX, RBP, RBX, RDI, RDX, RSI, VZEROUPPER, move
+from .code import nan_told
 
 RCX = 1
 UNROLLED = 16  # floats that are moved one by one; more by a string instruction
