@@ -330,12 +330,10 @@ class _Region:
             return Rows(region, place[1], (numbers[0] - region.first) // region.stretch.period, sign)
         return None
 
-    def groups(self) -> dict[tuple[_Region, int, int], tuple[int, ...]]:
-        """Which values it reads row by row: of which loop, from which round on, and in which direction."""
-        found: dict[tuple[_Region, int, int], list[int]] = {}
-        for region, offset, first, step in self.rows:
-            found.setdefault((region, first, step), []).append(offset)
-        return {key: tuple(sorted(offsets)) for key, offsets in found.items()}
+    @property
+    def sources(self) -> dict[tuple[_Region, int, int], None]:
+        """Whose rows it reads: of which loop, from which round on, and in which direction."""
+        return dict.fromkeys((rows.region, rows.first, rows.step) for rows in self.rows)
 
     def ordered(self) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
         """The columns of constants, and the others, what was computed together side by side."""
@@ -346,21 +344,14 @@ class _Region:
         """Where the results of a round are among those of all."""
         return self.stretch.rounds - 1 - k if self.backward else k
 
-    def write(self, body: Program, carried: dict[Carry, int]) -> list[int]:
-        """Write a round into a program of its own; what number each value has there."""
-        places: dict[Any, int] = {("shared", p): k for k, p in enumerate(self.shared)}
-        at = len(self.shared)
-        places |= {("inside", offset): at + k for k, offset in enumerate(self.same)}
-        at += len(self.same)
-        places |= {("carried", carry): at + k for carry, k in carried.items()}
-        at += len(carried)
-        for (region, first, step), offsets in self.groups().items():
-            for offset in offsets:
-                places["rows", Rows(region, offset, first, step)] = at
-                at += 1
-        for column in chain(*self.ordered()):
-            places["column", column] = at
-            at += 1
+    def write(self, body: Program, carried: Iterable[Carry], results: dict[_Region, Sequence[int]]) -> list[int]:
+        """Write a round into a program of its own; what number each value has there. `results` are which values are
+        in the rows of the loops that it reads."""
+        read = [Rows(r, offset, first, step) for r, first, step in self.sources for offset in results[r]]
+        inputs = [("shared", p) for p in self.shared] + [("inside", offset) for offset in self.same]
+        inputs += [("carried", carry) for carry in carried] + [("rows", rows) for rows in read]
+        inputs += [("column", column) for column in chain(*self.ordered())]
+        places: dict[Any, int] = {what: k for k, what in enumerate(inputs)}
         start, period, _ = self.stretch
         operands = self._operands(body, places)
         for offset, row in enumerate(self.program.operations[start : start + period]):
@@ -425,14 +416,20 @@ class _Writer:
         self.new = Program(program.inputs, program.names, program.constants)
         self.number: list[int | None] = [*range(program.inputs), *[None] * len(program)]
         self.asked = self._asked()
-        self.groups: dict[_Region, dict[tuple[int, ...], int]] = {each: {} for each in regions}  # results, and where
+        read = {(rows.region, rows.offset) for region in regions for rows in region.rows}
+        self.results: dict[_Region, list[int]] = {}  # which values each loop leaves of each round
+        self.finals: dict[_Region, list[int]] = {}  # and which of the last alone
         for region in regions:
-            for (other, _, _), offsets in region.groups().items():
-                self.groups[other][offsets] = 0
-        self.nodes: dict[_Region, int] = {}
-        self.single: dict[_Region, dict[int, int]] = {}  # where results are that are read one by one: of the first row
-        self.finals: dict[_Region, dict[int, int]] = {}
-        self.same: dict[_Region, dict[int, int]] = {}
+            self.results[region], self.finals[region] = results, finals = [], []
+            for offset in range(region.stretch.period):
+                asked = self.asked[region.first + offset : region.stop : region.stretch.period]
+                if (region, offset) in read or (any(asked[:-1]) and offset not in region.same):
+                    results.append(offset)
+                elif asked[-1] and offset not in region.same:
+                    finals.append(offset)
+        self.nodes: dict[_Region, Any] = {}
+        self.at: dict[_Region, dict[int, int]] = {}  # where finals are in the loop's block
+        self.same: dict[_Region, dict[int, int]] = {}  # what was computed before, in the new program
 
     def write(self) -> Program:
         old, new, at = self.old, self.new, 0
@@ -469,14 +466,23 @@ class _Writer:
         if found is None:
             region = next(each for each in self.regions if each.first <= value < each.stop)
             k, offset = divmod(value - region.first, region.stretch.period)
-            if offset in region.same:
-                return self.same[region][offset]
-            at = self.finals[region].get(offset)
-            if at is None:
-                single = self.single[region]
-                at = single[offset] + region.row(k) * len(single)
-            found = self.number[value] = self.new.emit(output(at), (self.nodes[region],))
+            found = self.same[region].get(offset)
+            if found is None:
+                at = self.at[region].get(offset)
+                found = self.new.emit(
+                    output(self._place(region, k, offset) if at is None else at), (self._node(region),)
+                )
+            self.number[value] = found
         return found
+
+    def _node(self, region: _Region) -> int:
+        return self.nodes[region][1]
+
+    def _place(self, region: _Region, k: int, offset: int | None = None) -> int:
+        """Where the row of a round is in the loop's block, or one value of it."""
+        results = self.results[region]
+        start: int = self.nodes[region][0].starts[0]
+        return start + region.row(k) * len(results) + (0 if offset is None else results.index(offset))
 
     def _straight(self, start: int, stop: int) -> None:
         old, new, number, get = self.old, self.new, self.number, self.get
@@ -485,50 +491,33 @@ class _Writer:
             number[at] = new.record(row, tuple([get(p) for p in operands]))
 
     def _loop(self, region: _Region) -> None:
-        (_, period, rounds), first = region.stretch, region.first
-        carries, single = dict.fromkeys(region.carries), list[int]()
-        finals: list[int] = []
+        rounds, results, finals = region.stretch.rounds, self.results[region], self.finals[region]
         self.same[region] = same = dict(zip(region.same, region.write_same(self.new, self.get), strict=True))
-        for offset in range(period):
-            if offset in same:
-                continue
-            asked = self.asked[first + offset : region.stop : period]
-            if asked.find(1) == rounds - 1:
-                finals.append(offset)
-            elif any(asked):
-                single.append(offset)
+        carries = dict.fromkeys(region.carries)
         for offset, ago, inits in region.carries:
             carries.update(dict.fromkeys((offset, ago - k, inits[k:]) for k in range(1, ago)))
         held = {offset for offset, ago, _ in carries if ago == 1}
         carries.update(dict.fromkeys((offset, 1, (self.new.constant(0.0),)) for offset in finals if offset not in held))
         carried = {carry: k for k, carry in enumerate(sorted(carries, key=lambda carry: carry[2]))}
-        groups = [tuple(single), *self.groups[region]] if single else list(self.groups[region])
         columns, operands = self._columns(region)
 
         shared = len(region.shared) + len(same)
         body = Program(shared + len(carried) + sum(each.width for each in columns))
-        inside = region.write(body, carried)
-        following = [
-            inside[offset] if ago == 1 else shared + carried[offset, ago - 1, inits[1:]]
-            for offset, ago, inits in carried
-        ]
-        body.outputs = [*following, *[inside[offset] for each in groups for offset in each]]
-        widths = list(map(len, groups))
+        inside = region.write(body, carried, self.results)
+        for offset, ago, inits in carried:
+            body.outputs.append(inside[offset] if ago == 1 else shared + carried[offset, ago - 1, inits[1:]])
+        body.outputs += [inside[offset] for offset in results]
+        widths = [len(results)] if results else []
         loop = DifferentiableLoop("loop", body, shared, len(carried), columns, widths, rounds, [], "", region.backward)
-        given = [
-            *map(self.get, region.shared),
-            *same.values(),
-            *[self.get(inits[0]) for _, _, inits in carried],
-            *operands,
-        ]
-        self.nodes[region] = self.new.emit(loop, tuple(given))
-        starts = dict(zip(groups, loop.starts, strict=True))
-        self.groups[region] = starts
-        self.single[region] = {offset: starts[tuple(single)] + k for k, offset in enumerate(single)}
-        self.finals[region] = {offset: k for (offset, ago, _), k in carried.items() if ago == 1 and offset in finals}
-        fetched = [first + offset + (rounds - 1) * period for offset in self.finals[region]]
-        for k in range(rounds - 1, -1, -1) if region.backward else range(rounds):
-            fetched += [p for p in (first + offset + k * period for offset in single) if self.asked[p]]
+        inits = [self.get(each[0]) for _, _, each in carried]
+        given = (*map(self.get, region.shared), *same.values(), *inits, *operands)
+        self.nodes[region] = loop, self.new.emit(loop, given)
+        self.at[region] = {offset: k for (offset, ago, _), k in carried.items() if ago == 1 and offset in finals}
+        last = region.first + (rounds - 1) * region.stretch.period
+        fetched = [last + offset for offset in self.at[region]]
+        for k in reversed(range(rounds)) if region.backward else range(rounds):
+            first = region.first + k * region.stretch.period
+            fetched += [first + offset for offset in results if self.asked[first + offset]]
         for p in fetched:  # in the order in which they lie in memory, from where they are fetched together
             self.get(p)
 
@@ -536,11 +525,10 @@ class _Writer:
         """The columns in the order in which the round has them, and their operands."""
         columns: list[Column] = []
         operands: list[int] = []
-        for (other, first, step), offsets in region.groups().items():
+        for other, first, step in region.sources:
             start = first if not region.backward else first + step * (region.stretch.rounds - 1)
-            at = self.groups[other][offsets] + other.row(start) * len(offsets)
-            columns.append(Column(len(offsets), at))
-            operands.append(self.nodes[other])
+            columns.append(Column(len(self.results[other]), self._place(other, start)))
+            operands.append(self._node(other))
         for each in region.ordered():
             if each:
                 columns.append(Column(len(each)))
