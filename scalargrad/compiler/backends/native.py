@@ -20,7 +20,7 @@ from . import llvm as llvm_backend
 from .builtin import builtin
 from .executable import CodeRefusedError, Executable, features
 from .machine import Machine, NativeUnavailableError, callback, library_address
-from .x86.code import Code, call_on, kernel_code, scalar_code
+from .x86.code import Code, Places, call_on, kernel_code, scalar_code
 
 BRIEF = 10_000  # instructions up to which no other thread is let run meanwhile, as that costs more than it is worth
 
@@ -60,7 +60,7 @@ def require() -> None:
         llvm_backend.llvm()
 
 
-def scalar(lowered: Lowered, places: tuple[Sequence[int], Sequence[int]] | None = None) -> Machine:
+def scalar(lowered: Lowered, places: Places | None = None) -> Machine:
     """Machine code for one point. It reads and writes at `places`, if they are given and if it `takes_places`."""
     if takes_places(lowered):
         return _machine(scalar_code(lowered, places))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby, islice, pairwise
 from typing import Any, NamedTuple
 
@@ -344,11 +344,12 @@ class _Region:
         """Where the results of a round are among those of all."""
         return self.stretch.rounds - 1 - k if self.backward else k
 
-    def write(self, body: Program, carried: Iterable[Carry], results: dict[_Region, Sequence[int]]) -> list[int]:
+    def write(self, body: Program, carried: Iterable[Carry], results: Mapping[_Region, Iterable[int]]) -> list[int]:
         """Write a round into a program of its own; what number each value has there. `results` are which values are
         in the rows of the loops that it reads."""
         read = [Rows(r, offset, first, step) for r, first, step in self.sources for offset in results[r]]
-        inputs = [("shared", p) for p in self.shared] + [("inside", offset) for offset in self.same]
+        inputs: list[tuple[str, Any]] = [("shared", p) for p in self.shared]
+        inputs += [("inside", offset) for offset in self.same]
         inputs += [("carried", carry) for carry in carried] + [("rows", rows) for rows in read]
         inputs += [("column", column) for column in chain(*self.ordered())]
         places: dict[Any, int] = {what: k for k, what in enumerate(inputs)}
@@ -417,17 +418,17 @@ class _Writer:
         self.number: list[int | None] = [*range(program.inputs), *[None] * len(program)]
         self.asked = self._asked()
         read = {(rows.region, rows.offset) for region in regions for rows in region.rows}
-        self.results: dict[_Region, list[int]] = {}  # which values each loop leaves of each round
+        self.results: dict[_Region, dict[int, int]] = {}  # which values each loop leaves of each round, and where
         self.finals: dict[_Region, list[int]] = {}  # and which of the last alone
         for region in regions:
-            self.results[region], self.finals[region] = results, finals = [], []
+            self.results[region], self.finals[region] = results, finals = {}, []
             for offset in range(region.stretch.period):
                 asked = self.asked[region.first + offset : region.stop : region.stretch.period]
                 if (region, offset) in read or (any(asked[:-1]) and offset not in region.same):
-                    results.append(offset)
+                    results[offset] = len(results)
                 elif asked[-1] and offset not in region.same:
                     finals.append(offset)
-        self.nodes: dict[_Region, Any] = {}
+        self.nodes: dict[_Region, tuple[Loop, int]] = {}
         self.at: dict[_Region, dict[int, int]] = {}  # where finals are in the loop's block
         self.same: dict[_Region, dict[int, int]] = {}  # what was computed before, in the new program
 
@@ -481,8 +482,9 @@ class _Writer:
     def _place(self, region: _Region, k: int, offset: int | None = None) -> int:
         """Where the row of a round is in the loop's block, or one value of it."""
         results = self.results[region]
-        start: int = self.nodes[region][0].starts[0]
-        return start + region.row(k) * len(results) + (0 if offset is None else results.index(offset))
+        return (
+            self.nodes[region][0].starts[0] + region.row(k) * len(results) + (0 if offset is None else results[offset])
+        )
 
     def _straight(self, start: int, stop: int) -> None:
         old, new, number, get = self.old, self.new, self.number, self.get
@@ -532,6 +534,6 @@ class _Writer:
         for each in region.ordered():
             if each:
                 columns.append(Column(len(each)))
-                rows = list(zip(*each, strict=True))
-                operands += map(self.get, chain.from_iterable(reversed(rows) if region.backward else rows))
+                steps = list(zip(*each, strict=True))
+                operands += map(self.get, chain.from_iterable(reversed(steps) if region.backward else steps))
         return columns, operands

@@ -28,13 +28,17 @@ class Place(NamedTuple):
     pointer: Cell | None = None
 
 
+Spot = int | Place  # a place in the frame, or in a row
+
+
 class Order(NamedTuple):
     """One step of the list.
 
     - copy: so many floats from one place to another; fill: so many from one place on with one float.
     - point: a pointer to a place in the frame; advance: move it on by so many floats (`point_last`: to the last of as
       many rows of so many floats as a cell says).
-    - segment, foreign: run one, of that number, from a place to a place; a segment with places of its own from 0 to 0.
+    - segment, foreign: run one, of that number, from a place to a place; or a segment with places of its own, which are
+      in the frame, or in a row that a pointer points to.
     - set, read: give a cell a number, or that of a float; increment; write: the number as a float.
     - label, jump; unless: jump if a float is zero; repeat: count a cell down and jump if it is not zero; none: jump if
       a cell is zero or below.
@@ -54,7 +58,7 @@ class Layout:
 
     orders: list[Order] = field(default_factory=list)
     segments: list[Program] = field(default_factory=list)
-    own: dict[int, tuple[Sequence[int], Sequence[int]]] = field(default_factory=dict)  # places of what segments read
+    own: dict[int, tuple[Sequence[Spot], Sequence[Spot]]] = field(default_factory=dict)  # places of what segments read
     # and write, for those that run at one place alone, and so need nothing copied
     foreign: list[Foreign] = field(default_factory=list)
     constants: list[float] = field(default_factory=list)  # stand before the frame, the first one last
@@ -120,14 +124,16 @@ class _Planner:
         """The orders for a program whose inputs are at x and behind, and whose outputs go to y and behind."""
         self.gather(self.places(program, range(x, x + program.inputs), range(y, y + len(program.outputs))), y)
 
-    def places(self, program: Program, given: Sequence[int], to: Sequence[int] | None = None) -> Sequence[int]:
+    def places(
+        self, program: Program, given: Sequence[Spot], to: Sequence[Spot] | None = None, row: Cell | None = None
+    ) -> Sequence[Any]:
         """The same for places of the inputs: where the outputs are; a straight line puts them where they are to go."""
         if not program.has_blocks():
-            return self.segment(program, given, to)
+            return self.segment(program, given, to, row)
         cut = self.cuts.get(id(program))
         if cut is None:
             cut = self.cuts[id(program)] = _Cut(program)
-        where = [*given, *[0] * len(program)]
+        where: list[Any] = [*given, *[0] * len(program)]
 
         def place(k: int) -> int:
             return where[k] if k >= 0 else self.constant(program.constants[~k])
@@ -157,7 +163,13 @@ class _Planner:
         self.made.constants += reversed(numbers)
         return -len(self.made.constants)
 
-    def segment(self, program: Program, given: Sequence[int], to: Sequence[int] | None = None) -> Sequence[int]:
+    def segment(
+        self,
+        program: Program,
+        given: Sequence[Any],
+        to: Sequence[Any] | None = None,
+        row: Cell | None = None,
+    ) -> Sequence[Any]:
         """Run a straight line; where its outputs are."""
         if to is None:
             at = self.room(len(program.outputs))
@@ -166,7 +178,7 @@ class _Planner:
             given = self.distinct(given)
             k = self._numbered(program, given, to)
             self.made.own[k] = given, to
-            self.order("segment", k, 0, 0)
+            self.order("segment", k, 0, 0, row)
             return to
         start = given[0] if given else 0
         if list(given) != list(range(start, start + len(given))):
@@ -175,17 +187,18 @@ class _Planner:
         self.order("segment", self._numbered(program), start, to[0] if to else 0)
         return to
 
-    def distinct(self, places: Sequence[int]) -> list[int]:
+    def distinct(self, places: Sequence[Spot]) -> list[Spot]:
         """The same floats at places of which none is there twice."""
-        found: dict[int, None] = {}
+        found: dict[Spot, None] = {}
         for at in places:
             if at in found:
-                self.copy(Place(at), Place(self.room(1)), 1)
-                at = self.made.size - ALIGNED
+                copied = self.room(1)
+                self.copy(at if isinstance(at, Place) else Place(at), Place(copied), 1)
+                at = copied
             found[at] = None
         return list(found)
 
-    def _numbered(self, program: Program, *places: Sequence[int]) -> int:
+    def _numbered(self, program: Program, *places: Sequence[Spot]) -> int:
         key = (id(program), *map(tuple, places))
         if key not in self.known:
             self.known[key] = len(self.made.segments)
@@ -223,84 +236,76 @@ class _Planner:
         self.copy(Place(y), Place(at), call.size)
 
     def loop(self, loop: Loop, places: list[int], at: int) -> None:
-        n, body = loop.carried, loop.body
-        given, to = self.frame(loop, places, at)
-        carry, offset = given[loop.shared] if n else at, (given[loop.shared + n :] or [0])[0]
-        top, end = self.label(), self.label()
-        done = self.cell()
-        if loop.condition is not None:
-            self.order("set", done, 0)
-        elif loop.counted:
-            self.order("read", done, places[loop.shared + n])
-            self.order("none", done, end)
-        else:
-            self.order("set", done, loop.length)
-            if not loop.length:
-                self.order("jump", end)
-        columns = self.columns(loop, places, done)
-        results = [(self.cell(), at + start, width) for start, width in zip(loop.starts, loop.results, strict=True)]
+        m, n, body = loop.shared, loop.carried, loop.body
+        direct = None if self.calls or body.has_blocks() else self.direct(body)
+        if direct is None:  # what the body reads is brought to one place
+            x = self.room(body.inputs)
+            carry, first = x + m, x + m + n
+            self.gather(places[: m + n], x)
+        else:  # what is carried stays where it is at the end
+            carry, first = at, self.room(body.inputs)
+            self.gather(places[m : m + n], carry)
+        top, end, done = self.label(), self.label(), self.cell()
+        self.count(loop, done, places, end)
+        columns = self.columns(loop, places)
+        results = [(at + start, width) for start, width in zip(loop.starts, loop.results, strict=True)]
+        rows = _Rows(self, loop, done, columns + results if direct is not None else [])
+        shared = range(carry - m, carry) if direct is None else self.distinct(places[:m])
+        given: list[Spot] = [*shared, *range(carry, carry + n)]
+        for start, width in columns:
+            given += rows.read(start, width, first)
+            first += width
+        y = self.room(len(body.outputs))
+        to: list[Spot] = list(range(y, y + n))
+        if direct is not None:
+            to = [(carry if in_place else y) + k for k, in_place in enumerate(_in_place(direct.program, m, n))]
+        for start, width in results:
+            to += rows.written(start, width, y + len(to))
         if loop.keeps:
-            results.append((self.cell(), at + loop.kept, n))
-        for pointer, start, width in results:
-            self.point(loop, pointer, start, width, done)
+            rows.reads.append((Place(carry), rows.pointer(at + loop.kept, n), n))
+
         self.order("label", top)
         if loop.condition is not None:
-            flag = self.room(1)
-            asked = loop.condition
+            flag, asked = self.room(1), loop.condition
             self.gather(self.places(asked, given[: asked.inputs], range(flag, flag + 1)), flag)
             self.order("unless", flag, end)
             if loop.length is not None:
                 self.order("limit", done, loop.length)
-        step = -1 if loop.backward else 1
-        for pointer, width in columns:
-            self.copy(Place(0, pointer), Place(offset), width)
-            self.order("advance", pointer, step * width)
-            offset += width
-        if loop.keeps:
-            pointer, _, _ = results[-1]
-            self.copy(Place(carry), Place(0, pointer), n)
-            self.order("advance", pointer, step * n)
-        found = self.places(body, given, to)
-        position = n
-        for pointer, _, width in results[: len(loop.results)]:
-            for o, start, count in runs(found[position : position + width]):
-                self.copy(Place(start), Place(o, pointer), count)
-            self.order("advance", pointer, step * width)
-            position += width
-        if body.has_blocks():  # what is carried may be where other carried numbers are still to go
-            self.gather(found[:n], to[0] if n else 0)
+        for source, target, width in rows.reads:
+            self.copy(source, target, width)
+        found = self.places(body, given, to, rows.row)
+        if body.has_blocks():
+            self.gather(found, y)  # what is carried may be where other carried numbers are still to go
             found = to
+        for source, target, width in rows.writes:
+            self.copy(source, target, width)
         self.gather(found[:n], carry)
+        for pointer, width in rows.pointers:
+            self.order("advance", pointer, -width if loop.backward else width)
+        self.order("increment" if loop.condition is not None else "repeat", done, top)
         if loop.condition is not None:
-            self.order("increment", done)
             self.order("jump", top)
-        else:
-            self.order("repeat", done, top)
         self.order("label", end)
         self.copy(Place(carry), Place(at), n)
         if loop.condition is not None:
             self.order("write", done, at + n)
 
-    def frame(self, loop: Loop, places: Sequence[int], at: int) -> tuple[Sequence[int], Sequence[int]]:
-        """Where a loop's body reads and writes; what it carries is in its place at the beginning."""
-        m, n, body = loop.shared, loop.carried, loop.body
-        direct = None if self.calls or body.has_blocks() else self.direct(body)
-        y = self.room(len(body.outputs))
-        to = range(y, y + len(body.outputs))
-        if direct is None:  # what it reads is brought to one place
-            x = self.room(body.inputs)
-            self.gather(places[: m + n], x)
-            return range(x, x + body.inputs), to
-        self.gather(places[m : m + n], at)  # what is carried stays where it is at the end
-        offset = self.room(body.inputs)
-        given = [*self.distinct(places[:m]), *range(at, at + n), *range(offset, offset + body.inputs - m - n)]
-        in_place = _in_place(direct.program, m, n)
-        return given, [*(at + k if here else y + k for k, here in enumerate(in_place)), *to[n:]]
+    def count(self, loop: Loop, done: Cell, places: Sequence[int], end: Label) -> None:
+        """Set the cell that counts a loop's steps, up or down, and leave where there is none."""
+        if loop.condition is not None:
+            self.order("set", done, 0)
+        elif loop.counted:
+            self.order("read", done, places[loop.shared + loop.carried])
+            self.order("none", done, end)
+        else:
+            self.order("set", done, loop.length)
+            if not loop.length:
+                self.order("jump", end)
 
-    def columns(self, loop: Loop, places: Sequence[int], count: Cell) -> list[tuple[Cell, int]]:
-        """Pointers to the columns' numbers, which are brought to one place if they are not."""
+    def columns(self, loop: Loop, places: Sequence[int]) -> list[tuple[int, int]]:
+        """Where the columns' numbers are, which are brought to one place if they are not, and how many a step."""
         k = loop.shared + loop.carried + loop.counted
-        found: list[tuple[Cell, int]] = []
+        found: list[tuple[int, int]] = []
         for column in loop.columns:
             if column.first is not None:
                 start, k = places[k] + column.first, k + 1
@@ -313,16 +318,48 @@ class _Planner:
                 elif list(given) != list(range(start, start + size)):
                     start = self.room(size)
                     self.gather(given, start)
-            pointer = self.cell()
-            self.point(loop, pointer, start, column.width, count)
-            found.append((pointer, column.width))
+            found.append((start, column.width))
         return found
 
-    def point(self, loop: Loop, pointer: Cell, start: int, width: int, count: Cell) -> None:
-        if loop.counted and loop.backward:
-            self.order("point_last", pointer, start, width, count)
+
+class _Rows:
+    """How a loop's body reads columns, and writes its results, of which each step has a row: by copies; or, of rows as
+    long as one chosen row, as which there are most floats, where they are, so far from that one."""
+
+    def __init__(self, planner: _Planner, loop: Loop, done: Cell, chosen: Sequence[tuple[int, int]]) -> None:
+        self.planner, self.loop, self.done = planner, loop, done
+        self.pointers: list[tuple[Cell, int]] = []
+        self.reads: list[tuple[Place, Place, int]] = []  # source, target and number of floats
+        self.writes: list[tuple[Place, Place, int]] = []
+        totals: dict[int, int] = {}
+        for _, width in chosen:
+            totals[width] = totals.get(width, 0) + width
+        self.width = max(totals, key=totals.__getitem__, default=0)
+        self.start = next((start for start, width in chosen if width == self.width), 0)
+        self.row = self.pointer(self.start, self.width).pointer if self.width else None
+
+    def pointer(self, start: int, width: int) -> Place:
+        """The row of the step, from the first one's place."""
+        cell = self.planner.cell()
+        if self.loop.counted and self.loop.backward:
+            self.planner.order("point_last", cell, start, width, self.done)
         else:
-            self.order("point", pointer, start + ((loop.length or 1) - 1) * width * loop.backward)
+            last = ((self.loop.length or 1) - 1) * width * self.loop.backward
+            self.planner.order("point", cell, start + last)
+        self.pointers.append((cell, width))
+        return Place(0, cell)
+
+    def read(self, start: int, width: int, to: int) -> Sequence[Spot]:
+        if width == self.width:
+            return [Place(start - self.start + k, self.row) for k in range(width)]
+        self.reads.append((self.pointer(start, width), Place(to), width))
+        return range(to, to + width)
+
+    def written(self, start: int, width: int, at: int) -> Sequence[Spot]:
+        if width == self.width:
+            return [Place(start - self.start + k, self.row) for k in range(width)]
+        self.writes.append((Place(at), self.pointer(start, width), width))
+        return range(at, at + width)
 
 
 def _in_place(program: Program, first: int, count: int) -> list[bool]:

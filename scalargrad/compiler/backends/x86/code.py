@@ -19,6 +19,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...ir.layout import Spot
 from ...ir.lowering import Lowered
 from .assembler import (  # fmt: skip
     BROADCAST,
@@ -52,6 +53,9 @@ if os.environ.get("SCALARGRAD_CHECK"):
     from .allocation_check import check
 
 
+Places = tuple[Sequence[Spot], Sequence[Spot]]  # of inputs and outputs
+
+
 class Code:
     """The machine code of one module under construction, and the layout of its memory."""
 
@@ -68,7 +72,7 @@ class Code:
         self.pending: list[Callable[[], None]] = []  # functions that are called and not yet written
         self.arguments: dict[str, list[int]] = {}  # where they expect what they are given
         self.inputs: Sequence[tuple[bool, int]] | None = None  # see `kernel_code`; None where there is but one sample
-        self.places: tuple[Sequence[int], Sequence[int]] | None = None  # see `scalar_code`
+        self.places: Places | None = None  # see `scalar_code`
 
     def constant(self, what: int | str) -> int:
         found = self.constants.get(what)
@@ -167,12 +171,12 @@ class Code:
         return made
 
 
-def scalar_code(lowered: Lowered, places: tuple[Sequence[int], Sequence[int]] | None = None) -> Code:
+def scalar_code(lowered: Lowered, places: Places | None = None) -> Code:
     """`int run(double *x, double *y, char *m)` on one point: x the inputs, y the outputs, m the memory.
 
     Returns 0 where a guard does not hold, 1 where all do, 3 where all do and an output is nan. Behind y there must be
-    zeros up to a multiple of eight. With `places`, x and y are one, where inputs and outputs have places as given, in
-    floats; nobody looks for nan then.
+    zeros up to a multiple of eight. With `places`, inputs and outputs are where these say, in floats: at x those that
+    are numbers, at y the others; nobody looks for nan then.
     """
     code = Code(lowered, 1)
     code.places = places
@@ -180,13 +184,19 @@ def scalar_code(lowered: Lowered, places: tuple[Sequence[int], Sequence[int]] | 
     code.out.append(PROLOGUE)
     place = code.addressing.operand
     memory, store = REGISTERS[1][1], CODES[1]["store"]
-    given, taken = places or (range(program.inputs), range(len(program.outputs)))
+    inputs = [place(INPUTS, PLAIN, 8 * k) for k in range(program.inputs)]
+    outputs = [place(OUTPUTS, PLAIN, 8 * k) for k in range(len(program.outputs))]
+    if places is not None:
+        inputs, outputs = (
+            [place(INPUTS, PLAIN, 8 * at) if isinstance(at, int) else place(OUTPUTS, PLAIN, 8 * at.at) for at in each]
+            for each in places
+        )
 
     def stored(k: int, register: int) -> None:
-        kind, tail = place(OUTPUTS, PLAIN, 8 * taken[k])
+        kind, tail = outputs[k]
         code.out.append(memory[store | register << 10 | kind] + tail)
 
-    RegisterAllocator(code, program, [place(INPUTS, PLAIN, 8 * at) for at in given], stored).run()
+    RegisterAllocator(code, program, inputs, stored).run()
     code.out.append((nan_told(len(program.outputs)) if places is None else ONE) + VZEROUPPER + EPILOGUE)
     code.label("fail")
     code.out.append(bytes.fromhex("31c0") + VZEROUPPER + EPILOGUE)

@@ -136,7 +136,7 @@ class Orders:
     def _segment(self, order: Order) -> None:
         entry = self.entries[order.a]
         end = self.fresh()
-        self.call(entry, order.b, order.c)
+        self.call(entry, order.b, order.c, order.d)
         if entry.guarded:
             self.out += b"\x84\xc0"  # test al, al
             self.jump(b"\x0f\x84", "fail")
@@ -146,9 +146,11 @@ class Orders:
             self.call(entry.exact, order.b, order.c)
             self.label(end)
 
-    def call(self, entry: Entry, x: int, y: int) -> None:
+    def call(self, entry: Entry, x: int, y: int, row: int | None = None) -> None:
         for register, at in ((RDI, self.unit * x), (RSI, self.unit * y), (RDX, entry.memory)):
             self.memory(ADDRESS, register, RBP, at)
+        if row is not None:
+            self.memory(LOAD, RSI, RBP, self.cell(row))
         self.out += move(RAX, entry.address) + b"\xff\xd0"  # call rax
 
     def _foreign(self, order: Order) -> None:

@@ -47,7 +47,7 @@ class State:
         self.sp = 8  # bytes on the stack since it was on a boundary of 16; and when what precedes operands was there
         self.entered = 16
         self.cells: dict[int, dict[int, Held]] = {RBX: {}, RBP: {}, R14: {}, RSP: {}}
-        self.outputs: Collection[int] = range(0, 8 * lanes * len(self.terms.outputs), 8 * lanes)  # their places
+        self.outputs: Collection[tuple[int, int]] = ()  # where they go: registers and displacements
         self.spread: dict[int, int] = {}  # floats at rbx that may be spread over lanes
         self.masks: dict[int, Held] = {}  # cells that hold a mask in their first byte
         self.writes: set[int] = set()
@@ -121,8 +121,8 @@ class State:
         now = self.now
         at, base, unit = now.displacement, now.base, 8 * self.lanes
         limit = {RBP: self.room - 64, RSP: self.sp - self.entered}.get(base, 0)
-        allowed = at in self.outputs if base == R14 else at % unit == 0 and 0 <= at < limit
-        if not allowed or (masks and base != RBP):
+        working = at % unit == 0 and 0 <= at < limit
+        if not (working if base in (RBP, RSP) else (base, at) in self.outputs) or (masks and base != RBP):
             self.fail("a place that may not be written, or not so")
         if held is None:
             self.fail("nothing known is stored")
