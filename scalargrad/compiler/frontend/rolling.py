@@ -12,7 +12,9 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
 from itertools import chain, groupby, islice, pairwise
+from math import lcm
 from typing import Any, NamedTuple
 
 from ...engine import table
@@ -29,6 +31,8 @@ PROBES = 24  # places of a stretch at which rounds are looked for
 WINDOW = 24  # instructions that are compared there
 TRIED = 6  # of these places, the rarest
 OCCURRENCES = 2_000
+REPEATED = 0.03  # instructions that a straight line computes once for several rounds, of all, at most
+TOLD_APART = 8  # columns by which rounds are told apart
 COPIED = 0.5  # numbers carried, and in columns, of the instructions of a round, at most
 
 
@@ -64,40 +68,50 @@ def rolled(program: Program) -> Rolled | None:
     if any(row.several for row in set(program.operations)):
         return None
     regions = _regions(program, sorted(_stretches(_text(program), 0, len(program))))
-    regions = _regions(program, _merged(regions))
+    if sum(region.repeated for region in regions) > REPEATED * len(program):
+        return None
+    regions = _regions(program, _merged(regions), True)
     return Rolled(program, _Writer(program, regions).write()) if regions else None
 
 
-def _regions(program: Program, stretches: Iterable[Stretch]) -> list[_Region]:
+def _regions(program: Program, stretches: Iterable[Stretch], final: bool = False) -> list[_Region]:
     """The loops that there are of these stretches, in their order."""
     regions: list[_Region] = []
     for each in stretches:
-        region = _Region.of(program, each, regions)
-        if region is not None:
+        region = _Region.of(program, each, regions, final)
+        if region is not None and not (final and region.copied > COPIED * region.stretch.period):
             regions.append(region)
     return regions
 
 
 def _merged(regions: Sequence[_Region]) -> Iterator[Stretch]:
-    """The stretches with several rounds in one, as many in those of which one reads another's rows."""
+    """The stretches with several rounds in one, as many that loops which read rows of others go on as these do."""
     linked: dict[_Region, list[_Region]] = {}  # by each of them
+    units: dict[_Region, Fraction] = {}  # rounds in the time of others
     for region in regions:
-        linked[region] = [region]
-        for other in {rows.region for rows in region.rows}:
-            if linked[other] is not linked[region]:
-                linked[other] += linked[region]
-                for each in linked[region]:
-                    linked[each] = linked[other]
+        linked[region], units[region] = [region], Fraction(1)
+        for rows in region.rows:
+            together, others = linked[region], linked[rows.region]
+            if others is not together:
+                ratio = units[rows.region] / abs(rows.step) / units[region]
+                for each in together:
+                    units[each] *= ratio
+                    linked[each] = others
+                others += together
+    skipped: dict[_Region, int] = {}  # rounds, so that loops that read rows go on when others do
     for region in regions:
+        group = linked[region]
+        whole = lcm(*[units[each].denominator for each in group])
+        most = [LENGTH / each.stretch.period for each in group] + [each.stretch.rounds / FEWEST for each in group]
+        least = min(x / (units[each] * whole) for x, each in zip(most, group * 2, strict=True))
+        k = int(units[region] * whole) * max(1, int(least))
+        skipped[region] = 0
+        for other, _, step in list(region.sources)[:1]:
+            firsts = [rows.first - skipped[other] for rows in region.rows if rows.region is other]
+            beyond = max(firsts) + 1 if step < 0 else -min(firsts)
+            skipped[region] = beyond % (k * abs(step)) // abs(step)
         start, period, rounds = region.stretch
-        together = [each.stretch for each in linked[region]]
-        k = min(LENGTH // max(each.period for each in together), min(each.rounds for each in together) // FEWEST)
-        if k < 2:
-            yield region.stretch
-            continue
-        rows = next(iter(region.rows), None)  # from whose rounds on it starts
-        skipped = 0 if rows is None else (rows.first + 1 if rows.step < 0 else -rows.first) % k
-        yield Stretch(start + skipped * period, k * period, (rounds - skipped) // k)
+        yield Stretch(start + skipped[region] * period, k * period, (rounds - skipped[region]) // k)
 
 
 def with_products(program: Program) -> Program:
@@ -167,7 +181,9 @@ def _periods(text: str, at: int, start: int, stop: int) -> Iterator[tuple[int, i
 
 
 def _extent(text: str, anchor: int, period: int, start: int, stop: int) -> Stretch:
-    """How far to both sides the rows are those of a period before, or after."""
+    """How far to both sides the rows are those of a period before, or after; of the shortest period that there is."""
+    once = text[anchor : anchor + period]
+    period = (once + once).find(once, 1)
     ahead = _alike(text, anchor, anchor + period, stop, 1)
     behind = _alike(text, anchor - 1, anchor + period - 1, start + period - 1, -1)
     first = anchor - behind
@@ -221,8 +237,9 @@ class _BrokenError(Exception):
 class _Region:
     """A stretch as a loop: what each operand of a round is."""
 
-    def __init__(self, program: Program, stretch: Stretch, earlier: Sequence[_Region]) -> None:
+    def __init__(self, program: Program, stretch: Stretch, earlier: Sequence[_Region], exact: bool = False) -> None:
         self.stretch = stretch
+        self.exact = exact  # whether rows are those of rounds that follow each other
         self.program = program
         start, period, _ = stretch
         self.first = program.inputs + start  # the first value
@@ -245,21 +262,47 @@ class _Region:
                 self.same[offset] = None
 
     @staticmethod
-    def of(program: Program, stretch: Stretch, earlier: Sequence[_Region]) -> _Region | None:
+    def of(program: Program, stretch: Stretch, earlier: Sequence[_Region], final: bool) -> _Region | None:
         """The loop, of as many of the rounds as are alike; None if these are too few."""
         while stretch.rounds >= FEWEST and stretch.saved >= LEAST:
             try:
-                made = _Region(program, stretch, earlier)
+                made = _Region(program, stretch, earlier, final)
             except _BrokenError as broken:
                 start = stretch.start + broken.first * stretch.period
                 stretch = Stretch(start, stretch.period, broken.stop - broken.first)
             else:
-                return made if made.moved <= COPIED * stretch.period else None
+                return made
         return None
 
     @property
-    def moved(self) -> int:
-        return len(self.carries) + len(self.columns) + len(self.rows)
+    def repeated(self) -> int:
+        """How many instructions are of numbers that are equal in several rounds, in all of these but one."""
+        columns = {column: 1 << k for k, column in enumerate(self.columns)}
+        varies = 1 << len(columns)  # from round to round
+        masks: list[int] = []  # of columns that a value depends on
+        slots = iter(self.slots)
+        for count in self.counts:
+            mask = 0
+            for what, which in islice(slots, count):
+                if what == "inside":
+                    mask |= masks[which]
+                elif what == "column":
+                    mask |= columns[which]
+                elif what in ("carried", "rows"):
+                    mask |= varies
+            masks.append(min(mask, varies))
+        rounds, found = self.stretch.rounds, 0
+        different = sorted(((len(set(column)), column) for column in columns), reverse=True)
+        for mask, count in Counter(masks).items():
+            if 0 < mask < varies:
+                of = [column for _, column in different if mask & columns[column]][:TOLD_APART]
+                found += count * (rounds - len(set(zip(*of, strict=True))))
+        return found
+
+    @property
+    def copied(self) -> int:
+        """How many numbers are brought to a round."""
+        return len(self.carries) + len(self.columns)
 
     @property
     def stop(self) -> int:
@@ -309,7 +352,7 @@ class _Region:
             if place is None:
                 continue
             step = numbers[len(numbers) // 2 + 1] - middle
-            if abs(step) != region.stretch.period:
+            if step % region.stretch.period or not step:
                 return None
             begin = middle - len(numbers) // 2 * step
             if numbers != list(range(begin, begin + len(numbers) * step, step)) or not (
@@ -322,12 +365,12 @@ class _Region:
                 if stop - first >= 0.9 * len(numbers) - 2:
                     raise _BrokenError(first, stop)
                 return None
-            sign = 1 if step > 0 else -1
-            backward = (sign < 0) != region.backward
-            if self.rows and backward != self.backward:
+            step //= region.stretch.period
+            backward = (step < 0) != region.backward
+            if (self.rows and backward != self.backward) or (self.exact and abs(step) != 1):
                 return None
             self.backward = backward
-            return Rows(region, place[1], (numbers[0] - region.first) // region.stretch.period, sign)
+            return Rows(region, place[1], (numbers[0] - region.first) // region.stretch.period, step)
         return None
 
     @property
@@ -398,6 +441,8 @@ def _longest(numbers: list[int], first: int, period: int) -> tuple[int, int]:
             low = start
             if keys is own and key is not None and key < 0:  # what was before the first rounds may be anything
                 low = max(0, start + key // period)
+                while low < start and max(numbers[low:start]) >= first + low * period:
+                    low += 1
             elif keys is numbers and key is not None and key >= first:
                 low = max(start, (key - first) // period + 1)
             if key is not None and (low, stop) != (0, rounds):
@@ -421,7 +466,8 @@ class _Writer:
         self.results: dict[_Region, dict[int, int]] = {}  # which values each loop leaves of each round, and where
         self.finals: dict[_Region, list[int]] = {}  # and which of the last alone
         for region in regions:
-            self.results[region], self.finals[region] = results, finals = {}, []
+            results, finals = dict[int, int](), list[int]()
+            self.results[region], self.finals[region] = results, finals
             for offset in range(region.stretch.period):
                 asked = self.asked[region.first + offset : region.stop : region.stretch.period]
                 if (region, offset) in read or (any(asked[:-1]) and offset not in region.same):
@@ -511,8 +557,8 @@ class _Writer:
         body.outputs += [inside[offset] for offset in results]
         widths = [len(results)] if results else []
         loop = DifferentiableLoop("loop", body, shared, len(carried), columns, widths, rounds, [], "", region.backward)
-        inits = [self.get(each[0]) for _, _, each in carried]
-        given = (*map(self.get, region.shared), *same.values(), *inits, *operands)
+        begin = [self.get(inits[0]) for _, _, inits in carried]
+        given = (*map(self.get, region.shared), *same.values(), *begin, *operands)
         self.nodes[region] = loop, self.new.emit(loop, given)
         self.at[region] = {offset: k for (offset, ago, _), k in carried.items() if ago == 1 and offset in finals}
         last = region.first + (rounds - 1) * region.stretch.period
