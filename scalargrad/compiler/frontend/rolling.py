@@ -223,6 +223,7 @@ class Rows(NamedTuple):
 
 
 Carry = tuple[int, int, tuple[int, ...]]  # a value of the round, so many rounds ago; and what it is before there is one
+SEVERAL = 8  # rounds that are tried as one
 FARTHEST = 3  # rounds ago
 
 
@@ -263,7 +264,20 @@ class _Region:
 
     @staticmethod
     def of(program: Program, stretch: Stretch, earlier: Sequence[_Region], final: bool) -> _Region | None:
-        """The loop, of as many of the rounds as are alike; None if these are too few."""
+        """The loop, of as many of the rounds as are alike; if these are few, of several rounds in one. None if there is
+        none."""
+        best: _Region | None = None
+        for several in range(1, 2 if final else SEVERAL + 1):
+            start, period, rounds = stretch
+            found = _Region._alike(program, Stretch(start, several * period, rounds // several), earlier, final)
+            if found is not None and (best is None or found.stretch.saved > best.stretch.saved):
+                best = found
+            if best is not None and 2 * best.stretch.saved > stretch.saved:
+                break
+        return best
+
+    @staticmethod
+    def _alike(program: Program, stretch: Stretch, earlier: Sequence[_Region], final: bool) -> _Region | None:
         while stretch.rounds >= FEWEST and stretch.saved >= LEAST:
             try:
                 made = _Region(program, stretch, earlier, final)
