@@ -12,9 +12,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...ir.layout import Layout, Order, Place
-from .assembler import EPILOGUE, PROLOGUE, RAX, RBP, RBX, RDI, RDX, RSI, VZEROUPPER, move
+from .assembler import (  # fmt: skip
+    EPILOGUE,
+    PROLOGUE,
+    RAX,
+    RBP,
+    RBX,
+    RDI,
+    RDX,
+    RSI,
+    VECTOR,
+    VZEROUPPER,
+    Form,
+    evex,
+    move,
+)
 
 RCX = 1
+IS_NOT_ZERO, IS_ZERO = Form(0x27, 2, w=1), Form(0x27, 2, 2, 1)  # vptestmq, vptestnmq
+KMOV_EAX, KMOV_K1 = bytes.fromhex("c5f993c1"), bytes.fromhex("c5f992c8")  # kmovb eax, k1; kmovb k1, eax
 UNROLLED = 16  # floats that are moved one by one; more by a string instruction
 LOAD, STORE, ADDRESS = 0x8B, 0x89, 0x8D
 
@@ -32,14 +48,16 @@ class Orders:
 
     unit = 8  # bytes of what the layout counts as a float
 
-    def __init__(self, layout: Layout, cells: int, entries: Sequence[Entry], foreign: Sequence[int]) -> None:
+    def __init__(
+        self, layout: Layout, cells: int, entries: Sequence[Entry], foreign: Sequence[int], places: Sequence[Any]
+    ) -> None:
         self.layout, self.cells = layout, cells  # displacement of the first cell
         self.entries, self.foreign = entries, foreign
+        self.places = places  # of the inputs, as `native.kernel` has them
         self.out = bytearray()
         self.labels: dict[Any, int] = {}
         self.distances: list[tuple[int, Any]] = []
         self.count = 0
-        self.inputs = 0  # that are copied to the frame
 
     # ---- instructions ------------------------------------------------------------------------------------------------
 
@@ -83,7 +101,7 @@ class Orders:
 
     def begin(self) -> None:
         """Bring the inputs to the frame."""
-        self.copy((RBX, 0), (RBP, 8 * self.layout.inputs), self.inputs)
+        self.copy((RBX, 0), (RBP, 8 * self.layout.inputs), len(self.places))
 
     def end(self) -> None:
         """Return whether all guards held."""
@@ -193,43 +211,31 @@ class Orders:
 
     def _limit(self, order: Order) -> None:
         self._compare(order.a, order.b)
-        self.jump(b"\x0f\x84", "fail")
+        self.jump(b"\x0f\x84", "fail" if self.layout.held is None else order.c)
 
     def _compare(self, cell: int, number: int) -> None:
         self.out += b"\x48\x81\xbd" + struct.pack("<ii", self.cell(cell), number)
 
 
 class LaneOrders(Orders):
-    """The same for eight samples, each float a vector of them; for loops whose steps are as many in all lanes."""
+    """The same for eight samples, each float a vector of them, with AVX-512."""
 
     unit = 64
 
-    def __init__(
-        self, layout: Layout, cells: int, entries: Sequence[Entry], places: Sequence[tuple[bool, int]]
-    ) -> None:
-        super().__init__(layout, cells, entries, ())
-        self.places = places  # see `native.kernel`
-        self.held = self.cell(layout.cells)  # a byte with a bit for each lane whose guards hold
-
-    def vector(self, opcode: int, base: int, displacement: int, register: int = 0) -> None:
-        """A move of four floats: 0x10 loads, 0x11 stores."""
-        self.out += bytes((0xC5, 0xFD, opcode, 0x80 | register << 3 | base)) + struct.pack("<i", displacement)
+    def vector(self, form: Form, register: int, base: int, displacement: int, mask: int = 0) -> None:
+        """An instruction on a register and a place; with a mask, lanes that it leaves out become zero."""
+        self.out += evex(form, register, 0, base, True, False, mask, mask > 0)
+        self.out += bytes((0x80 | register << 3 | base,)) + struct.pack("<i", displacement)
 
     def copy(self, source: tuple[int, int], target: tuple[int, int], count: int) -> None:
-        (a, at), (b, to) = source, target
-        if 64 * count > 32 * UNROLLED:
+        if count > UNROLLED:
             super().copy(source, target, 8 * count)
             return
-        for k in range(0, 64 * count, 32):
-            self.vector(0x10, a, at + k)
-            self.vector(0x11, b, to + k)
-
-    def spread(self, base: int, displacement: int) -> None:
-        """One float in all places of a register."""
-        self.out += bytes((0xC4, 0xE2, 0x7D, 0x19, 0x80 | base)) + struct.pack("<i", displacement)
+        for k in range(0, 64 * count, 64):
+            self.vector(VECTOR["load"], 0, source[0], source[1] + k)
+            self.vector(VECTOR["store"], 0, target[0], target[1] + k)
 
     def begin(self) -> None:
-        self.out += b"\xc7\x85" + struct.pack("<ii", self.held, 255)  # mov dword [rbp + d], 255
         k = 0
         while k < len(self.places):
             wide, at = self.places[k]
@@ -241,40 +247,66 @@ class LaneOrders(Orders):
             if wide:
                 self.copy((RBX, at), (RBP, to), stop - k)
             else:
-                self.broadcast(at, to, stop - k)
+                self.memory(ADDRESS, RSI, RBX, at)
+                self.repeated(to, stop - k, True)
             k = stop
 
-    def broadcast(self, at: int, to: int, count: int) -> None:
-        """Floats that all samples share as vectors."""
-        self.memory(ADDRESS, RSI, RBX, at)
-        self.memory(ADDRESS, RDI, RBP, to)
+    def repeated(self, at: int, count: int, spread: bool = False) -> None:
+        """Store zmm0 so often from a place on; or the floats that rsi points to, each in all lanes."""
+        self.memory(ADDRESS, RDI, RBP, at)
         self.out += b"\x48\xb9" + struct.pack("<q", count)  # mov rcx, count
         top = self.fresh()
         self.label(top)
-        self.spread(RSI, 0)
-        self.vector(0x11, RDI, 0)
-        self.vector(0x11, RDI, 32)
-        self.out += bytes.fromhex("4883c608 4883c740 48ffc9")  # add rsi, 8; add rdi, 64; dec rcx
+        if spread:
+            self.vector(VECTOR["spread"], 0, RSI, 0)
+            self.out += b"\x48\x83\xc6\x08"  # add rsi, 8
+        self.vector(VECTOR["store"], 0, RDI, 0)
+        self.out += bytes.fromhex("4883c740 48ffc9")  # add rdi, 64; dec rcx
         self.jump(b"\x0f\x85", top)
+
+    def test(self, place: int, zero: bool = False) -> None:
+        """The lanes in which a float is not zero, or is, to k1."""
+        self.vector(VECTOR["load"], 0, RBP, 64 * place)
+        self.out += evex(IS_ZERO if zero else IS_NOT_ZERO, 1, 0, 0, False, False, 0, False) + b"\xc8"
 
     def end(self) -> None:
-        self.out += b"\x8b\x85" + struct.pack("<i", self.held) + VZEROUPPER + EPILOGUE  # mov eax, [rbp + d]
+        self.test(self.layout.held or 0)
+        self.out += KMOV_EAX + VZEROUPPER + EPILOGUE
 
     def _fill(self, order: Order) -> None:
-        self.vector(0x10, RBP, 64 * order.a)
-        self.vector(0x10, RBP, 64 * order.a + 32, 1)
-        self.memory(ADDRESS, RDI, RBP, 64 * order.b)
-        self.out += b"\x48\xb9" + struct.pack("<q", order.c)
-        top = self.fresh()
-        self.label(top)
-        self.vector(0x11, RDI, 0)
-        self.vector(0x11, RDI, 32, 1)
-        self.out += bytes.fromhex("4883c740 48ffc9")
-        self.jump(b"\x0f\x85", top)
+        self.vector(VECTOR["load"], 0, RBP, 64 * order.a)
+        self.repeated(64 * order.b, order.c)
 
     def _segment(self, order: Order) -> None:
         entry = self.entries[order.a]
         self.out += VZEROUPPER
         self.call(entry, order.b, order.c)
         if entry.guarded:
-            self.out += b"\x21\x85" + struct.pack("<i", self.held)  # and [rbp + d], eax
+            self.out += KMOV_K1  # kmovb k1, eax
+            self.keep(self.layout.held or 0)
+
+    def keep(self, place: int) -> None:
+        """Make a float zero in the lanes that k1 does not have."""
+        self.vector(VECTOR["load"], 0, RBP, 64 * place, mask=1)
+        self.vector(VECTOR["store"], 0, RBP, 64 * place)
+
+    def _lose(self, order: Order) -> None:
+        self.test(order.a, True)
+        self.keep(order.b)
+
+    def _unless(self, order: Order) -> None:
+        self.test(order.a)
+        self.out += KMOV_EAX + b"\x84\xc0"  # kmovb eax, k1; test al, al
+        self.jump(b"\x0f\x84", order.b)
+
+    def _read(self, order: Order) -> None:
+        self.out += b"\x31\xc9"  # xor ecx, ecx
+        for lane in range(0, 64, 8):
+            self.out += b"\xf2\x48\x0f\x2c\x85" + struct.pack("<i", 64 * order.b + lane)  # cvttsd2si rax, [rbp + d]
+            self.out += bytes.fromhex("4839c8 480f4fc8")  # cmp rax, rcx; cmovg rcx, rax
+        self.memory(STORE, RCX, RBP, self.cell(order.a))
+
+    def _write(self, order: Order) -> None:
+        self.out += b"\xc4\xe1\xfb\x2a\x85" + struct.pack("<i", self.cell(order.a))  # vcvtsi2sd xmm0, xmm0, [rbp + d]
+        self.out += evex(VECTOR["spread"], 0, 0, 0, False, False, 0, False) + b"\xc0"  # vbroadcastsd zmm0, xmm0
+        self.vector(VECTOR["store"], 0, RBP, 64 * order.b)
