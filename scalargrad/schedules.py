@@ -31,10 +31,7 @@ __all__ = [
     "MultiStep", "OneCycle", "Polynomial", "Rate", "ReduceOnPlateau", "Schedule", "Step", "by_epoch", "join",
     "warmup",
 ]  # fmt: skip
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__dir__ = __all__.copy
 
 
 Rate = Callable[[Any], float]  # from the number of a step, or a fraction of an epoch, to a rate

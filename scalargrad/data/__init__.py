@@ -14,7 +14,4 @@ __all__ = [
     "Dataset", "Labels", "Scaling", "circle", "digits", "gauss", "iris", "lynx_hare", "moons", "regression_gauss",
     "regression_plane", "spiral", "xor",
 ]  # fmt: skip
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__dir__ = __all__.copy

@@ -15,7 +15,4 @@ __all__ = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "categorical_cross_entropy", "cross_entropy", "hinge",
     "huber", "kl_divergence", "mean_absolute_error", "mean_squared_error", "negative_log_likelihood",
 ]  # fmt: skip
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__dir__ = __all__.copy
