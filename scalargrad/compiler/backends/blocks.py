@@ -20,6 +20,12 @@ from .x86.orders import Entry, LaneOrders, Orders
 
 LINE = 64  # bytes: what memory of segments is aligned to
 FARTHEST = 2**31 - 2**24  # bytes, that an instruction reaches
+WORTH_CODE, WORTH_LLVM = 10_000, 1_000_000  # instructions that a loop alone runs from which it pays to make code of it
+
+
+def worth(instructions: int) -> bool:
+    """Whether a loop that runs so many is made machine code, outside of compiled functions."""
+    return instructions >= WORTH_CODE and (native.at_once() or (instructions >= WORTH_LLVM and native.available()))
 
 
 class NotInLanesError(CodeRefusedError):

@@ -31,6 +31,7 @@ from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..backends.llvm import driver
 from ..backends.machine import AlignedMemory, Machine, raise_failed
+from ..frontend.derived import LoopError
 from ..frontend.dispatch import Dispatcher
 from ..frontend.packing import Pack, as_floats, is_array, packer
 from ..frontend.specialization import Specialization, errors_of_ours
@@ -350,13 +351,21 @@ class Answers:
 
 def _in_python(f: Dispatcher, batch: Batch, bounds: tuple[int, int], answers: Answers, reduce: bool) -> None:
     for i in range(*bounds):
-        found, outputs = f.evaluated(batch.sample(i), batch.structure)
+        found, outputs = _evaluated(f, batch, i)
         _same_result(f, found, batch)
         if reduce:
             put(answers.ranges, 1, i, outputs)
         else:
             for column, y in zip(answers.columns, outputs, strict=True):
                 column[i - batch.first] = y
+
+
+def _evaluated(f: Dispatcher, batch: Batch, i: int) -> tuple[Specialization, Sequence[float]]:
+    """The trace and the outputs of one sample, which the error of a loop names."""
+    try:
+        return f.evaluated(batch.sample(i), batch.structure)
+    except LoopError as error:
+        raise LoopError(f"sample {i}: {error}") from None
 
 
 def _same_result(f: Dispatcher, found: Specialization, batch: Batch) -> None:
@@ -378,7 +387,7 @@ class _Workspace:
         numbers = sum(count for mapped, count in layout if not mapped)
         self.captured = sorted({v.first_captured: v.captured for v in known}.items())
         numbers += max((at + len(each) for at, each in self.captured), default=0)
-        guarded = any(v.program.guards for v in known) or len(known) > 1
+        guarded = any(v.program.guards or v.program.fails() for v in known) or len(known) > 1
         self.info = array("q", [columns, self.outputs, len(known), guarded, reduce])
         self.info_address = _address(self.info)
         self.codes = codes
@@ -425,7 +434,7 @@ def _kernel(v: Specialization, layout: tuple[tuple[bool, int], ...], reduce: boo
 
 def _in_lanes(v: Specialization) -> bool:
     """Whether a kernel can be made of it; else each sample is computed alone, in machine code for one point."""
-    return not v.has_blocks or (blocks_backend.available() and blocks_backend.in_lanes(v.program))
+    return not v.has_blocks or blocks_backend.in_lanes(v.program)
 
 
 def _in_machine_code(
@@ -462,10 +471,16 @@ def _in_machine_code(
             if stopped < 0:
                 break
             at, (pending, row, step) = stopped, space.flags[1:4]
-            sample = batch.sample(at + row + step * ((pending & -pending).bit_length() - 1))
+            i = at + row + step * ((pending & -pending).bit_length() - 1)
             with f.lock:
                 if set(f.specializations[batch.structure]) <= set(space.known):
-                    _same_result(f, f.traced(sample, batch.structure), batch)
+                    if any(v.program.fails() for v in space.known):  # which a call with this sample alone tells
+                        found = _evaluated(f, batch, i)[0]
+                        if found in space.known:
+                            raise blocks_backend.NotInLanesError("what a sample alone does not fail in")
+                    else:
+                        found = f.traced(batch.sample(i), batch.structure)
+                    _same_result(f, found, batch)
                 more = tuple(v for v in f.specializations[batch.structure] if v not in space.known)
             larger = workspace(space.known + more)
             odd |= space.flags[0]
@@ -504,6 +519,7 @@ def _on_threads(
     except CodeRefusedError as error:
         if f.backend == "native" and not isinstance(error, blocks_backend.NotInLanesError):
             raise
+        answers.ranges.clear()
         return False
     return True
 

@@ -15,7 +15,6 @@ from typing import Any, Literal
 from ...engine.primitive import as_float
 from ...transforms.derivatives import parameters
 from ...transforms.trees import Static, Structure, flatten, shown, statics, without_static
-from ..backends import blocks as blocks_backend
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..ir.lowering import Functions
@@ -175,8 +174,6 @@ class Dispatcher:
 
     def backend_of(self, found: Specialization) -> str:
         """What is to run a trace now: "python" or "native"."""
-        if found.has_blocks and not blocks_backend.available():
-            return "python"
         if self.backend != "auto":
             return self.backend
         if "native" in found.runners:

@@ -82,7 +82,7 @@ class Block(Primitive):
         return False
 
     def _inside_fails(self) -> bool:
-        return any(getattr(row, "fails", False) for program in self.programs() for row in program.operations)
+        return any(program.fails() for program in self.programs())
 
     def run(self, operands: Sequence[Any], keep: bool, functions: Any) -> Sequence[float]:
         """The block, from operands that are floats, or blocks; with what reverse mode needs if that is to be kept."""

@@ -141,8 +141,8 @@ class Orders:
     def _point_last(self, order: Order) -> None:
         pointer, start, width, count = order.a, order.b, order.c, order.d
         self.memory(LOAD, RAX, RBP, self.cell(count))
-        self.out += b"\x48\x69\xc0" + struct.pack("<i", 8 * width)  # imul rax, rax, stride
-        self.memory(ADDRESS, RCX, RBP, 8 * (start - width))
+        self.out += b"\x48\x69\xc0" + struct.pack("<i", self.unit * width)  # imul rax, rax, stride
+        self.memory(ADDRESS, RCX, RBP, self.unit * (start - width))
         self.out += b"\x48\x01\xc8"  # add rax, rcx
         self.memory(STORE, RAX, RBP, self.cell(pointer))
 
