@@ -195,8 +195,6 @@ class Writer:
             fault = f"{', '.join(sorted({*names}))}: {what} written in Python has no {self.language} form"
             raise TypeError(f"to_{self.short}: {fault}; compose it of scalargrad's")
 
-    # ---- what programs with loops need -------------------------------------------------------------------------------
-
     def frame(self, full: str, constants: str, known: int, size: int, cells: int) -> list[str]:
         """Memory for such a program, which begins with some constants."""
         self.helpers[f"{full}_k"] = f"static const {self.real} {full}_k[{max(known, 1)}] = {{{constants or '0'}}};"
