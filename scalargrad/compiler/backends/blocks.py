@@ -16,7 +16,7 @@ from . import llvm, native
 from .executable import CodeRefusedError, Executable
 from .llvm_orders import LLVMOrders
 from .machine import AlignedMemory, Machine, note_failed, raise_failed
-from .x86.orders import Entry, LaneOrders, Orders
+from .x86.orders import Entry, Orders
 
 LINE = 64  # bytes: what memory of segments is aligned to
 FARTHEST = 2**31 - 2**24  # bytes, that an instruction reaches
@@ -139,7 +139,7 @@ def _made(layout: Layout, functions: Functions, places: Sequence[tuple[bool, int
     given = layout, cells - end, entries, addresses, places
     code: Any
     if native.at_once(wide):
-        code = Executable((LaneOrders if wide else Orders)(*given).finish())
+        code = Executable(Orders(*given).finish())
         address = code.address
     else:
         code = llvm.compiled(LLVMOrders(*given).finish())

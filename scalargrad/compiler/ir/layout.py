@@ -42,8 +42,7 @@ class Order(NamedTuple):
     - set, read: give a cell a number, or that of a float (in lanes the largest); increment; write: the number as a
       float.
     - label, jump; unless: jump if a float is zero (in lanes all of them); repeat: count a cell down and jump if it is
-      not zero; none: jump if a cell is zero or below.
-    - limit: if a cell has come to a number, leave, as where a guard does not hold; in lanes jump.
+      not zero; limit: jump if a cell has come to a number; without a label leave, as where a guard does not hold.
     - lose (in lanes): make a float zero where another one is not.
     """
 
@@ -256,7 +255,7 @@ class _Planner:
             if loop.condition is not None:
                 self.order("unless", flag, end)
                 if loop.length is not None:
-                    self.order("limit", done, loop.length, lost)
+                    self.order("limit", done, loop.length, lost if self.masks else None)
             if differs:
                 self.masks[-2:] = x + 1, x
         self.step(loop, body, (x, y, carry, moved), columns, results)
@@ -281,7 +280,7 @@ class _Planner:
             self.order("set", done, 0)
         elif loop.counted:
             self.order("read", done, places[loop.shared + loop.carried])
-            self.order("none", done, end)
+            self.order("limit", done, 0, end)
         else:
             self.order("set", done, loop.length)
             if not loop.length:
@@ -299,7 +298,7 @@ class _Planner:
         self.gather([self.masks[-1], places[k - x - 2]], given)
         self.segment(COUNT, given, x + 1)
         self.order("read", done, x + 1)
-        self.order("none", done, end)
+        self.order("limit", done, 0, end)
         if loop.backward:
             self.order("write", done, k)
         else:
