@@ -57,9 +57,7 @@ def in_lanes(program: Program, masked: bool = False) -> bool:
         if not row.several:
             if masked and row.own:
                 return False
-        elif isinstance(row, Foreign) or not all(
-            in_lanes(each, masked or row.differs) for each in row.programs()
-        ):
+        elif isinstance(row, Foreign) or not all(in_lanes(each, masked or row.differs) for each in row.programs()):
             return False
     return True
 

@@ -23,7 +23,9 @@ class LLVMOrders:
         self.places = places  # of the inputs, as `native.kernel` has them
         self.wide = layout.held is not None
         self.unit = 64 if self.wide else 8  # bytes of what the layout counts as a float
-        self.type, self.whole, self.bool = ("<8 x double>", "<8 x i64>", "<8 x i1>") if self.wide else ("double", "i64", "i1")
+        self.type, self.whole, self.bool = (
+            ("<8 x double>", "<8 x i64>", "<8 x i1>") if self.wide else ("double", "i64", "i1")
+        )
         self.lines: list[str] = []
         self.count = 0
 
@@ -84,12 +86,16 @@ class LLVMOrders:
 
     def bits(self, place: int) -> str:
         """Whether a float is not zero: a bit for each lane."""
-        return self.new(f"bitcast {self.bool} {self.new(f'fcmp une {self.type} {self.load(place)}, zeroinitializer')} to i{self.unit // 8}")
+        return self.new(
+            f"bitcast {self.bool} {self.new(f'fcmp une {self.type} {self.load(place)}, zeroinitializer')} to i{self.unit // 8}"
+        )
 
     def keep(self, lanes: str, place: int) -> None:
         """Make a float zero but in some lanes, of which there is a bit each."""
         chosen = self.new(f"bitcast i8 {lanes} to {self.bool}")
-        self.store(self.new(f"select {self.bool} {chosen}, {self.type} {self.load(place)}, {self.type} zeroinitializer"), place)
+        self.store(
+            self.new(f"select {self.bool} {chosen}, {self.type} {self.load(place)}, {self.type} zeroinitializer"), place
+        )
 
     # ---- orders ------------------------------------------------------------------------------------------------------
 

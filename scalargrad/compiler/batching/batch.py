@@ -432,11 +432,6 @@ def _kernel(v: Specialization, layout: tuple[tuple[bool, int], ...], reduce: boo
         return found
 
 
-def _in_lanes(v: Specialization) -> bool:
-    """Whether a kernel can be made of it; else each sample is computed alone, in machine code for one point."""
-    return not v.has_blocks or blocks_backend.in_lanes(v.program)
-
-
 def _in_machine_code(
     f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: Answers, reduce: bool, fast: bool
 ) -> bool:
@@ -535,9 +530,7 @@ def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[S
     outputs = len(first.program.outputs)
     every = chunks(batch.first, batch.count, threads, max(v.work for v in f.specializations[batch.structure]))
     answers = Answers(batch, outputs, reduce)
-    known = f.specializations[batch.structure]
-    native = outputs and f.native_for(batch.count) and all(_in_lanes(v) for v in known)
-    if not (native and _on_threads(f, batch, every, answers, reduce, threads)):
+    if not (outputs and f.native_for(batch.count) and _on_threads(f, batch, every, answers, reduce, threads)):
         for bounds in every if outputs else ():
             _in_python(f, batch, bounds, answers, reduce)
     if (begun := differentiating.begun) and any(

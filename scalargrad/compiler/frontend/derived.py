@@ -27,7 +27,6 @@ from ..ir.lowering import Functions
 from ..ir.program import Program
 from .bodies import derived_program, replay
 
-
 MUCH = 2_000_000  # instructions that a loop runs from which it is not run for tracing alone
 
 

@@ -194,11 +194,12 @@ class _Planner:
 
     def call(self, call: Call, places: list[int], at: int) -> None:
         given = places[call.chooses :]
-        x, y, end = self.room(len(given)), self.room(call.size), self.label()
+        x = self.room(len(given))
         self.gather(given, x)
         if call.chooses and self.masks:
             self.choose(call, places[0], x, at)
             return
+        y, end = self.room(call.size), self.label()
         if call.chooses:
             other = self.label()
             self.order("unless", places[0], other)
@@ -235,12 +236,8 @@ class _Planner:
         x, y = self.room(body.inputs), self.room(len(body.outputs))
         carry, moved = x + 2 * differs + m, n + differs  # lanes carry the number of the step, too
         self.gather(places[: m + n], carry - m)
-        top, lost, end = self.label(), self.label(), self.label()
-        done = self.cell()
-        if differs:
-            self.begin_masked(loop, places, x, done, end)
-        else:
-            self.begin(loop, places, done, end)
+        top, lost, end, done = self.label(), self.label(), self.label(), self.cell()
+        self.begin(loop, places[m + n] if loop.counted else 0, x if differs else None, done, end)
         columns = self.columns(loop, places, done)
         results = [(self.cell(), at + start, width) for start, width in zip(loop.starts, loop.results, strict=True)]
         if loop.keeps:
@@ -248,61 +245,55 @@ class _Planner:
         for pointer, start, width in results:
             self.point(loop, pointer, start, width, done)
         self.order("label", top)
+        self.masks += (x, x + 1) if differs else ()
         if condition is not None:
-            self.masks += (x, x + 1) if differs else ()
             flag = x if differs else self.room(1)
             self.program(condition, x, flag)
             if loop.condition is not None:
                 self.order("unless", flag, end)
                 if loop.length is not None:
                     self.order("limit", done, loop.length, lost if self.masks else None)
-            if differs:
-                self.masks[-2:] = x + 1, x
+        if differs:
+            self.masks[-2:] = x + 1, x
         self.step(loop, body, (x, y, carry, moved), columns, results)
-        if loop.condition is not None:
+        if loop.condition is None:
+            self.order("repeat", done, top)
+        else:
             self.order("increment", done)
             self.order("jump", top)
-        else:
-            self.order("repeat", done, top)
         if differs:
             del self.masks[-2:]
             self.order("label", lost)  # with samples that would go on
             for each in self.masks if loop.condition is not None else ():
                 self.order("lose", x, each)
         self.order("label", end)
-        self.copy(Place(carry), Place(at), n + (differs and loop.condition is not None))
+        self.copy(Place(carry), Place(at), moved - (differs and loop.counted))
         if loop.condition is not None and not differs:
             self.order("write", done, at + n)
 
-    def begin(self, loop: Loop, places: Sequence[int], done: Cell, end: Label) -> None:
-        """How many steps there are to be; or, with a condition, how many there were."""
+    def begin(self, loop: Loop, count: int, x: int | None, done: Cell, end: Label) -> None:
+        """How many steps there are to be, or, with a condition, that there were none; in lanes, where x is given, what
+        the inputs of `masked` begin with."""
+        if x is not None:
+            step = x + 2 + loop.shared + loop.carried
+            self.gather([self.masks[-1]], x + 1)
+            self.gather([self.constant(float(loop.counted))], step)
         if loop.condition is not None:
             self.order("set", done, 0)
-        elif loop.counted:
-            self.order("read", done, places[loop.shared + loop.carried])
-            self.order("limit", done, 0, end)
-        else:
+        elif not loop.counted:
             self.order("set", done, loop.length)
             if not loop.length:
                 self.order("jump", end)
-
-    def begin_masked(self, loop: Loop, places: Sequence[int], x: int, done: Cell, end: Label) -> None:
-        """The same in lanes, with what the inputs of `masked` begin with."""
-        k = x + 2 + loop.shared + loop.carried
-        if loop.condition is not None:
-            self.order("set", done, 0)
-            self.gather([self.masks[-1]], x + 1)
-            self.gather([self.constant(0.0)], k)
-            return
-        given = self.room(2)
-        self.gather([self.masks[-1], places[k - x - 2]], given)
-        self.segment(COUNT, given, x + 1)
-        self.order("read", done, x + 1)
-        self.order("limit", done, 0, end)
-        if loop.backward:
-            self.order("write", done, k)
         else:
-            self.gather([self.constant(1.0)], k)
+            if x is not None:
+                given = self.room(2)
+                self.gather([self.masks[-1], count], given)
+                count = x + 1
+                self.segment(COUNT, given, count)
+            self.order("read", done, count)
+            self.order("limit", done, 0, end)
+            if x is not None and loop.backward:
+                self.order("write", done, step)
 
     def step(
         self, loop: Loop, body: Program, at: tuple[int, int, int, int], columns: Sequence[tuple[Cell, int]],

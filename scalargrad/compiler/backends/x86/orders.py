@@ -12,7 +12,23 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...ir.layout import Layout, Place
-from .assembler import EPILOGUE, PROLOGUE, RAX, RBP, RBX, RDI, RDX, RSI, SCALAR, VECTOR, VZEROUPPER, Form, evex, move, vex
+from .assembler import (
+    EPILOGUE,
+    PROLOGUE,
+    RAX,
+    RBP,
+    RBX,
+    RDI,
+    RDX,
+    RSI,
+    SCALAR,
+    VECTOR,
+    VZEROUPPER,
+    Form,
+    evex,
+    move,
+    vex,
+)
 
 RCX = 1
 UNROLLED = 16  # floats that are moved one by one; more by a string instruction
