@@ -86,9 +86,8 @@ class LLVMOrders:
 
     def bits(self, place: int) -> str:
         """Whether a float is not zero: a bit for each lane."""
-        return self.new(
-            f"bitcast {self.bool} {self.new(f'fcmp une {self.type} {self.load(place)}, zeroinitializer')} to i{self.unit // 8}"
-        )
+        lanes = self.new(f"fcmp une {self.type} {self.load(place)}, zeroinitializer")
+        return self.new(f"bitcast {self.bool} {lanes} to i{self.unit // 8}")
 
     def keep(self, lanes: str, place: int) -> None:
         """Make a float zero but in some lanes, of which there is a bit each."""

@@ -31,7 +31,6 @@ from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..backends.llvm import driver
 from ..backends.machine import AlignedMemory, Machine, raise_failed
-from ..frontend.derived import LoopError
 from ..frontend.dispatch import Dispatcher
 from ..frontend.packing import Pack, as_floats, is_array, packer
 from ..frontend.specialization import Specialization, errors_of_ours
@@ -40,7 +39,7 @@ from ..ir.program import summands
 from .again import Again, Mapped, Shared, appearance
 from .binned import AT_ONCE, BinnedSum, Bins
 from .partial import PartialSum
-from .results import collected, map_on_values
+from .results import collected, map_on_values, sample
 
 UNKNOWN = "unknown"  # of `start`
 # Of chunks, in instructions times samples: what is worth a thread, 50 us, and what Ctrl-C may wait for, 0.1 s.
@@ -351,21 +350,14 @@ class Answers:
 
 def _in_python(f: Dispatcher, batch: Batch, bounds: tuple[int, int], answers: Answers, reduce: bool) -> None:
     for i in range(*bounds):
-        found, outputs = _evaluated(f, batch, i)
+        with sample(i):
+            found, outputs = f.evaluated(batch.sample(i), batch.structure)
         _same_result(f, found, batch)
         if reduce:
             put(answers.ranges, 1, i, outputs)
         else:
             for column, y in zip(answers.columns, outputs, strict=True):
                 column[i - batch.first] = y
-
-
-def _evaluated(f: Dispatcher, batch: Batch, i: int) -> tuple[Specialization, Sequence[float]]:
-    """The trace and the outputs of one sample, which the error of a loop names."""
-    try:
-        return f.evaluated(batch.sample(i), batch.structure)
-    except LoopError as error:
-        raise LoopError(f"sample {i}: {error}") from None
 
 
 def _same_result(f: Dispatcher, found: Specialization, batch: Batch) -> None:
@@ -470,7 +462,8 @@ def _in_machine_code(
             with f.lock:
                 if set(f.specializations[batch.structure]) <= set(space.known):
                     if any(v.program.fails() for v in space.known):  # which a call with this sample alone tells
-                        found = _evaluated(f, batch, i)[0]
+                        with sample(i):
+                            found, _ = f.evaluated(batch.sample(i), batch.structure)
                         if found in space.known:
                             raise blocks_backend.NotInLanesError("what a sample alone does not fail in")
                     else:

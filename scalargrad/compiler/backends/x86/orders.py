@@ -72,7 +72,7 @@ class Orders:
         self.out += bytes((0x48, opcode, 0x80 | register << 3 | base)) + struct.pack("<i", displacement)
 
     def float(self, name: str, base: int, displacement: int, mask: int = 0) -> None:
-        """An instruction on the first vector register and a place; with a mask, lanes that it leaves out become zero."""
+        """An instruction on xmm0, or zmm0, and a place; with a mask, lanes that it leaves out become zero."""
         form = self.forms[name]
         self.out += evex(form, 0, 0, base, True, False, mask, mask > 0) if self.wide else vex(form, 0, 0, base)
         self.emit(f"{0x80 | base:02x}", displacement)
