@@ -120,7 +120,7 @@ class CompiledFunction(Dispatcher):
                     return result
         leaves, structure = self.taken(arguments, keywords)
         if any(isinstance(each, Value) for each in leaves):
-            return self.original("on Values")(*arguments, **keywords)
+            return self.on_values(arguments, keywords, leaves, structure)
         leaves = self.floats(leaves, structure)
         if modes.active and (modes.current().anomaly or modes.tracer() is not None):
             return self.original("under detect_anomaly() or another compile()")(*arguments, **keywords)
