@@ -59,7 +59,9 @@ class Operations:
         self.begun: set[tuple[int, Structure]] = set()  # by thread
         self.lock = Lock()
 
-    def find(self, f: Callable[..., Any], name: str, structure: Structure, leaves: Sequence[Any]) -> FunctionCall | None:
+    def find(
+        self, f: Callable[..., Any], name: str, structure: Structure, leaves: Sequence[Any]
+    ) -> FunctionCall | None:
         """The operation; None where the function is to run itself: where it is small, asks for the truth of a number,
         reads a `Value` from outside, returns what is no number that varies, cannot be traced, or is being traced, as
         where it calls itself."""

@@ -25,7 +25,9 @@ def in_place(program: Program, everything: bool = False) -> Program:
     """
     while True:
         rows = program.operations
-        whole = {p for row, each in zip(rows, program.operands, strict=True) if not isinstance(row, Output) for p in each}
+        whole = {
+            p for row, each in zip(rows, program.operands, strict=True) if not isinstance(row, Output) for p in each
+        }
         calls = [row for k, row in enumerate(rows, program.inputs) if isinstance(row, Call) and k not in whole]
         sites = Counter(row for row in calls if row.in_place)
         chosen = {row for row, n in sites.items() if everything or n == 1 or n * size(row.bodies[0]) <= SHORT}
