@@ -163,7 +163,7 @@ class Dispatcher:
             start = perf_counter()
             function = self.original("a branch or a structure of arguments that was not traced before")
             program, result, captured = trace(function, structure, leaves)
-            program = in_place(program, everything=not blocks_backend.available())
+            program = in_place(program)
             seconds, before = perf_counter() - start, sum(len(v.captured) for v in known)
             made = Specialization(program, result, captured, self.name, self.functions, seconds, leaves, before)
             self.misses += 1

@@ -12,6 +12,7 @@ from typing import Any
 
 from ...engine import table
 from ...functions.primitives import both, is_zero, le, where
+from .in_place import written
 from .loops import Loop
 from .program import Program
 
@@ -44,28 +45,16 @@ def masked(loop: Loop) -> tuple[Program, Program]:
     steps so far, or, of counted ones, counted from 1, up or down. It is carried on, too.
     """
     m, n = loop.shared, loop.carried
-    k = 2 + m + n
-    body = _inserted(loop.body, m + n)
+    k, carried = 2 + m + n, range(2 + m, 2 + m + n)
+    body = _program(loop.body.inputs + 3)
     step = body.emit(table.sub if loop.counted and loop.backward else table.add, (k, body.constant(1.0)))
-    carry = [body.emit(where, (0, each, 2 + m + i)) for i, each in enumerate(body.outputs[:n])]
+    after = written(body, loop.body, [*range(2, k), *range(k + 1, body.inputs)])
+    kept = [body.emit(where, (0, new, old)) for new, old in zip(after, carried, strict=False)]
+    condition = _program(k + 1)
     if loop.condition is None:
-        body.outputs[:n] = [*carry, step]
-        return body, _program(k + 1, (le, (k, 1)))
-    body.outputs[:n] = [*carry, body.emit(where, (0, step, k))]
-    condition = _inserted(loop.condition, m + n)
-    condition.outputs = [condition.emit(both, (1, condition.outputs[0]))]
+        goes_on = condition.emit(le, (k, 1))
+    else:
+        step = body.emit(where, (0, step, k))
+        goes_on = condition.emit(both, (1, *written(condition, loop.condition, range(2, k))))
+    body.outputs, condition.outputs = [*kept, step, *after[n:]], [goes_on]
     return body, condition
-
-
-def _inserted(program: Program, at: int) -> Program:
-    """The same program with two more inputs in front, and one in that place."""
-    made = Program(program.inputs + 3, [f"x{k}" for k in range(program.inputs + 3)], program.constants)
-    number = [k + 2 + (k >= at) for k in range(program.inputs)]
-
-    def get(p: int) -> int:
-        return number[p] if p >= 0 else p
-
-    for row, operands in zip(program.operations, program.operands, strict=True):
-        number.append(made.emit(row, tuple(map(get, operands))))
-    made.outputs = list(map(get, program.outputs))
-    return made
