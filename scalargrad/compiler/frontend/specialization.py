@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from struct import Struct
@@ -155,10 +156,11 @@ class Specialization:
         self.lock = threading.Lock()
         self.runners: dict[str, Runner] = {}
         self.batches: dict[Any, Any] = {}  # kernels, by what is mapped and whether they add
-        self.has_blocks = self.program.has_blocks()  # asked at every call
-        plain = sum(map(elementary, self.program.operations))
-        self.work = 1 + plain + ELSEWHERE * (len(self.program) - plain)  # instructions a sample, about
-        self.work += sum(row.work for row in self.program.operations if row.several)
+        counts = Counter(self.program.operations)
+        self.has_blocks = any(row.several for row in counts)  # asked at every call
+        self.work = 1 + sum(  # instructions a sample, about
+            n * ((1 if elementary(row) else ELSEWHERE) + (row.work if row.several else 0)) for row, n in counts.items()
+        )
         self.refused = False  # whether the system did not let its machine code run
         self.unpack = unpacker(self.result)
         self.without: Program | None = None

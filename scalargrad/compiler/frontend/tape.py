@@ -222,7 +222,9 @@ class Walk:
     def by_templates(self) -> bool:
         """Whether there is a template for every row that is met."""
         rows, left, right, plan = self.tape.rows, self.tape.left, self.tape.right, self.tape.plan
-        met = {(rows[k], len(right[k]) if left[k] is None else 1 + (right[k] is not None)) for k in self.order}
+        met: set[tuple[Primitive, Any]] = {(row, row.arity) for row in set(map(rows.__getitem__, self.order))}
+        if any(count is None for _, count in met):
+            met = {(rows[k], len(right[k]) if left[k] is None else 1 + (right[k] is not None)) for k in self.order}
         return all(plan(row, count, None) for row, count in met)
 
     def _plan(self, row: Primitive, count: int, upstream: Gradient) -> Template:
