@@ -95,9 +95,6 @@ def filled(shape: tuple[int, ...], xs: Sequence[Any]) -> Array:
     return numpy.fromiter(xs, object, len(xs)).reshape(shape).view(Array)  # which asks them for nothing
 
 
-# ---- as a container --------------------------------------------------------------------------------------------------
-
-
 def _taken(x: Any) -> tuple[Any, list[Any]] | None:
     """None for one that is not of real numbers, or has more than they: that raises where numbers are asked for."""
     if x.dtype.kind not in "fiubO" or x.dtype.itemsize > 8:

@@ -142,9 +142,6 @@ def _printable(c: str, encoding: str) -> str:
     return c if shown and c.encode(encoding, "ignore") else "?" * (display_width(c) if shown else 1)
 
 
-# ---- tokens ----------------------------------------------------------------------------------------------------------
-
-
 class _Level:
     """An open bracket, or the text outside all: its kind, its place, and the operators in a row in it."""
 
@@ -289,8 +286,6 @@ class _Reader:
         self.levels.pop()
 
 
-# ---- from the tree to a program --------------------------------------------------------------------------------------
-
 Instruction = (
     float | str | tuple[Callable[..., Any], int]
 )  # push a number, push a variable, or call on the last so many
@@ -399,9 +394,6 @@ def _where(comparisons: tuple[Callable[[Any, Any], bool], ...], text: str, *oper
         condition = constant(condition)
         condition.label = text
     return functions.where(condition, a, b)
-
-
-# ---- what the rest of the package sees -------------------------------------------------------------------------------
 
 
 class Expression:

@@ -100,9 +100,6 @@ def listed(chapters: Sequence[Chapter], width: int) -> str:
     return "\n".join([*lines, "", *(f"{command:26}{what}" for command, what in hints)])
 
 
-# ---- running ---------------------------------------------------------------------------------------------------------
-
-
 class Progress:
     """One line at the foot of a terminal, rewritten while a chapter computes; nothing where there is no terminal."""
 
