@@ -16,7 +16,8 @@ from . import llvm, native
 from .executable import CodeRefusedError, Executable
 from .llvm_orders import LLVMOrders
 from .machine import AlignedMemory, Machine, note_failed, raise_failed
-from .x86.orders import Entry, Orders
+from .orders import Entry
+from .x86.orders import X86Orders
 
 LINE = 64  # bytes: what memory of segments is aligned to
 FARTHEST = 2**31 - 2**24  # bytes, that an instruction reaches
@@ -137,7 +138,7 @@ def _made(layout: Layout, functions: Functions, places: Sequence[tuple[bool, int
     given = layout, cells - end, entries, addresses, places
     code: Any
     if native.at_once(wide):
-        code = Executable(Orders(*given).finish())
+        code = Executable(X86Orders(*given).finish())
         address = code.address
     else:
         code = llvm.compiled(LLVMOrders(*given).finish())
