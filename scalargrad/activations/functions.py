@@ -194,9 +194,6 @@ def softsign(x: T) -> T:
     return own.softsign(x)
 
 
-# ---- over a layer ----------------------------------------------------------------------------------------------------
-
-
 @overload
 def softmax(xs: Iterable[float], temperature: float = 1.0) -> list[float]: ...
 @overload
@@ -243,8 +240,6 @@ def _of_layer(share: Callable[[int], primitive.Primitive], xs: Any, temperature:
         scores = tuple([x / temperature if isinstance(x, Value) else table.div(x, temperature) for x in scores])
     return [share(k)(*scores) for k in range(len(scores))]
 
-
-# ---- by name ---------------------------------------------------------------------------------------------------------
 
 _NAMED: dict[str, Callable[..., Any]] = {name: globals()[name] for name in __all__ if name != "activation"}
 

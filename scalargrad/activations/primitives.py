@@ -176,7 +176,6 @@ def between(low: float, high: float, height: float) -> Primitive:
 
 @family()
 def share_of_log_softmax(k: int) -> Primitive:
-    """The logarithm of the k-th operand's share of the softmax, from 0."""
     return primitives.at_place(k, log_softmax_share) if k else log_softmax_share
 
 

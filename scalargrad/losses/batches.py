@@ -29,12 +29,10 @@ def is_list(x: Any) -> bool:
 
 
 def number(x: Any, name: str, what: str) -> Any:
-    """A float or a `Value`."""
     return x if type(x) is float or isinstance(x, Value) else as_float(x, f"{name}: {what}")
 
 
 def numbers(x: Any, name: str, what: str) -> list[Any]:
-    """A list of floats and `Value`s."""
     if not is_list(x):
         raise TypeError(f"{name}: expected a list of numbers as {what}, got one {type(x).__name__}")
     return [number(each, name, what) for each in x]

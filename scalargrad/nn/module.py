@@ -51,8 +51,6 @@ class Module:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.parameters())} parameters)"
 
-    # ---- what it is made of ------------------------------------------------------------------------------------------
-
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
         """Go through the parameters, each with the place where Python finds it.
 
@@ -84,8 +82,6 @@ class Module:
     def eval(self) -> Self:
         """Switch this module and all in it to evaluation, where `Dropout` does nothing; return it."""
         return self.train(False)
-
-    # ---- as a function of its parameters -----------------------------------------------------------------------------
 
     def with_parameters(self, parameters: Iterable[Number]) -> Self:
         """Return a copy of this module that computes with these numbers (floats, `Value`s) in its parameters' places.
@@ -141,8 +137,6 @@ class Module:
         0.0
         """
         return self.frozen()(inputs)
-
-    # ---- saving, loading ---------------------------------------------------------------------------------------------
 
     def draw(self, **options: Any) -> Any:
         """Draw the network by layer, or one of its neurons unfolded: see `scalargrad.draw_network`."""

@@ -137,8 +137,6 @@ class Optimizer:
         for item in items if grouped else [{"params": items}]:
             self._add(item, grouped)
 
-    # ---- groups and hyperparameters ----------------------------------------------------------------------------------
-
     @property
     def _kind(self) -> str:
         return type(self).__name__
@@ -212,8 +210,6 @@ class Optimizer:
             raise ValueError(f'{self._kind}: the groups have rates of their own, {present}; set groups[i]["lr"]')
         for group in self.groups:
             group.update(checked)
-
-    # ---- the step ----------------------------------------------------------------------------------------------------
 
     @classmethod
     def update(cls, w: float, g: float, t: int, s: State, h: Any) -> tuple[float, State]:
@@ -305,8 +301,6 @@ class Optimizer:
             for w in group["params"]:
                 w.zero_grad()
 
-    # ---- looking, saving, loading ------------------------------------------------------------------------------------
-
     def moments(self, w: Value) -> dict[str, float]:
         """What the method remembers of a parameter, by the names in its equations, and the number `t` of its steps."""
         for group in self.groups:
@@ -383,9 +377,6 @@ class Optimizer:
         return f"{self._kind}({count} parameter{'s' * (count != 1)}, {h})"
 
 
-# ---- checks ----------------------------------------------------------------------------------------------------------
-
-
 def listed(what: str, params: Any) -> list[Any]:
     """An iterable of parameters as a list; `TypeError` for what has no order, `ValueError` for none."""
     if isinstance(params, (Value, Mapping, Set, str)) or not isinstance(params, Iterable):
@@ -423,9 +414,6 @@ def _in_range(what: str, x: Any, below: float) -> float:
     if not 0.0 <= number < below:
         raise ValueError(f"{what}: must lie in [0, {below:g}), got {number!r}")
     return number
-
-
-# ---- the states of schedules -----------------------------------------------------------------------------------------
 
 
 def _states_in(rate: Any) -> Any:

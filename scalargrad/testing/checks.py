@@ -41,8 +41,6 @@ class Function:
         return ordered(self.result(inputs), "the function's result", self.levels)
 
     def weighted(self, cotangents: Sequence[Sequence[float]]) -> Function:
-        """Sums of the outputs, with these weights."""
-
         def sums(*arguments: Any) -> list[Any]:
             found = ordered(self.f(*arguments), "the function's result", self.levels)
             return [sum(w * y for w, y in zip(each, found, strict=True) if w != 0.0) for each in cotangents]

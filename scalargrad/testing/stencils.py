@@ -103,7 +103,6 @@ class Restriction:
         return 0.0 if self.at_zero else ldexp(1.0, self.exponent)
 
     def moved(self, t: float) -> list[Any]:
-        """The inputs at `t`."""
         at: list[Any] = list(self.point)
         for where, by in self.direction.items():
             at[where] += t * by
@@ -121,7 +120,6 @@ class Restriction:
         return self._values[t]
 
     def side(self, k: int, output: int, sign: int) -> list[float]:
-        """An output at one, two and three steps to the right (sign 1) or the left (-1)."""
         return [self.at(m * sign * ldexp(1.0, k))[output] for m in (1, 2, 3)]
 
     def level(self, k: int, output: int) -> Level | None:

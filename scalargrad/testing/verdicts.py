@@ -70,8 +70,6 @@ class _Case:
                     return settled
         return self.weighed()
 
-    # ---- measuring ---------------------------------------------------------------------------------------------------
-
     def measured_at(self, k: int) -> Verdict | None:
         """Add a level; agreement, if it is sharp enough to settle the matter."""
         if k in self.outside or any(level.k == k for level in self.levels):
@@ -130,7 +128,6 @@ class _Case:
         return self.error(level) * level.h <= 0.05 * level.variation or level.variation <= 64.0 * level.grain
 
     def near(self, level: Level) -> list[Level]:
-        """A level, and those of steps up to 256 times as long."""
         return [x for x in self.levels if level.k <= x.k <= level.k + 8]
 
     def vouches(self, level: Level) -> bool:
@@ -152,8 +149,6 @@ class _Case:
             return True
         found = self.special()
         return found is not None and found.state is not State.WRONG
-
-    # ---- comparing ---------------------------------------------------------------------------------------------------
 
     def tolerance(self, slope: float, error: float) -> float:
         return max(SAFETY * error, self.rtol * abs(slope)) + self.allowance
@@ -276,8 +271,6 @@ class _Case:
         if found is None or abs(found[0] - best.slope) > SAFETY * error or found[1] > error:
             return None
         return self.by("complex step", *found, State.AGREES)
-
-    # ---- where there is no derivative to measure ---------------------------------------------------------------------
 
     def special(self) -> Verdict | None:
         return self.edge() or self.jump() or self.kink() or self.singular()

@@ -199,7 +199,6 @@ def _measurements(samples: Dataset, validation: Data | None, loss: Loss, metrics
 
 @contextmanager
 def _in_training(model: Module, show: Silent) -> Iterator[None]:
-    """Modules are in training mode, and afterwards as they were."""
     modes = [(module, module.training) for _, module in model.named_modules()]
     try:
         model.train()

@@ -132,7 +132,6 @@ class Best:
         return best
 
     def state_dict(self) -> dict[str, Any]:
-        """Itself as plain data for JSON."""
         return asdict(self)
 
     @classmethod

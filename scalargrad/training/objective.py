@@ -98,7 +98,6 @@ class Objective:
         return value, [list(islice(supply, len(numbers))) for numbers, _ in predictions]
 
     def with_penalty(self, value: float, gradient: list[float]) -> tuple[float, list[float]]:
-        """Loss and gradient with the penalty's added."""
         if self.penalty is not None:
             more, of_penalty = self._differentiated(self.penalty, [p._data for p in self.parameters], "penalty")
             value, gradient = value + more, list(map(add, gradient, of_penalty))
@@ -108,7 +107,6 @@ class Objective:
     def _differentiated(
         self, f: Callable[[list[Value]], Any], numbers: Sequence[float], what: str
     ) -> tuple[float, list[float]]:
-        """The value of a function of numbers and its derivatives."""
         with modes.recording() if modes.active else nullcontext():
             leaves = [Value(x) for x in numbers]
             return self._gradient(f(leaves), leaves, what)
@@ -116,7 +114,6 @@ class Objective:
     def _gradient(
         self, y: Any, leaves: Sequence[Value], what: str, begun: NoGradient | None = None
     ) -> tuple[float, list[float]]:
-        """The value of a result and its derivatives by leaves."""
         if isinstance(y, list | tuple | dict):
             raise TypeError(f"fit: the {what} must be one number, not a {type(y).__name__}")
         if not isinstance(y, Value):

@@ -75,7 +75,6 @@ class Run:
         return total / self.count
 
     def finish_epoch(self, numbers: Mapping[str, float], monitor: str, rule: EarlyStopping, seconds: float) -> None:
-        """Write the epoch's numbers down."""
         weights = [p._data for p in self.parameters]
         if self.best.observe(numbers[monitor], rule, weights):
             self.history.best_epoch = self.epoch
@@ -100,7 +99,6 @@ class Run:
         }  # fmt: skip
 
     def save(self, path: Path) -> None:
-        """Write down all that the next epoch depends on."""
         state = {
             "epoch": self.epoch, "arguments": self.arguments(list(self.history.columns)),
             "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),

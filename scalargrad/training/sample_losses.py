@@ -47,10 +47,7 @@ class SampleLoss:
             return None
         return cls(loss, keywords) if keywords.pop("reduction", "mean") == "mean" else None
 
-    # ---- a batch -----------------------------------------------------------------------------------------------------
-
     def of_batch(self, predictions: list[Any], targets: list[Any]) -> list[Any]:
-        """The terms of all samples, in order."""
         return flatten(self.function(predictions, targets, reduction="none", **self.keywords))[0]
 
     def mean(self, sums: Sequence[float], count: int) -> float:
@@ -61,8 +58,6 @@ class SampleLoss:
         """The loss of so many samples, each with as many of the terms."""
         width = len(terms) // count
         return self.mean(added([terms[k : k + width] for k in range(0, len(terms), width)]), count)
-
-    # ---- one sample --------------------------------------------------------------------------------------------------
 
     def of_sample(self, prediction: Any, target: Any) -> list[Any]:
         """The terms of one sample, whose target is as `encoded` writes it."""

@@ -28,7 +28,6 @@ class OptimizerStep:
         return [p._data for p in self.parameters]
 
     def __call__(self, gradients: Sequence[float], clip: Clip | None) -> None:
-        """Move every parameter by its gradient, which is clipped before."""
         for p, g in zip(self.parameters, gradients, strict=True):
             p._grad = g
         if clip is not None:

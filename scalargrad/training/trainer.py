@@ -147,7 +147,6 @@ class Trainer:
         self.step.store()
 
     def predictions(self, inputs: Sequence[Any]) -> list[Any]:
-        """What the model says in evaluation mode."""
         if self.compiled is not None:
             try:
                 return self.compiled.predictions([p.data for p in self.objective.parameters], list(inputs))
@@ -156,6 +155,5 @@ class Trainer:
         return list(map(self.objective.model.frozen(), inputs))
 
     def loss_of(self, predictions: list[Any], targets: list[Any]) -> float:
-        """The loss of plain predictions."""
         found = None if self.compiled is None else self.compiled.loss_of(predictions, targets)
         return as_float(self.objective.loss(predictions, targets), "loss") if found is None else found

@@ -102,8 +102,6 @@ class CompiledObjective:
         """Whether an eager number and a compiled one are the same; polynomials are only near the C library's."""
         return bits(a) == bits(b) or (self.functions == "polynomial" and abs(a - b) <= 1e-9 * max(abs(a), abs(b), 1.0))
 
-    # ---- the functions of one sample ---------------------------------------------------------------------------------
-
     def _outputs(self, parameters: Any, x: Any) -> list[Any]:
         return self._flat(watched(self.objective.model.with_parameters(parameters), x))
 
@@ -131,10 +129,7 @@ class CompiledObjective:
             raise TraceError("the model's result is not of one structure for all samples")
         return outputs
 
-    # ---- batches -----------------------------------------------------------------------------------------------------
-
     def __call__(self, weights: Sequence[float], inputs: list[Any], targets: list[Any]) -> tuple[float, list[float]]:
-        """Loss and gradient, as those of the objective."""
         gradient: list[float]
         encoded = None if self.samples is None else self.samples.encoded(targets, self.structure)
         if self.samples is not None and encoded is not None:
@@ -170,8 +165,6 @@ class CompiledObjective:
         columns = self.terms.map(predictions, encoded)
         return mean.compute(*chain.from_iterable(zip(*columns, strict=True)))
 
-    # ---- whether it is still the same function -----------------------------------------------------------------------
-
     def check(self, weights: Sequence[float], x: Any) -> None:
         """Raise `TraceError` if model or penalty, run on `Value`s, are another function than what was traced.
 
@@ -195,8 +188,6 @@ class CompiledObjective:
 
 
 def same(a: Program, b: Program) -> bool:
-    """Whether two programs do the same."""
-
     def operation(row: Any) -> Any:
         if not row.several:
             return row

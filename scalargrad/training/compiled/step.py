@@ -29,7 +29,6 @@ class FlatGroup:
         self.w = self.of(flat)
 
     def of(self, flat: Sequence[float]) -> array[float]:
-        """Its share of a list with one number for each of the model's parameters."""
         return array("d", flat if self.whole else [flat[k] for k in self.at])
 
 
@@ -49,8 +48,6 @@ class CompiledStep(OptimizerStep):
     def usable(optimizer: Optimizer) -> bool:
         """Whether a step is what this package's `Optimizer` does, so that it may be done otherwise."""
         return all(getattr(type(optimizer), name) is getattr(Optimizer, name) for name in ("step", "_resolved"))
-
-    # ---- arrays and parameters ---------------------------------------------------------------------------------------
 
     def load(self) -> None:
         o = self.optimizer
@@ -86,8 +83,6 @@ class CompiledStep(OptimizerStep):
     @property
     def weights(self) -> Sequence[float]:
         return super().weights if self.groups is None else self.flat
-
-    # ---- the step ----------------------------------------------------------------------------------------------------
 
     def __call__(self, gradients: Sequence[float], clip: Clip | None) -> None:
         if self.groups is None:
@@ -125,7 +120,6 @@ class CompiledStep(OptimizerStep):
         return None
 
     def _own(self) -> None:
-        """The optimizer's own step."""
         self.optimizer.step()
         self.gradients = ()
         self.load()
