@@ -203,13 +203,7 @@ def load_all(parts: Iterable[tuple[Callable[[], Any], Callable[[Any], Any], Any]
 
 
 def attributes(x: Any) -> dict[str, Any]:
-    """An object's attributes by name, those in `__slots__` too.
-
-    >>> class Slotted:
-    ...     __slots__ = ("a", "b")
-    >>> slotted = Slotted(); slotted.a = 1; attributes(slotted)
-    {'a': 1}
-    """
+    """An object's attributes by name, those in `__slots__` too."""
     found: dict[str, Any] = getattr(x, "__dict__", {})
     slots = slots_of(type(x))
     return {**found, **{name: getattr(x, name) for name in slots if hasattr(x, name)}} if slots else found

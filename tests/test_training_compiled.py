@@ -25,8 +25,7 @@ from scalargrad.optim import SGD, Adam, NonFiniteGradientError, Optimizer, RMSPr
 from scalargrad.schedules import Cosine, Exponential, ReduceOnPlateau
 from scalargrad.training import History, Training, fit, trainer
 from scalargrad.training.compiled import CompiledObjective, CompiledStep
-from scalargrad.training.objective import Objective
-from scalargrad.training.step import OptimizerStep
+from scalargrad.training.objective import Objective, OptimizerStep
 
 BACKENDS = ["python", "native"]
 ADAM = partial(Adam, lr=0.05)

@@ -21,11 +21,6 @@ def jump_at(levels: Sequence[Level]) -> float:
     """The size of a jump at the point, or 0.
 
     At the finest steps the values on each side keep together, and apart from the other side or from the middle.
-
-    >>> from .stencils import measure
-    >>> sign = [measure(k, [-1.0, -1.0, -1.0, 0.0, 1.0, 1.0, 1.0]) for k in (-10, -20, -30)]
-    >>> jump_at(sign)
-    2.0
     """
     gaps: list[float] = []
     for level in levels[-3:]:

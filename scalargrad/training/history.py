@@ -1,7 +1,4 @@
-"""What training leaves behind, and what decides when it has gone on for long enough.
-
-Both are plain data, which a checkpoint keeps.
-"""
+"""What training leaves behind, and what decides when it has gone on for long enough; a checkpoint keeps both."""
 
 from __future__ import annotations
 

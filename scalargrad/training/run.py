@@ -16,7 +16,7 @@ from ..optim.base import Optimizer
 from ..state import ANY, Path, load_all, read_at, read_state, seed_of, whole, within, write_state
 from ..transforms.trees import shown
 from .history import Best, EarlyStopping, History
-from .step import Clip
+from .objective import Clip
 from .trainer import Trainer
 
 Data = Dataset | tuple[Sequence[Any], Sequence[Any]]

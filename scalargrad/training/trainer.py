@@ -13,8 +13,7 @@ from ..engine import modes
 from ..engine.primitive import as_float
 from ..optim.base import Optimizer
 from . import compiled
-from .objective import Objective
-from .step import Clip, OptimizerStep
+from .objective import Clip, Objective, OptimizerStep
 
 if TYPE_CHECKING:
     from .compiled import CompiledObjective

@@ -1,9 +1,8 @@
 """An optimizer's step for all parameters of a group at once: its update rule, compiled and mapped over flat arrays.
 
-The rule is the optimizer's own `update`, a pure function of one parameter's numbers, so that here is no equation, and
-the bits are those of `Optimizer.step`. What a step checks and counts is the same too: a gradient that is not finite is
-handed to `Optimizer.step` itself, which raises, skips or applies. While a `CompiledStep` works, arrays hold
-what the parameters and the optimizer will hold after `store`.
+The rule is the optimizer's own `update`, so that here is no equation, and the bits, checks and counts are those of
+`Optimizer.step`: it is handed gradients that are not finite, and raises, skips or applies. While it works,
+arrays hold what the parameters and the optimizer will hold after `store`.
 """
 
 from __future__ import annotations
@@ -17,14 +16,14 @@ from typing import Any
 from ...compiler import CompiledFunction, GuardLimitError, compile  # noqa: A004
 from ...engine.value import Value
 from ...optim.base import Optimizer, gradient
-from ..step import Clip, OptimizerStep
+from ..objective import Clip, OptimizerStep
 
 
 class FlatGroup:
-    """One group's parameters and moments as arrays."""
+    """One group's parameters and moments as arrays, after `t` steps."""
 
     def __init__(self, number: int, at: list[int], t: int, flat: Sequence[float], moments: list[Any]) -> None:
-        self.number, self.at, self.t, self.moments = number, at, t, moments  # t: the steps made
+        self.number, self.at, self.t, self.moments = number, at, t, moments
         self.whole = at == list(range(len(flat)))  # whether it has all parameters, in order
         self.w = self.of(flat)
 
