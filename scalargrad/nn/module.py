@@ -112,10 +112,7 @@ class Module:
         ([0.0, 0.0], [3.0, 1.0])
         """
 
-        def function(parameters: Sequence[Number], inputs: Any) -> Any:
-            return self.with_parameters(parameters)(inputs)
-
-        return [p.data for p in self.parameters()], function
+        return [p.data for p in self.parameters()], lambda parameters, inputs: self.with_parameters(parameters)(inputs)
 
     def frozen(self) -> Self:
         """Return a copy in evaluation mode that computes with plain numbers: the same bits, no graph, and fast.

@@ -305,11 +305,11 @@ class Optimizer:
         """What the method remembers of a parameter, by the names in its equations, and the number `t` of its steps."""
         for group in self.groups:
             if any(w is each for each in group["params"]):  # `in` would compare values
-                return self._moments(w, self.start(SimpleNamespace(**group)))
+                return self._moments(w, group)
         raise ValueError(f"{self._kind}: {w!r} is not one of its parameters")
 
-    def _moments(self, w: Value, start: State) -> dict[str, float]:
-        t, s = self._state.get(w, (0, start))
+    def _moments(self, w: Value, group: Mapping[str, Any]) -> dict[str, float]:
+        t, s = self._state.get(w) or (0, self.start(SimpleNamespace(**group)))
         return {"t": t, **dict(zip(self.state_names, s, strict=True))}
 
     def state_dict(self) -> dict[str, Any]:
@@ -324,8 +324,7 @@ class Optimizer:
             saved = {name: list(v) if isinstance(v, tuple) else v for name, v in group.items()}
             if callable(group["lr"]):
                 saved["lr"] = {"schedule": _states_in(group["lr"])}
-            start = self.start(SimpleNamespace(**group))  # not resolved: a schedule may have come to its end
-            saved["params"] = [{"label": w.label, **self._moments(w, start)} for w in group["params"]]
+            saved["params"] = [{"label": w.label, **self._moments(w, group)} for w in group["params"]]
             groups.append(saved)
         return {"optimizer": self._kind, "steps": self.steps, "skipped": self.skipped, "groups": groups}
 

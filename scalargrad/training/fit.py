@@ -6,8 +6,7 @@ A batch's loss and gradient at given weights are defined in `objective.py`. They
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,7 @@ from ..schedules import Rate, parts_with
 from ..state import Path, whole
 from .history import EarlyStopping, History
 from .objective import Loss, Objective
-from .progress import Silent, reporter
+from .progress import reporter
 from .run import Data, Run, dataset
 from .trainer import Compile, Functions, Trainer
 
@@ -160,28 +159,33 @@ def fit(
     followers, show = list(callbacks), reporter(progress)
     stop = run.out_of_patience(early_stopping)
     show.start(run.epochs, run.batches, run.epoch)
-    with _in_training(model, show):
-        try:
-            while run.epoch < run.epochs and not stop:
-                began = time.perf_counter()
-                rates.start_epoch(run.epoch)
-                numbers = {"rate": optimizer.lr, "loss": run.train(trainer, clip, show.batch)}
-                if named:
-                    numbers |= _measured(trainer, measured, named)
-                run.history.compiled = trainer.report
-                run.finish_epoch(numbers, monitor, rule, time.perf_counter() - began)
-                rates.observe(numbers[monitor])
-                state = Training(model, optimizer, run.history, run.epoch - 1, run.epochs)
-                for follow in followers:
-                    follow(state)
-                stop = "callback" if state.stopping else run.out_of_patience(early_stopping)
-                if checkpoint is not None and (run.epoch % every == 0 or run.epoch == run.epochs or stop):
-                    run.save(checkpoint)
-                show.epoch(run.epoch - 1, run.history.last)
-        except KeyboardInterrupt:
-            stop = "interrupted"
-        if rule.restore_best or stop == "interrupted":
-            run.restore_best()
+    modes = [(module, module.training) for _, module in model.named_modules()]
+    try:
+        model.train()
+        while run.epoch < run.epochs and not stop:
+            began = time.perf_counter()
+            rates.start_epoch(run.epoch)
+            numbers = {"rate": optimizer.lr, "loss": run.train(trainer, clip, show.batch)}
+            if named:
+                numbers |= _measured(trainer, measured, named)
+            run.history.compiled = trainer.report
+            run.finish_epoch(numbers, monitor, rule, time.perf_counter() - began)
+            rates.observe(numbers[monitor])
+            state = Training(model, optimizer, run.history, run.epoch - 1, run.epochs)
+            for follow in followers:
+                follow(state)
+            stop = "callback" if state.stopping else run.out_of_patience(early_stopping)
+            if checkpoint is not None and (run.epoch % every == 0 or run.epoch == run.epochs or stop):
+                run.save(checkpoint)
+            show.epoch(run.epoch - 1, run.history.last)
+    except KeyboardInterrupt:
+        stop = "interrupted"
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        show.close()
+    if rule.restore_best or stop == "interrupted":
+        run.restore_best()
     run.history.stopped = stop
     return run.history
 
@@ -195,18 +199,6 @@ def _measurements(samples: Dataset, validation: Data | None, loss: Loss, metrics
         return samples, metrics
     named = {f"validation_{name}": metric for name, metric in metrics.items()}
     return dataset(validation, "validation"), {"validation_loss": loss, **named}
-
-
-@contextmanager
-def _in_training(model: Module, show: Silent) -> Iterator[None]:
-    modes = [(module, module.training) for _, module in model.named_modules()]
-    try:
-        model.train()
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        show.close()
 
 
 @dataclass

@@ -108,20 +108,15 @@ class Run:
 
     def load(self, path: Path, columns: Sequence[str]) -> None:
         """Take up what `save` wrote; `ValueError` where it is of another training, and then nothing is changed."""
-        saved = read_state(path, FORMAT)
-        with within(os.fspath(path)):
-            self._load(saved, columns)
-
-    def _load(self, saved: dict[str, Any], columns: Sequence[str]) -> None:
-        mine = self.arguments(columns)
+        saved, mine = read_state(path, FORMAT), self.arguments(columns)
         rest = dict.fromkeys(("model", "optimizer", "best", "history"), ANY)
-        saved = read_at("", saved, {"epoch": 0, "arguments": dict.fromkeys(mine, ANY), **rest})
-        for name, given in saved["arguments"].items():
-            if given != mine[name]:
-                raise ValueError(f"its {name} is {shown(given)}, here it is {mine[name]!r}")
-        epoch = saved["epoch"]
-        history = History.of_state(saved["history"], columns, epoch)
-        best = Best.of_state(saved["best"], len(self.parameters))
-        loaded = (self.model, saved["model"]), (self.optimizer, saved["optimizer"])
-        load_all([(each.state_dict, each.load_state_dict, state) for each, state in loaded])
-        self.best, self.history, self.epoch = best, history, epoch
+        with within(os.fspath(path)):
+            saved = read_at("", saved, {"epoch": 0, "arguments": dict.fromkeys(mine, ANY), **rest})
+            for name, given in saved["arguments"].items():
+                if given != mine[name]:
+                    raise ValueError(f"its {name} is {shown(given)}, here it is {mine[name]!r}")
+            history = History.of_state(saved["history"], columns, saved["epoch"])
+            best = Best.of_state(saved["best"], len(self.parameters))
+            loaded = (self.model, saved["model"]), (self.optimizer, saved["optimizer"])
+            load_all([(each.state_dict, each.load_state_dict, state) for each, state in loaded])
+        self.best, self.history, self.epoch = best, history, saved["epoch"]

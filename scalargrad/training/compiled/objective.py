@@ -108,10 +108,9 @@ class CompiledObjective:
     def _evaluated(self, parameters: Any, x: Any) -> list[Any]:
         return self._flat(watched(self.objective.model.with_parameters(parameters).eval(), x))
 
-    def _pulled_back(self, parameters: Any, x: Any, derivatives: Any) -> list[Any]:
-        _, pull_back = vjp(lambda ws: self._outputs(ws, x), parameters)
-        gradient: list[Any] = pull_back(derivatives)[0]
-        return gradient
+    def _pulled_back(self, parameters: Any, x: Any, derivatives: Any) -> Any:
+        pull_back: Any = vjp(lambda ws: self._outputs(ws, x), parameters)[1]
+        return pull_back(derivatives)[0]
 
     def _loss_and_gradient(self, parameters: Any, x: Any, target: Any, share: Any) -> Any:
         """The terms of one sample's loss, and the derivatives of their share in the batch's by the parameters."""

@@ -91,22 +91,19 @@ class CompiledStep(OptimizerStep):
             self.store()
             clip(list(self.parameters))
             if any(not p.has_gradient for p in self.parameters):
-                return self._own()
+                return self._own(stored=True)
             self.gradients = gradients = [gradient(p) for p in self.parameters]
             self.flat = array("d", [p.data for p in self.parameters])
             for group in self.groups:
                 group.w = group.of(self.flat)
-        if self.optimizer.on_nonfinite != "apply" and not isfinite(sum(gradients)):
-            self.store()  # one of them may be inf or nan
+        if self.optimizer.on_nonfinite != "apply" and not isfinite(sum(gradients)):  # one of them may be inf or nan
             return self._own()
         try:
             moved = [self._moved(group, gradients) for group in self.groups]
         except (TypeError, ValueError, GuardLimitError) as error:
-            self.store()
             self.refused = str(error)  # a rule that cannot be traced; or an error of its own, raised again there
             return self._own()
         if self.optimizer.on_nonfinite != "apply" and not all(isfinite(sum(x)) for w, s in moved for x in (w, *s)):
-            self.store()
             return self._own()
         for group, (w, moments) in zip(self.groups, moved, strict=True):
             group.w, group.moments, group.t = w, moments, group.t + 1
@@ -118,7 +115,9 @@ class CompiledStep(OptimizerStep):
         self.optimizer.steps += 1
         return None
 
-    def _own(self) -> None:
+    def _own(self, stored: bool = False) -> None:
+        if not stored:
+            self.store()
         self.optimizer.step()
         self.gradients = ()
         self.load()
