@@ -1,11 +1,9 @@
 """Activation functions: what makes a network more than one linear map, each with where it belongs.
 
 Floats in, a float out; a `Value` in, a `Value` out, as one node, with exact derivatives of any order (`softmax` and
-`log_softmax` take and return lists). Their values and derivatives are rows of `primitives.py`
-here, in `functions/` and of the engine's table.
-
-Parameters (`slope`, `alpha`, `beta`) are plain numbers, and part of the operation; where the text says so they may also
-be `Value`s, which are then learnt.
+`log_softmax` take and return lists). Their values and derivatives are rows of `primitives.py` here, in `functions/` and
+of the engine's table. Parameters (`slope`, `alpha`, `beta`) are plain numbers, and part of the operation; where the
+text says so they may also be `Value`s, which are then learnt.
 """
 
 # Rows are typed as returning Any, since one row serves floats and Values; the signatures here say which.
