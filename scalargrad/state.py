@@ -158,11 +158,9 @@ def read_at(place: str, x: Any, like: Any) -> Any:
     if isinstance(like, Maybe):
         return read_at(place, x, like.like)
     likes, what = like if isinstance(like, Each) else (like, "")
-    for kind, wanted, known in _KINDS:
-        if isinstance(likes, kind):
-            if not known(x):
-                raise ValueError(f"expected {wanted}{f' at {place}' if place else ''}, got {shown(x)}")
-            break
+    wanted, known = _KINDS[type(likes)]
+    if not known(x):
+        raise ValueError(f"expected {wanted}{f' at {place}' if place else ''}, got {shown(x)}")
     if isinstance(likes, dict):
         for key in (*likes, *x):
             if key not in x or key not in likes:
@@ -176,14 +174,14 @@ def read_at(place: str, x: Any, like: Any) -> Any:
     return as_float(x, place) if isinstance(likes, float) else x
 
 
-_KINDS: list[tuple[type, str, Callable[[Any], bool]]] = [
-    (float, "a number", is_number),
-    (int, "a whole number from 0 to 2**53", lambda x: type(x) is int and 0 <= x <= 2**53),
-    (str, "text", lambda x: isinstance(x, str)),
-    (type(None), "null", lambda x: x is None),
-    (list, "a list", lambda x: isinstance(x, list | tuple)),
-    (dict, "a dict", lambda x: isinstance(x, dict)),
-]
+_KINDS: dict[type, tuple[str, Callable[[Any], bool]]] = {
+    float: ("a number", is_number),
+    int: ("a whole number from 0 to 2**53", lambda x: type(x) is int and 0 <= x <= 2**53),
+    str: ("text", lambda x: isinstance(x, str)),
+    type(None): ("null", lambda x: x is None),
+    list: ("a list", lambda x: isinstance(x, list | tuple)),
+    dict: ("a dict", lambda x: isinstance(x, dict)),
+}
 
 
 def load_all(parts: Iterable[tuple[Callable[[], Any], Callable[[Any], Any], Any]]) -> None:

@@ -256,17 +256,13 @@ def _walk(root: Module) -> list[tuple[str, Any]]:
 _PLAIN = (str, bytes, int, float, type(None), type, ModuleType, FunctionType, BuiltinFunctionType)
 
 
-def _in_class(kind: type) -> tuple[tuple[str, Any], ...]:
+def _in_class(kind: type) -> list[tuple[str, Any]]:
     """What stands in a module's class, where a parameter would be everybody's."""
-    found: list[tuple[str, Any]] = []
-    for each in kind.__mro__:
-        for name, x in vars(each).items():
-            if isinstance(x, _HOLDERS):
-                found.append((f"{name} of the class", x))  # a comprehension is one more call
-    return tuple(found)
+    members = [member for each in kind.__mro__ for member in vars(each).items()]
+    return [(f"{name} of the class", x) for name, x in members if isinstance(x, _HOLDERS)]
 
 
-_of_class: Callable[[type], tuple[tuple[str, Any], ...]] = lru_cache(maxsize=1024)(_in_class)
+_of_class: Callable[[type], list[tuple[str, Any]]] = lru_cache(maxsize=1024)(_in_class)
 
 
 def _hides_values(x: Any, known: set[int]) -> bool:

@@ -214,11 +214,8 @@ def check_primitive(operation: Primitive, points: int = 20, order: int = 2, seed
         raise TypeError(f"check_primitive: expected an operation made by @primitive, got {type(operation).__name__}")
     random = Random(seed)
     intervals = operation.domain if operation.arity is not None else operation.domain * 3
-    reports: list[Report] = []
-    for _ in range(points):
-        operands = tuple(_drawn(interval, random) for interval in intervals)
-        reports.append(check_grads(operation, operands, order=order, undecided="report"))
-    return reports
+    drawn = [tuple(_drawn(interval, random) for interval in intervals) for _ in range(points)]
+    return [check_grads(operation, operands, order=order, undecided="report") for operands in drawn]
 
 
 def _drawn(interval: Interval, random: Random) -> float:

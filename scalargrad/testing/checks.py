@@ -16,7 +16,7 @@ from ..transforms.trees import LEAF, Structure
 from .points import Layout, Point, flat, ordered
 from .reports import Finding, State, Verdict
 from .stencils import Restriction
-from .verdicts import judge
+from .verdicts import Case
 
 Rows = list[list[float]]
 
@@ -212,7 +212,7 @@ class Check:
     def judged(self, line: Restriction, output: int) -> Verdict:
         """Judge the claimed derivative along a line: the claimed gradient times the direction."""
         claimed, rounding = self.claim.along(self.claimed, output, line.direction)
-        return judge(line, output, claimed, self.rtol, rounding)
+        return Case(line, output, claimed, self.rtol, rounding).verdict()
 
     def bisected(self, direction: dict[int, float], output: int, verdict: Verdict) -> tuple[dict[int, float], Verdict]:
         """The smallest part of a direction, by halving, along which the claim is still found to be wrong."""
