@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
+from itertools import repeat
 from math import isfinite
 from operator import index
 from types import MemberDescriptorType, MethodType
@@ -134,9 +135,10 @@ class Maybe(NamedTuple):
 
 
 class Each(NamedTuple):
-    """For `read_at`: a list of things like these; `what` says which thing is whose."""
+    """For `read_at`: a list of so many things like this; `what` says which thing is whose."""
 
-    likes: Sequence[Any]
+    like: Any
+    times: int
     what: str
 
 
@@ -157,21 +159,22 @@ def read_at(place: str, x: Any, like: Any) -> Any:
         return x
     if isinstance(like, Maybe):
         return read_at(place, x, like.like)
-    likes, what = like if isinstance(like, Each) else (like, "")
-    wanted, known = _KINDS[type(likes)]
+    kind = list if isinstance(like, Each) else type(like)
+    wanted, known = _KINDS[kind]
     if not known(x):
         raise ValueError(f"expected {wanted}{f' at {place}' if place else ''}, got {shown(x)}")
-    if isinstance(likes, dict):
-        for key in (*likes, *x):
-            if key not in x or key not in likes:
+    if kind is dict:
+        for key in (*like, *x):
+            if key not in x or key not in like:
                 raise ValueError(f"{'unknown' if key in x else 'missing'} {at(place, key)}")
-        return {key: read_at(at(place, key), x[key], each) for key, each in likes.items()}
-    if isinstance(likes, list):
+        return {key: read_at(at(place, key), x[key], each) for key, each in like.items()}
+    if kind is list:
+        likes, count, what = (repeat(like.like), *like[1:]) if isinstance(like, Each) else (like, len(like), "")
         found = [read_at(at(place, k), y, each) for k, (y, each) in enumerate(zip(x, likes, strict=False))]
-        if len(x) != len(likes):
-            raise ValueError(f"expected {len(likes)} item(s) at {place}{what and f', {what}'}, got {len(x)}")
+        if len(x) != count:
+            raise ValueError(f"expected {count} item(s) at {place}{what and f', {what}'}, got {len(x)}")
         return found
-    return as_float(x, place) if isinstance(likes, float) else x
+    return as_float(x, place) if kind is float else x
 
 
 _KINDS: dict[type, tuple[str, Callable[[Any], bool]]] = {

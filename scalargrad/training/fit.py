@@ -17,10 +17,9 @@ from ..nn import Module
 from ..optim.base import Optimizer
 from ..schedules import Rate, parts_with
 from ..state import Path, whole
-from .history import EarlyStopping, History
+from .history import Data, EarlyStopping, History, Run, dataset
 from .objective import Loss, Objective
 from .progress import reporter
-from .run import Data, Run, dataset
 from .trainer import Compile, Functions, Trainer
 
 Metrics = Mapping[str, Callable[[list[Any], list[Any]], float]]
