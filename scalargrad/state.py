@@ -37,9 +37,8 @@ def write_state(path: Path, expected: str, state: dict[str, Any]) -> None:
     After an error, or where the power fails, the file is as before. Several threads and processes may write to one
     path: the last one stays. A link stays a link, and permissions stay as they are.
     """
-    text = json.dumps(
-        {"format": expected, "scalargrad": VERSION, **_encoded(state)}, ensure_ascii=False, separators=(",", ":")
-    )
+    content = {"format": expected, "scalargrad": VERSION, **_encoded(state)}
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     name = os.path.realpath(path)
     temporary = f"{name}.{os.urandom(8).hex()}.tmp"
     try:

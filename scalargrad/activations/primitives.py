@@ -39,10 +39,8 @@ def _gelu_tanh_third(y: Any, a: Any) -> tuple[Any, ...]:
     w = TWO_K * a * (1.0 + CUBIC * a * a)
     w1, w2 = TWO_K * (1.0 + 3.0 * CUBIC * a * a), 6.0 * TWO_K * CUBIC * a
     s, th = table.sigmoid_slope(w), table.tanh(0.5 * w)  # σ'' = -th s, σ''' = s (1 - 6 s)
-    return (
-        s
-        * (3.0 * (w2 - th * w1 * w1) + a * (w1 * w1 * w1 * (1.0 - 6.0 * s) - 3.0 * th * w1 * w2 + 6.0 * TWO_K * CUBIC)),
-    )
+    bend = w1 * w1 * w1 * (1.0 - 6.0 * s) - 3.0 * th * w1 * w2 + 6.0 * TWO_K * CUBIC
+    return (s * (3.0 * (w2 - th * w1 * w1) + a * bend),)
 
 
 def _softsign_local(y: Any, a: Any) -> tuple[Any, ...]:
@@ -83,7 +81,6 @@ def _made(
 
 @family((0.1,), (-0.5,))
 def leaky_relu(slope: float) -> Primitive:
-    """`x` above 0, `slope x` at 0 and below."""
     step = leaky_step(slope)
     return _made(
         "leaky_relu", (slope,), lambda x: x if x > 0.0 else slope * x,
@@ -93,7 +90,6 @@ def leaky_relu(slope: float) -> Primitive:
 
 @family((0.1,))
 def leaky_step(slope: float) -> Primitive:
-    """1 above 0, `slope` at 0 and below: flat."""
     return _made(
         "leaky_step", (slope,), lambda x: 1.0 if x > 0.0 else slope if x <= 0.0 else nan,
         None, "0", "leaky relu′", "1 if a > 0 else p",
@@ -162,7 +158,6 @@ def hardtanh(low: float, high: float) -> Primitive:
 
 @family((-3.0, 3.0, 1 / 6))
 def between(low: float, high: float, height: float) -> Primitive:
-    """`height` for `low < x < high`, else 0: flat."""
     return _made(
         "between", (low, high, height), lambda x: nan if isnan(x) else height if low < x < high else 0.0,
         None, "0", "between", "r if p < a < q else 0",

@@ -94,9 +94,8 @@ class Dataset:
     class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        inputs = [
-            [x if type(x) is float else as_float(x, f"inputs[{i}]") for x in r] for i, r in enumerate(self.inputs)
-        ]
+        rows = enumerate(self.inputs)
+        inputs = [[x if type(x) is float else as_float(x, f"inputs[{i}]") for x in row] for i, row in rows]
         targets = list(self.targets)
         if len(inputs) != len(targets):
             raise ValueError(f"Dataset: {len(inputs)} inputs but {len(targets)} targets")

@@ -151,9 +151,7 @@ class Optimizer:
             raise TypeError(f'{self._kind}: group {number} must be a dict with "params", got {type(group).__name__}')
         own = {name: value for name, value in group.items() if name != "params"}
         params = listed(f"{self._kind}, group {number}" if named else self._kind, group["params"])
-        known = {
-            w: f"parameter {k} of group {i}" for i, each in enumerate(self.groups) for k, w in enumerate(each["params"])
-        }
+        known = {w: f"parameter {k} of group {i}" for i, g in enumerate(self.groups) for k, w in enumerate(g["params"])}
         for k, w in enumerate(params):
             place = f"parameter {k} of group {number}" if named else f"parameter {k}"
             check_leaf(self._kind, place, w)

@@ -63,9 +63,7 @@ class SGD(Optimizer):
         checked = super()._checked(h)
         if checked.get("nesterov") and (checked["momentum"] == 0.0 or checked["dampening"] != 0.0):
             momentum, dampening = checked["momentum"], checked["dampening"]
-            raise ValueError(
-                f"{self._kind}: nesterov needs a momentum and no dampening, got {momentum=} and {dampening=}"
-            )
+            raise ValueError(f"{self._kind}: nesterov needs a momentum, no dampening, got {momentum=} and {dampening=}")
         return checked
 
     @staticmethod

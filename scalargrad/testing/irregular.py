@@ -94,14 +94,13 @@ def growth_at(levels: Sequence[Level]) -> float:
     grows as well, as rounding stays when the step shrinks.
     """
     finest = levels[-6:]
-    for sizes in ([(x.k, abs(x.slope)) for x in finest], [(x.k, abs(x.jump)) for x in finest]):
-        if len(sizes) < 6 or not all(
-            100.0 * x.grain / x.h < size < inf for x, (_, size) in zip(finest, sizes, strict=True)
-        ):
-            continue
-        powers = [log2(b / a) / (j - k) for (j, a), (k, b) in pairwise(sizes)]
-        if max(powers) - min(powers) <= 0.02 <= min(powers):
-            return powers[-1]
+    for sizes in ([abs(x.slope) for x in finest], [abs(x.jump) for x in finest]):
+        seen = [100.0 * x.grain / x.h < size < inf for x, size in zip(finest, sizes, strict=True)]
+        if sum(seen) == 6:
+            pairs = zip(pairwise(finest), pairwise(sizes), strict=True)
+            powers = [log2(b / a) / (x.k - y.k) for (x, y), (a, b) in pairs]
+            if max(powers) - min(powers) <= 0.02 <= min(powers):
+                return powers[-1]
     return 0.0
 
 

@@ -226,12 +226,8 @@ class Run:
                     raise ValueError(f"its {name} is {shown(given)}, here it is {mine[name]!r}")
             epochs = saved["epoch"]
             numbers = Each(0.0, epochs, "one an epoch")
-            like: dict[str, Any] = {
-                "columns": dict.fromkeys(columns, numbers),
-                "best_epoch": Maybe(0),
-                "seconds": numbers,
-            }
-            history = History(**read_at("history", saved["history"], {**like, "stopped": "", "compiled": ""}))
+            like: dict[str, Any] = {"columns": dict.fromkeys(columns, numbers), "best_epoch": Maybe(0), "stopped": ""}
+            history = History(**read_at("history", saved["history"], {**like, "seconds": numbers, "compiled": ""}))
             if history.best_epoch is not None and history.best_epoch >= epochs:
                 found = history.best_epoch
                 raise ValueError(f"expected an epoch from 0 to {epochs - 1} at history['best_epoch'], got {found}")

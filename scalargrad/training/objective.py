@@ -112,6 +112,7 @@ def _surprise(logits: Any, k: Any) -> Any:
 
 Loss = Callable[[list[Any], list[Any]], Any]
 Penalty = Callable[[list[Any]], Any]
+Found = tuple[float, list[float]]  # a value and its gradient
 NUMBERS = (Value, float, int)
 
 
@@ -124,7 +125,7 @@ class Objective:
         self.parameters, self.own = parameters, set(parameters)
         self.checked = False
 
-    def __call__(self, inputs: list[Any], targets: list[Any]) -> tuple[float, list[float]]:
+    def __call__(self, inputs: list[Any], targets: list[Any]) -> Found:
         """Loss and gradient, on `Value`s, at the weights that the parameters have."""
         begun = begin()
         with modes.recording() if modes.active else nullcontext():
@@ -174,23 +175,19 @@ class Objective:
         supply = iter(flat)
         return value, [list(islice(supply, len(numbers))) for numbers, _ in predictions]
 
-    def with_penalty(self, value: float, gradient: list[float]) -> tuple[float, list[float]]:
+    def with_penalty(self, value: float, gradient: list[float]) -> Found:
         if self.penalty is not None:
             more, of_penalty = self._differentiated(self.penalty, [p._data for p in self.parameters], "penalty")
             value, gradient = value + more, list(map(add, gradient, of_penalty))
         self.checked = True
         return value, gradient
 
-    def _differentiated(
-        self, f: Callable[[list[Value]], Any], numbers: Sequence[float], what: str
-    ) -> tuple[float, list[float]]:
+    def _differentiated(self, f: Callable[[list[Value]], Any], numbers: Sequence[float], what: str) -> Found:
         with modes.recording() if modes.active else nullcontext():
             leaves = [Value(x) for x in numbers]
             return self._gradient(f(leaves), leaves, what)
 
-    def _gradient(
-        self, y: Any, leaves: Sequence[Value], what: str, begun: NoGradient | None = None
-    ) -> tuple[float, list[float]]:
+    def _gradient(self, y: Any, leaves: Sequence[Value], what: str, begun: NoGradient | None = None) -> Found:
         if isinstance(y, list | tuple | dict):
             raise TypeError(f"fit: the {what} must be one number, not a {type(y).__name__}")
         if not isinstance(y, Value):

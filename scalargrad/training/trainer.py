@@ -53,9 +53,7 @@ def choose(seconds: float, samples: int) -> str:
 class Trainer:
     """Computes loss and gradient of batches, and makes the optimizer's steps, in one way or the other."""
 
-    def __init__(
-        self, objective: Objective, optimizer: Optimizer, wanted: Compile, functions: Functions = "library"
-    ) -> None:
+    def __init__(self, objective: Objective, optimizer: Optimizer, wanted: Compile, functions: Functions) -> None:
         if wanted not in ("auto", True, False) or (isinstance(wanted, int) and not isinstance(wanted, bool)):
             raise ValueError(f'fit: compile must be "auto", True or False, got {wanted!r}')
         if functions not in ("library", "polynomial"):
@@ -107,9 +105,8 @@ class Trainer:
         if not self.backend:
             self.backend = "native" if compiled.native.available(batches=True) else "python"
         try:
-            self.compiled = compiled.CompiledObjective(
-                self.objective, self.backend, self.step.weights, x, self.functions
-            )
+            weights, make = self.step.weights, compiled.CompiledObjective
+            self.compiled = make(self.objective, self.backend, weights, x, self.functions)
         except compiled.REFUSALS as error:
             self._refuse(error)
             return

@@ -146,9 +146,7 @@ class CompiledObjective:
         self.objective.checked = True
         return value, gradient
 
-    def _predictions(
-        self, function: Any, weights: Sequence[float], inputs: list[Any]
-    ) -> list[tuple[list[float], Structure]]:
+    def _predictions(self, function: Any, weights: Sequence[float], inputs: list[Any]) -> list[tuple[Any, Structure]]:
         columns = function.map(weights, inputs, in_axes=(None, 0))
         return [(list(row), self.structure) for row in zip(*columns, strict=True)]
 
