@@ -160,8 +160,9 @@ class Check:
         chosen = list(range(n)) if n <= coordinates else sorted(random.sample(range(n), coordinates))
         if only is not None:
             chosen = [self.point.paths.index(only)]
-        lines = [(where, self.line({where: 1.0})) for where in chosen]
-        found = [[(where, self.judged(line, output)) for where, line in lines] for output in range(len(self.start))]
+        lines = ((where, self.line({where: 1.0})) for where in chosen)
+        judged = [[(where, self.judged(line, output)) for output in range(len(self.start))] for where, line in lines]
+        found = list(zip(*judged, strict=True))
         for output, verdicts in enumerate(found):
             yield from self.by_input(output, verdicts)
         if only is None:
@@ -170,7 +171,7 @@ class Check:
             several = n > coordinates or isinstance(self.claim, JacobianVector)
             yield from self.along_all(directions if several else 0, random)
 
-    def by_input(self, output: int, verdicts: list[tuple[int, Verdict]]) -> Iterator[Finding]:
+    def by_input(self, output: int, verdicts: Sequence[tuple[int, Verdict]]) -> Iterator[Finding]:
         rough = {verdict.state for _, verdict in verdicts} & {State.KINK, State.JUMP, State.SINGULAR, State.EDGE}
         for where, verdict in verdicts:
             if rough and isnan(verdict.claimed) and verdict.state is State.WRONG:
@@ -178,7 +179,7 @@ class Check:
                 verdict = replace(verdict, state=State.EDGE, note=note)
             yield self.finding(output, {where: 1.0}, verdict)
 
-    def along_kinks(self, output: int, verdicts: list[tuple[int, Verdict]]) -> Iterator[Finding]:
+    def along_kinks(self, output: int, verdicts: Sequence[tuple[int, Verdict]]) -> Iterator[Finding]:
         jumps = {where: abs(verdict.jump) for where, verdict in verdicts if verdict.state is State.KINK}
         for direction in _smooth_directions(jumps):
             verdict = self.judged(self.line(direction), output)
