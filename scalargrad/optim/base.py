@@ -231,7 +231,7 @@ class Optimizer:
         """
         if modes.active and (tracer := modes.tracer()) is not None:
             tracer.refuse("an optimizer's step")
-        moved = []
+        moved, apply = [], self.on_nonfinite == "apply"
         for i, group in enumerate(self.groups):
             h = self._resolved(group)
             start, update = self.start(h), self._update(h)
@@ -242,11 +242,9 @@ class Optimizer:
                         continue
                     g = gradient(w)
                 t, before = self._state.get(w, (0, start))
-                s = before
-                data, s = update(w._data, g, t + 1, s, h) if isfinite(g) or self.on_nonfinite == "apply" else (g, s)
-                if self.on_nonfinite != "apply" and not (
-                    isfinite(data) and (all(map(isfinite, s)) or not all(map(isfinite, before)))
-                ):
+                data, s = update(w._data, g, t + 1, before, h) if apply or isfinite(g) else (g, before)
+                finite = isfinite(data) and (all(map(isfinite, s)) or not all(map(isfinite, before)))
+                if not (apply or finite):
                     if self.on_nonfinite == "skip":
                         self.skipped += 1
                         return
