@@ -301,10 +301,7 @@ def _values(x: Any, seen: set[int]) -> Any:
 
 
 def _replaced(x: Any, swap: Callable[[Value], Any], done: dict[int, Any]) -> Any:
-    """A copy of a holder with what `swap` says in its parameters' places; a container without any is not copied.
-
-    `done` comes to hold the copy of every holder by its identity.
-    """
+    """A copy of a holder, kept in `done` by identity, with parameters swapped; a container without any is kept."""
     if id(x) in done:
         return done[id(x)]
     copied: Any  # known before what is in it, which may refer back

@@ -23,10 +23,7 @@ Rows = list[list[float]]
 
 @dataclass
 class Gradient:
-    """A function that returns all derivatives, those of each output in turn.
-
-    scalargrad's own are not recorded: they are graphs where the function uses a `Value` made elsewhere.
-    """
+    """A function that returns all derivatives, those of each output in turn."""
 
     claim: Callable[..., Any]
     point: Point
@@ -36,7 +33,7 @@ class Gradient:
 
     def rows(self, inputs: list[float], outputs: int) -> Rows:
         """The claimed derivatives at these inputs."""
-        with no_grad() if self.own else nullcontext():
+        with no_grad() if self.own else nullcontext():  # graphs, where the function uses a `Value` made elsewhere
             found = self.claim(*self.point.arguments(inputs))
         claimed = ordered(found, "the claimed gradient", self.levels)
         if any(isinstance(x, complex) and x.imag != 0.0 for x in claimed):

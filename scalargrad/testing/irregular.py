@@ -18,10 +18,7 @@ Kink = tuple[float, float, float, Level]  # the left and right derivatives, thei
 
 
 def jump_at(levels: Sequence[Level]) -> float:
-    """The size of a jump at the point, or 0.
-
-    At the finest steps the values on each side keep together, and apart from the other side or from the middle.
-    """
+    """The size of a jump at the point, or 0: at the finest steps, the values on each side keep together, and apart."""
     gaps: list[float] = []
     for level in levels[-3:]:
         a, b, c, middle, d, e, f = level.values
@@ -105,10 +102,7 @@ def growth_at(levels: Sequence[Level]) -> float:
 
 
 def one_sided(line: Restriction, output: int, sign: int) -> tuple[float, float, int] | None:
-    """The error, the derivative on the right (sign 1) or left (-1), and its exponent, of the best four-point stencil.
-
-    None if that side is not finite.
-    """
+    """Error, slope and exponent of the best four-point stencil to the right (1) or left (-1); None where not finite."""
     value = line.start[output]
     found: list[tuple[float, float, int]] = []
     third = 0.0  # the largest third difference seen at this step or a finer one

@@ -42,10 +42,7 @@ def shape_of(structure: Structure) -> tuple[int, ...]:
 
 
 class Layout:
-    """Where the numbers of a tree are: `numbers`, the `paths` to them, and the `structure`.
-
-    In it an array is `(kind, shape, count)`.
-    """
+    """Where a tree's numbers are: `numbers`, their `paths`, the `structure`; an array is `(kind, shape, count)`."""
 
     def __init__(self, tree: Any, what: str) -> None:
         self.what = what
@@ -129,9 +126,6 @@ def numbers(tree: Any, what: str, like: Structure | None = None) -> list[Any]:
 
     The dicts of a tree `like` that of the arguments match by key, whatever the order of theirs; brackets around a
     single thing may be there or not. Raises `ValueError` for other keys, and for a dict where there is none.
-
-    >>> numbers([{"b": 3, "a": [1, 2]}], "gradient", flatten({"a": [0, 0], "b": 0})[1])
-    [1.0, 2.0, 3.0]
     """
     if hasattr(tree, "tolist"):
         tree = tree.tolist()

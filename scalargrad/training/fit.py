@@ -1,7 +1,4 @@
-"""`fit`: the loop over epochs and batches, with all that makes it bearable, and exact to the bit when taken up again.
-
-A batch's loss and gradient at given weights are defined in `objective.py`. They are computed on `Value`s or by compiled
-"""
+"""`fit`: the loop over epochs and batches, with all that makes it bearable, and bit for bit when taken up again."""
 
 from __future__ import annotations
 

@@ -32,11 +32,7 @@ MOST_TIMES = 3  # that a model which was changed is compiled again
 
 
 def choose(seconds: float, samples: int) -> str:
-    """The backend that is done first, "" for none, where a sample takes so long on `Value`s and so many are left.
-
-    >>> choose(1e-4, 20), choose(1e-4, 1000)
-    ('', 'python')
-    """
+    """The backend that is done first, "" for none, where a sample takes so long on `Value`s and so many are left."""
     left = seconds * samples
     python = MARGIN * SOURCE_COST * seconds + SOURCE_SHARE * left
     once, each = MACHINE_SECONDS_AT_ONCE, MACHINE_COST_AT_ONCE

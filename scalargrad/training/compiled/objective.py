@@ -63,10 +63,7 @@ def _of_user(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class CompiledObjective:
-    """Predictions, loss and gradient of one objective as compiled functions, traced at these weights and this sample.
-
-    Raises `TraceError` where it cannot be replayed.
-    """
+    """An objective as compiled functions, traced at these weights and this sample; else `TraceError`."""
 
     def __init__(
         self, objective: Objective, backend: Any, weights: Sequence[float], x: Any, functions: Functions = "library"
@@ -163,13 +160,10 @@ class CompiledObjective:
         return mean.compute(*chain.from_iterable(zip(*columns, strict=True)))
 
     def check(self, weights: Sequence[float], x: Any) -> None:
-        """Raise `TraceError` if model or penalty, run on `Value`s, are another function than what was traced.
-
-        Not on plain numbers, whose `sum` is compensated from Python 3.12 on.
-        """
+        """Raise `TraceError` if model or penalty are another function than what was traced."""
         if state_of(self.objective.model) != self.state:
             raise TraceError("the model has been changed since it was traced")
-        numbers = [Value(w) for w in weights]
+        numbers = [Value(w) for w in weights]  # a `sum` of floats is compensated from Python 3.12 on
         with no_grad():
             outputs = _of_user(self.objective.model.with_parameters(numbers))(x)
         eager = [plain(y) for y in flatten(outputs)[0]]
