@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,7 @@ from ..state import Path, whole
 from .history import Data, EarlyStopping, History, Run, dataset
 from .objective import Loss, Objective
 from .progress import reporter
-from .trainer import Compile, Functions, Trainer
-
-Metrics = Mapping[str, Callable[[list[Any], list[Any]], float]]
+from .trainer import Compile, Functions, Metrics, Trainer
 
 
 @dataclass
@@ -51,17 +49,6 @@ def evaluate(model: Module, data: Data, metrics: Metrics) -> dict[str, float]:
     samples = dataset(data, "data")
     predictions = list(map(model.frozen(), samples.inputs))
     return {name: as_float(metric(predictions, samples.targets), name) for name, metric in metrics.items()}
-
-
-def _measured(trainer: Trainer, samples: Dataset, metrics: Metrics) -> dict[str, float]:
-    """As `evaluate`, of what is trained, compiled if it is."""
-    predictions = trainer.predictions(samples.inputs)
-    return {
-        name: trainer.loss_of(predictions, samples.targets)
-        if metric is trainer.objective.loss
-        else as_float(metric(predictions, samples.targets), name)
-        for name, metric in metrics.items()
-    }
 
 
 def fit(
@@ -163,7 +150,7 @@ def fit(
             rates.start_epoch(run.epoch)
             numbers = {"rate": optimizer.lr, "loss": run.train(trainer, clip, show.batch)}
             if named:
-                numbers |= _measured(trainer, measured, named)
+                numbers |= trainer.measured(measured, named)
             run.history.compiled = trainer.report
             run.finish_epoch(numbers, monitor, rule, time.perf_counter() - began)
             rates.observe(numbers[monitor])

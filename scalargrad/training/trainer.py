@@ -5,10 +5,11 @@ Both ways give the same bits, so the decision may rest on what was measured: the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..data.dataset import Dataset
 from ..engine import modes
 from ..engine.primitive import as_float
 from ..optim.base import Optimizer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Compile = Literal["auto"] | bool
 Functions = Literal["library", "polynomial"]
+Metrics = Mapping[str, Callable[[list[Any], list[Any]], float]]
 
 # Measured, in units of one sample's gradient on `Value`s: what it costs to trace and to build, and then every sample.
 # Machine code costs so many seconds besides; and less where it is made without LLVM.
@@ -138,14 +140,20 @@ class Trainer:
         """Put weights, gradients and moments where everybody looks for them."""
         self.step.store()
 
-    def predictions(self, inputs: Sequence[Any]) -> list[Any]:
+    def measured(self, samples: Dataset, metrics: Metrics) -> dict[str, float]:
+        """As `evaluate` measures, by the compiled model and the compiled loss where these are compiled."""
+        objective, predictions = self.objective, None
         if self.compiled is not None:
             try:
-                return self.compiled.predictions([p.data for p in self.objective.parameters], list(inputs))
+                predictions = self.compiled.predictions([p.data for p in objective.parameters], samples.inputs)
             except compiled.REFUSALS as error:
                 self._refuse(error)
-        return list(map(self.objective.model.frozen(), inputs))
-
-    def loss_of(self, predictions: list[Any], targets: list[Any]) -> float:
-        found = None if self.compiled is None else self.compiled.loss_of(predictions, targets)
-        return as_float(self.objective.loss(predictions, targets), "loss") if found is None else found
+        if predictions is None:
+            predictions = list(map(objective.model.frozen(), samples.inputs))
+        numbers = {}
+        for name, metric in metrics.items():
+            found = None
+            if self.compiled is not None and metric is objective.loss:
+                found = self.compiled.loss_of(predictions, samples.targets)
+            numbers[name] = as_float(metric(predictions, samples.targets), name) if found is None else found
+        return numbers
