@@ -243,8 +243,7 @@ class Optimizer:
                     g = gradient(w)
                 t, before = self._state.get(w, (0, start))
                 data, s = update(w._data, g, t + 1, before, h) if apply or isfinite(g) else (g, before)
-                finite = isfinite(data) and (all(map(isfinite, s)) or not all(map(isfinite, before)))
-                if not (apply or finite):
+                if not (apply or (isfinite(data) and (all(map(isfinite, s)) or not all(map(isfinite, before))))):
                     if self.on_nonfinite == "skip":
                         self.skipped += 1
                         return
