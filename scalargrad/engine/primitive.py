@@ -191,11 +191,7 @@ class Primitive:
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
-    def __copy__(self) -> Primitive:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Primitive:
-        return self
+    __copy__ = __deepcopy__ = lambda self, *memo: self
 
     def __reduce__(self) -> Any:
         make, arguments = self.remake
