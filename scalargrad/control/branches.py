@@ -20,7 +20,8 @@ def cond(pred: Any, f: Callable[..., Any], g: Callable[..., Any], *args: Any) ->
     `pred` is a comparison, or a number, which holds if it is not zero; the arguments and both results are numbers or
     nested lists, tuples and dicts of numbers, the results of one structure. The meaning is that of `jax.lax.cond`. On
     floats it is the plain choice. On `Value`s, and where it is compiled, both functions are traced and one of them is
-    run; the other contributes nothing to any derivative.
+    run; the other contributes nothing to any derivative. In `.map`, eight samples are computed at once: one function
+    is run where they agree, else both, and each sample takes its own.
 
     Raises `TypeError` where the two results have different structures, and for a `pred` that is no number.
 

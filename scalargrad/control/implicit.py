@@ -304,7 +304,8 @@ def custom_root(residual: Callable[..., Any]) -> Callable[[Callable[..., Any]], 
     """Decorate a solver, anybody's, so that what it finds has derivatives: `residual(x, *args) = 0` defines it.
 
     The solver takes `(x0, *args)` and returns x, as jaxopt's; both are numbers or nested lists, tuples and dicts of
-    such. It is called with plain numbers, compiled code calls it back. Derivatives by `args` are those of `root`.
+    such. It is called with plain numbers; compiled code calls it back, in `.map` one sample at a time. Derivatives by
+    `args` are those of `root`.
     Raises `TypeError` where the solver returns what are no numbers, `ValueError` where `residual` returns another
     number of numbers than x has.
 

@@ -166,13 +166,14 @@ def while_loop(
 
     The meaning is that of `jax.lax.while_loop`. `init` is a number or nested lists, tuples and dicts of numbers; `body`
     returns a carry of the same structure, `condition` a comparison. On `Value`s and in compiled functions both are
-    traced once, for all steps. In machine code, a loop without an end can be ended by `max_steps` alone.
+    traced once, for all steps. In machine code, a loop without an end can be ended by `max_steps` alone. In `.map`,
+    eight samples go through it at once, until the last of them has come to its end; the others keep what they have.
 
     - `max_steps`: how many steps there may be at most. Reverse mode needs it, because it keeps what is carried; forward
       mode (`jvp`) does not.
 
-    Raises `LoopError` where the condition still holds after `max_steps`, naming the numbers it has come to; `TypeError`
-    for a carry of another structure.
+    Raises `LoopError` where the condition still holds after `max_steps`, naming the numbers it has come to, and in
+    `.map` the sample; `TypeError` for a carry of another structure.
 
     >>> import scalargrad as sg
     >>> def root(a):  # Heron's method

@@ -27,9 +27,6 @@ from ..ir.lowering import Functions
 from ..ir.program import Program
 from .bodies import derived_program, replay
 
-WORTH_CODE = 10_000  # instructions that a loop runs from which it is made machine code, outside of compiled functions
-
-
 MUCH = 2_000_000  # instructions that a loop runs from which it is not run for tracing alone
 
 
@@ -205,7 +202,7 @@ class DifferentiableLoop(Runs, Loop):
     # ---- computing ---------------------------------------------------------------------------------------------------
 
     def run(self, operands: Sequence[Any], keep: bool, functions: Functions) -> Sequence[float]:
-        if functions == "library" and (self.length or 0) * len(self.body) >= WORTH_CODE and blocks_backend.available():
+        if functions == "library" and blocks_backend.worth((self.length or 0) * len(self.body)):
             found = self._native(keep)(operands)
             if found is not None:
                 return found  # type: ignore[no-any-return]
