@@ -61,6 +61,9 @@ class _Entered:
                 active -= 1
 
 
+recent = _current.get  # the mode as it was entered, which may have ended
+
+
 def current() -> Mode:
     """The mode of this thread and task."""
     mode = each = _current.get()
@@ -183,7 +186,16 @@ class tracing(_Context):  # noqa: N801
     """Hand every node that is made, every comparison and every truth value to `compiler/frontend/trace.py`."""
 
     def __init__(self, tracer: Any) -> None:
+        self.tracer = tracer
         self.changes = {"tracer": tracer, "recording": True, "anomaly": False}
+
+    def __enter__(self) -> None:
+        super().__enter__()
+        self.tracer.mode = _current.get()
+
+    def __exit__(self, *error: Any) -> None:
+        self.tracer.mode = None
+        super().__exit__(*error)
 
 
 def tracer() -> Any:

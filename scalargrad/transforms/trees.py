@@ -255,6 +255,9 @@ def _walk(node: Any, inside: tuple[int, ...], leaves: list[Any], what: str, stat
         leaves += children
         return (holder, aux, len(children))
     inside = (*inside, id(node))
+    if all(each is float or issubclass(each, Value) for each in set(map(type, children))):
+        leaves += children
+        return (holder, aux, (LEAF,) * len(children))
     return (holder, aux, tuple([_walk(child, inside, leaves, what, static) for child in children]))
 
 
@@ -285,8 +288,9 @@ def _build(part: Structure, supply: Iterator[Any], role: str) -> Any:
     kind, keys, children = part
     if kind is Static:
         return None if role == "derivative" else keys.value
-    if type(children) is int:
-        built = list(islice(supply, children))
+    count = children if type(children) is int else len(children)
+    if children == count or children.count(LEAF) == count:
+        built = list(islice(supply, count))
     else:
         built = [_build(child, supply, role) for child in children]
     return held(kind, keys, built, role)
@@ -418,7 +422,10 @@ def _places(structure: Structure, root: str) -> Iterator[tuple[str, Structure]]:
         return
     children = structure[2]
     for step, child in zip(steps(structure), (LEAF,) * children if type(children) is int else children, strict=True):
-        yield from _places(child, f"{root}{step}")
+        if child == LEAF:
+            yield f"{root}{step}", child
+        else:
+            yield from _places(child, f"{root}{step}")
 
 
 def is_number(x: Any) -> bool:
