@@ -77,6 +77,12 @@ def element(node: Any, k: int) -> Any:
     return output(k)(node) if isinstance(node, Value) else node[k]
 
 
+def spread(made: Any, wanted: Sequence[bool]) -> list[Any]:
+    """For every operand that is wanted the next number of a block, None for others."""
+    places = iter(range(len(wanted)))
+    return [element(made, next(places)) if each else None for each in wanted]
+
+
 def pulled(spans: Sequence[tuple[int, int | None]], wanted: Sequence[bool], at: Iterable[Any], made: Any) -> list[Any]:
     """For every operand what the block `made` holds for it: `at` says from where on, for those that are wanted."""
     places = iter(at)
@@ -159,8 +165,7 @@ class DifferentiableCall(Runs, Call):
         made = self.derivative(("back", *seeded, -1, *chosen), back, [1.0] * len(seeded))(
             *operands, *[adjoint[k] for k in seeded]
         )
-        places = {k: i for i, k in enumerate(chosen)}
-        return [None] * skip + [element(made, places[k]) if k in places else None for k in range(len(operands) - skip)]
+        return spread(made, [*[False] * skip, *wanted[skip:]])
 
     def push_forward(self, node: Any, operands: Sequence[Any], tangents: Sequence[Any]) -> Vector:
         skip = int(self.chooses)
@@ -439,11 +444,15 @@ class DifferentiableLoop(Runs, Loop):
 
 
 def failed(failure: str, notes: dict[int, str], carry: Sequence[float], steps: int, place: str) -> LoopError:
-    """The error of a loop that has come to its end; `notes` say what it means that a carried number is not zero."""
+    """The error of a loop that has come to its end; `notes` say what it means that a carried number is not zero, and
+    (where there is no text) from which on they are the search's own."""
+    shown = list(carry)
     for k, text in notes.items():
-        if carry[k]:
+        if not text:
+            shown = shown[:k]
+        elif carry[k]:
             failure = f"{failure}: {text.format(int(carry[k]))}"
-    return LoopError(f"{failure} after {steps} steps, at {_shown(carry)}\n  {place}")
+    return LoopError(f"{failure} after {steps} step{'s' * (steps != 1)}, at {_shown(shown)}\n  {place}")
 
 
 def _shown(carry: Sequence[float]) -> str:
