@@ -1,7 +1,4 @@
-"""Programs with loops as machine code: segments, made as any program is, and the orders between them.
-
-The orders are written for x86-64 alone, on which segments may come from either way to make machine code.
-"""
+"""Programs with loops as machine code: segments, made as any program is, and the orders between them."""
 
 from __future__ import annotations
 
@@ -12,87 +9,62 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..ir.layout import Layout, laid_out, laid_out_block
-from ..ir.loops import Block, Call, Foreign, Loop
+from ..ir.loops import Block, Foreign
 from ..ir.lowering import Functions, Lowered, lower
 from ..ir.program import Program, without_selections
-from . import native
-from .executable import CodeRefusedError, Executable, features
+from . import llvm, native
+from .executable import CodeRefusedError, Executable
+from .llvm_orders import LLVMOrders
 from .machine import AlignedMemory, Machine, note_failed, raise_failed
-from .x86.orders import Entry, LaneOrders, Orders
+from .orders import Entry
+from .x86.orders import X86Orders
 
 LINE = 64  # bytes: what memory of segments is aligned to
 FARTHEST = 2**31 - 2**24  # bytes, that an instruction reaches
+WORTH_CODE, WORTH_LLVM = 10_000, 1_000_000  # instructions that a loop alone runs from which it pays to make code of it
 
 
-def available() -> bool:
-    """Whether such machine code can be made here."""
-    return "avx" in features()
+def worth(instructions: int) -> bool:
+    """Whether a loop that runs so many is made machine code, outside of compiled functions."""
+    return instructions >= WORTH_CODE and (native.at_once() or (instructions >= WORTH_LLVM and native.available()))
 
 
 class NotInLanesError(CodeRefusedError):
     """A program that is made for one point alone."""
 
 
-class _Memory:
-    """What stands before the frame: memories of segments, cells and constants, from low to high addresses."""
-
-    def __init__(self) -> None:
-        self.image = bytearray()
-
-    def room(self, size: int, before: bytes = b"") -> int:
-        """Where so many bytes begin, behind some that are given, on a boundary."""
-        start = -(-(len(self.image) + len(before)) // LINE) * LINE
-        self.image += bytes(start - len(before) - len(self.image)) + before + bytes(size)
-        return start
-
-
 def machine(program: Program, functions: Functions) -> Machine:
     """Machine code for one point of a program with loops."""
     segments = _Segments(functions)
-    return _made(laid_out(program, segments.direct), program.inputs, segments)
+    layout = _bounded(laid_out(program, segments.direct))
+    return _made(layout, segments, native.places_of((), 0, program.inputs))
 
 
-def in_lanes(program: Program) -> bool:
-    """Whether `kernel` can make it: where there is no choice, and no loop whose steps differ from sample to sample."""
-    blocks: list[Any] = [row for row in program.operations if row.several]
-    return all(
-        not isinstance(each, Foreign)
-        and not (isinstance(each, Loop) and (each.condition is not None or each.counted))
-        and not (isinstance(each, Call) and each.chooses)
-        and all(map(in_lanes, each.programs()))
-        for each in blocks
-    )
+def in_lanes(program: Program, masked: bool = False) -> bool:
+    """Whether `kernel` can make it: where no function of Python is called but by rows that all samples come to."""
+    for row in program.operations:
+        if not row.several:
+            if masked and row.own:
+                return False
+        elif isinstance(row, Foreign) or not all(in_lanes(each, masked or row.differs) for each in row.programs()):
+            return False
+    return True
 
 
 def kernel(program: Program, functions: Functions, places: Sequence[tuple[bool, int]]) -> Machine:
     """Machine code for eight samples; `places` are those of the inputs, as `native.kernel` has them."""
-    if not in_lanes(program):
-        raise NotInLanesError("a loop whose steps differ from sample to sample")
-    layout = laid_out(program)
-    _bounded(8 * layout.size)
-    memory, machines = _Memory(), list[Machine]()
-
-    def entry(segment: Program) -> Entry:
-        made = native.kernel(lower(segment, functions), [True] * segment.inputs, 0)
-        machines.append(made)
-        return Entry(made.address, memory.room(8 * made.scratch, made.preset), bool(segment.guards))
-
-    entries = [entry(segment) for segment in layout.segments]
-    cells = memory.room(8 * (layout.cells + 1))
-    constants = array("d", [x for x in reversed(layout.constants) for _ in range(8)]).tobytes()
-    end = memory.room(0, constants)
-    for each in entries:
-        each.memory -= end
-    code = Executable(LaneOrders(layout, cells - end, entries, places).finish())
-    callbacks = [each for made in machines for each in made.callbacks]
-    return Machine(code.address, bytes(memory.image), 8 * layout.size + LINE, callbacks, [code, machines])
+    layout = laid_out(program, lanes=True) if in_lanes(program) else None
+    if layout is None or 64 * layout.size > FARTHEST:
+        raise NotInLanesError("what runs for a sample alone")
+    return _made(layout, _Segments(functions), places)
 
 
-def _bounded(floats: int) -> None:
-    if 8 * floats > FARTHEST:
+def _bounded(layout: Layout) -> Layout:
+    if 8 * layout.size > FARTHEST:
         raise MemoryError(
-            f"a loop keeps {8 * floats / 2**30:.1f} GiB of numbers for reverse mode: give scan a checkpoint"
+            f"a loop keeps {8 * layout.size / 2**30:.1f} GiB of numbers for reverse mode: give scan a checkpoint"
         )
+    return layout
 
 
 class Runner:
@@ -102,11 +74,11 @@ class Runner:
     def __init__(self, block: Block) -> None:
         self.spans = block.spans()
         segments = _Segments("library")
-        layout = laid_out_block(block, segments.direct)
+        layout = _bounded(laid_out_block(block, segments.direct))
         ((_, start, self.size),) = layout.outputs or [(0, 0, 0)]
         layout.outputs = []  # which are read from the frame, as the inputs are written to it
         self.inputs, self.outputs = 8 * layout.inputs, 8 * start
-        self.machine = _made(layout, 0, segments)
+        self.machine = _made(layout, segments, ())
         self.function = ctypes.CFUNCTYPE(ctypes.c_int8, *[ctypes.c_void_p] * 3)(self.machine.address)
 
     def __call__(self, operands: Sequence[Any]) -> array[float] | None:
@@ -148,34 +120,43 @@ class _Segments:
         return made if fast is None and native.takes_places(made) else None
 
 
-def _made(layout: Layout, inputs: int, segments: _Segments) -> Machine:
-    _bounded(layout.size)
-    memory, machines = _Memory(), list[Machine]()
+def _made(layout: Layout, segments: _Segments, places: Sequence[tuple[bool, int]]) -> Machine:
+    wide, machines = layout.held is not None, list[Machine]()
+    lanes = 8 if wide else 1
+    before = array("d", [x for x in reversed(layout.constants) for _ in range(lanes)]).tobytes()
 
-    def entry(segment: Program, lowered: Lowered, exact: Entry | None = None, places: Any = None) -> Entry:
-        made = native.scalar(lowered, places)
+    def room(size: int, preset: bytes = b"") -> int:
+        """Where so many bytes begin, before the frame and all that stands there, behind some that are given."""
+        nonlocal before
+        at = (-len(before) - size) // LINE * LINE
+        before = preset + bytes(-len(before) - at) + before
+        return at
+
+    def entry(segment: Program, lowered: Lowered, exact: Entry | None = None, own: Any = None) -> Entry:
+        made = native.kernel(lowered, [True] * segment.inputs, 0) if wide else native.scalar(lowered, own)
         machines.append(made)
-        return Entry(made.address, memory.room(8 * made.scratch, made.preset), bool(segment.guards), exact)
+        return Entry(made.address, room(8 * made.scratch, made.preset), bool(segment.guards), exact)
 
-    entries = []
+    cells, entries = room(8 * layout.cells), list[Entry]()
     for k, segment in enumerate(layout.segments):
+        if wide:
+            entries.append(entry(segment, lower(segment, segments.functions)))
+            continue
         fast, lowered = segments.lowered(segment)
         exact = None if fast is None else entry(segment, lower(segment, segments.functions))
         entries.append(entry(segment, lowered, exact, layout.own.get(k)))
-    cells = memory.room(8 * layout.cells)
-    constants = array("d", reversed(layout.constants)).tobytes()
-    end = memory.room(0, constants)
-    for each in entries:
-        for one in (each, each.exact):
-            if one is not None:
-                one.memory -= end
     foreign = [_foreign(each) for each in layout.foreign]
     addresses = [ctypes.cast(each, ctypes.c_void_p).value or 0 for each in foreign]
-    orders = Orders(layout, cells - end, entries, addresses)
-    orders.inputs = inputs
-    code = Executable(orders.finish())
+    given = layout, cells, entries, addresses, places
+    code: Any
+    if native.at_once(wide):
+        code = Executable(X86Orders(*given).finish())
+        address = code.address
+    else:
+        code = llvm.compiled(LLVMOrders(*given).finish())
+        address = code.get_function_address("run")
     callbacks = [*foreign, *(each for made in machines for each in made.callbacks)]
-    return Machine(code.address, bytes(memory.image), layout.size + LINE, callbacks, [code, machines])
+    return Machine(address, before, lanes * layout.size + LINE, callbacks, [code, machines])
 
 
 def _foreign(block: Foreign) -> Any:

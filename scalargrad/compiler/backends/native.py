@@ -64,7 +64,7 @@ def scalar(lowered: Lowered, places: Places | None = None) -> Machine:
     """Machine code for one point. It reads and writes at `places`, if they are given and if it `takes_places`."""
     if takes_places(lowered):
         return _machine(scalar_code(lowered, places))
-    return llvm_backend.scalar(lowered)
+    return llvm_backend.machine(lowered)
 
 
 def takes_places(lowered: Lowered) -> bool:
@@ -115,7 +115,7 @@ def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int) -> Machine:
     places = places_of(mapped, skip, lowered.program.inputs)
     if chosen() == "x86" and "avx512" in features():
         return _machine(kernel_code(lowered, places))
-    return llvm_backend.kernel(lowered, places)
+    return llvm_backend.machine(lowered, places)
 
 
 def places_of(mapped: Sequence[bool], skip: int, inputs: int) -> list[tuple[bool, int]]:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import threading
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from struct import Struct
 from time import perf_counter
 from typing import Any
@@ -22,7 +24,7 @@ from ..backends.blocks import machine
 from ..backends.machine import AlignedMemory, Machine, raise_failed
 from ..ir.lowering import Functions, elementary, lower
 from ..ir.program import Program, without_selections
-from .packing import unpacker
+from .packing import Unpack, unpacker
 from .rolling import Rolled, with_products
 
 ELSEWHERE = 40  # instructions of a row that is none, about
@@ -49,12 +51,17 @@ class CallBuffers:
     """
 
     def __init__(
-        self, program: Program, machine: Machine, right: tuple[int, ...], otherwise: Callable[[int], Any] = int
+        self,
+        program: Program,
+        machine: Machine,
+        right: tuple[int, ...],
+        otherwise: Callable[[int], Any] = int,
+        memory: AlignedMemory | None = None,
     ) -> None:
         self.x = array("d", bytes(8 * program.inputs))
         self.y = array("d", bytes(8 * -(-max(len(program.outputs), 1) // 8) * 8))
         self.views: list[Any] = []  # NumPy's, of inputs and outputs that are arrays
-        m = AlignedMemory(machine.scratch, machine.preset)
+        self.memory = m = memory or AlignedMemory(machine.scratch, machine.preset)
         at = self.x.buffer_info()[0], self.y.buffer_info()[0], m.address
         self.call = native_backend.or_else(machine, *at, right, otherwise, (self.x, self.y, m))
 
@@ -158,12 +165,12 @@ class Specialization:
         self.runners: dict[str, Runner] = {}
         self.batches: dict[Any, Any] = {}  # kernels, by what is mapped and whether they add
         known = self.program if self.rolled is None else self.rolled.recorded
-        self.has_blocks = known.has_blocks()  # asked at every call
-        plain = sum(map(elementary, known.operations))
-        self.work = 1 + plain + ELSEWHERE * (len(known) - plain)  # instructions a sample, about
-        self.work += sum(row.work for row in known.operations if row.several)
+        counts = Counter(known.operations)
+        self.has_blocks = any(row.several for row in counts)  # asked at every call
+        self.work = 1 + sum(  # instructions a sample, about
+            n * ((1 if elementary(row) else ELSEWHERE) + (row.work if row.several else 0)) for row, n in counts.items()
+        )
         self.refused = False  # whether the system did not let its machine code run
-        self.unpack = unpacker(self.result)
         self.without: Program | None = None
         self.checked = False
 
@@ -183,6 +190,11 @@ class Specialization:
             assert self.rolled is not None
             self.straight = self.rolled.straight()
         return self.straight
+
+    @cached_property
+    def unpack(self) -> Unpack:
+        """What builds the result of flat outputs."""
+        return unpacker(self.result)
 
     def small(self, instructions: int) -> bool:
         """Whether it has no more instructions, and none that is a loop."""
@@ -215,7 +227,7 @@ class Specialization:
     def _made(self, backend: str) -> Runner:
         if backend == "native" and self.has_blocks:  # whose segments are without selections where that shows
             return Native(self.program, self.functions)
-        if self.rolled is not None and backend == "native":
+        if backend == "native" and self.rolled is not None:
             return self._rolled(self.rolled)
         fast = self.fast()
         if backend == "native":
@@ -228,8 +240,9 @@ class Specialization:
 
     def _rolled(self, rolled: Rolled) -> Runner:
         exact = Later(lambda: Native(rolled.loops, self.functions))
-        plain = without_selections(rolled.recorded)
-        return exact if plain is None else Native(with_products(rolled.loops), self.functions, exact)
+        if without_selections(rolled.recorded) is None:
+            return exact
+        return Native(with_products(rolled.loops), self.functions, exact)
 
     def run(self, xs: Sequence[float], backend: str) -> Sequence[float] | None:
         """The outputs for these inputs; None where a guard does not hold."""

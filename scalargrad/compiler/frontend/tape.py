@@ -97,26 +97,13 @@ class Tape:
     ) -> tuple[Program, list[int]]:
         """The entries that are needed as a program, and what number each has there; `constants` are leaves that are,
         `skip` is a row that only hands its operand on."""
-        size = len(self.rows)
-        used = sorted(self._used(live), reverse=True)
-        program = Program(len(inputs), names, [self.constants[~k] for k in used])
-        number = [0] * (size + len(self.constants))
-        for k, p in enumerate(used):
-            number[p] = ~k
-        for k, p in enumerate(inputs):
-            number[p] = k
-            live[p] = 0
-        for p, x in constants.items():
-            number[p] = program.constant(x)
-            live[p] = 0
-        record, known, identity = program.record, program._known, table.identity
+        size, number = len(self.rows), [0] * (len(self.rows) + len(self.constants))
+        program = self._begun(inputs, names, live, constants, number)
+        record, known, identity, sum_of = program.record, program._known, table.identity, table.add
         operations, all_operands = program.operations, program.operands
         at = program.inputs
-        k = -1
-        for row, a, b in zip(self.rows, self.left, self.right, strict=True):
-            k += 1
-            if not live[k]:
-                continue
+        columns = [compress(each, live) for each in (range(size), self.rows, self.left, self.right)]
+        for k, row, a, b in zip(*columns, strict=True):
             operands: tuple[int, ...]
             if b is None:
                 i = number[a]
@@ -131,20 +118,16 @@ class Tape:
             else:
                 i, j = number[a], number[b]
                 operands = (i, j)
-                plain = i >= 0 and j >= 0
-            if not plain:
+                plain = (i >= 0 and j >= 0) or (row is sum_of and (i >= 0 or j >= 0))
+            if not plain:  # what may have a shorter form
                 number[k] = record(row, operands)
                 at = program.inputs + len(operations)
                 continue
-            same = known[row]
-            found = same.get(operands)
-            if found is None:
-                number[k] = same[operands] = at
+            found = number[k] = known[row].setdefault(operands, at)
+            if found == at:
                 operations.append(row)
                 all_operands.append(operands)
                 at += 1
-            else:
-                number[k] = found
         program._index()  # what was known is not asked for again
         return program, number
 
@@ -152,30 +135,44 @@ class Tape:
         self,
         inputs: Sequence[Entry],
         names: Sequence[str],
-        live: Sequence[int],
+        live: bytearray,
         constants: dict[Entry, float],
         skip: Primitive,
     ) -> tuple[Program, list[int]]:
         """The same, with each entry as it stands here."""
-        used = sorted(self._used(live), reverse=True)
-        made = Program(len(inputs), names, [self.constants[~k] for k in used])
-        keep = bytearray(live[: len(self)])
-        for k in chain(inputs, constants):
-            keep[k] = 0
-        number = list(accumulate(keep, initial=len(inputs)))
+        keep = live[: len(self.rows)]
+        for p in chain(inputs, constants):
+            keep[p] = 0
+        number = [*accumulate(keep, initial=len(inputs))]
         number[-1:] = [0] * len(self.constants)
-        for k, p in enumerate(used):
-            number[p] = ~k
-        for k, p in enumerate(inputs):
-            number[p] = k
-        for p, x in constants.items():
-            number[p] = made.constant(x)
+        made = self._begun(inputs, names, bytearray(live), constants, number)
         made.operations = [table.identity if row is skip else row for row in compress(self.rows, keep)]
         made.operands = [
             (number[a],) if b is None else tuple([number[p] for p in b]) if a is None else (number[a], number[b])
             for a, b in zip(compress(self.left, keep), compress(self.right, keep), strict=True)
         ]
         return made, number
+
+    def _begun(
+        self,
+        inputs: Sequence[Entry],
+        names: Sequence[str],
+        live: bytearray,
+        constants: dict[Entry, float],
+        number: list[int],
+    ) -> Program:
+        """A program without instructions; what is none is numbered and no longer live."""
+        used = sorted(self._used(live), reverse=True)
+        program = Program(len(inputs), names, [self.constants[~k] for k in used])
+        for k, p in enumerate(used):
+            number[p] = ~k
+        for k, p in enumerate(inputs):
+            number[p] = k
+            live[p] = 0
+        for p, x in constants.items():
+            number[p] = program.constant(x)
+            live[p] = 0
+        return program
 
     def needed(self, ends: Iterable[Entry]) -> bytearray:
         """Which entries those depend on, and they themselves."""
@@ -195,7 +192,7 @@ class Tape:
                         live[p] = 1
         return live
 
-    def _used(self, live: Sequence[int]) -> list[Entry]:
+    def _used(self, live: bytearray) -> list[Entry]:
         size = len(self.rows)
         return [k - len(live) for k in range(size, len(live)) if live[k]]
 
@@ -252,7 +249,9 @@ class Walk:
     def by_templates(self) -> bool:
         """Whether there is a template for every row that is met."""
         rows, left, right, plan = self.tape.rows, self.tape.left, self.tape.right, self.tape.plan
-        met = {(rows[k], len(right[k]) if left[k] is None else 1 + (right[k] is not None)) for k in self.order}
+        met: set[tuple[Primitive, Any]] = {(row, row.arity) for row in set(map(rows.__getitem__, self.order))}
+        if any(count is None for _, count in met):
+            met = {(rows[k], len(right[k]) if left[k] is None else 1 + (right[k] is not None)) for k in self.order}
         return all(plan(row, count, None) for row, count in met)
 
     def _plan(self, row: Primitive, count: int, upstream: Gradient) -> Template:

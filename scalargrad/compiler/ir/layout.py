@@ -3,6 +3,10 @@
 A program is cut at its loops and calls into segments, straight lines that read floats from one place in a frame of
 memory and write them to another. What remains is moving floats and counting steps: a short list of orders, which each
 backend writes in its own language. Every place in the frame is known beforehand.
+
+In lanes each float of the frame is a vector of one for each sample, and there is one order of steps for all samples. So
+masks say which samples a part of the program is for: numbers that are not zero where it is. A loop goes on while one
+sample does, and the others keep what they carry; of a choice both arms run, save one that no sample takes.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from typing import Any, NamedTuple
 from ...engine.several import Output
 from .loops import Block, Call, Foreign, Loop
 from .lowering import Lowered
+from .masks import ARMS, COUNT, masked, selection
 from .program import Guard, Program, bits
 
 Label = int
@@ -28,21 +33,22 @@ class Place(NamedTuple):
     pointer: Cell | None = None
 
 
-Spot = int | Place  # a place in the frame, or in a row
+Spot = int | Place  # a place in the frame, or one where a pointer points
 
 
 class Order(NamedTuple):
     """One step of the list.
 
-    - copy: so many floats from one place to another; fill: so many from one place on with one float.
+    - copy: so many floats from one place to another.
     - point: a pointer to a place in the frame; advance: move it on by so many floats (`point_last`: to the last of as
       many rows of so many floats as a cell says).
-    - segment, foreign: run one, of that number, from a place to a place; or a segment with places of its own, which are
-      in the frame, or in a row that a pointer points to.
-    - set, read: give a cell a number, or that of a float; increment; write: the number as a float.
-    - label, jump; unless: jump if a float is zero; repeat: count a cell down and jump if it is not zero; none: jump if
-      a cell is zero or below.
-    - limit: leave, as where a guard does not hold, if a cell has come to a number.
+    - segment, foreign: run one, of that number, from a place to a place; or a segment with places of its own, in the
+      frame, and, if a pointer is given, from where that points on.
+    - set, read: give a cell a number, or that of a float (in lanes the largest); increment; write: the number as a
+      float.
+    - label, jump; unless: jump if a float is zero (in lanes all of them); repeat: count a cell down and jump if it is
+      not zero; limit: jump if a cell has come to a number; without a label leave, as where a guard does not hold.
+    - lose (in lanes): make a float zero where another one is not.
     """
 
     what: str
@@ -58,8 +64,8 @@ class Layout:
 
     orders: list[Order] = field(default_factory=list)
     segments: list[Program] = field(default_factory=list)
-    own: dict[int, tuple[Sequence[Spot], Sequence[Spot]]] = field(default_factory=dict)  # places of what segments read
-    # and write, for those that run at one place alone, and so need nothing copied
+    own: dict[int, tuple[Sequence[Spot], Sequence[Spot]]] = field(default_factory=dict)  # by segment: where its inputs
+    # and outputs are, of those that run at one place alone, so that nothing need be copied
     foreign: list[Foreign] = field(default_factory=list)
     constants: list[float] = field(default_factory=list)  # stand before the frame, the first one last
     inputs: int = 0  # where in the frame the inputs are put
@@ -67,19 +73,30 @@ class Layout:
     size: int = 0  # floats
     cells: int = 0
     labels: int = 0
+    held: int | None = None  # in lanes: where in the frame is -1.0 for samples whose guards held so far, 0.0 for others
 
 
 Direct = Callable[[Program], Lowered | None]  # as which a segment is made that has places of its own; None for none
 
 
+def nowhere(program: Program) -> None:
+    """No segment has places of its own."""
+
+
 class _Planner:
-    def __init__(self, direct: Direct) -> None:
+    def __init__(self, direct: Direct = nowhere, lanes: bool = False) -> None:
         self.made = Layout()
         self.direct = direct
-        self.known: dict[Any, int] = {}  # segments, by the identity of their program, and their places
+        self.calls = 0  # that are under way: their segments run at several places
+        self.known: dict[Any, int] = {}  # segments, by the identity of their program, and their own places
         self.cuts: dict[int, _Cut] = {}
         self.single: dict[bytes, int] = {}  # constants, by their bits
-        self.calls = 0  # that are under way: their segments run at several places
+        self.masked: dict[int, tuple[Program, Program]] = {}  # a loop's body and condition with masks, by its identity
+        self.masks: list[int] = []  # in lanes: the places of those that what runs now is under; the last one is its own
+        if lanes:
+            self.made.held = self.room(1)
+            self.masks.append(self.made.held)
+            self.gather([self.constant(-1.0)], self.made.held)
 
     def room(self, count: int) -> int:
         at = self.made.size
@@ -101,7 +118,7 @@ class _Planner:
         if count and source != target:
             self.order("copy", source, target, count)
 
-    def gather(self, places: Sequence[int], target: int) -> None:
+    def gather(self, places: Sequence[Any], target: int) -> None:
         """Bring floats from their places to one run."""
         k = 0
         while k < len(places):
@@ -109,7 +126,11 @@ class _Planner:
             while equal < len(places) and places[equal] == places[k]:
                 equal += 1
             if equal > k + 2:
-                self.order("fill", places[k], target + k, equal - k)
+                self.copy(Place(places[k]), Place(target + k), 1)
+                start, done = target + k, 1
+                while done < equal - k:
+                    self.copy(Place(start), Place(start + done), min(done, equal - k - done))
+                    done *= 2
                 k = equal
                 continue
             stop = k + 1
@@ -127,20 +148,21 @@ class _Planner:
     def places(
         self, program: Program, given: Sequence[Spot], to: Sequence[Spot] | None = None, row: Cell | None = None
     ) -> Sequence[Any]:
-        """The same for places of the inputs: where the outputs are; a straight line puts them where they are to go."""
-        if not program.has_blocks():
-            return self.segment(program, given, to, row)
+        """The same for any places of the inputs: where the outputs are. A straight line puts them where they are to
+        go, and may have places in a row."""
+        if id(program) in self.known or not program.has_blocks():
+            return self.straight(program, given, to, row)
         cut = self.cuts.get(id(program))
         if cut is None:
             cut = self.cuts[id(program)] = _Cut(program)
         where: list[Any] = [*given, *[0] * len(program)]
 
-        def place(k: int) -> int:
+        def place(k: int) -> Any:
             return where[k] if k >= 0 else self.constant(program.constants[~k])
 
         for segment, blocks in zip(cut.segments, cut.blocks, strict=True):
             if segment.body is not None:
-                found = self.segment(segment.body, list(map(place, segment.inputs)))
+                found = self.straight(segment.body, list(map(place, segment.inputs)))
                 for k, at in zip(segment.outputs, found, strict=True):
                     where[k] = at
             for k in blocks:
@@ -163,12 +185,8 @@ class _Planner:
         self.made.constants += reversed(numbers)
         return -len(self.made.constants)
 
-    def segment(
-        self,
-        program: Program,
-        given: Sequence[Any],
-        to: Sequence[Any] | None = None,
-        row: Cell | None = None,
+    def straight(
+        self, program: Program, given: Sequence[Any], to: Sequence[Any] | None = None, row: Cell | None = None
     ) -> Sequence[Any]:
         """Run a straight line; where its outputs are."""
         if to is None:
@@ -184,8 +202,11 @@ class _Planner:
         if list(given) != list(range(start, start + len(given))):
             start = self.room(len(given))
             self.gather(given, start)
-        self.order("segment", self._numbered(program), start, to[0] if to else 0)
+        self.segment(program, start, to[0] if to else 0)
         return to
+
+    def segment(self, program: Program, x: int, y: int) -> None:
+        self.order("segment", self._numbered(program), x, y)
 
     def distinct(self, places: Sequence[Spot]) -> list[Spot]:
         """The same floats at places of which none is there twice."""
@@ -199,7 +220,7 @@ class _Planner:
         return list(found)
 
     def _numbered(self, program: Program, *places: Sequence[Spot]) -> int:
-        key = (id(program), *map(tuple, places))
+        key: Any = (id(program), *map(tuple, places)) if places else id(program)
         if key not in self.known:
             self.known[key] = len(self.made.segments)
             self.made.segments.append(program)
@@ -221,8 +242,12 @@ class _Planner:
 
     def call(self, call: Call, places: list[int], at: int) -> None:
         given = places[call.chooses :]
-        x, y, end = self.room(len(given)), self.room(call.size), self.label()
+        x = self.room(len(given))
         self.gather(given, x)
+        if call.chooses and self.masks:
+            self.choose(call, places[0], x, at)
+            return
+        y, end = self.room(call.size), self.label()
         self.calls += 1
         if call.chooses:
             other = self.label()
@@ -235,72 +260,116 @@ class _Planner:
         self.order("label", end)
         self.copy(Place(y), Place(at), call.size)
 
+    def choose(self, call: Call, which: int, x: int, at: int) -> None:
+        """A choice in lanes: each arm under the mask of the samples that take it, then the selection."""
+        given, arms = self.room(2), self.room(2 + 2 * call.size)
+        self.gather([self.masks[-1], which], given)
+        self.segment(ARMS, given, arms)
+        self.masks += (arms, arms + 1)
+        for k, body in enumerate(call.bodies):
+            after = self.label()
+            self.order("unless", self.masks[-1], after)
+            self.program(body, x, arms + 2 + k * call.size)
+            self.order("label", after)
+            self.masks[-2:] = arms + 1, arms
+        del self.masks[-2:]
+        if call.size:
+            self.segment(selection(call.size), arms + 1, at)
+
     def loop(self, loop: Loop, places: list[int], at: int) -> None:
-        m, n, body = loop.shared, loop.carried, loop.body
-        direct = None if self.calls or body.has_blocks() else self.direct(body)
+        m, n, body, condition = loop.shared, loop.carried, loop.body, loop.condition
+        differs = bool(self.masks) and loop.differs  # from sample to sample
+        if differs:
+            if id(loop) not in self.masked:
+                self.masked[id(loop)] = masked(loop)
+            body, condition = self.masked[id(loop)]
+        direct = None if self.masks or self.calls or body.has_blocks() else self.direct(body)
+        x = self.room(body.inputs)
+        carry, moved = x + 2 * differs + m, n + differs  # lanes carry the number of the step, too
         if direct is None:  # what the body reads is brought to one place
-            x = self.room(body.inputs)
-            carry, first = x + m, x + m + n
-            self.gather(places[: m + n], x)
+            self.gather(places[: m + n], carry - m)
         else:  # what is carried stays where it is at the end
-            carry, first = at, self.room(body.inputs)
+            carry = at
             self.gather(places[m : m + n], carry)
-        top, end, done = self.label(), self.label(), self.cell()
-        self.count(loop, done, places, end)
+        top, lost, end, done = self.label(), self.label(), self.label(), self.cell()
+        self.begin(loop, places[m + n] if loop.counted else 0, x if differs else None, done, end)
         columns = self.columns(loop, places)
         results = [(at + start, width) for start, width in zip(loop.starts, loop.results, strict=True)]
         rows = _Rows(self, loop, done, columns + results if direct is not None else [])
-        shared = range(carry - m, carry) if direct is None else self.distinct(places[:m])
-        given: list[Spot] = [*shared, *range(carry, carry + n)]
-        for start, width in columns:
-            given += rows.read(start, width, first)
-            first += width
-        y = self.room(len(body.outputs))
-        to: list[Spot] = list(range(y, y + n))
-        if direct is not None:
-            to = [(carry if in_place else y) + k for k, in_place in enumerate(_in_place(direct.program, m, n))]
-        for start, width in results:
-            to += rows.written(start, width, y + len(to))
         if loop.keeps:
             rows.reads.append((Place(carry), rows.pointer(at + loop.kept, n), n))
-
+        given: list[Spot] = [*range(x, carry + moved)]
+        if direct is not None:
+            given = [*self.distinct(places[:m]), *range(carry, carry + n)]
+        offset = x + body.inputs - sum(width for _, width in columns)
+        for start, width in columns:
+            given += rows.read(start, width, offset)
+            offset += width
+        y = self.room(len(body.outputs))
+        to: list[Spot] = [*range(y, y + moved)]
+        if direct is not None:
+            to = [(carry if here else y) + k for k, here in enumerate(_in_place(direct.program, m, n))]
+        for start, width in results:
+            to += rows.written(start, width, y + len(to))
         self.order("label", top)
-        if loop.condition is not None:
-            flag, asked = self.room(1), loop.condition
-            self.gather(self.places(asked, given[: asked.inputs], range(flag, flag + 1)), flag)
-            self.order("unless", flag, end)
-            if loop.length is not None:
-                self.order("limit", done, loop.length)
+        self.masks += (x, x + 1) if differs else ()
+        if condition is not None:
+            flag = x if differs else self.room(1)
+            self.gather(self.places(condition, given[: condition.inputs], range(flag, flag + 1)), flag)
+            if loop.condition is not None:
+                self.order("unless", flag, end)
+                if loop.length is not None:
+                    self.order("limit", done, loop.length, lost if self.masks else None)
+        if differs:
+            self.masks[-2:] = x + 1, x
         for source, target, width in rows.reads:
             self.copy(source, target, width)
         found = self.places(body, given, to, rows.row)
-        if body.has_blocks():
-            self.gather(found, y)  # what is carried may be where other carried numbers are still to go
-            found = to
+        if found is not to:  # what is carried may be where other carried numbers are still to go
+            self.gather(found, y)
         for source, target, width in rows.writes:
             self.copy(source, target, width)
-        self.gather(found[:n], carry)
+        self.gather(to[:moved], carry)
         for pointer, width in rows.pointers:
             self.order("advance", pointer, -width if loop.backward else width)
-        self.order("increment" if loop.condition is not None else "repeat", done, top)
-        if loop.condition is not None:
+        if loop.condition is None:
+            self.order("repeat", done, top)
+        else:
+            self.order("increment", done)
             self.order("jump", top)
+        if differs:
+            del self.masks[-2:]
+            self.order("label", lost)  # with samples that would go on
+            for each in self.masks if loop.condition is not None else ():
+                self.order("lose", x, each)
         self.order("label", end)
-        self.copy(Place(carry), Place(at), n)
-        if loop.condition is not None:
+        self.copy(Place(carry), Place(at), moved - (differs and loop.counted))
+        if loop.condition is not None and not differs:
             self.order("write", done, at + n)
 
-    def count(self, loop: Loop, done: Cell, places: Sequence[int], end: Label) -> None:
-        """Set the cell that counts a loop's steps, up or down, and leave where there is none."""
+    def begin(self, loop: Loop, count: int, x: int | None, done: Cell, end: Label) -> None:
+        """How many steps there are to be, or, with a condition, that there were none; in lanes, where x is given, what
+        the inputs of `masked` begin with."""
+        if x is not None:
+            step = x + 2 + loop.shared + loop.carried
+            self.gather([self.masks[-1]], x + 1)
+            self.gather([self.constant(float(loop.counted))], step)
         if loop.condition is not None:
             self.order("set", done, 0)
-        elif loop.counted:
-            self.order("read", done, places[loop.shared + loop.carried])
-            self.order("none", done, end)
-        else:
+        elif not loop.counted:
             self.order("set", done, loop.length)
             if not loop.length:
                 self.order("jump", end)
+        else:
+            if x is not None:
+                given = self.room(2)
+                self.gather([self.masks[-1], count], given)
+                count = x + 1
+                self.segment(COUNT, given, count)
+            self.order("read", done, count)
+            self.order("limit", done, 0, end)
+            if x is not None and loop.backward:
+                self.order("write", done, step)
 
     def columns(self, loop: Loop, places: Sequence[int]) -> list[tuple[int, int]]:
         """Where the columns' numbers are, which are brought to one place if they are not, and how many a step."""
@@ -350,13 +419,13 @@ class _Rows:
         return Place(0, cell)
 
     def read(self, start: int, width: int, to: int) -> Sequence[Spot]:
-        if width == self.width:
+        if self.row is not None and width == self.width:
             return [Place(start - self.start + k, self.row) for k in range(width)]
         self.reads.append((self.pointer(start, width), Place(to), width))
         return range(to, to + width)
 
     def written(self, start: int, width: int, at: int) -> Sequence[Spot]:
-        if width == self.width:
+        if self.row is not None and width == self.width:
             return [Place(start - self.start + k, self.row) for k in range(width)]
         self.writes.append((Place(at), self.pointer(start, width), width))
         return range(at, at + width)
@@ -464,7 +533,7 @@ class _Cut:
         return _Segment(made, inputs, outputs)
 
 
-def laid_out_block(block: Block, direct: Direct = lambda program: None) -> Layout:
+def laid_out_block(block: Block, direct: Direct = nowhere) -> Layout:
     """One loop or call in memory: its operands one behind the other, of blocks what it reads; the outputs its block."""
     planner = _Planner(direct)
     made = planner.made
@@ -480,9 +549,9 @@ def laid_out_block(block: Block, direct: Direct = lambda program: None) -> Layou
     return made
 
 
-def laid_out(program: Program, direct: Direct = lambda program: None) -> Layout:
-    """A program with loops in memory."""
-    planner = _Planner(direct)
+def laid_out(program: Program, direct: Direct = nowhere, lanes: bool = False) -> Layout:
+    """A program with loops in memory, for one point or in lanes."""
+    planner = _Planner(direct, lanes)
     made = planner.made
     made.inputs = planner.room(program.inputs)
     places = planner.places(program, range(made.inputs, made.inputs + program.inputs))
