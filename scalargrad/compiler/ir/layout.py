@@ -293,24 +293,17 @@ class _Planner:
             self.gather(places[m : m + n], carry)
         top, lost, end, done = self.label(), self.label(), self.label(), self.cell()
         self.begin(loop, places[m + n] if loop.counted else 0, x if differs else None, done, end)
-        columns = self.columns(loop, places)
-        results = [(at + start, width) for start, width in zip(loop.starts, loop.results, strict=True)]
-        rows = _Rows(self, loop, done, columns + results if direct is not None else [])
+        rows = _Rows(self, loop, done, self.columns(loop, places), at, direct is not None)
+        shared = range(x, carry) if direct is None else self.distinct(places[:m])
+        given: list[Spot] = [*shared, *range(carry, carry + moved)]
+        given += rows.read(x + body.inputs)
         if loop.keeps:
             rows.reads.append((Place(carry), rows.pointer(at + loop.kept, n), n))
-        given: list[Spot] = [*range(x, carry + moved)]
-        if direct is not None:
-            given = [*self.distinct(places[:m]), *range(carry, carry + n)]
-        offset = x + body.inputs - sum(width for _, width in columns)
-        for start, width in columns:
-            given += rows.read(start, width, offset)
-            offset += width
         y = self.room(len(body.outputs))
         to: list[Spot] = [*range(y, y + moved)]
         if direct is not None:
             to = [(carry if here else y) + k for k, here in enumerate(_in_place(direct.program, m, n))]
-        for start, width in results:
-            to += rows.written(start, width, y + len(to))
+        to += rows.written(y + moved)
         self.order("label", top)
         self.masks += (x, x + 1) if differs else ()
         if condition is not None:
@@ -322,16 +315,8 @@ class _Planner:
                     self.order("limit", done, loop.length, lost if self.masks else None)
         if differs:
             self.masks[-2:] = x + 1, x
-        for source, target, width in rows.reads:
-            self.copy(source, target, width)
-        found = self.places(body, given, to, rows.row)
-        if found is not to:  # what is carried may be where other carried numbers are still to go
-            self.gather(found, y)
-        for source, target, width in rows.writes:
-            self.copy(source, target, width)
+        self.step(body, given, to, y, rows)
         self.gather(to[:moved], carry)
-        for pointer, width in rows.pointers:
-            self.order("advance", pointer, -width if loop.backward else width)
         if loop.condition is None:
             self.order("repeat", done, top)
         else:
@@ -346,6 +331,18 @@ class _Planner:
         self.copy(Place(carry), Place(at), moved - (differs and loop.counted))
         if loop.condition is not None and not differs:
             self.order("write", done, at + n)
+
+    def step(self, body: Program, given: Sequence[Spot], to: Sequence[Spot], y: int, rows: _Rows) -> None:
+        """A step, and on to the next row."""
+        for source, target, width in rows.reads:
+            self.copy(source, target, width)
+        found = self.places(body, given, to, rows.row)
+        if found is not to:  # what is carried may be where other carried numbers are still to go
+            self.gather(found, y)
+        for source, target, width in rows.writes:
+            self.copy(source, target, width)
+        for pointer, width in rows.pointers:
+            self.order("advance", pointer, width)
 
     def begin(self, loop: Loop, count: int, x: int | None, done: Cell, end: Label) -> None:
         """How many steps there are to be, or, with a condition, that there were none; in lanes, where x is given, what
@@ -393,42 +390,60 @@ class _Planner:
 
 class _Rows:
     """How a loop's body reads columns, and writes its results, of which each step has a row: by copies; or, of rows as
-    long as one chosen row, as which there are most floats, where they are, so far from that one."""
+    long as one of them, of which length there are most floats, where they are, so far from that one."""
 
-    def __init__(self, planner: _Planner, loop: Loop, done: Cell, chosen: Sequence[tuple[int, int]]) -> None:
+    def __init__(
+        self, planner: _Planner, loop: Loop, done: Cell, columns: Sequence[tuple[int, int]], at: int, direct: bool
+    ) -> None:
         self.planner, self.loop, self.done = planner, loop, done
-        self.pointers: list[tuple[Cell, int]] = []
+        self.columns = columns  # where they begin, and how many floats a row has
+        self.results = [(at + start, width) for start, width in zip(loop.starts, loop.results, strict=True)]
+        self.pointers: list[tuple[Cell, int]] = []  # to the rows, and how far it is to the next ones
         self.reads: list[tuple[Place, Place, int]] = []  # source, target and number of floats
         self.writes: list[tuple[Place, Place, int]] = []
-        totals: dict[int, int] = {}
-        for _, width in chosen:
-            totals[width] = totals.get(width, 0) + width
+        every = [*columns, *self.results] if direct else []
+        totals = {width: sum(w for _, w in every if w == width) for _, width in every}
         self.width = max(totals, key=totals.__getitem__, default=0)
-        self.start = next((start for start, width in chosen if width == self.width), 0)
+        self.start = next((start for start, width in every if width == self.width), 0)
         self.row = self.pointer(self.start, self.width).pointer if self.width else None
 
     def pointer(self, start: int, width: int) -> Place:
         """The row of the step, from the first one's place."""
-        cell = self.planner.cell()
-        if self.loop.counted and self.loop.backward:
+        loop, cell = self.loop, self.planner.cell()
+        if loop.counted and loop.backward:
             self.planner.order("point_last", cell, start, width, self.done)
         else:
-            last = ((self.loop.length or 1) - 1) * width * self.loop.backward
-            self.planner.order("point", cell, start + last)
-        self.pointers.append((cell, width))
+            self.planner.order("point", cell, start + ((loop.length or 1) - 1) * width * loop.backward)
+        self.pointers.append((cell, -width if loop.backward else width))
         return Place(0, cell)
 
-    def read(self, start: int, width: int, to: int) -> Sequence[Spot]:
+    def _spots(self, start: int, width: int, at: int) -> tuple[Place | None, Sequence[Spot]]:
+        """Where the floats of a row are: there; or at a place, where they are copied from, or to, what a pointer points
+        to."""
         if self.row is not None and width == self.width:
-            return [Place(start - self.start + k, self.row) for k in range(width)]
-        self.reads.append((self.pointer(start, width), Place(to), width))
-        return range(to, to + width)
+            return None, [Place(start - self.start + k, self.row) for k in range(width)]
+        return self.pointer(start, width), range(at, at + width)
 
-    def written(self, start: int, width: int, at: int) -> Sequence[Spot]:
-        if self.row is not None and width == self.width:
-            return [Place(start - self.start + k, self.row) for k in range(width)]
-        self.writes.append((Place(at), self.pointer(start, width), width))
-        return range(at, at + width)
+    def read(self, end: int) -> list[Spot]:
+        """Where a step reads the columns, the last of which would end there if they were copied."""
+        found: list[Spot] = []
+        at = end - sum(width for _, width in self.columns)
+        for start, width in self.columns:
+            source, spots = self._spots(start, width, at)
+            self.reads += [] if source is None else [(source, Place(at), width)]
+            found += spots
+            at += width
+        return found
+
+    def written(self, at: int) -> list[Spot]:
+        """Where a step writes its results, if they are copied from there on."""
+        found: list[Spot] = []
+        for start, width in self.results:
+            target, spots = self._spots(start, width, at)
+            self.writes += [] if target is None else [(Place(at), target, width)]
+            found += spots
+            at += width
+        return found
 
 
 def _in_place(program: Program, first: int, count: int) -> list[bool]:
