@@ -214,6 +214,7 @@ def _polynomial(name: str) -> Program:
 
 
 _COMPARISONS = frozenset(("lt", "le", "eq", "ne", "nle"))
+_CHOOSING = frozenset(("select", "not"))
 _SHORTENED = _COMPARISONS | {"select"}
 
 
@@ -222,6 +223,9 @@ def emit_short(into: Program, operation: Any, operands: tuple[int, ...]) -> int:
 
     A comparison that is data is `select(c, 1, 0)`, and `ne` of that with 0 is c itself.
     """
+    first, operations = into.inputs, into.operations
+    if not any(p >= first and operations[p - first] in _CHOOSING for p in operands):
+        return into.emit(operation, operands)
     if operation in _COMPARISONS:
         for slot, p in enumerate(operands):
             other = operands[1 - slot]
@@ -236,9 +240,9 @@ def emit_short(into: Program, operation: Any, operands: tuple[int, ...]) -> int:
                 return chosen[0] if if_true else into.emit("not", (chosen[0],))
     elif operation == "select":
         c, a, b = operands
-        if c >= into.inputs and into.operations[c - into.inputs] == "not":
+        if c >= first and operations[c - first] == "not":
             into.shortened = True
-            return emit_short(into, operation, (into.operands[c - into.inputs][0], b, a))
+            return emit_short(into, operation, (into.operands[c - first][0], b, a))
         for join, inner, same in (("and", a, 2), ("or", b, 1)):  # one selection where an arm selects again
             chosen = _between_constants(into, inner)
             if chosen is not None and chosen[same] == operands[same]:

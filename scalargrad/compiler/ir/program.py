@@ -11,7 +11,7 @@ import struct
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
-from math import isfinite
+from math import copysign, isfinite
 from typing import Any, NamedTuple
 
 from ...engine import table
@@ -261,13 +261,9 @@ def _products_meet_sums_alone(program: Program) -> bool:
     if any(k >= start for g in program.guards for k in (g.left, g.right)):
         return False
 
-    def loses_sign(k: int) -> bool:
-        if operations[k - first] is not table.add:
-            return False
-        low = min(operands[k - first])
-        return low < 0 and bits(program.constants[~low]) != bits(-0.0)
-
-    return all(k < start or loses_sign(k) for k in program.outputs)
+    lose_sign = [c != 0.0 or copysign(1.0, c) > 0.0 for c in program.constants]
+    begun = [(operations[k - first], min(operands[k - first], default=0)) for k in program.outputs if k >= start]
+    return all(row is table.add and low < 0 and lose_sign[~low] for row, low in begun)
 
 
 def _products_go_unnoticed(program: Program, used: set[Operation]) -> bool:

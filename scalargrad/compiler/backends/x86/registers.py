@@ -23,6 +23,7 @@ from .assembler import (
     PREDICATES,
     REGISTERS,
     ROUNDINGS,
+    SCALAR,
     SWAPPED,
     VECTOR,
     VZEROUPPER,
@@ -43,7 +44,7 @@ FAR = 1000  # instructions; a value that is not used before goes to memory at on
 INPUTS, MEMORY, OUTPUTS = 0, 1, 2  # indices of assembler.BASES
 SIGN, MAGNITUDE, ALL = 1 << 63, (1 << 63) - 1, (1 << 64) - 1
 _ARITHMETIC = frozenset(("add", "sub", "mul", "div", "min", "max"))
-_COMMUTES = frozenset(("add", "mul"))
+_COMMUTES = frozenset(("add", "mul", "and", "or"))
 _UNARY = frozenset(("neg", "abs", "copysign", "sqrt", "scale", "exponent", "mantissa"))
 
 
@@ -148,7 +149,8 @@ class RegisterAllocator:
         v = first + len(program)
         if self.returns:
             when[program.outputs[0]] = v
-        codes = {name: self.codes[name] for name in _ARITHMETIC}
+        plain = _ARITHMETIC if self.lanes > 1 else _ARITHMETIC | PREDICATES.keys() | {"and", "or"}
+        codes = {name: self.codes[name] for name in plain}
         self.arithmetic = list(map(codes.get, program.operations))
         # Of plain arithmetic, for the first operand and for the second, else together.
         following: list[Any] = []
@@ -317,6 +319,8 @@ class RegisterAllocator:
         first, operations, outputs, guards = program.inputs, program.operations, self.outputs, self.guards
         codes, rr, rm, emit = self.codes, self.registers, self.memory, self.out.append
         commuting = {codes[name] for name in _COMMUTES}
+        ends = {codes[name]: SCALAR[name].end for name in PREDICATES} if self.lanes == 1 else {}
+        comparing = min(ends, default=NEVER)
         self._ends_of_inputs()
         guarded = set(map(first.__add__, guards))
         v = first - 1
@@ -357,7 +361,7 @@ class RegisterAllocator:
                 if rb < 0:
                     kind, tail = found
                     emit(rm[code | r << 10 | ra << 5 | kind])
-                    emit(tail)
+                    emit(tail if code < comparing else tail + ends[code])
                 else:
                     emit(rr[code | r << 10 | ra << 5 | rb])
                 if next_b == NEVER and b in slot:  # not sooner: freeing a register may have written to a free slot
@@ -483,28 +487,22 @@ class RegisterAllocator:
         self.out.append(self.registers[self.codes[name] | r << 10 | v << 5 | rm] + end)
 
     def compare(self, i: int, operation: str, a: int, b: int) -> None:
+        """On eight floats; on one, it is as plain arithmetic."""
         predicate = PREDICATES[operation]
         x, y = a, b
         if self.register[x] < 0 <= self.register[y]:
             x, y, predicate = y, x, SWAPPED[operation]
         rx = self.load(x, self.register[y])
-        if self.lanes == 1:
-            r = self.grab(rx, self.register[y])
-            self.op("compare", r, rx, y, end=bytes((predicate,)))
-        else:
-            r = self.grab_mask()
-            self.op("compare", r - self.number, rx, y, end=bytes((predicate,)))
+        r = self.grab_mask()
+        self.op("compare", r - self.number, rx, y, end=bytes((predicate,)))
         self.finish(i, (a, b), r)
 
     def logic(self, i: int, operation: str, operands: Sequence[int]) -> None:
+        """On masks; of truth values of one float, `not` alone."""
         a = self.load(operands[0])
         if self.lanes == 1:
-            if operation == "not":
-                r = self.grab(a)
-                self.with_bits("xor", r, a, ALL)
-            else:
-                r = self.grab(a, self.register[operands[1]])
-                self.op(operation, r, a, operands[1], (a,))
+            r = self.grab(a)
+            self.with_bits("xor", r, a, ALL)
         else:
             n = self.number
             b = self.load(operands[1], a) if len(operands) > 1 else 0
