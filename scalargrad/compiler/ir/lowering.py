@@ -84,14 +84,17 @@ def lower(program: Program, functions: Functions = "library", most: int | None =
 
     templates: dict[tuple[Primitive, int], Callable[[tuple[int, ...]], int]] = {}
     in_bodies: set[str] = set()  # what an elementary row may be equal to
-    met = set(program.operations)
+    met = dict.fromkeys(program.operations)
     products = {table.chain: chain_product, table.gate: gate_product}
-    for product in met & products.keys():
+    for product in products.keys() & met:
         templates[product, 2] = products[product]
         in_bodies.add("mul")
-    others = met - _ELEMENTARY.keys() - products.keys()
-    pairs = zip(program.operations, program.operands, strict=True) if others else ()
-    for row, count in dict.fromkeys([(row, len(given)) for row, given in pairs if row in others]):
+    others = [row for row in met if row not in _ELEMENTARY and row not in products]
+    kinds = {(row, row.arity): None for row in others}
+    if any(row.arity is None for row in others):
+        kinds = dict.fromkeys(zip(program.operations, map(len, program.operands), strict=True))
+        kinds = {(row, count): None for row, count in kinds if row in others}
+    for row, count in kinds:
         templates[row, count] = _template(low, row, count, functions, most)
         if (found := body_of(row, count, functions)) is not None:
             in_bodies.update(found.operations)

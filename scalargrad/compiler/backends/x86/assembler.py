@@ -95,10 +95,9 @@ def evex(form: Form, r: int, v: int, rm: int, memory: bool, broadcast: bool, mas
 @lru_cache(maxsize=1 << 13)
 def place(base: int, width: int, displacement: int) -> MemoryOperand:
     """A place in memory: `base` is an index into BASES, `width` one of PLAIN, WIDE and BROADCAST."""
-    unit = 64 if width == WIDE else 8 if width == BROADCAST else 1  # EVEX counts short displacements in operands
-    short, rest = divmod(displacement, unit)
-    kind = base << 3 | width << 1
-    if rest == 0 and -128 <= short < 128:
+    shift = 0 if width == PLAIN else 6 if width == WIDE else 3  # EVEX counts short displacements in operands
+    short, kind = displacement >> shift, base << 3 | width << 1
+    if -128 <= short < 128 and short << shift == displacement:
         return kind, short.to_bytes(1, "little", signed=True)
     return kind | 1, displacement.to_bytes(4, "little", signed=True)
 

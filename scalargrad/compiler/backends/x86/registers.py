@@ -152,6 +152,9 @@ class RegisterAllocator:
         plain = _ARITHMETIC if self.lanes > 1 else _ARITHMETIC | PREDICATES.keys() | {"and", "or"}
         codes = {name: self.codes[name] for name in plain}
         self.arithmetic = list(map(codes.get, program.operations))
+        self.operands = list(program.operands)
+        if self.lanes == 1:
+            self._selections_as_masks()
         # Of plain arithmetic, for the first operand and for the second, else together.
         following: list[Any] = []
         second: list[int] = []
@@ -159,7 +162,7 @@ class RegisterAllocator:
         calls, guards = self.calls, self.guards
         special = calls.keys() | guards.keys()
         next_of, next_of_second = following.append, second.append
-        for code, given in zip(reversed(self.arithmetic), reversed(program.operands), strict=True):
+        for code, given in zip(reversed(self.arithmetic), reversed(self.operands), strict=True):
             v -= 1
             if special and v - first in special:
                 i = v - first
@@ -182,6 +185,16 @@ class RegisterAllocator:
         following.reverse()
         second.reverse()
         self.when, self.following, self.second, self.after = when, following, second, after
+
+    def _selections_as_masks(self) -> None:
+        """Selections between a value and zero as bitwise operations; not of inputs, of which one may be the last."""
+        operations, i = self.program.operations, -1
+        for _ in range(operations.count("select")):
+            i = operations.index("select", i + 1)
+            c, a, b = self.operands[i]
+            name, x = ("and", a) if b in self.zeros else ("andnot", b)
+            if (name == "and" or a in self.zeros) and not 0 <= x < self.program.inputs:
+                self.arithmetic[i], self.operands[i] = self.codes[name], (c, x)
 
     def _look_behind(self, i: int, when: list[int], after: dict[int, list[tuple[int, int]]]) -> None:
         """The same of the guards behind an instruction."""
@@ -324,7 +337,7 @@ class RegisterAllocator:
         self._ends_of_inputs()
         guarded = set(map(first.__add__, guards))
         v = first - 1
-        steps = zip(self.arithmetic, program.operands, self.following, self.second, when[first:], strict=False)
+        steps = zip(self.arithmetic, self.operands, self.following, self.second, when[first:], strict=False)
         for code, given, next_a, next_b, next_v in steps:
             v += 1
             if code is None:
@@ -548,16 +561,9 @@ class RegisterAllocator:
     def select(self, i: int, c: int, a: int, b: int) -> None:
         rc = self.load(c)
         if self.lanes == 1:
-            if b in self.zeros:
-                r = self.grab(rc, self.register[a])
-                self.op("and", r, rc, a, (rc,))
-            elif a in self.zeros:
-                r = self.grab(rc, self.register[b])
-                self.op("andnot", r, rc, b, (rc,))
-            else:
-                rb = self.load(b, rc, self.register[a])
-                r = self.grab(rc, rb, self.register[a])
-                self.op("select", r, rb, a, (rc, rb), bytes((rc << 4,)))
+            rb = self.load(b, rc, self.register[a])
+            r = self.grab(rc, rb, self.register[a])
+            self.op("select", r, rb, a, (rc, rb), bytes((rc << 4,)))
         else:
             mask = rc - self.number
             zero = b in self.zeros
