@@ -309,7 +309,7 @@ class RegisterAllocator:
             self.due[self.register[v]] = following
 
     def gives(self, v: int, r: int) -> None:
-        """An instruction has left its result in a register."""
+        """An instruction has left its result in a register, and is done, but for guards behind it."""
         following = self.when[v]
         self.register[v] = r
         self.occupant[r] = v
@@ -321,6 +321,8 @@ class RegisterAllocator:
         elif following - v > FAR:
             self.store(v)
             self.leave(v)
+        if v - self.program.inputs in self.guards:
+            self.check(v - self.program.inputs)
 
     # ---- instructions ------------------------------------------------------------------------------------------------
 
@@ -329,13 +331,13 @@ class RegisterAllocator:
         program, register, when, due = self.program, self.register, self.when, self.due
         home: list[Any] = self.home
         occupant, free, slot, free_slots = self.occupant, self.free, self.slot, self.free_slots
-        first, operations, outputs, guards = program.inputs, program.operations, self.outputs, self.guards
+        first, operations = program.inputs, program.operations
         codes, rr, rm, emit = self.codes, self.registers, self.memory, self.out.append
         commuting = {codes[name] for name in _COMMUTES}
         ends = {codes[name]: SCALAR[name].end for name in PREDICATES} if self.lanes == 1 else {}
         comparing = min(ends, default=NEVER)
         self._ends_of_inputs()
-        guarded = set(map(first.__add__, guards))
+        noted = {*self.outputs, *map(first.__add__, self.guards)}
         v = first - 1
         steps = zip(self.arithmetic, self.operands, self.following, self.second, when[first:], strict=False)
         for code, given, next_a, next_b, next_v in steps:
@@ -379,14 +381,12 @@ class RegisterAllocator:
                     emit(rr[code | r << 10 | ra << 5 | rb])
                 if next_b == NEVER and b in slot:  # not sooner: freeing a register may have written to a free slot
                     free_slots.append(slot.pop(b))
-                if next_v <= far and v not in outputs:
+                if next_v <= far and v not in noted:
                     register[v] = r
                     occupant[r] = v
                     due[r] = next_v
                 else:
                     self.gives(v, r)
-            if v in guarded:
-                self.check(v - first)
 
     def _ends_of_inputs(self) -> None:
         """Outputs that are inputs or constants, and guards on such."""
