@@ -282,7 +282,6 @@ def _to(label: int) -> str:
 
 _ORDERS: dict[str, Callable[..., str]] = {
     "copy": lambda p, a, b, c, _: f"for (i = 0; i < {c}; i++) {p.place(b)} = {p.place(a)};",
-    "fill": lambda p, a, b, c, _: f"for (i = 0; i < {c}; i++) {p.float(b, 'i')} = {p.float(a)};",
     "point": lambda p, a, b, *_: f"p[{a}] = {b + p.shift};",
     "point_last": lambda p, a, b, c, d: f"p[{a}] = {b + p.shift} + (p[{d}] - 1) * {c};",
     "advance": lambda p, a, b, *_: f"p[{a}] += {b};",
@@ -295,8 +294,7 @@ _ORDERS: dict[str, Callable[..., str]] = {
     "jump": lambda p, a, *_: _to(a),
     "unless": lambda p, a, b, *_: p.when("eq", p.float(a), 0, _to(b)),
     "repeat": lambda p, a, b, *_: f"p[{a}] -= 1;\n    {p.when('ne', f'p[{a}]', 0, _to(b))}",
-    "none": lambda p, a, b, *_: p.when("le", f"p[{a}]", 0, _to(b)),
-    "limit": lambda p, a, b, *_: p.when("eq", f"p[{a}]", b, p.writer.left(1)),
+    "limit": lambda p, a, b, c, _: p.when("eq", f"p[{a}]", b, p.writer.left(1) if c is None else _to(c)),
 }
 
 

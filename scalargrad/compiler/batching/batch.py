@@ -39,7 +39,7 @@ from ..ir.program import summands
 from .again import Again, Mapped, Shared, appearance
 from .binned import AT_ONCE, BinnedSum, Bins
 from .partial import PartialSum
-from .results import collected, map_on_values
+from .results import collected, map_on_values, sample
 
 UNKNOWN = "unknown"  # of `start`
 # Of chunks, in instructions times samples: what is worth a thread, 50 us, and what Ctrl-C may wait for, 0.1 s.
@@ -350,7 +350,8 @@ class Answers:
 
 def _in_python(f: Dispatcher, batch: Batch, bounds: tuple[int, int], answers: Answers, reduce: bool) -> None:
     for i in range(*bounds):
-        found, outputs = f.evaluated(batch.sample(i), batch.structure)
+        with sample(i):
+            found, outputs = f.evaluated(batch.sample(i), batch.structure)
         _same_result(f, found, batch)
         if reduce:
             put(answers.ranges, 1, i, outputs)
@@ -378,7 +379,7 @@ class _Workspace:
         numbers = sum(count for mapped, count in layout if not mapped)
         self.captured = sorted({v.first_captured: v.captured for v in known}.items())
         numbers += max((at + len(each) for at, each in self.captured), default=0)
-        guarded = any(v.program.guards for v in known) or len(known) > 1
+        guarded = any(v.program.guards or v.program.fails() for v in known) or len(known) > 1
         self.info = array("q", [columns, self.outputs, len(known), guarded, reduce])
         self.info_address = _address(self.info)
         self.codes = codes
@@ -423,11 +424,6 @@ def _kernel(v: Specialization, layout: tuple[tuple[bool, int], ...], reduce: boo
         return found
 
 
-def _in_lanes(v: Specialization) -> bool:
-    """Whether a kernel can be made of it; else each sample is computed alone, in machine code for one point."""
-    return not v.has_blocks or (blocks_backend.available() and blocks_backend.in_lanes(v.program))
-
-
 def _in_machine_code(
     f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: Answers, reduce: bool, fast: bool
 ) -> bool:
@@ -462,10 +458,17 @@ def _in_machine_code(
             if stopped < 0:
                 break
             at, (pending, row, step) = stopped, space.flags[1:4]
-            sample = batch.sample(at + row + step * ((pending & -pending).bit_length() - 1))
+            i = at + row + step * ((pending & -pending).bit_length() - 1)
             with f.lock:
                 if set(f.specializations[batch.structure]) <= set(space.known):
-                    _same_result(f, f.traced(sample, batch.structure), batch)
+                    if any(v.program.fails() for v in space.known):  # which a call with this sample alone tells
+                        with sample(i):
+                            found, _ = f.evaluated(batch.sample(i), batch.structure)
+                        if found in space.known:
+                            raise blocks_backend.NotInLanesError("what a sample alone does not fail in")
+                    else:
+                        found = f.traced(batch.sample(i), batch.structure)
+                    _same_result(f, found, batch)
                 more = tuple(v for v in f.specializations[batch.structure] if v not in space.known)
             larger = workspace(space.known + more)
             odd |= space.flags[0]
@@ -504,6 +507,7 @@ def _on_threads(
     except CodeRefusedError as error:
         if f.backend == "native" and not isinstance(error, blocks_backend.NotInLanesError):
             raise
+        answers.ranges.clear()
         return False
     return True
 
@@ -519,9 +523,7 @@ def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[S
     outputs = len(first.program.outputs)
     every = chunks(batch.first, batch.count, threads, max(v.work for v in f.specializations[batch.structure]))
     answers = Answers(batch, outputs, reduce)
-    known = f.specializations[batch.structure]
-    native = outputs and f.native_for(batch.count) and all(_in_lanes(v) for v in known)
-    if not (native and _on_threads(f, batch, every, answers, reduce, threads)):
+    if not (outputs and f.native_for(batch.count) and _on_threads(f, batch, every, answers, reduce, threads)):
         for bounds in every if outputs else ():
             _in_python(f, batch, bounds, answers, reduce)
     if (begun := differentiating.begun) and any(

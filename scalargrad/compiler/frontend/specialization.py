@@ -50,12 +50,17 @@ class CallBuffers:
     """
 
     def __init__(
-        self, program: Program, machine: Machine, right: tuple[int, ...], otherwise: Callable[[int], Any] = int
+        self,
+        program: Program,
+        machine: Machine,
+        right: tuple[int, ...],
+        otherwise: Callable[[int], Any] = int,
+        memory: AlignedMemory | None = None,
     ) -> None:
         self.x = array("d", bytes(8 * program.inputs))
         self.y = array("d", bytes(8 * -(-max(len(program.outputs), 1) // 8) * 8))
         self.views: list[Any] = []  # NumPy's, of inputs and outputs that are arrays
-        m = AlignedMemory(machine.scratch, machine.preset)
+        self.memory = m = memory or AlignedMemory(machine.scratch, machine.preset)
         at = self.x.buffer_info()[0], self.y.buffer_info()[0], m.address
         self.call = native_backend.or_else(machine, *at, right, otherwise, (self.x, self.y, m))
 

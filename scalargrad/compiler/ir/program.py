@@ -126,6 +126,10 @@ class Program:
         """Whether there are loops or calls among the instructions."""
         return any(getattr(row, "several", False) for row in set(self.operations))
 
+    def fails(self) -> bool:
+        """Whether it may come to no end: by a loop that goes on too long, or a function of Python's."""
+        return any(getattr(row, "fails", False) for row in self.operations)
+
     def roots(self) -> list[int]:
         return [*self.outputs, *(k for guard in self.guards for k in (guard.left, guard.right))]
 
