@@ -391,7 +391,7 @@ def graphs(draw_from):
 @given(graphs(), st.sampled_from(["LR", "TB"]), st.sampled_from(["local", "full", "none"]))
 def test_every_value_edge_and_number_is_in_the_picture(chosen, y, direction, labels):
     from scalargrad.drawing.graph.dot import to_boxes
-    from scalargrad.drawing.graph.svg import to_svg
+    from scalargrad.drawing.graph.svg import GraphDrawer
     from scalargrad.engine.chain_rule import topological_order
 
     y.backward()
@@ -399,7 +399,9 @@ def test_every_value_edge_and_number_is_in_the_picture(chosen, y, direction, lab
     drawing = draw(y, direction=direction, labels=labels)
     picture = drawing.picture
     output = engines.run(chosen, to_boxes(picture, labels_of(picture)), "json0", 60.0)
-    by_id = elements(to_svg(picture, labels_of(picture), read_layout(output, picture, chosen.name), drawing.prefix))
+    by_id = elements(
+        GraphDrawer(picture, labels_of(picture), read_layout(output, picture, chosen.name), drawing.prefix).svg()
+    )
     assert len(picture.nodes) == len(values)
     for n, v in zip(picture.nodes, values, strict=True):
         shown = by_id[f"{drawing.prefix}-{n.id}"]

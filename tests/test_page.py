@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 import scalargrad as sg
 from scalargrad import Value, group
 from scalargrad.drawing import draw
+from scalargrad.drawing.common import assets
 from scalargrad.drawing.common.assets import asset, script
 from scalargrad.drawing.common.text import number
 from scalargrad.drawing.graph.labels import node_label
@@ -348,7 +349,7 @@ def test_before_a_pass_there_is_only_the_forward_one():
 def test_themes(theme):
     page = page_of(draw(shared()[2], theme=theme))
     assert f'data-theme="{theme}"' in page
-    assert f'<style id="dark" media="{html.MEDIA[theme]}">' in page
+    assert f'<style id="dark" media="{assets.MEDIA[theme]}">' in page
 
 
 def test_a_folded_picture_says_so():
@@ -360,21 +361,21 @@ def test_a_folded_picture_says_so():
 def test_scripts_are_whole_and_only_their_spaces_are_taken_out():
     texts = re.compile(r'"(?:\\.|[^"\\\n])*"|`[^`]*`')
     for name in html.SCRIPTS:
-        source = (PAGE / f"{name}.js").read_text(encoding="utf-8")
+        source = (PAGE.parent / f"{name}.js").read_text(encoding="utf-8")
         lines = [re.sub(" // .*", "", line.strip()) for line in source.splitlines()]
         source = "\n".join(line for line in lines if not line.startswith(("//", "/*")))
         # A template inside a template would be taken for two, and the spaces between them taken out.
         for text in texts.findall(source):
             assert text.count("${") == text.count("}"), f"{name}.js: {text}"
-        made = asset(html.__package__, f"{name}.js")
+        made = asset(f"{name}.js")
         assert texts.findall(made) == texts.findall(source)
         assert re.sub(r"\s", "", made) == re.sub(r"\s", "", source)
-    assert "</script" not in script(html.__package__, html.SCRIPTS)
+    assert "</script" not in script(html.SCRIPTS)
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_scripts_are_javascript(tmp_path):
-    (tmp_path / "page.js").write_text(script(html.__package__, html.SCRIPTS), encoding="utf-8")
+    (tmp_path / "page.js").write_text(script(html.SCRIPTS), encoding="utf-8")
     subprocess.run(["node", "--check", str(tmp_path / "page.js")], check=True)
 
 

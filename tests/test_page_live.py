@@ -17,10 +17,10 @@ from scalargrad import Value, losses
 from scalargrad.cli.expression import parse
 from scalargrad.cli.main import EXAMPLES, Answer
 from scalargrad.drawing import draw
+from scalargrad.drawing.common.style import SCALE_CLASSES
 from scalargrad.drawing.common.text import number
 from scalargrad.drawing.graph.labels import labels_of
 from scalargrad.drawing.graph.styles import edge_widths, node_scale
-from scalargrad.drawing.graph.svg import SCALE_CLASSES
 from scalargrad.drawing.page import data, live
 from scalargrad.engine import table
 
@@ -213,7 +213,7 @@ def test_numbers_are_written_as_python_writes_them(tmp_path):
     ]
     xs += [r.uniform(-1, 1) * 10.0 ** r.randint(-12, 12) for _ in range(2000)]
     xs += [r.randint(-99999, 99999) / 2.0 ** r.randint(0, 20) for _ in range(2000)]
-    code = (PAGE / "numbers.js").read_text(encoding="utf-8")
+    code = (PAGE.parent / "common" / "numbers.js").read_text(encoding="utf-8")
     given = json.dumps([repr(x) for x in [*xs, -math.inf, math.nan]])
     asked = f"{code}\nconsole.log(JSON.stringify({given}.map((x) => both(parsed(x)))));"
     (tmp_path / "asked.js").write_text(asked, encoding="utf-8")

@@ -192,7 +192,7 @@ class Twice(Module):
         (lambda d: Playground([d]), TypeError, "expected a Recording at position 0, got Dataset"),
         (lambda d: Playground(two(), theme="blue"), ValueError, "theme='blue' is none of"),
         (lambda d: Playground(two(), title=None), TypeError, "title takes a str"),
-        (lambda d: Playground(two()).save("a.svg"), ValueError, "with the suffix .html"),
+        (lambda d: Playground(two()).save("a.svg"), ValueError, "names no form"),
         (lambda d: Playground(two()).save("/no/such/folder/a.html"), FileNotFoundError, "make it first"),
     ],
 )
@@ -296,27 +296,33 @@ def test_show_writes_a_page_and_opens_it(monkeypatch, tmp_path):
 
 def test_scripts_are_whole_and_only_their_spaces_are_taken_out():
     texts = re.compile(r'"(?:\\.|[^"\\\n])*"|`[^`]*`')
-    assert sorted(f"{name}.js" for name in html.SCRIPTS) == sorted(path.name for path in FOLDER.glob("*.js"))
+    there = {
+        f"{path.parent.name}/{path.stem}"
+        for name in ("common", "playground")
+        for path in (FOLDER.parent / name).glob("*.js")
+    }
+    assert sorted(html.SCRIPTS) == sorted(there)
     for name in html.SCRIPTS:
-        source = (FOLDER / f"{name}.js").read_text(encoding="utf-8")
+        source = (FOLDER.parent / f"{name}.js").read_text(encoding="utf-8")
         lines = [re.sub(" // .*", "", line.strip()) for line in source.splitlines()]
         source = "\n".join(line for line in lines if not line.startswith(("//", "/*")))
         for text in texts.findall(source):
             assert text.count("${") == text.count("}"), f"{name}.js: {text}"
-        made = parts.asset(html.__package__, f"{name}.js")
+        made = parts.asset(f"{name}.js")
         assert texts.findall(made) == texts.findall(source)
         assert re.sub(r"\s", "", made) == re.sub(r"\s", "", source)
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_scripts_are_javascript(tmp_path):
-    (tmp_path / "page.js").write_text(parts.script(html.__package__, html.SCRIPTS), encoding="utf-8")
+    (tmp_path / "page.js").write_text(parts.script(html.SCRIPTS), encoding="utf-8")
     subprocess.run(["node", "--check", str(tmp_path / "page.js")], check=True)
 
 
 def test_the_checks_lint_every_script():
     run = (Path(__file__).parent.parent / ".ci" / "run").read_text(encoding="utf-8")
-    assert f"drawing/playground && cat {{{','.join(html.SCRIPTS)}}}.js" in run
+    own = ",".join(name.partition("/")[2] for name in html.SCRIPTS if name.startswith("playground/"))
+    assert f"drawing && cat common/{{elements,numbers}}.js playground/{{{own}}}.js" in run
 
 
 CONTRASTS = """() => {
@@ -367,7 +373,7 @@ def shown(x):
 def test_the_browser_computes_what_python_computes(browser):
     """The page's own script of formulas, alone, for every activation, on the bits that the page is given."""
     page = browser.new_page()
-    page.add_script_tag(content=parts.asset(html.__package__, "numbers.js"))
+    page.add_script_tag(content=parts.asset("playground/numbers.js"))
     random = Random(2)
     for name, _, recording in with_all_activations():
         (told,) = data_of(Playground(recording).html())
@@ -611,7 +617,7 @@ def test_a_training_that_explodes_is_shown_as_far_as_it_goes(visit):
             p.data = weight
         recording.take(epoch)
     page = visit(recording)
-    assert [text(page, "#train-loss"), text(page, "#test-loss")] == ["nan", "nan"]
+    assert [text(page, "#train-loss"), text(page, "#test-loss")] == ["⚠ nan", "⚠ nan"]
     page.locator("#log").check()
     for epoch in (2, 1, 0):
         page.keyboard.press("Home") if epoch == 0 else page.locator("#position").fill(str(epoch))
@@ -621,7 +627,7 @@ def test_a_training_that_explodes_is_shown_as_far_as_it_goes(visit):
     p.parameters()[0].data = 1e200
     alone = Recording(p, xor(20), loss=half)
     assert alone.snapshots[0].train_loss == float("inf")
-    assert text(visit(alone), "#train-loss") == "inf"
+    assert text(visit(alone), "#train-loss") == "⚠ inf"
 
 
 def test_a_long_formula_moves_nothing(visit):

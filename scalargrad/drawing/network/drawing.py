@@ -5,21 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..common.svg_drawing import SvgDrawing
-from ..common.text import clean, number, plain, signed
+from ..common.drawing import BaseDrawing
+from ..common.text import clean, number, plain, signed, xml
 from .picture import NetworkPicture, Parameter
-from .svg import to_svg
+from .svg import NetworkDrawer
 
 LISTED = 400  # parameters that the text lists one by one
 
 
-class NetworkDrawing(SvgDrawing):
+class NetworkDrawing(BaseDrawing):
     """A network by layers, as `draw_network` makes it. It holds numbers and texts, not the model."""
 
     picture: NetworkPicture
 
     def _drawn(self, theme: str) -> str:
-        return to_svg(self.picture, self.prefix, theme)
+        return NetworkDrawer(self.picture, self.prefix, theme).svg()
+
+    def html(self) -> str:
+        """The SVG in a page of its own, which needs no network."""
+        paper = {"auto": "color-scheme:light dark", "light": "background:#fff", "dark": "background:#15171c"}
+        return (
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
+            f"<title>{xml(self.picture.heading)}</title>\n"
+            f"<style>html{{{paper[self.theme]}}}body{{margin:1rem;text-align:center}}</style>\n</head>\n"
+            f"<body>\n{self.svg()}</body>\n</html>\n"
+        )
 
     def text(self) -> str:
         """The layers, and, if they are not too many, every parameter, line by line."""
@@ -43,6 +54,15 @@ class NetworkDrawing(SvgDrawing):
         picture = self.picture
         made: dict[str, Any] = plain(picture)
         return {key: made[key] for key in ("title", "description", "compared", "region", "notes", "stages")}
+
+    forms = {  # noqa: RUF012  # a ClassVar, as the base has it
+        ".svg": BaseDrawing.svg,
+        ".html": html,
+        ".json": BaseDrawing.json,
+        ".txt": lambda drawing: drawing.text() + "\n",
+        ".png": lambda drawing: drawing.image("png"),
+        ".pdf": lambda drawing: drawing.image("pdf"),
+    }
 
     def __repr__(self) -> str:
         sizes = "-".join(str(len(stage.units)) for stage in self.picture.stages)

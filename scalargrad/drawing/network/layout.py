@@ -8,12 +8,11 @@ from __future__ import annotations
 from math import inf, isfinite
 from typing import NamedTuple
 
-from ..common.style import MARGIN
 from ..common.text import clean, number, shortened, width
 from .picture import NetworkPicture, Parameter, Stage, arrow
 
 LINE = 13.5  # of text
-SIZE, SMALL, TINY = 12.0, 11.0, 10.0
+SIZE, TINY = 12.0, 10.0
 WIDE, HIGH, DENSE, FIELD = 46.0, 30.0, 23.0, 46.0  # a unit: its width; its height, also among many, and with a field
 NUMBERED = 20  # weights between two columns that have their numbers printed
 
@@ -64,10 +63,10 @@ class Columns:
     def laid_out(self, most: int) -> list[list[Place]]:
         stages, outer = self.picture.stages, self.has_outer_names
         heads = [max(width(line, SIZE, bold=True) for line in self.header(stage)) for stage in stages]
-        self.top = MARGIN + (34.0 if self.picture.title.strip() else 0.0) + 40.0
+        self.top = 40.0
         self.height = self.gap * most
         room = max(width(n, SIZE) for n in self.names[0]) + 10.0 if outer else 0.0
-        x = max(MARGIN + room + self.wide[0] / 2.0, MARGIN + heads[0] / 2.0)
+        x = max(room + self.wide[0] / 2.0, heads[0] / 2.0)
         columns = []
         for k, rows in enumerate(self.shown):
             y = self.top + self.height / 2.0 - self.gap * (len(rows) - 1) / 2.0

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Iterable
 from gzip import compress
 
-from ..common.assets import MEDIA, as_json, asset, filled, policy, script, sheet
+from ..common.assets import as_json, page, script
+from ..common.style import VARIABLES
 from ..common.text import clean, shortened, tenths, xml
 from ..graph.labels import PADDING, labels_of, node_label
 from ..graph.laying_out import lay_out
@@ -20,7 +22,8 @@ from .data import to_data
 from .live import Recorded, live_of, why_not
 from .story import roomy, story_of
 
-SCRIPTS = ("numbers", "model", "scene", "camera", "panel", "table", "pointing", "live", "inputs", "main")  # in order
+_OWN = ("model", "scene", "camera", "panel", "table", "pointing", "live", "inputs", "main")
+SCRIPTS = ("common/elements", "common/numbers", *(f"page/{name}" for name in _OWN))  # in the order in which they run
 PACKED_ABOVE = 1_000_000  # letters of picture and data
 LEGEND_WIDTH = 700.0
 _PATH = re.compile(' d="M[^"]*"')
@@ -40,32 +43,27 @@ def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0, rec
     layout = lay_out(wide, labels_of(wide), time_limit)
     story = story_of(as_laid_out(picture, layout))
     drawer = _PageDrawer(story.picture._replace(title="", notes=()), layout)
-    svg, light, dark = drawer.parts()
+    svg, style = drawer.parts()
     title = clean(shortened(picture.title, 200)) or f"{picture.name}, step by step"
     computes = live_of(recorded, story) if recorded is not None and not fixed else None
     program = "const compute = null;" if computes is None else computes.script
-    style, code = asset(__package__, "page.css"), script(__package__, SCRIPTS, program)
     data, packed = as_json(to_data(story, fixed if computes is None else computes.data)), ""
     if len(svg) + len(data) > PACKED_ABOVE:
         packed, svg, data = _packed(svg, data), "", ""
-    values = {
-        "theme": theme,
-        "title": xml(title),
-        "description": xml(picture.description),
-        "notes": "".join(f'<p class="note">{xml(note)}</p>' for note in picture.notes),
-        "style": style,
-        "light": light,
-        "dark": dark,
-        "dark_media": MEDIA[theme],
-        "picture": svg,
-        "legend": drawer.beside,
-        "bodies": drawer.bodies(),
-        "data": data,
-        "packed": packed,
-        "script": code,
-        "policy": policy([code], [style, light, dark]),
-    }
-    return filled(asset(__package__, "page.html"), values)
+    return page(
+        "page/page",
+        script(SCRIPTS, program),
+        theme,
+        style,
+        title=xml(title),
+        description=xml(picture.description),
+        notes="".join(f'<p class="note">{xml(note)}</p>' for note in picture.notes),
+        picture=svg,
+        legend=drawer.beside,
+        bodies=drawer.bodies(),
+        data=data,
+        packed=packed,
+    )
 
 
 def _packed(svg: str, data: str) -> str:
@@ -78,12 +76,15 @@ class _PageDrawer(GraphDrawer):
     """The picture for the page, which has tooltips, a title and a legend of its own."""
 
     def __init__(self, picture: Picture, layout: Layout) -> None:
-        super().__init__(picture, labels_of(picture), layout, "sg", "light")
+        super().__init__(picture, labels_of(picture), layout, "sg")
 
-    def parts(self) -> tuple[str, str, str]:
-        """The picture, and the sheets for a light and a dark page."""
+    def style(self) -> str:
+        return self._scoped(self.shapes + self._coloured(VARIABLES))
+
+    def parts(self) -> tuple[str, str]:
+        """The picture, and its style sheet, whose colours are the page's variables."""
         head, rest = self.svg().split("<style>", 1)
-        light, body = rest.split("</style>", 1)
+        style, body = rest.split("</style>", 1)
         box = re.search(r'viewBox="[^"]*" width="[^"]*" height="[^"]*"', head)
         place = re.search(r'<g transform="[^"]*">', body)
         assert box is not None
@@ -93,7 +94,7 @@ class _PageDrawer(GraphDrawer):
             f'<svg id="picture" role="group" aria-labelledby="title" aria-describedby="description" {box[0]}>'
             f"{body.strip()}"
         )
-        return svg, sheet(False) + light, sheet(True) + self._dark()
+        return svg, style
 
     def bodies(self) -> str:
         """What runs inside of nodes, each in a dialog that the node opens."""
@@ -114,12 +115,9 @@ class _PageDrawer(GraphDrawer):
                 )
         return "".join(made)
 
-    def _dark(self) -> str:
-        return self.colours(True).replace("&", f"#{self.prefix}")
-
-    def legend(self, room: float) -> tuple[str, float, float]:
+    def legend(self, room: float, notes: Iterable[str]) -> tuple[str, float, float]:
         """Nothing in the picture; what the legend would say stands beside it, as large at any scale."""
-        inner, wide, high = super().legend(LEGEND_WIDTH)
+        inner, wide, high = super().legend(LEGEND_WIDTH, notes)
         size = f'viewBox="-3 -3 {wide + 6:.0f} {high:.0f}" width="{wide + 6:.0f}" height="{high:.0f}"'
         self.beside = f"<svg {size}>{inner}</svg>" if inner else ""
         return "", 0.0, 0.0

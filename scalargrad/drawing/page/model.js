@@ -4,7 +4,6 @@
 // Positions of the player: 0, only the inputs are known; from 1 on, a value is computed at each; then, where there was
 // a backward pass, `start`, where it begins, and from there on an edge has its turn at each.
 
-const $ = (id) => document.getElementById(id);
 // A large picture and its numbers come packed, so that the file stays small.
 if ($("packed")) {
   const bytes = Uint8Array.from(atob($("packed").textContent), (c) => c.charCodeAt(0));
@@ -12,8 +11,6 @@ if ($("packed")) {
   [$("world").innerHTML, $("data").textContent] = (await new Response(stream).text()).split("\0");
 }
 
-const on = (el, type, act, options) => el.addEventListener(type, act, options);
-const DASH = "—";
 const brief = (number) => number.split("|", 1)[0];
 const full = (number) => number.slice(number.indexOf("|") + 1);
 
@@ -84,17 +81,5 @@ function gradient(i, p) {
   const [before, origin] = nodes.before[i] || [];
   return origin === "its own" ? before : "";
 }
-
-function make(tag, className, ...children) {
-  const el = document.createElement(tag);
-  el.className = className;
-  el.append(...children);
-  return el;
-}
-
-/** A text with the indices in it below the line: θ1[2,1], w_1, w1; as `marked` in text.py has it. */
-const indexed = (text) => text
-  .split(/(?<=[\p{L}\d])\[([\p{L}\d,]{1,20})\]|(?<=\p{L})_(\d{1,3})(?![\w[(])|(?<=(?<!\w)\p{L})(\d{1,3})(?![\w.[(])/u)
-  .map((part, k) => (k % 4 && part ? make("sub", "", part) : part || ""));
 
 const plural = (n, word) => `${n.toLocaleString("en")} ${word}${n === 1 ? "" : "s"}`;

@@ -1,7 +1,5 @@
 // What is shown: a set, a frame of it (an epoch that was kept), a unit, and a point of the plane.
 
-const slider = $("position");
-const { dataset, classList } = document.documentElement;
 const recordings = JSON.parse($("data").textContent).map((set) => ({
   ...set,
   axes: set.inputs,
@@ -12,23 +10,15 @@ const recordings = JSON.parse($("data").textContent).map((set) => ({
   test: doubles(set.test),
 }));
 const sets = lab ? [liveSet(), ...recordings] : recordings;
-const night = matchMedia("(prefers-color-scheme: dark)");
 const RUN = 9000; // milliseconds from the first frame to the last
 let [set, frame, pinned, pointed, probe] = [sets[0], -1, -1, -1, null];
 let fields = [];
-let timer = 0;
-let speech = 0;
 
 const begin = () => frame * weightCount(set.sizes);
 const shownUnit = () => (pointed >= 0 ? pointed : pinned);
-const isDark = () => (dataset.theme === "auto" ? night.matches : dataset.theme === "dark");
-const isPlaying = () => classList.contains("playing");
-
-/** Have a text read out; of many in a row, only the last. */
-function say(text) {
-  clearTimeout(speech);
-  speech = setTimeout(() => { $("live").textContent = text; }, 300);
-}
+const here = () => frame;
+const pace = () => (set.live ? 50 : Math.max(RUN / (scaleOf.last || 1), 16));
+const rewind = () => { if (frame === scaleOf.last && !set.live) go(0); };
 
 /** Show a frame. */
 function go(to) {
@@ -106,32 +96,6 @@ function ask(at) {
   redraw();
 }
 
-function pause() {
-  clearTimeout(timer);
-  classList.remove("playing");
-  $("play").title = "Play (space)";
-}
-
-function play() {
-  classList.add("playing");
-  $("play").title = "Pause (space)";
-  timer = setTimeout(() => {
-    go(frame + 1);
-    if (isPlaying()) play();
-  }, (set.live ? 50 : Math.max(RUN / (scaleOf.last || 1), 16)) / Number($("speed").value));
-}
-
-function jump(to) {
-  pause();
-  go(to);
-}
-
-function toggle() {
-  if (isPlaying()) return pause();
-  if (frame === scaleOf.last && !set.live) go(0);
-  return play();
-}
-
 /** Choose a set; one that was playing goes on playing, from its beginning. */
 function choose(k) {
   const wasPlaying = isPlaying();
@@ -166,17 +130,11 @@ function showFrames(to) {
   go(to);
 }
 
-function paintAll() {
+function showTheme() {
   readColours();
   document.querySelectorAll("#sets canvas").forEach((canvas, k) => drawThumbnail(canvas, sets[k]));
   $("theme").setAttribute("aria-pressed", isDark());
   if (frame >= 0) redraw();
-}
-
-function turnTheme() {
-  dataset.theme = isDark() ? "light" : "dark";
-  $("dark").media = isDark() ? "screen" : "not all";
-  paintAll();
 }
 
 /** Go back to the output, and ask about no point. */
@@ -186,17 +144,10 @@ function release() {
   redraw();
 }
 
-const actions = {
-  play: toggle, first: () => jump(0), back: () => jump(frame - 1), forward: () => jump(frame + 1),
-  last: () => jump(scaleOf.last), theme: turnTheme, ask: () => $("help").showModal(), release,
-  sooner: () => jump(frame - 10), later: () => jump(frame + 10),
-};
-const keys = {
-  " ": "play", Home: "first", ArrowLeft: "back", ArrowRight: "forward", End: "last", t: "theme", "?": "ask",
-  Escape: "release", PageUp: "later", PageDown: "sooner",
-};
-for (const id of ["play", "first", "back", "forward", "last", "theme", "ask"]) on($(id), "click", actions[id]);
-on(slider, "input", () => jump(Number(slider.value)));
+listen(
+  { release, sooner: () => jump(frame - 10), later: () => jump(frame + 10) },
+  { Escape: "release", PageUp: "later", PageDown: "sooner" },
+);
 on($("log"), "change", () => {
   buildChart(set, $("log").checked);
   drawChart(set, frame);
@@ -207,15 +158,6 @@ for (const id of ["train", "test"]) {
     redraw();
   });
 }
-on(night, "change", paintAll);
-on(document, "keydown", (event) => {
-  const busy = event.target.closest("input,select,dialog[open]") || (event.key === " " && event.target.closest("button,a"));
-  const act = actions[keys[event.key]];
-  if (!act || busy || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-  event.preventDefault();
-  act();
-});
-
 // A point of the plane, by pointer or by keys.
 on(plane, "pointermove", (event) => {
   const box = plane.getBoundingClientRect();
@@ -257,10 +199,9 @@ sets.forEach((each, k) => {
 });
 $("sets").hidden = sets.length < 2;
 classList.toggle("single", sets.length < 2);
-classList.add("alive");
 readColours();
 choose(0);
-paintAll();
+showTheme();
 new ResizeObserver(() => {
   placeNetwork(set);
   buildChart(set, $("log").checked);

@@ -2,7 +2,6 @@
 
 const net = $("net");
 const lines = $("lines");
-const SVG = "http://www.w3.org/2000/svg";
 const THINNEST = 0.8;
 const WIDEST = 9;
 
@@ -56,8 +55,7 @@ function buildNetwork(set) {
     if (!unit.layer) return;
     units.forEach((source, from) => {
       if (source.layer !== unit.layer - 1) return;
-      const [path, hit] = [document.createElementNS(SVG, "path"), document.createElementNS(SVG, "path")];
-      hit.setAttribute("class", "hit");
+      const [path, hit] = [draws("path", {}), draws("path", { class: "hit" })];
       const link = { path, hit, from, to, w: unit.at + source.j };
       links.push(link);
       on(hit, "click", () => pull(link.w, `weight to ${unit.name} from ${source.name}`));

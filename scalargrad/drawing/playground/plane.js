@@ -74,10 +74,10 @@ function drawProbe(context, x, y, size) {
   context.setLineDash([]);
 }
 
-/** Round numbers from low to high, at most seven. */
-function roundNumbers(low, high) {
-  const power = 10 ** Math.floor(Math.log10((high - low) / 6));
-  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => (high - low) / s <= 6);
+/** Round numbers from low to high, so many and one more at the most. */
+function roundNumbers(low, high, most = 6) {
+  if (!(high > low)) return [high];
+  const step = roundUp((high - low) / most);
   const found = [];
   for (let k = Math.ceil(low / step); k * step <= high; k += 1) found.push(k * step);
   return found;
