@@ -16,6 +16,7 @@ from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 from .style import palette
 
@@ -61,6 +62,18 @@ def policy(scripts: Iterable[str], styles: Iterable[str]) -> str:
 
 def _source(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def module(f: Any, name: str, *arguments: Any) -> str:
+    """A compiled function, called once with these arguments, as JavaScript that defines a function of that name."""
+    f(*arguments)
+    return compact(f.to_js(name))
+
+
+def compact(source: str) -> str:
+    """What the JavaScript backend writes, for a page: without its head and its indents."""
+    text = source.replace("export ", "").partition("*/\n")[2]
+    return "\n".join([line.strip() for line in text.splitlines() if line.strip()])
 
 
 def as_json(data: object) -> str:

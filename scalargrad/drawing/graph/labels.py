@@ -23,7 +23,7 @@ DASH = "—"
 
 
 class Row(NamedTuple):
-    """A line of a node: a key to the left and a number to the right; `kind` is the class of its text."""
+    """A line of a node: a key to the left and a number to the right; `kind` is its text's class, "g" the gradient's."""
 
     key: str
     text: str
@@ -99,13 +99,13 @@ def _node_lines(node: Node, compact: bool) -> NodeLabel:
         if node.gradient_range:
             low, high = node.gradient_range
             low_high = number(low) if low == high else f"{number(low)} … {number(high)}"
-        rows = [Row(shortened(operations + more, 44), "", "muted", True), Row(node.gradient_name, low_high)]
+        rows = [Row(shortened(operations + more, 44), "", "muted", True), Row(node.gradient_name, low_high, "g")]
         return _measured(node.name, f"  {node.formula}", rows)
     value = number(node.value) if node.value is not None else DASH  # of several outputs: none of its own
     rows = [Row("value", value, _way(node.value), rule=True)]
     gradient = DASH if node.gradient is None else number(node.gradient)
     if compact:
-        return _measured(node.name, "", [*rows, Row("gradient", gradient, _way(node.gradient))])
+        return _measured(node.name, "", [*rows, Row("gradient", gradient, _way(node.gradient, "g"))])
     lines = [*_path_rows(node.paths)]
     if node.elsewhere is not None:
         lines.append(Row("elsewhere", signed(node.elsewhere), "muted"))
@@ -113,9 +113,9 @@ def _node_lines(node: Node, compact: bool) -> NodeLabel:
         lines.append(Row(f"{node.arrived[0]} of {node.arrived[1]} paths arrived", "", "muted"))
     if lines:
         lines[0] = lines[0]._replace(rule=True)
-        lines.append(Row(f"{node.gradient_name} = sum", gradient, _way(node.gradient), rule=True))
+        lines.append(Row(f"{node.gradient_name} = sum", gradient, _way(node.gradient, "g"), rule=True))
     else:
-        lines.append(Row(node.gradient_name, gradient, _way(node.gradient)))
+        lines.append(Row(node.gradient_name, gradient, _way(node.gradient, "g")))
     rows += lines
     rows += [Row(name, number(x), "muted", rule=k == 0) for k, (name, x) in enumerate(node.parts)]
     if node.says:
@@ -128,9 +128,9 @@ def _node_lines(node: Node, compact: bool) -> NodeLabel:
     return _measured(node.name, f" = {node.formula}" if node.formula else "", rows)
 
 
-def _way(x: float | None) -> str:
+def _way(x: float | None, kind: str = "") -> str:
     """The class of a number that has changed: as that of the difference."""
-    return sign_style(x - x.before) if isinstance(x, Changed) else ""
+    return f"{kind} {sign_style(x - x.before)}" if isinstance(x, Changed) else kind
 
 
 def path_lines(paths: tuple[Path, ...]) -> list[list[Path]]:

@@ -88,6 +88,7 @@ class Picture(NamedTuple):
     is_layered: bool  # a network or recurrence, which is laid out here, in columns
     is_compact: bool  # too many nodes for more than a name and two numbers
     largest: float  # |contribution| in the picture: the widest edge's
+    of: str = ""  # what gradients are derivatives of, by name, where that is one result
     active: str = ""  # the edge whose turn it is, in a frame of the backward pass
 
     @property

@@ -72,7 +72,7 @@ class NetworkDrawing(BaseDrawing):
 def _line(p: Parameter) -> str:
     difference = "" if p.before is None else f"  {signed(p.shown)}"
     gradient = "" if p.gradient is None else f"   gradient {number(p.gradient)}"
-    return f"  {clean(p.label)} = {p.text()}{difference}{gradient}"
+    return f"  {clean(p.label)} = {signed(p.now)}{difference}{gradient}"
 
 
 def _spread(numbers: Sequence[float]) -> str:

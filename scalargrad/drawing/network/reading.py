@@ -14,11 +14,12 @@ from ...engine.value import Value
 from ...state import whole
 from ..common.text import clean, shortened
 from ..graph.drawing import Drawing
+from ..graph.reading import gradient_of
 from .drawing import NetworkDrawing
 from .heat import CELLS
 from .layers import chain_of_layers, neurons_of, record, weights_of
 from .neuron import draw_neuron
-from .picture import NetworkPicture, Parameter, Region, Stage, Unit
+from .picture import NetworkPicture, Parameter, Region, Stage, Unit, checked_region
 
 LIMIT = 16  # units of a layer that are drawn one by one
 
@@ -152,8 +153,7 @@ def _symbol(layer: Any, k: int) -> str:
 def _parameter(p: Any, otherwise: str) -> Parameter:
     if not isinstance(p, Value):
         return Parameter(otherwise, float(p))
-    gradient = None if not p.has_gradient else float(getattr(p.grad, "data", p.grad))
-    return Parameter(p.label.strip() or otherwise, p.data, gradient)
+    return Parameter(p.label.strip() or otherwise, p.data, gradient_of(p))
 
 
 def _float(x: Any) -> float:
@@ -183,18 +183,10 @@ def _fields(model: Any, layers: list[Any], region: Region) -> list[list[Any]]:
     """Every unit's output over a region of the plane, as rows from the top."""
     if len(weights_of(layers[0])[0]) != 2:
         raise ValueError(f"draw_network: region is for two inputs, the network takes {len(weights_of(layers[0])[0])}")
-    try:
-        (x1, x2), (y1, y2) = ((float(low), float(high)) for low, high in region)
-    except (TypeError, ValueError):
-        raise ValueError(f"draw_network: region is ((x_low, x_high), (y_low, y_high)), got {region!r}") from None
-    if not (x1 < x2 and y1 < y2):
-        raise ValueError(f"draw_network: region: low must be below high, got {region!r}")
+    (x1, x2), (y1, y2) = checked_region("draw_network", region)
     frozen = model.frozen()
     steps = [(k + 0.5) / CELLS for k in range(CELLS)]
-    rows = [
-        [record(frozen, [x1 + s * (x2 - x1), y2 - t * (y2 - y1)]) for s in steps]
-        for t in steps
-    ]  # fmt: skip
+    rows = [[record(frozen, [x1 + s * (x2 - x1), y2 - t * (y2 - y1)]) for s in steps] for t in steps]
     return [
         [tuple(tuple(cell[k][j] for cell in row) for row in rows) for j in range(len(units))]
         for k, units in enumerate(rows[0][0])

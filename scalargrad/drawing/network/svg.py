@@ -7,13 +7,14 @@ different heights, evenly spaced, where the way is 1/(m + 1) done; there the num
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from math import isfinite
+from math import asin, isfinite, sin
+from operator import mul
 
 from ..common.style import SMALL, sign_style
 from ..common.svg import Drawer, Item, legend_item
 from ..common.text import clean, number, signed, tenths, width, written, xml
 from .heat import heat_picture
-from .layout import SIZE, TINY, Columns, Place, rounded, short
+from .layout import SIZE, TINY, Columns, Place
 from .picture import NetworkPicture, Parameter, Stage, Unit
 
 THINNEST, WIDEST = 0.7, 6.0  # lines
@@ -69,22 +70,21 @@ class NetworkDrawer(Drawer):
     def write(self, kind: str, x: float, y: float, text: str, size: float = SMALL, bold: bool = False) -> None:
         self.out.append(written(kind, round(x, 1), round(y, 1), (text, ""), size=size, bold=bold))
 
-    def ends(self, k: int) -> Iterator[tuple[Place, Place]]:
+    def ends(self, k: int) -> Iterator[tuple[Place, Place, tuple[float, ...]]]:
+        """The units that lines into a layer join, and how far right the four points of the curve are."""
         for target in self.at.places[k]:
             for source in self.at.places[k - 1]:
-                yield source, target
+                x1, x2 = source.x + self.at.wide[k - 1] / 2.0, target.x - self.at.wide[k] / 2.0
+                bend = (x2 - x1) * 0.45
+                yield source, target, (x1, x1 + bend, x2 - bend, x2)
 
     def lines(self, k: int) -> None:
         """The weights into a layer, weak ones below strong ones."""
         units, drawn = self.picture.stages[k].units, []
-        for source, target in self.ends(k):
-            (x1, y1), (x2, y2) = (
-                (source.x + self.at.wide[k - 1] / 2.0, source.y),
-                (target.x - self.at.wide[k] / 2.0, target.y),
-            )
-            bend = (x2 - x1) * 0.45
-            points = [(x1 + bend, y1), (x2 - bend, y2), (x2, y2)]
-            path = f"M{tenths(x1)},{tenths(y1)}C" + " ".join([f"{tenths(x)},{tenths(y)}" for x, y in points])
+        for source, target, xs in self.ends(k):
+            points = zip(xs, (source.y, source.y, target.y, target.y), strict=True)
+            start, *rest = [f"{tenths(x)},{tenths(y)}" for x, y in points]
+            path = f"M{start}C{' '.join(rest)}"
             if source.k is None or target.k is None:
                 drawn.append((-1.0, self.folded_line(k, source, target, path)))
                 continue
@@ -111,17 +111,16 @@ class NetworkDrawer(Drawer):
         """The weights' numbers, at heights that no two of them share."""
         left, right = len(self.at.places[k - 1]), len(self.at.places[k])
         way = 1.0 / (right + 1) if right <= left else left / (left + 1)
-        t = _eased(way)
-        for source, target in self.ends(k):
+        t = 0.5 - sin(asin(1.0 - 2.0 * way) / 3.0)  # where on the curve that much of the height is done
+        weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
+        for source, target, xs in self.ends(k):
             if source.k is None or target.k is None:
                 continue
-            x1, x2 = source.x + self.at.wide[k - 1] / 2.0, target.x - self.at.wide[k] / 2.0
-            bend = (x2 - x1) * 0.45
-            weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
-            x = sum(w * px for w, px in zip(weights, (x1, x1 + bend, x2 - bend, x2), strict=True))
+            x = sum(map(mul, weights, xs))
             y = source.y + way * (target.y - source.y)
             p = self.picture.stages[k].units[target.k].weights[source.k]
-            text, wide = short(p), width(short(p), SMALL) + 6.0
+            text = signed(p.now, 3)
+            wide = width(text, SMALL) + 6.0
             self.out.append(  # on a patch of its own: a dash of the line before it would read as a minus sign
                 f'<rect class="patch" x="{tenths(x - wide / 2.0)}" y="{tenths(y - 6.5)}" width="{tenths(wide)}" '
                 f'height="13"/>'
@@ -146,7 +145,7 @@ class NetworkDrawer(Drawer):
             size = f'width="{tenths(wide - 6)}" height="{tenths(high - 6)}" preserveAspectRatio="none"'
             add(f'<image x="{tenths(left + 3)}" y="{tenths(top + 3)}" {size} href="{heat_picture(unit.field)}"/>')
         else:
-            inside = name if unit.output is None else rounded(unit.output)
+            inside = name if unit.output is None else number(unit.output, 3)
             size_of = next((size for size in (SIZE, TINY) if width(inside, size) <= wide - 4.0), 8.0)
             self.write("n" if size_of == SIZE else f"n n{size_of:.0f}", place.x, place.y + 4.0, inside, size_of)
         for at, side, x in ((0, "left", left - 8.0), (len(self.at.places) - 1, "right", left + wide + 8.0)):
@@ -166,7 +165,7 @@ class NetworkDrawer(Drawer):
             f'<text class="s" x="{tenths(x + 1)}" y="{tenths(y + 2.8)}">{sign}</text>'
         )
         if self.at.has_bias_text:
-            self.write("b", x + 11.0, y + 12.0, f"b {short(p)}", TINY)
+            self.write("b", x + 11.0, y + 12.0, f"b {signed(p.now, 3)}", TINY)
         self.out.append("</g>")
 
     def items(self) -> Iterator[Item]:
@@ -211,15 +210,6 @@ class NetworkDrawer(Drawer):
                 f"& .bias.{kind} rect{{fill:{c[kind]};stroke:{c['page']}}}& .bias.{kind} .s{{fill:{c['page']}}}"
             )
         return "".join(rules)
-
-
-def _eased(way: float) -> float:
-    """Where on the curve that much of the height is done: the root t of 3 t**2 - 2 t**3 = way, by bisection."""
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        t = (low + high) / 2.0
-        low, high = (t, high) if t * t * (3.0 - 2.0 * t) < way else (low, t)
-    return low
 
 
 def tooltip(p: Parameter, kind: str = "weight") -> str:

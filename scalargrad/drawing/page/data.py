@@ -6,12 +6,13 @@ moved, is in `live.py`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any
 
 from ..common.text import clean, number, shortened
 from ..graph.formulas import formula
-from ..graph.labels import DASH, node_label
 from ..graph.picture import Edge, Node, Picture
 from .story import Story
 
@@ -36,14 +37,14 @@ def to_data(story: Story, live: dict[str, Any] | str = "") -> dict[str, Any]:
 
     `live` is what the page computes with, or why it does not.
     """
-    picture, backward = story.picture, story.backward
+    picture, backward, of = story.picture, story.backward, story.picture.of
     position = {n.id: k for k, n in enumerate(picture.nodes)}
-    of = _numerator(picture)
-    worked = _worked(picture)
+    patterns, of_node = _patterns(picture)
     nodes, edges = picture.nodes, picture.edges
     return {
         "live": live,
         "of": of,
+        "patterns": patterns,
         "name": picture.name,
         "total": picture.total,
         "hasPass": picture.has_gradients,
@@ -52,14 +53,14 @@ def to_data(story: Story, live: dict[str, Any] | str = "") -> dict[str, Any]:
             "name": [n.name for n in nodes],
             "kind": "".join(n.kind[0] for n in nodes),  # input, parameter, operation, constant, block
             "formula": [n.formula for n in nodes],
-            "worked": [worked.get(n.id, "") for n in nodes],
+            "pattern": of_node,
             "value": [short_and_full(n.value) for n in nodes],
             "gradient": [_spread(n.gradient_range) if n.kind == "block" else short_and_full(n.gradient) for n in nodes],
-            "at": _sparse((k, at) for k, n in enumerate(nodes) if (at := _gradient_text(n, picture)) != 3),
             "short": _sparse(
                 (k, short)
                 for k, n in enumerate(nodes)
-                if of and (short := n.gradient_name.removeprefix(f"∂{of}/∂")) not in (n.name, n.gradient_name)
+                if picture.of
+                and (short := n.gradient_name.removeprefix(f"∂{picture.of}/∂")) not in (n.name, n.gradient_name)
             ),
             "label": _sparse(
                 (k, label)
@@ -122,58 +123,22 @@ def _brought(edge: Edge, source: Node) -> str:
     return "=" if text and text == short_and_full(source.gradient) else text
 
 
-def _numerator(picture: Picture) -> str:
-    """What gradients are derivatives of, "" where that is not one result: a root's gradient is named "∂L/∂L"."""
-    for n in picture.nodes:
-        half = n.gradient_name[1 : (len(n.gradient_name) - 1) // 2]
-        if n.is_root and half and n.gradient_name == f"∂{half}/∂{half}":
-            return half
-    return ""
+def _patterns(picture: Picture) -> tuple[list[tuple[str, int]], dict[str, int]]:
+    """Operations as patterns, for which the operands' numbers are put in place of names; and which of them a node has,
+    where all of its operands are drawn."""
+    counts = Counter(e.target for e in picture.edges)
+    folded = {e.target for e in picture.edges if e.local is None}
+    patterns: dict[tuple[str, int], int] = {}
+    found = {}
+    for k, n in enumerate(picture.nodes):
+        if n.kind == "operation" and n.members == 1 and not n.undrawn and n.id not in folded:
+            found[str(k)] = patterns.setdefault(_pattern_of(n, counts[n.id]), len(patterns))
+    return list(patterns), found
 
 
-def _gradient_text(node: Node, picture: Picture) -> int:
-    """Which of the texts on a node's label, from 0 and without the header, is the gradient's number."""
-    found = at = 0
-    for row in node_label(node, picture.is_compact).rows:
-        at += 1
-        if row.text:
-            is_gradient = row.key.removesuffix(" = sum") in (node.gradient_name, "gradient")
-            found = at if is_gradient else found
-            at += 1
-    return found
-
-
-class _Operation(NamedTuple):
-    """What `formula` asks of an operation."""
-
-    name: str
-    symbol: str
-    arity: int | None
-
-
-def _worked(picture: Picture) -> dict[str, str]:
-    """Each operation with its operands' numbers in place of their names, where all of them are drawn: "2 × (−3)"."""
-    nodes = {n.id: n for n in picture.nodes}
-    operands: dict[str, list[Edge]] = {}
-    for e in picture.edges:
-        operands.setdefault(e.target, []).append(e)
-    made = {}
-    for key, each in operands.items():
-        node = nodes[key]
-        if node.kind != "operation" or node.members > 1 or node.undrawn or any(e.local is None for e in each):
-            continue
-        values = [nodes[e.source].value for e in sorted(each, key=lambda e: e.slot)]
-        pattern, bracketed = pattern_of(node, len(values))
-        texts = [DASH if x is None else number(x) for x in values]
-        for k, text in enumerate(texts):
-            shown = f"({text})" if text.startswith("−") and k >= bracketed else text
-            pattern = pattern.replace(chr(PLACES + k), shown)
-        made[key] = pattern
-    return made
-
-
-def pattern_of(node: Node, count: int) -> tuple[str, int]:
+def _pattern_of(node: Node, count: int) -> tuple[str, int]:
     """An operation on so many operands, each a private letter from PLACES on; and from which of them on a negative
     number is bracketed, as it stands between signs."""
-    pattern = formula(_Operation(node.operation, node.symbol, node.arity), [chr(PLACES + k) for k in range(count)])
+    operation = SimpleNamespace(name=node.operation, symbol=node.symbol, arity=node.arity)
+    pattern = formula(operation, [chr(PLACES + k) for k in range(count)])
     return pattern, count if "(" in pattern else int(pattern.startswith(f"{chr(PLACES)} "))

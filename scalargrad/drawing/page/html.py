@@ -9,8 +9,10 @@ import re
 from base64 import b64encode
 from collections.abc import Iterable
 from gzip import compress
+from typing import Any
 
-from ..common.assets import as_json, page, script
+from ...compiler.backends import javascript
+from ..common.assets import as_json, compact, page, script
 from ..common.style import VARIABLES
 from ..common.text import clean, shortened, tenths, xml
 from ..graph.labels import PADDING, labels_of, node_label
@@ -19,7 +21,7 @@ from ..graph.layout import Layout, as_laid_out
 from ..graph.picture import Edge, Node, Picture
 from ..graph.svg import GraphDrawer
 from .data import to_data
-from .live import Recorded, live_of, why_not
+from .live import Recorded, numbers_of, program_of
 from .story import roomy, story_of
 
 _OWN = ("model", "scene", "camera", "panel", "table", "pointing", "live", "inputs", "main")
@@ -38,16 +40,19 @@ def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0, rec
     It is laid out once, with the widest texts that any step shows. With a recorded graph, it computes.
     """
     story = story_of(picture)
-    fixed = why_not(recorded) if recorded is not None else "the picture was made without its graph"
-    wide = roomy(story, not fixed)._replace(title="", notes=())
+    made = program_of(recorded) if recorded is not None else "the picture was made without its graph"
+    wide = roomy(story, not isinstance(made, str))._replace(title="", notes=())
     layout = lay_out(wide, labels_of(wide), time_limit)
     story = story_of(as_laid_out(picture, layout))
     drawer = _PageDrawer(story.picture._replace(title="", notes=()), layout)
     svg, style = drawer.parts()
     title = clean(shortened(picture.title, 200)) or f"{picture.name}, step by step"
-    computes = live_of(recorded, story) if recorded is not None and not fixed else None
-    program = "const compute = null;" if computes is None else computes.script
-    data, packed = as_json(to_data(story, fixed if computes is None else computes.data)), ""
+    program = "const compute = null;"
+    live: dict[str, Any] | str = made if isinstance(made, str) else {}
+    if recorded is not None and not isinstance(made, str):
+        program = compact(javascript.source([made[0]], [[]], "compute", "polynomial"))
+        live = numbers_of(recorded, made[1], story)
+    data, packed = as_json(to_data(story, live)), ""
     if len(svg) + len(data) > PACKED_ABOVE:
         packed, svg, data = _packed(svg, data), "", ""
     return page(

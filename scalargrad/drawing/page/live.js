@@ -13,7 +13,7 @@ const MARKS = { pos: " (+)", neg: " (−)", zero: " (0)", bad: " ⚠" };
 const EDGE_LOOKS = ["pos", "neg", "zero", "bad", "mixed", "none", "constant"];
 const LOOKS = ["none", "bad", "vanishing", "exploding", "usual"];
 const SHADES = ["m6", "m5", "m4", "m3", "m2", "m1", "p0", "p1", "p2", "p3"];
-const columns = { value, gradient: nodes.gradient, local, brought, worked: nodes.worked, running: backward.running };
+const columns = { value, gradient: nodes.gradient, local, brought, running: backward.running };
 const recorded = isLive ? structuredClone(columns) : null;
 const firsts = recorded && { local: local.map(brief), value: value.map(brief), brought: brought.map((x) => withSign(parsed(full(x)))) };
 const upstreams = edges.upstream;
@@ -53,7 +53,6 @@ function renew(x, isRecorded) {
     if (!Array.isArray(own)) local[e] = both(localOf(own));
     if (brought[e]) brought[e] = spread(range(listed(own).map(broughtBy)));
   });
-  for (const i of Object.keys(live.pattern)) nodes.worked[i] = workedOf(i);
   addUp();
   edges.upstream = isRecorded ? upstreams : {};
   if (isRecorded) {
@@ -61,16 +60,6 @@ function renew(x, isRecorded) {
   }
   restyle();
   return status;
-}
-
-/** An operation with its operands' numbers, as data.py makes it. */
-function workedOf(i) {
-  const [pattern, bracketed] = live.patterns[live.pattern[i]];
-  const texts = incoming[i].map((e) => brief(value[source[e]]));
-  return pattern.replace(/[\u{F0000}-\u{FFFFD}]/gu, (place) => {
-    const k = place.codePointAt(0) - 0xF0000;
-    return texts[k].startsWith("−") && k >= bracketed ? `(${texts[k]})` : texts[k];
-  });
 }
 
 /** The sum at every node after each turn, as replay.py makes it. */
@@ -122,9 +111,8 @@ function restyleNode(i) {
     return;
   }
   const card = cardOf(i);
-  const place = nodes.at[i] || 3;
   if (!isBlock(i)) card[1].end = brief(value[i]);
-  if (nodes.gradient[i]) card[place].end = brief(nodes.gradient[i]);
+  if (nodes.gradient[i]) card[gradientAt(card)].end = brief(nodes.gradient[i]);
   (live.rows[i] || []).forEach((lines, row) => {
     const sum = lines.reduce((all, [e]) => all + broughtBy(e), 0);
     const line = card[2 * row + 3];

@@ -14,7 +14,7 @@ if ($("packed")) {
 const brief = (number) => number.split("|", 1)[0];
 const full = (number) => number.slice(number.indexOf("|") + 1);
 
-const { live, of, hasPass, roots, nodes, edges, forward, backward } = JSON.parse($("data").textContent);
+const { live, of, patterns, hasPass, roots, nodes, edges, forward, backward } = JSON.parse($("data").textContent);
 const { name, kind, formula, value } = nodes;
 const { source, target, slot, notation, local, brought, merged } = edges;
 const start = hasPass ? forward.length + 1 : 0;
@@ -46,6 +46,17 @@ function stepAt(p) {
   const k = p - start - 1;
   const e = backward.edge[k];
   return { is: "backward", i: source[e], e, k };
+}
+
+/** An operation with its operands' numbers in place of their names, as formulas.py writes it; "" if there is none. */
+function worked(i) {
+  if (!(i in nodes.pattern)) return "";
+  const [pattern, bracketed] = patterns[nodes.pattern[i]];
+  const texts = incoming[i].map((e) => brief(value[source[e]]) || DASH);
+  return pattern.replace(/[\u{F0000}-\u{FFFFD}]/gu, (place) => {
+    const k = place.codePointAt(0) - 0xF0000;
+    return texts[k].startsWith("−") && k >= bracketed ? `(${texts[k]})` : texts[k];
+  });
 }
 
 const isBlock = (i) => kind[i] === "b";

@@ -28,7 +28,7 @@ function words(p) {
   if (is === "forward") {
     const where = `Forward pass, ${k} of ${forward.length}`;
     if (isBlock(i)) return [where, `${name[i]} is computed: ${formula[i]}, folded into one node.`, ""];
-    return [where, `${name[i]} is computed`, `${[name[i], formula[i], nodes.worked[i], brief(value[i])].filter(Boolean).join(" = ")}.`];
+    return [where, `${name[i]} is computed`, `${[name[i], formula[i], worked(i), brief(value[i])].filter(Boolean).join(" = ")}.`];
   }
   if (is === "begin") {
     const own = roots.filter((r) => gradient(r, p)).slice(0, 4);
@@ -79,7 +79,7 @@ function equation(p) {
   const { is, i, e, k } = stepAt(p);
   if (is === "forward" && !isBlock(i)) {
     const parts = [term("operation", caption(`${name[i]} =`), written(formula[i])), operator("=")];
-    if (nodes.worked[i]) parts.push(term("on its operands", "", written(nodes.worked[i])), operator("="));
+    if (worked(i)) parts.push(term("on its operands", "", written(worked(i))), operator("="));
     return [...parts, term("value", caption(name[i]), numeral(value[i]))];
   }
   if (is === "begin") {

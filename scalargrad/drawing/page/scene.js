@@ -30,6 +30,8 @@ function cardOf(i) {
   return cards[i];
 }
 
+const gradientAt = (card) => card.findIndex(({ el }) => el.matches(".g"));
+
 const WIDTHS = { " ": 0.278, ".": 0.278, ",": 0.278, "…": 1 }; // of letters in numbers, by the font's size
 const rooms = new WeakMap(); // for the numbers behind a key, in points
 
@@ -60,7 +62,7 @@ function paintNode(i, p) {
   if (kind[i] === "c") return;
   const { classList } = nodeEls[i];
   const card = cardOf(i);
-  const at = nodes.at[i] || 3; // where the gradient stands
+  const at = gradientAt(card);
   const known = computed[i] <= p;
   const has = gradient(i, p);
   const came = arrived(i, p);

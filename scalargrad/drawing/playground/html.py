@@ -5,6 +5,7 @@ Numbers go to the page as the bytes of their doubles, so that the page computes 
 
 from __future__ import annotations
 
+import json
 from array import array
 from base64 import b64encode
 from collections.abc import Iterable
@@ -20,12 +21,9 @@ from ..common.text import clean, shortened, xml
 from . import lab
 from .recording import Recording
 
-_OWN = ("numbers", "paint", "training", "network", "plane", "chart", "table", "lab", "main")
-SCRIPTS = (
-    "common/elements",
-    "common/numbers",
-    *(f"playground/{name}" for name in _OWN),
-)  # in the order in which they run
+_OWN = ("numbers", "paint", "training", "network", "plane", "chart", "table", "lab", "main")  # in this order
+SCRIPTS = ("common/elements", "common/numbers", *(f"playground/{name}" for name in _OWN))
+OF_TRAINING = ("playground/training", "playground/lab")  # which a page of recordings does without
 
 
 class Playground:
@@ -77,10 +75,11 @@ class Playground:
 
     def html(self) -> str:
         """The page as text."""
-        programs, known = lab.programs() if self.live else ("const programs = {};", None)
+        programs, known = lab.programs() if self.live else ("", None)
+        scripts = [name for name in SCRIPTS if self.live or name not in OF_TRAINING]
         return page(
             "playground/playground",
-            script(SCRIPTS, programs),
+            script(scripts, f"{programs}\n{_activations(self.recordings, self.live)}"),
             self.theme,
             title=xml(clean(shortened(self.title, 200)) or "Playground"),
             summary=xml("; ".join(map(_summary, self.recordings)) + "." if self.recordings else ""),
@@ -108,6 +107,14 @@ class Playground:
     def __repr__(self) -> str:
         names = [each.name or "a network" for each in self.recordings]
         return f"<Playground of {', '.join(['live training'] * self.live + names)}>"
+
+
+def _activations(recordings: Iterable[Recording], live: bool) -> str:
+    """A script with the recordings' activations, and those of the training in the page, by name."""
+    found = {name: text for recording in recordings for name, text in recording.programs.items()}
+    found |= lab.activations() if live else {}
+    made = [f"{json.dumps(name)}: (() => {{\n{text}\nreturn activation;\n}})()" for name, text in found.items()]
+    return f"const activations = {{{', '.join(made)}}};"
 
 
 def _summary(recording: Recording) -> str:

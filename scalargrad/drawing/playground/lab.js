@@ -1,7 +1,6 @@
 // The training in the page: what is chosen, the frames that it has come to, a weight that is pulled, and the backward
 // pass of one sample. To the other scripts it is one more set, whose frames grow.
 
-const lab = JSON.parse($("lab-data").textContent);
 const INFLUENTIAL = ["lab-set", "lab-noise", "lab-share", "lab-shape", "lab-activation", "lab-seed"]; // begin anew
 const DEFAULTS = { "lab-set": 0, "lab-noise": 0, "lab-share": 0.5, "lab-shape": 2, "lab-activation": 0, "lab-optimizer": 0, "lab-l1": 0, "lab-l2": 0, "lab-batch": 10, "lab-seed": 0 };
 const MOST_FRAMES = 2000;
@@ -44,7 +43,7 @@ function beginTraining() {
   const hidden = lab.shapes[choice.shape];
   Object.assign(trained, {
     sizes: [active.length, ...hidden, 1],
-    activations: [...hidden.map(() => [choice.activation, []]), ["tanh", []]],
+    activations: [...hidden.map(() => choice.activation), "tanh"],
     inputs: active.map((k) => lab.features[k]),
     features: active.map((k) => FEATURES[k]),
     train: flat(training.train), test: flat(training.test),
@@ -101,7 +100,6 @@ function takeUp(at) {
 
 /** Have a weight changed by field and slider; k is its place in a frame. */
 function pull(k, called, fromTable) {
-  if (!set.live) return;
   pause();
   pulled = { k, called };
   const now = trained.weights[begin() + k];

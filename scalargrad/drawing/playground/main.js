@@ -1,5 +1,6 @@
 // What is shown: a set, a frame of it (an epoch that was kept), a unit, and a point of the plane.
 
+const lab = JSON.parse($("lab-data").textContent);
 const recordings = JSON.parse($("data").textContent).map((set) => ({
   ...set,
   axes: set.inputs,
@@ -113,7 +114,7 @@ function show(first) {
   slider.max = set.epochs.length - 1;
   $("note").textContent = set.note;
   classList.toggle("tested", set.test.length > 0);
-  letGo();
+  if (set.live) letGo();
   buildNetwork(set);
   buildChart(set, $("log").checked);
   buildTables(set);
@@ -140,7 +141,7 @@ function showTheme() {
 /** Go back to the output, and ask about no point. */
 function release() {
   [pinned, probe] = [-1, null];
-  letGo();
+  if (set.live) letGo();
   redraw();
 }
 
@@ -194,7 +195,7 @@ sets.forEach((each, k) => {
   const input = make("input", "");
   Object.assign(input, { type: "radio", name: "set", checked: k === 0 });
   on(input, "change", () => choose(k));
-  const shape = each.live ? "in this page" : `${each.sizes.join("-")} ${each.activations[0][0]}`;
+  const shape = each.live ? "in this page" : `${each.sizes.join("-")} ${each.activations[0]}`;
   $("sets").append(make("label", "card", input, make("canvas", ""), make("b", "", each.name), make("small", "", shape)));
 });
 $("sets").hidden = sets.length < 2;

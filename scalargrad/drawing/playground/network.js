@@ -17,11 +17,6 @@ function unitName(set, layer, j) {
 const layerName = (set, layer) =>
   layer === 0 ? "Inputs" : layer === set.sizes.length - 1 ? "Output" : `Layer ${layer}`;
 
-function activationText(set, layer) {
-  const [name, parameters] = set.activations[layer - 1];
-  return parameters.length ? `${name}(${parameters.join(", ")})` : name;
-}
-
 /** Make the buttons and lines of a set. */
 function buildNetwork(set) {
   [units, links] = [[], []];
@@ -30,7 +25,7 @@ function buildNetwork(set) {
   let at = 0;
   set.sizes.forEach((n, layer) => {
     const head = make("div", "layer", make("b", "", layerName(set, layer)));
-    head.append(layer ? `${n} × ${activationText(set, layer)}` : `${n} numbers`);
+    head.append(layer ? `${n} × ${set.activations[layer - 1]}` : `${n} numbers`);
     net.append(head);
     for (let j = 0; j < n; j += 1) {
       const name = unitName(set, layer, j);
@@ -58,7 +53,7 @@ function buildNetwork(set) {
       const [path, hit] = [draws("path", {}), draws("path", { class: "hit" })];
       const link = { path, hit, from, to, w: unit.at + source.j };
       links.push(link);
-      on(hit, "click", () => pull(link.w, `weight to ${unit.name} from ${source.name}`));
+      on(hit, "click", () => set.live && pull(link.w, `weight to ${unit.name} from ${source.name}`));
       on(hit, "pointerenter", () => tellLink(link));
       on(hit, "pointerleave", () => tellLink(null));
     });
@@ -135,7 +130,7 @@ function told(set, at, u) {
     terms.push(terms.length ? `${weight < 0 ? "−" : "+"} ${number(Math.abs(weight))}${of}` : `${number(weight)}${of}`);
   }
   const sum = terms.join(" ");
-  const activation = activationText(set, layer);
+  const activation = set.activations[layer - 1];
   return activation === "identity" ? `${name} = ${sum}` : `${name} = ${activation}(${sum})`;
 }
 
