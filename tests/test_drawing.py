@@ -522,7 +522,7 @@ def contrast(a, b):
 def test_everything_is_legible_on_light_and_dark(dark):
     behind = [style.scale_colour(k, dark) for k in style.SCALE]
     behind += [style.COLOURS[name][dark] for name in ("page", "plain", "group")]
-    for name in ("ink", "muted", "pos text", "neg text", "bad text"):
+    for name in ("ink", "muted", "pos-text", "neg-text", "bad-text"):
         assert min(contrast(style.COLOURS[name][dark], colour) for colour in behind) >= 4.5, name
     for name in ("pos", "neg", "bad", "line"):
         assert contrast(style.COLOURS[name][dark], style.COLOURS["page"][dark]) >= 3.0, name

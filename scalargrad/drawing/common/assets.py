@@ -93,5 +93,5 @@ def opened(page: str, name: str) -> Path:
 def _colours(dark: bool) -> str:
     """The colours of pictures, and of whose turn it is, as variables for the page."""
     colours = palette(dark) | {"now-line": ("#b7791f", "#f5b83d")[dark], "halo": ("#facc15", "#f5b83d")[dark]}
-    values = "".join(f"--{name.replace(' ', '-')}:{colour};" for name, colour in colours.items())
+    values = "".join(f"--{name}:{colour};" for name, colour in colours.items())
     return f":root{{{values}color-scheme:{'dark' if dark else 'light'}}}"

@@ -28,9 +28,9 @@ COLOURS = {
     "pos": ("#2563eb", "#6ea8ff"),
     "neg": ("#e0561a", "#ff9350"),
     "bad": ("#d11a45", "#ff6b87"),
-    "pos text": ("#1b3fa8", "#a9ccff"),
-    "neg text": ("#86290a", "#ffc09a"),
-    "bad text": ("#8f0c2f", "#ffb3c1"),
+    "pos-text": ("#1b3fa8", "#a9ccff"),
+    "neg-text": ("#86290a", "#ffc09a"),
+    "bad-text": ("#8f0c2f", "#ffb3c1"),
 }
 _ENDS = (("#9dd9d0", "#0f5b54"), ("#d6b8ef", "#593089"))  # of the scale of |gradient|: vanishing, exploding
 SCALE = range(-6, 4)  # powers of ten of |gradient|
@@ -54,9 +54,6 @@ def palette(dark: bool) -> dict[str, str]:
     """All colours of a theme: by name, and those of the scale by class."""
     scale = {name: scale_colour(k, dark) for k, name in SCALE_CLASSES.items()}
     return {name: pair[dark] for name, pair in COLOURS.items()} | scale
-
-
-VARIABLES = {name: f"var(--{name.replace(' ', '-')})" for name in palette(False)}  # which a page sets
 
 
 def magnitude(gradient: float) -> int:

@@ -6,8 +6,10 @@ gets its own by a media query. Text is text, in fonts that every system has.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from .assets import asset
 from .style import FONTS, MARGIN, SMALL, palette
 from .text import clean, shortened, tenths, width, written, xml
 
@@ -17,15 +19,12 @@ Item = tuple[float, str]  # of a legend: its width, and what is drawn
 class Drawer:
     """A drawing under way: what is drawn is added to `out`, and `framed` puts the rest around it."""
 
-    shapes = ""  # rules for every theme; "&" stands for the drawing
+    sheet: str  # the asset with its rules
+    sizes: Mapping[str, str]  # in them
 
     def __init__(self, prefix: str, theme: str) -> None:
         self.prefix, self.theme = prefix, theme
         self.out: list[str] = []
-
-    def colours(self, c: Mapping[str, str]) -> str:
-        """The rules that hold for a palette."""
-        raise NotImplementedError
 
     def items(self) -> Iterable[Item]:
         """What the legend explains."""
@@ -76,20 +75,21 @@ class Drawer:
 
     def style(self) -> str:
         """The style sheet: shapes, then colours for a light page, then, by media query, those for a dark one."""
-        shapes = (
-            f"& text{{font-family:{FONTS}}}& .t{{font-size:17px;font-weight:bold}}& .q{{font-size:{SMALL:g}px}}"
-            f"& .l{{fill:none}}{self.shapes}"
-        )
-        light, dark = (self._coloured(palette(is_dark)) for is_dark in (False, True))
-        by_theme = {"light": light, "dark": dark, "auto": f"{light}@media (prefers-color-scheme:dark){{{dark}}}"}
-        return self._scoped(shapes + by_theme[self.theme])
+        light, dark = palette(False), palette(True)
+        by_theme = {"light": [light], "dark": [dark], "auto": [light, dark]}[self.theme]
+        shapes, colours = self.rules()
+        in_light, *in_dark = [_filled(colours, c) for c in by_theme]
+        return shapes + in_light + "".join([f"@media (prefers-color-scheme:dark){{{each}}}" for each in in_dark])
 
-    def _coloured(self, c: Mapping[str, str]) -> str:
-        frame = f"& text{{fill:{c['ink']}}}& .page{{fill:{c['page']};stroke:{c['frame']}}}& .q{{fill:{c['muted']}}}"
-        return frame + self.colours(c)
+    def rules(self) -> tuple[str, str]:
+        """The rules of this drawing: for shapes, and for colours, which are variables."""
+        parts = [asset(name).replace("\n", "").split("@colours") for name in ("common/drawing.css", self.sheet)]
+        shapes, colours = ("".join(each).replace("&", f"#{self.prefix}") for each in zip(*parts, strict=True))
+        return _filled(shapes, {"fonts": FONTS, "small": f"{SMALL:g}px", **self.sizes}), colours
 
-    def _scoped(self, rules: str) -> str:
-        return rules.replace("&", f"#{self.prefix}")
+
+def _filled(rules: str, values: Mapping[str, str]) -> str:
+    return re.sub(r"var\(--([\w-]+)\)", lambda match: values[match[1]], rules)
 
 
 def legend_text(text: str, x: float, y: float = 10.0) -> str:

@@ -6,7 +6,7 @@ fewest digits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from math import inf
 
 from ..common.style import SCALE, SCALE_CLASSES, SMALL
@@ -45,15 +45,7 @@ def _leader(curve: Curve, label: EdgeLabel) -> str:
 class GraphDrawer(Drawer):
     """One drawing of a graph under way. The page derives its own from it."""
 
-    shapes = (
-        f"& .h{{font-size:{HEADER}px}}& .b{{font-weight:bold}}& .k,& .v{{font-size:{ROW}px}}& .v{{text-anchor:end}}"
-        f"& .e{{font-size:{SMALL:g}px;text-anchor:middle}}"
-        "& .zero .l,& .d{stroke-dasharray:1.5 3}& .around .l{stroke-dasharray:6 4}"
-        "& .r{fill:none;stroke-width:.7;opacity:.55}"
-        "& .node rect{stroke-width:1.1}& .node.parameter rect{stroke-width:2.2}& .node .o{stroke-width:1.6}"
-        "& .vanishing rect{stroke-dasharray:4 3}& .edge .now{fill:none;stroke-linecap:round}"
-        "& .node .now{stroke-width:0}"
-    )
+    sheet, sizes = "graph/graph.css", {"header": f"{HEADER}px", "row": f"{ROW}px"}
 
     def __init__(self, picture: Picture, labels: Labels, layout: Layout, prefix: str, theme: str = "auto") -> None:
         super().__init__(prefix, theme)
@@ -184,26 +176,11 @@ class GraphDrawer(Drawer):
         styles = {label.style for label in self.labels.nodes.values()}
         return [_SCALE_ITEM, *(item for kind, item in _STYLE_ITEMS.items() if kind in styles), *_SIGN_ITEMS]
 
-    def colours(self, c: Mapping[str, str]) -> str:
-        rules = [
-            f"& .k,& .constant text,& .muted,& .e.none,& .e.zero{{fill:{c['muted']}}}",
-            f"& .node rect{{fill:{c['plain']};stroke:{c['line']}}}& .r{{stroke:{c['line']}}}",
-            f"& .node.parameter rect{{stroke:{c['leaf']}}}",
-            f"& .cluster rect{{fill:{c['group']};stroke:{c['line']}}}",
-            f"& .l{{stroke:{c['line']}}}& .a{{fill:{c['line']}}}",
-            f"& .mixed .l{{stroke:{c['muted']}}}& .mixed .a{{fill:{c['muted']}}}",
-        ]
-        for k in sorted(self.scales):
-            name = SCALE_CLASSES[k]
-            rules.append(f"& .{name} rect,& rect.{name}{{fill:{c[name]}}}")
-        for kind in ("pos", "neg", "bad"):
-            rules.append(f"& .{kind} .l{{stroke:{c[kind]}}}& .{kind} .a{{fill:{c[kind]}}}")
-            rules.append(f"& text.{kind},& .b.{kind}{{fill:{c[f'{kind} text']}}}")
-        rules.append(f"& .node.bad rect{{stroke:{c['bad']}}}& .node .o{{fill:none}}")
-        rules.append(f"& .tag{{fill:{c['plain']};stroke:{c['leaf']}}}")
-        if self.picture.active:
-            rules.append(f"& .edge .now{{stroke:{c['now']}}}& .node .now{{fill:{c['now']}}}")
-        return "".join(rules)
+    def rules(self) -> tuple[str, str]:
+        shapes, colours = super().rules()
+        names = [SCALE_CLASSES[k] for k in sorted(self.scales)]
+        scale = [f"#{self.prefix} .{each} rect,#{self.prefix} rect.{each}{{fill:var(--{each})}}" for each in names]
+        return shapes, colours.replace("@scale", "".join(scale))
 
 
 # ---- the legend's items, each with its width -------------------------------------------------------------------------

@@ -6,7 +6,7 @@ different heights, evenly spaced, where the way is 1/(m + 1) done; there the num
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from math import asin, isfinite, sin
 from operator import mul
 
@@ -23,15 +23,7 @@ THINNEST, WIDEST = 0.7, 6.0  # lines
 class NetworkDrawer(Drawer):
     """One drawing of a network under way."""
 
-    shapes = (
-        f"& text{{font-size:{SIZE:g}px}}& .n{TINY:.0f}{{font-size:{TINY:g}px}}& .n8{{font-size:8px}}"
-        "& .h{font-weight:bold}& .h,& .k,& .n,& .e,& .s{text-anchor:middle}& .left{text-anchor:end}"
-        f"& .k,& .e{{font-size:{SMALL:g}px}}& .b,& .s{{font-size:{TINY:g}px}}& .s{{font-weight:bold}}"
-        "& .b{paint-order:stroke;stroke-width:3.5px;stroke-linejoin:round}& .patch{opacity:.88}"
-        "& .l.neg{stroke-dasharray:7 4}& .l.zero{stroke-dasharray:1.5 4}"
-        "& .l.bad{stroke-dasharray:9 3 2 3}& .unit rect{stroke-width:1.4}& .unit.neg>rect{stroke-dasharray:5 3}"
-        "& path.l:hover{opacity:1;stroke-width:6}"
-    )
+    sheet, sizes = "network/network.css", {"size": f"{SIZE}px", "tiny": f"{TINY}px"}
 
     def __init__(self, picture: NetworkPicture, prefix: str, theme: str) -> None:
         super().__init__(prefix, theme)
@@ -193,23 +185,6 @@ class NetworkDrawer(Drawer):
             yield legend_item(
                 f'<image {size} href="{heat_picture(field)}"/>', f"output, hatched below 0, on {where}", 36.0
             )
-
-    # ---- style -------------------------------------------------------------------------------------------------------
-
-    def colours(self, c: Mapping[str, str]) -> str:
-        rules = [
-            f"& .b{{stroke:{c['page']}}}& .patch{{fill:{c['page']}}}",
-            f"& .k{{fill:{c['muted']}}}& .unit rect{{fill:{c['plain']};stroke:{c['leaf']}}}",
-            f"& .l.folded,& .l.zero{{stroke:{c['line']}}}& .l.folded{{opacity:.45}}& .legend .l.folded{{opacity:1}}",
-            f"& .bias.zero rect{{fill:{c['page']};stroke:{c['line']}}}",
-        ]
-        for kind in ("pos", "neg", "bad"):
-            rules.append(f"& .l.{kind}{{stroke:{c[kind]}}}& .unit.{kind}>rect{{stroke:{c[kind]}}}")
-            rules.append(f"& .e.{kind},& .bias.{kind} .b{{fill:{c[f'{kind} text']}}}")
-            rules.append(
-                f"& .bias.{kind} rect{{fill:{c[kind]};stroke:{c['page']}}}& .bias.{kind} .s{{fill:{c['page']}}}"
-            )
-        return "".join(rules)
 
 
 def tooltip(p: Parameter, kind: str = "weight") -> str:

@@ -13,7 +13,6 @@ from typing import Any
 
 from ...compiler.backends import javascript
 from ..common.assets import as_json, compact, page, script
-from ..common.style import VARIABLES
 from ..common.text import clean, shortened, tenths, xml
 from ..graph.labels import PADDING, labels_of, node_label
 from ..graph.laying_out import lay_out
@@ -84,7 +83,7 @@ class _PageDrawer(GraphDrawer):
         super().__init__(picture, labels_of(picture), layout, "sg")
 
     def style(self) -> str:
-        return self._scoped(self.shapes + self._coloured(VARIABLES))
+        return "".join(self.rules())
 
     def parts(self) -> tuple[str, str]:
         """The picture, and its style sheet, whose colours are the page's variables."""
