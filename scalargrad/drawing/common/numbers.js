@@ -35,10 +35,4 @@ function shown(x, digits = 4) {
 
 const withSign = (x) => (x > 0 && x < Infinity ? `+${shown(x)}` : shown(x));
 
-/** As shown and in full, once if both are the same. */
-function both(x) {
-  const [brief, whole] = [shown(x), repr(x)];
-  return brief === whole ? whole : `${brief}|${whole}`;
-}
-
 const parsed = (text) => Number(text.replace("inf", "Infinity"));

@@ -13,10 +13,9 @@ const MARKS = { pos: " (+)", neg: " (−)", zero: " (0)", bad: " ⚠" };
 const EDGE_LOOKS = ["pos", "neg", "zero", "bad", "mixed", "none", "constant"];
 const LOOKS = ["none", "bad", "vanishing", "exploding", "usual"];
 const SHADES = ["m6", "m5", "m4", "m3", "m2", "m1", "p0", "p1", "p2", "p3"];
-const columns = { value, gradient: nodes.gradient, local, brought, running: backward.running };
-const recorded = isLive ? structuredClone(columns) : null;
-const firsts = recorded && { local: local.map(brief), value: value.map(brief), brought: brought.map((x) => withSign(parsed(full(x)))) };
-const upstreams = edges.upstream;
+const columns = [value, nodes.gradient, local, edges.upstream, brought, backward.running];
+const recorded = isLive ? columns.map((column) => [...column]) : null;
+const firsts = recorded && { local: local.map(brief), value: value.map(brief), brought: brought.map((x) => (x === null ? "" : signed(x))) };
 const constants = []; // of each constant that has changed: its number
 const parts = []; // of each edge that was drawn anew: its arrow, its texts, its sign, the text that ends in a number
 
@@ -29,10 +28,6 @@ function range(all) {
   return odd === undefined ? [Math.min(...all), Math.max(...all)] : [odd, odd];
 }
 
-function spread([low, high]) {
-  return low === high || Number.isNaN(low) ? both(low) : `${shown(low)} … ${shown(high)}|${repr(low)} … ${repr(high)}`;
-}
-
 // ---- the columns -----------------------------------------------------------------------------------------------------
 
 // Run the program, and write its numbers into the columns; as they were recorded, if these are the recorded inputs.
@@ -42,22 +37,20 @@ function renew(x, isRecorded) {
   name.forEach((_, i) => {
     const members = live.node[i];
     if (isBlock(i)) {
-      if (nodes.gradient[i]) nodes.gradient[i] = spread(range(members.map((k) => Math.abs(gradientOf(k)))));
+      if (nodes.gradient[i] !== null) nodes.gradient[i] = range(members.map((k) => Math.abs(gradientOf(k))));
       return;
     }
-    value[i] = both(valueOf(members));
-    if (nodes.gradient[i]) nodes.gradient[i] = both(gradientOf(members));
+    value[i] = valueOf(members);
+    if (nodes.gradient[i] !== null) nodes.gradient[i] = gradientOf(members);
   });
   source.forEach((_, e) => {
     const own = live.edge[e];
-    if (!Array.isArray(own)) local[e] = both(localOf(own));
-    if (brought[e]) brought[e] = spread(range(listed(own).map(broughtBy)));
+    if (!Array.isArray(own)) local[e] = localOf(own);
+    if (upstream(e) !== null) edges.upstream[e] = nodes.gradient[target[e]];
+    if (brought[e] !== null) brought[e] = Array.isArray(own) ? range(own.map(broughtBy)) : broughtBy(own);
   });
   addUp();
-  edges.upstream = isRecorded ? upstreams : {};
-  if (isRecorded) {
-    for (const [key, column] of Object.entries(columns)) recorded[key].forEach((text, k) => { column[k] = text; });
-  }
+  if (isRecorded) columns.forEach((column, at) => recorded[at].forEach((x, k) => { column[k] = x; }));
   restyle();
   return status;
 }
@@ -68,10 +61,10 @@ function addUp() {
     if (isBlock(i) || !turns.length) return;
     const [own, hidden] = live.before[i] || [];
     let sum = own === undefined ? undefined : hidden.reduce((all, e) => all + broughtBy(e), parsed(own));
-    if (nodes.before[i]) nodes.before[i][0] = both(sum);
+    if (nodes.before[i]) nodes.before[i][0] = sum;
     turns.forEach((k, n) => {
       for (const e of listed(live.edge[backward.edge[k]])) sum = sum === undefined ? broughtBy(e) : sum + broughtBy(e);
-      backward.running[k] = unknown.has(k) ? "" : n === turns.length - 1 ? nodes.gradient[i] : both(sum);
+      if (running(k) !== null) backward.running[k] = n === turns.length - 1 ? nodes.gradient[i] : sum;
     });
   });
 }
@@ -112,7 +105,7 @@ function restyleNode(i) {
   }
   const card = cardOf(i);
   if (!isBlock(i)) card[1].end = brief(value[i]);
-  if (nodes.gradient[i]) card[gradientAt(card)].end = brief(nodes.gradient[i]);
+  if (nodes.gradient[i] !== null) card[gradientAt(card)].end = brief(nodes.gradient[i]);
   (live.rows[i] || []).forEach((lines, row) => {
     const sum = lines.reduce((all, [e]) => all + broughtBy(e), 0);
     const line = card[2 * row + 3];
@@ -121,7 +114,7 @@ function restyleNode(i) {
     if (line.look !== look) line.el.setAttribute("class", line.el.matches(".wait") ? `${look} wait` : look);
     line.look = look;
   });
-  const sizes = nodes.gradient[i] ? listed(members).map((k) => Math.abs(gradientOf(k))) : [];
+  const sizes = nodes.gradient[i] !== null ? listed(members).map((k) => Math.abs(gradientOf(k))) : [];
   const size = sizes.length ? range(sizes)[1] : NaN;
   const isBad = sizes.some((x) => !Number.isFinite(x)) || (!isBlock(i) && !Number.isFinite(valueOf(members)));
   const look = isBad ? "bad" : !sizes.length ? "none" : size > 0 && size < 1e-6 ? "vanishing" : size > 1e3 ? "exploding" : "usual";
@@ -166,7 +159,7 @@ function restyleEdge(e, largest) {
   const part = partsOf(e);
   const { texts, mark, tail } = part;
   const own = live.edge[e];
-  const all = brought[e] ? listed(own).map(broughtBy) : [];
+  const all = brought[e] !== null ? listed(own).map(broughtBy) : [];
   if (all.length && part.look !== "constant") {
     const was = part.look;
     const [low, high] = range(all);
@@ -206,7 +199,7 @@ function widen(part, pen) {
 function restyle() {
   let largest = 0;
   source.forEach((_, e) => {
-    if (brought[e]) listed(live.edge[e]).map(broughtBy).filter(Number.isFinite).forEach((x) => { largest = Math.max(largest, Math.abs(x)); });
+    if (brought[e] !== null) listed(live.edge[e]).map(broughtBy).filter(Number.isFinite).forEach((x) => { largest = Math.max(largest, Math.abs(x)); });
   });
   name.forEach((_, i) => restyleNode(i));
   source.forEach((_, e) => restyleEdge(e, largest));

@@ -67,7 +67,7 @@ function paintNode(i, p) {
   const has = gradient(i, p);
   const came = arrived(i, p);
   if (!isBlock(i)) write(card[1], known ? card[1].end : DASH);
-  write(card[at], has ? brief(has) : DASH);
+  write(card[at], brief(has) || DASH);
   if (due(i) > 1 && at > 3) {
     write(card[at - 2], card[at - 2].end.replace(/^\d+/, came));
     const rows = []; // of each line: how many of its paths have arrived, of how many
@@ -81,7 +81,7 @@ function paintNode(i, p) {
     }
   }
   classList.toggle("off", !known);
-  classList.toggle("blank", hasPass && (!has || came < due(i)));
+  classList.toggle("blank", hasPass && (has === null || came < due(i)));
   classList.toggle("waiting", came > 0 && came < due(i));
 }
 
