@@ -33,6 +33,4 @@ function shown(x, digits = 4) {
   return sign + (text.includes(".") ? trimmed(text) : text);
 }
 
-const withSign = (x) => (x > 0 && x < Infinity ? `+${shown(x)}` : shown(x));
-
 const parsed = (text) => Number(text.replace("inf", "Infinity"));

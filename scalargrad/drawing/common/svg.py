@@ -6,7 +6,6 @@ gets its own by a media query. Text is text, in fonts that every system has.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from .assets import asset
@@ -89,7 +88,9 @@ class Drawer:
 
 
 def _filled(rules: str, values: Mapping[str, str]) -> str:
-    return re.sub(r"var\(--([\w-]+)\)", lambda match: values[match[1]], rules)
+    for name, value in values.items():
+        rules = rules.replace(f"var(--{name})", value)
+    return rules
 
 
 def legend_text(text: str, x: float, y: float = 10.0) -> str:

@@ -20,7 +20,6 @@ const constants = []; // of each constant that has changed: its number
 const parts = []; // of each edge that was drawn anew: its arrow, its texts, its sign, the text that ends in a number
 
 const listed = (edges) => (Array.isArray(edges) ? edges : [edges]);
-const signOf = (x) => (!Number.isFinite(x) ? "bad" : x > 0 ? "pos" : x < 0 ? "neg" : "zero");
 
 /** Smallest and largest; nan wins. */
 function range(all) {
@@ -91,7 +90,7 @@ function writeTail(tail, number) {
 }
 
 function productOf([e, k]) {
-  return `${shown(gradientOf(k))} × ${shown(localOf(e))} = ${withSign(broughtBy(e))}`;
+  return `${shown(gradientOf(k))} × ${shown(localOf(e))} = ${signed(broughtBy(e))}`;
 }
 
 /** What the lines of a node say when all is over. */
@@ -109,8 +108,8 @@ function restyleNode(i) {
   (live.rows[i] || []).forEach((lines, row) => {
     const sum = lines.reduce((all, [e]) => all + broughtBy(e), 0);
     const line = card[2 * row + 3];
-    line.end = lines.length > 1 ? withSign(sum) : productOf(lines[0]);
-    const look = `v ${signOf(sum)}`;
+    line.end = lines.length > 1 ? signed(sum) : productOf(lines[0]);
+    const look = `v ${sign(sum)}`;
     if (line.look !== look) line.el.setAttribute("class", line.el.matches(".wait") ? `${look} wait` : look);
     line.look = look;
   });
@@ -162,9 +161,7 @@ function restyleEdge(e, largest) {
   const all = brought[e] !== null ? listed(own).map(broughtBy) : [];
   if (all.length && part.look !== "constant") {
     const was = part.look;
-    const [low, high] = range(all);
-    if (!all.every(Number.isFinite)) part.look = "bad";
-    else part.look = low === 0 && high === 0 ? "zero" : low >= 0 ? "pos" : high <= 0 ? "neg" : "mixed";
+    part.look = sign(all);
     if (was !== part.look) edgeEls[e].classList.replace(was, part.look);
     widen(part, 1 + 3 * Math.sqrt(Math.max(0, ...all.map(Math.abs).filter(Number.isFinite)) / (largest || 1)));
   }
@@ -175,7 +172,7 @@ function restyleEdge(e, largest) {
     put(mark, "class", `b ${part.look}`);
   }
   if (live.labels === "contribution") {
-    if (all.length) writeTail(tail, withSign(all[0]));
+    if (all.length) writeTail(tail, signed(all[0]));
     if (tail) put(texts[0], "class", `e ${part.look}`);
   } else writeTail(tail, brief(local[e]));
   if (texts[1] && all.length) {

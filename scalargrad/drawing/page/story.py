@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any, NamedTuple
 
 from ..common.text import number, width
 from ..graph.labels import ROW
-from ..graph.picture import Node, Picture
+from ..graph.picture import Picture
 from ..graph.replay import Replay, replay
 
 USUAL = -0.123  # about as wide as most numbers are; longer ones are squeezed
@@ -39,30 +40,22 @@ def roomy(story: Story, live: bool = False) -> Picture:
 
     With room for other numbers, too, where the inputs can be moved.
     """
-    widest: dict[int, float] = {}
+    sums: dict[int, list[float | None]] = defaultdict(list)
+    for step in story.backward.steps:
+        sums[step.node].append(step.running)
 
-    def wider(x: float | None, y: float | None) -> float | None:
-        return y if x is None or (y is not None and width(number(y), ROW) > width(number(x), ROW)) else x
-
-    for each in story.backward.steps:
-        widest[each.node] = wider(widest.get(each.node, 0.0), each.running) or 0.0
+    def widest(*numbers: float | None) -> float | None:
+        return max([x for x in numbers if x is not None], key=lambda x: width(number(x), ROW), default=None)
 
     def usual(x: float | None) -> Any:
-        return x if x is None or not live else wider(x, USUAL)
+        return widest(x, USUAL) if live and x is not None else x
 
-    def wide(i: int, node: Node) -> Node:
-        if i in widest and node.gradient is not None:
-            node = node._replace(gradient=wider(node.gradient, widest[i]))
-        if node.kind == "constant":
-            return node
-        paths = [
-            p._replace(**{f: usual(getattr(p, f)) for f in ("upstream", "local", "contribution")}) for p in node.paths
-        ]
-        return node._replace(value=usual(node.value), gradient=usual(node.gradient), paths=tuple(paths))
+    def usual_flow(each: Any) -> Any:
+        return each._replace(**{name: usual(getattr(each, name)) for name in ("upstream", "local", "contribution")})
 
-    picture = story.picture
-    edges = [
-        e._replace(**{f: usual(getattr(e, f)) for f in ("upstream", "local", "contribution")}) if live else e
-        for e in picture.edges
-    ]
-    return picture._replace(nodes=tuple(wide(i, n) for i, n in enumerate(picture.nodes)), edges=tuple(edges))
+    nodes = list(story.picture.nodes)
+    for i, n in enumerate(nodes):
+        if n.kind != "constant":
+            gradient = None if n.gradient is None else usual(widest(n.gradient, *sums[i]))
+            nodes[i] = n._replace(value=usual(n.value), gradient=gradient, paths=tuple(map(usual_flow, n.paths)))
+    return story.picture._replace(nodes=tuple(nodes), edges=tuple(map(usual_flow, story.picture.edges)))
