@@ -50,7 +50,8 @@ class BaseDrawing:
         self.prefix = f"s{next(_drawings)}-{digest}"
 
     def svg(self) -> str:
-        """The picture as SVG text."""
+        """The picture as SVG text. Of a graph, raises `LayoutError` where no engine is found, or one fails or takes too
+        long."""
         return self._drawn(self.theme)
 
     def _drawn(self, theme: str) -> str:

@@ -19,14 +19,13 @@ from ..page.html import to_html
 from ..page.live import Recorded, record
 from .columns import lay_out_columns
 from .dot import to_dot
-from .frames import frames
 from .labels import Labels, labels_of
 from .laying_out import lay_out
 from .layout import Layout, as_laid_out
 from .layout_engines import LayoutError, LayoutTimeoutError
 from .picture import Picture
 from .reading import PictureMaker
-from .replay import to_dict
+from .replay import frames, to_dict
 from .selection import Graph, select
 from .svg import GraphDrawer
 from .tree import to_text
@@ -57,15 +56,6 @@ class Drawing(BaseDrawing):
         self.recorded = recorded
         self.time_limit = time_limit
         self._layout = layout
-        self._svg = ""
-
-    # ---- forms -------------------------------------------------------------------------------------------------------
-
-    def svg(self) -> str:
-        """The picture as SVG text. Raises `LayoutError` where no engine is found, or one fails or takes too long."""
-        if not self._svg:
-            self._svg = self._drawn(self.theme)
-        return self._svg
 
     def _drawn(self, theme: str) -> str:
         if self._layout is None:
@@ -83,10 +73,8 @@ class Drawing(BaseDrawing):
 
     def _shown(self) -> str:
         """The SVG in the few seconds that a display has: in columns, where an engine would take longer."""
-        if self._svg or self._layout is not None:
-            return self.svg()
         try:
-            self._layout = lay_out(self.picture, self._labels, min(self.time_limit, SHOWN))
+            self._layout = self._layout or lay_out(self.picture, self._labels, min(self.time_limit, SHOWN))
         except LayoutTimeoutError:
             if len(self.picture.nodes) > MOST_SHOWN or self.picture.direction not in ("LR", "RL"):
                 raise
@@ -163,7 +151,7 @@ class Drawing(BaseDrawing):
             return {"text/plain": f"{self.text()}\n\n{error}"}
 
     forms = {  # noqa: RUF012  # a ClassVar, as the base has it
-        ".svg": svg,
+        ".svg": BaseDrawing.svg,
         ".dot": dot,
         ".json": BaseDrawing.json,
         ".txt": lambda drawing: drawing.text() + "\n",

@@ -90,20 +90,20 @@ def draw_network(
     last = _names("output_names", output_names, len(neurons_of(layers[-1])), "y")
     fields = _fields(model, layers, region) if region is not None else None
     outputs = None if inputs is None else record(model.frozen(), [_float(x) for x in inputs])
-    stages = [Stage("inputs", "", "", _inputs(first, None if outputs is None else outputs[0], fields))]
+
+    def shown(k: int, j: int, unit: Unit) -> Unit:
+        output = None if outputs is None else outputs[k][j]
+        return unit._replace(output=output, field=fields[k][j] if fields is not None else ())
+
+    stages = [Stage("inputs", "", "", tuple([shown(0, j, Unit(name)) for j, name in enumerate(first)]))]
     for k, layer in enumerate(layers, 1):
-        symbol = _symbol(layer, k)
-        units = tuple(
-            Unit(
-                name=last[j] if k == len(layers) else str(j + 1),
-                weights=tuple(_parameter(w, f"{symbol}[{j + 1},{i}]") for i, w in enumerate(weights, 1)),
-                bias=_parameter(neuron.bias, f"{symbol}[{j + 1},0]"),
-                output=None if outputs is None else outputs[k][j],
-                field=fields[k][j] if fields is not None else (),
-            )
-            for j, (neuron, weights) in enumerate(zip(neurons_of(layer), weights_of(layer), strict=True))
-        )
-        stages.append(Stage(f"layer{k}", symbol, activation_title(layer.activation), units))
+        symbol, units = _symbol(layer, k), []
+        for j, neuron in enumerate(neurons_of(layer)):
+            weights = [_parameter(w, f"{symbol}[{j + 1},{i}]") for i, w in enumerate(neuron.weights, 1)]
+            name = last[j] if k == len(layers) else str(j + 1)
+            bias = _parameter(neuron.bias, f"{symbol}[{j + 1},0]")
+            units.append(shown(k, j, Unit(name, tuple(weights), bias)))
+        stages.append(Stage(f"layer{k}", symbol, activation_title(layer.activation), tuple(units)))
     picture = _picture(tuple(stages), title, limit, region)
     return NetworkDrawing(picture._replace(notes=_dropouts(model)), theme)
 
@@ -170,13 +170,6 @@ def _names(option: str, given: Sequence[str] | None, n: int, symbol: str) -> lis
         if not isinstance(name, str):
             raise TypeError(f"draw_network: {option}: expected a str at position {k}, got {type(name).__name__}")
     return names
-
-
-def _inputs(names: list[str], given: list[float] | None, fields: list[list[Any]] | None) -> tuple[Unit, ...]:
-    return tuple(
-        Unit(name, output=None if given is None else given[i], field=fields[0][i] if fields is not None else ())
-        for i, name in enumerate(names)
-    )
 
 
 def _fields(model: Any, layers: list[Any], region: Region) -> list[list[Any]]:
