@@ -48,7 +48,7 @@ class _Facts(dict[tuple[int, int], str]):
             if v.operation is where and self.kinds[slots[0]] == "constant" and not self.labels[slots[0]].strip():
                 self.labels[slots[0]] = "true" if self.data[slots[0]] != 0.0 else "false"
         named = zip(self.labels, self.kinds, strict=True)
-        self.counts = list(accumulate([not label.strip() and kind != "constant" for label, kind in named]))
+        self.counts = list(accumulate([int(not label.strip() and kind != "constant") for label, kind in named]))
 
     def __missing__(self, key: tuple[int, int]) -> str:
         i, limit = key
