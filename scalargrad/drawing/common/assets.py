@@ -35,7 +35,7 @@ def asset(name: str) -> str:
     lines = [re.sub(" // .*", "", line.strip()) for line in text.splitlines()]
     text = "\n".join(line for line in lines if line and not line.startswith(("//", "/*")))
     if name.endswith(".css"):
-        return re.sub(" ?([{};,]) ?|(?<=:) ", r"\1", text)
+        return re.sub("\\s?([{};,])\\s?|(?<=:) ", r"\1", text).replace(";}", "}")
     return _SPACES.sub(lambda match: match[1] or "", text) if name.endswith(".js") else text
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 from ...compiler.backends import javascript
 from ..common.assets import as_json, compact, page, script
-from ..common.text import clean, shortened, tenths, xml
+from ..common.text import clean, shortened, xml
 from ..graph.labels import PADDING, labels_of, node_label
 from ..graph.laying_out import lay_out
 from ..graph.layout import Layout, as_laid_out
-from ..graph.picture import Edge, Node, Picture
+from ..graph.picture import Picture
 from ..graph.svg import GraphDrawer
 from .data import to_data
 from .live import Recorded, numbers_of, program_of
@@ -27,10 +27,11 @@ _OWN = ("model", "scene", "camera", "panel", "table", "pointing", "live", "input
 SCRIPTS = ("common/elements", "common/numbers", *(f"page/{name}" for name in _OWN))  # in the order in which they run
 PACKED_ABOVE = 1_000_000  # letters of picture and data
 LEGEND_WIDTH = 700.0
-_PATH = re.compile(' d="M[^"]*"')
 # Tooltips, which the page has of its own; what says nothing, or what the script adds to all texts; ids, as
 # the page goes by the order of nodes and edges.
-_UNUSED = re.compile('<title>[^<]*</title>| xml:space="preserve"| x="0" y="0"| id="[^"]*"| lengthAdjust="[^"]*"')
+_UNUSED = re.compile(
+    '(?<!cluster">)<title>[^<]*</title>| xml:space="preserve"| x="0" y="0"| id="[^"]*"| lengthAdjust="[^"]*"'
+)
 
 
 def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0, recorded: Recorded | None = None) -> str:
@@ -96,7 +97,7 @@ class _PageDrawer(GraphDrawer):
         svg = (
             f'<svg id="under" {box[0]}>{place[0]}<path class="halo"/><path class="pulse" pathLength="100"/></g></svg>'
             f'<svg id="picture" role="group" aria-labelledby="title" aria-describedby="description" {box[0]}>'
-            f"{body.strip()}"
+            f"{_UNUSED.sub('', body).strip()}"
         )
         return svg, style
 
@@ -125,34 +126,3 @@ class _PageDrawer(GraphDrawer):
         size = f'viewBox="-3 -3 {wide + 6:.0f} {high:.0f}" width="{wide + 6:.0f}" height="{high:.0f}"'
         self.beside = f"<svg {size}>{inner}</svg>" if inner else ""
         return "", 0.0, 0.0
-
-    def node(self, node: Node) -> None:
-        """In the node's own coordinates, which are short."""
-        box, start = self.layout.nodes[node.id], len(self.out)
-        self.layout.nodes[node.id] = box._replace(x=box.width / 2.0, y=box.height / 2.0)
-        super().node(node)
-        self.layout.nodes[node.id] = box
-        drawn = _UNUSED.sub("", "".join(self.out[start:]))
-        place = f"{tenths(box.x - box.width / 2.0)} {tenths(box.y - box.height / 2.0)}"
-        self.out[start:] = [drawn.replace("<g", f'<g transform="translate({place})"', 1)]
-
-    def edge(self, edge: Edge) -> None:
-        start = len(self.out)
-        super().edge(edge)
-        self.out[start:] = [_PATH.sub(_relative, _UNUSED.sub("", "".join(self.out[start:])))]
-
-
-def _relative(path: re.Match[str]) -> str:
-    """A path of curves or of lines, each from where the last one ended: the same places in shorter numbers.
-
-    >>> _PATH.sub(_relative, ' d="M1000,20C1001,20 1002,21 1013,21.5"'), _PATH.sub(_relative, ' d="M9,9L8,8.5L7,8Z"')
-    (' d="M1000,20c1,0 2,1 13,1.5"', ' d="M9,9l-1,-.5 -1,-.5z"')
-    """
-    (x, y), *points = [(float(x), float(y)) for x, y in re.findall(r"(-?[\d.]+),(-?[\d.]+)", path[0])]
-    kind, size = ("c", 3) if "C" in path[0] else ("l", 1)
-    start, steps = f"M{tenths(x)},{tenths(y)}{kind}", []
-    for k, (px, py) in enumerate(points, 1):
-        steps.append(re.sub(r"\b0\.", ".", f"{tenths(px - x)},{tenths(py - y)}"))
-        if k % size == 0:
-            x, y = px, py
-    return f' d="{start}{" ".join(steps)}{"z" if "Z" in path[0] else ""}"'
