@@ -388,8 +388,8 @@ def test_the_browser_computes_what_python_computes(browser):
         page.evaluate(f"{html._activations([recording], False)} globalThis.activations = activations;")
         points = [[random.uniform(-6.0, 6.0), random.uniform(-6.0, 6.0)] for _ in range(30)]
         found = page.evaluate(
-            "([set, points]) => { const network = { ...set, weights: doubles(set.weights) };"
-            " return points.map(([x, y]) => [...outputs(network, 0, x, y, new Float64Array(11))]) }",
+            "([set, points]) => { const [weights] = framesOf(set, doubles(set.weights));"
+            " return points.map(([x, y]) => [...outputs(set, weights, x, y, new Float64Array(11))]) }",
             [told, points],
         )
         for x, numbers in zip(points, found, strict=True):

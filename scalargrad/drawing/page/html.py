@@ -29,9 +29,7 @@ PACKED_ABOVE = 1_000_000  # letters of picture and data
 LEGEND_WIDTH = 700.0
 # Tooltips, which the page has of its own; what says nothing, or what the script adds to all texts; ids, as
 # the page goes by the order of nodes and edges.
-_UNUSED = re.compile(
-    '(?<!cluster">)<title>[^<]*</title>| xml:space="preserve"| x="0" y="0"| id="[^"]*"| lengthAdjust="[^"]*"'
-)
+_UNUSED = re.compile('(?<!cluster">)<title>[^<]*</title>| xml:space="preserve"| id="[^"]*"| lengthAdjust="[^"]*"')
 
 
 def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0, recorded: Recorded | None = None) -> str:

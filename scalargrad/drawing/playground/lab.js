@@ -47,7 +47,7 @@ function beginTraining() {
     inputs: active.map((k) => lab.features[k]),
     features: active.map((k) => FEATURES[k]),
     train: flat(training.train), test: flat(training.test),
-    epochs: [], trainLoss: [], testLoss: [], weights: new Float64Array(0),
+    epochs: [], trainLoss: [], testLoss: [], frames: [],
   });
   const far = Math.max(6, ...training.train.flat().map(Math.abs), ...training.test.flat().map(Math.abs)) + 0.3;
   trained.region = [-far, far, -far, far];
@@ -58,14 +58,7 @@ function beginTraining() {
 
 /** Keep the state of the training as the next frame. */
 function keep() {
-  const size = places.length;
-  const at = trained.epochs.length * size;
-  if (trained.weights.length < at + size) {
-    const larger = new Float64Array(2 * (at + size));
-    larger.set(trained.weights);
-    trained.weights = larger;
-  }
-  places.forEach((place, k) => { trained.weights[at + k] = training.weights[place]; });
+  trained.frames.push(Float64Array.from(places, (place) => training.weights[place]));
   const [train, test] = training.losses();
   trained.epochs.push(training.epoch);
   trained.trainLoss.push(train);
@@ -93,7 +86,7 @@ function trainOn() {
 /** Take the training up at a frame, and forget those behind it. */
 function takeUp(at) {
   training.restore(kept[at]);
-  for (const each of [trained.epochs, trained.trainLoss, trained.testLoss, kept]) each.length = at;
+  for (const each of [trained.epochs, trained.trainLoss, trained.testLoss, trained.frames, kept]) each.length = at;
 }
 
 // ---- a weight that is pulled -----------------------------------------------------------------------------------------
@@ -102,7 +95,7 @@ function takeUp(at) {
 function pull(k, called, fromTable) {
   pause();
   pulled = { k, called };
-  const now = trained.weights[begin() + k];
+  const now = weights()[k];
   $("pull").hidden = false;
   $("pull-name").replaceChildren(...indexed(called));
   const most = Math.max(5, Math.ceil(Math.abs(now)));

@@ -4,7 +4,7 @@ const lab = JSON.parse($("lab-data").textContent);
 const recordings = JSON.parse($("data").textContent).map((set) => ({
   ...set,
   axes: set.inputs,
-  weights: doubles(set.weights),
+  frames: framesOf(set, doubles(set.weights)),
   trainLoss: doubles(set.trainLoss),
   testLoss: doubles(set.testLoss),
   train: doubles(set.train),
@@ -15,7 +15,7 @@ const RUN = 9000; // milliseconds from the first frame to the last
 let [set, frame, pinned, pointed, probe] = [sets[0], -1, -1, -1, null];
 let fields = [];
 
-const begin = () => frame * weightCount(set.sizes);
+const weights = () => set.frames[frame];
 const shownUnit = () => (pointed >= 0 ? pointed : pinned);
 const here = () => frame;
 const pace = () => (set.live ? 50 : Math.max(RUN / (scaleOf.last || 1), 16));
@@ -27,15 +27,15 @@ function go(to) {
   const next = Math.min(Math.max(to, 0), set.epochs.length - 1);
   if (next !== frame) {
     frame = next;
-    fields = fieldsOf(set, begin(), set.region, GRID);
+    fields = fieldsOf(set, weights(), set.region, GRID);
     drawChart(set, frame);
-    drawTables(set, frame, begin());
+    drawTables(set, frame, weights());
     slider.value = frame;
     slider.setAttribute("aria-valuetext", `epoch ${set.epochs[frame]} of ${set.epochs[set.epochs.length - 1]}`);
     $("epoch").textContent = String(set.epochs[frame]).padStart(3, "0");
     const parts = [["train", "training", set.trainLoss, set.train], ["test", "test", set.testLoss, set.test]];
     const said = parts.filter(([, , , points]) => points.length).map(([id, kind, losses, points]) => {
-      const wrong = wrongOf(set, begin(), points);
+      const wrong = wrongOf(set, weights(), points);
       $(`${id}-loss`).textContent = precise(losses[frame]);
       $(`${id}-wrong`).textContent = `${wrong} of ${points.length / 3} wrong`;
       return `${kind} loss ${number(losses[frame])}, ${wrong} of ${points.length / 3} points wrong`;
@@ -57,13 +57,13 @@ function redraw() {
   const unit = shown >= 0 ? shown : units.length - 1;
   const pass = set.live && passOf(frame);
   const point = pass ? pass.point : probe;
-  drawNetwork(set, begin(), fields, shown, pass && pass.gradient);
-  drawPlane(set, begin(), fields, unit, point);
-  const values = point && outputs(set, begin(), point[0], point[1], new Float64Array(units.length));
+  drawNetwork(set, weights(), fields, shown, pass ? pass.gradient : weights());
+  drawPlane(set, weights(), fields, unit, point);
+  const values = point && outputs(set, weights(), point[0], point[1], new Float64Array(units.length));
   drawValues(values, pass && pass.slopes);
   const { name, layer } = units[unit];
   $("shown").replaceChildren(...indexed(unit === units.length - 1 ? "The output y" : layer ? `Neuron ${name}` : `Input ${name}`));
-  const formula = pass ? pass.says : told(set, begin(), unit);
+  const formula = pass ? pass.says : told(set, weights(), unit);
   $("told").replaceChildren(...indexed(formula));
   $("told").classList.toggle("long", formula.length > 90);
   $("asked").replaceChildren(...indexed(values
@@ -87,7 +87,7 @@ function pin(u) {
 function tellLink(link) {
   if (!link) return redraw();
   const pass = set.live && passOf(frame);
-  const weight = pass ? pass.gradient[link.w] : set.weights[begin() + link.w];
+  const weight = pass ? pass.gradient[link.w] : weights()[link.w];
   const what = pass ? "∂loss/∂weight" : "weight";
   return $("told").replaceChildren(...indexed(`${what} to ${units[link.to].name} from ${units[link.from].name}: ${number(weight)}`));
 }
