@@ -446,7 +446,11 @@ def test_pages_of_networks_and_recurrences_compute(visit):  # noqa: F811
     assert len(picture.nodes) == 12
     assert_same(page, picture._replace(nodes=tuple(n._replace(parts=()) for n in picture.nodes)))
     page = visit(draw(recurrent()))
+    tags = page.locator("#picture .tag + text")
+    names = tags.all_text_contents()
     put(page, {"w": 1.2})
+    assert names
+    assert tags.all_text_contents() == names
     nodes, picture = seen(page)[0], draw(recurrent(1.2)).picture
     page.locator("#position").fill("99")
     terms = page.locator("#sum .number")

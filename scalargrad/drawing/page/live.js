@@ -175,7 +175,7 @@ function restyleEdge(e, largest) {
     if (all.length) writeTail(tail, signed(all[0]));
     if (tail) put(texts[0], "class", `e ${part.look}`);
   } else writeTail(tail, brief(local[e]));
-  if (texts[1] && all.length) {
+  if (live.labels === "full" && all.length && !Array.isArray(own)) {
     const says = productOf([own, live.node[target[e]]]);
     if (texts[1].textContent !== says) texts[1].textContent = says;
     put(texts[1], "class", `e ${part.look}`);
