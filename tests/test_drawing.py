@@ -24,8 +24,8 @@ from scalargrad.drawing import Drawing, draw, draw_network
 from scalargrad.drawing.common import style
 from scalargrad.drawing.common.images import NoPainterError
 from scalargrad.drawing.common.text import clean, marked, number, shortened, signed, width
+from scalargrad.drawing.graph import labels as styles
 from scalargrad.drawing.graph import layout_engines as engines
-from scalargrad.drawing.graph import styles
 from scalargrad.drawing.graph.labels import labels_of, node_label
 from scalargrad.drawing.graph.layout import read_layout
 from scalargrad.drawing.graph.layout_engines import LayoutError, LayoutTimeoutError, NoEngineError
@@ -876,7 +876,7 @@ def test_save_by_suffix(tmp_path):
 
 def test_saving_where_it_cannot_be(tmp_path):
     drawing = draw(micrograd())
-    with pytest.raises(ValueError, match=r"'\.gif' .* the suffixes are \.svg, \.dot, \.json"):
+    with pytest.raises(ValueError, match=r"'\.gif' .* the suffixes are \.svg, \.dot, \.html, \.json"):
         drawing.save(tmp_path / "x.gif")
     with pytest.raises(ValueError, match=r"no suffix"):
         drawing.save(tmp_path / "x")

@@ -26,7 +26,7 @@ from scalargrad.drawing.common import assets
 from scalargrad.drawing.common.assets import asset, script
 from scalargrad.drawing.common.text import number
 from scalargrad.drawing.graph.labels import node_label
-from scalargrad.drawing.page import data, html, live, story, to_html
+from scalargrad.drawing.page import data, html, live, to_html
 
 from .test_drawing import steps_of
 
@@ -137,7 +137,7 @@ def graphs(draw_from):
 @settings(max_examples=60)
 def test_the_backward_steps_are_the_pictures_own_and_end_at_the_engines_gradients(y):
     picture = draw(y).picture
-    told = story.story_of(picture)
+    told = data.story_of(picture)
     own = list(steps_of(picture))
     assert [picture.edges[a.edge].id for a in told.backward.steps] == [s.edge for s in own]
     assert [(a.arrived, told.backward.due[a.node]) for a in told.backward.steps] == [(s.arrived, s.paths) for s in own]
@@ -159,8 +159,8 @@ def test_the_backward_steps_are_the_pictures_own_and_end_at_the_engines_gradient
 @given(graphs())
 @settings(max_examples=40)
 def test_every_step_fits_the_one_layout(y):
-    told = story.story_of(draw(y).picture)
-    roomy = story.roomy(told)
+    told = data.story_of(draw(y).picture)
+    roomy = data.roomy(told)
     boxes = [node_label(n) for n in roomy.nodes]
     for n, box in zip(told.picture.nodes, boxes, strict=True):
         made = node_label(n)
@@ -200,7 +200,7 @@ def test_forward_steps_put_numbers_in_place_of_names():
 
 def test_folded_edges_have_steps_that_bring_what_they_stand_for():
     picture = draw(folded(), collapse=True).picture
-    told = story.story_of(picture)
+    told = data.story_of(picture)
     (x0,) = [i for i, n in enumerate(picture.nodes) if n.name == "x0"]
     arrivals = [a for a in told.backward.steps if a.node == x0]
     assert sum(a.paths for a in arrivals) == told.backward.due[x0] == len(picture.nodes[x0].paths) == 3
@@ -216,7 +216,7 @@ def test_folded_edges_have_steps_that_bring_what_they_stand_for():
 def test_what_comes_from_elsewhere_is_there_before():
     a, _, y = shared()
     y.backward()  # a's gradient is twice its paths' sum now
-    told = story.story_of(draw(y).picture)
+    told = data.story_of(draw(y).picture)
     (node,) = [i for i, n in enumerate(told.picture.nodes) if n.name == "a"]
     assert told.backward.before[node].gradient == 12.0
     assert [x.running for x in told.backward.steps if x.node == node][-1] == a.grad == 24.0
@@ -225,7 +225,7 @@ def test_what_comes_from_elsewhere_is_there_before():
 def test_paths_from_outside_a_cut_picture_have_arrived():
     loss = fifteen()
     picture = draw(loss, depth=3).picture
-    told = story.story_of(picture)
+    told = data.story_of(picture)
     (w1,) = [i for i, n in enumerate(picture.nodes) if n.name == "w1"]
     assert (told.backward.outside[w1], told.backward.due[w1]) == (1, 3)
     assert told.backward.before[w1].origin == "from outside the picture"
@@ -317,9 +317,9 @@ def test_a_large_picture_comes_packed_and_whole():
     picture, _, held = gzip.decompress(b64decode(packed)).decode().partition("\0")
     assert picture.count('class="node ') == len(drawing.picture.nodes)
     assert picture.count('class="edge ') == len(drawing.picture.edges)
-    told, known = json.loads(held), json.loads(html.as_json(data.to_data(story.story_of(drawing.picture))))
+    told, known = json.loads(held), json.loads(html.as_json(data.to_data(data.story_of(drawing.picture))))
     places = live.program_of(drawing.recorded)[1]
-    computes = live.numbers_of(drawing.recorded, places, story.story_of(drawing.picture))
+    computes = live.numbers_of(drawing.recorded, places, data.story_of(drawing.picture))
     known["live"] = json.loads(html.as_json(computes))
     assert sorted(told["live"].pop("rows")) == sorted(known["live"].pop("rows"))
     assert sorted(told["backward"].pop("row")) == sorted(known["backward"].pop("row"))  # lines are in the order drawn

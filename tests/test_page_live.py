@@ -19,8 +19,7 @@ from scalargrad.cli.main import EXAMPLES, Answer
 from scalargrad.drawing import draw
 from scalargrad.drawing.common.style import SCALE_CLASSES
 from scalargrad.drawing.common.text import number
-from scalargrad.drawing.graph.labels import labels_of
-from scalargrad.drawing.graph.styles import edge_widths, node_scale
+from scalargrad.drawing.graph.labels import edge_widths, labels_of, node_scale
 from scalargrad.drawing.page import live
 from scalargrad.engine import table
 

@@ -39,7 +39,14 @@ def check_theme(theme: str, what: str) -> str:
 class BaseDrawing:
     """A picture in plain numbers and texts, which has a heading and a description, and what it can be made into."""
 
-    forms: ClassVar[Mapping[str, Callable[[Any], str | bytes]]]  # by suffix
+    forms: ClassVar[Mapping[str, Callable[[Any], str | bytes]]] = {  # by suffix
+        ".svg": lambda drawing: drawing.svg(),
+        ".html": lambda drawing: drawing.html(),
+        ".json": lambda drawing: drawing.json(),
+        ".txt": lambda drawing: drawing.text() + "\n",
+        ".png": lambda drawing: drawing.image("png"),
+        ".pdf": lambda drawing: drawing.image("pdf"),
+    }
 
     def __init__(self, picture: Any, theme: str = "auto") -> None:
         self.picture = picture

@@ -150,15 +150,7 @@ class Drawing(BaseDrawing):
         except LayoutError as error:
             return {"text/plain": f"{self.text()}\n\n{error}"}
 
-    forms = {  # noqa: RUF012  # a ClassVar, as the base has it
-        ".svg": BaseDrawing.svg,
-        ".dot": dot,
-        ".json": BaseDrawing.json,
-        ".txt": lambda drawing: drawing.text() + "\n",
-        ".html": html,
-        ".png": lambda drawing: drawing.image("png"),
-        ".pdf": lambda drawing: drawing.image("pdf"),
-    }
+    forms = {".svg": BaseDrawing.svg, ".dot": dot, **BaseDrawing.forms}  # noqa: RUF012  # a ClassVar, as in the base
 
 
 FORMS = Drawing.forms

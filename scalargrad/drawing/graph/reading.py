@@ -19,9 +19,9 @@ from ..common.text import clean, number, shortened
 from .bodies import body_of, summary
 from .folding import Neuron, is_neuron, levels
 from .formulas import formula, notations
+from .labels import edge_size
 from .picture import Edge, Node, Path, Picture
 from .selection import EVERYTHING, HIDDEN, UNLABELLED, Graph, Selection, outer_groups, select
-from .styles import edge_size
 
 NAME_LIMIT = 16  # columns of a name inside a formula
 OFTEN, LONG = 4, 8  # an input used so often along so many levels makes a recurrence

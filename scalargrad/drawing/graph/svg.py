@@ -12,10 +12,9 @@ from math import inf
 from ..common.style import SCALE, SCALE_CLASSES, SMALL
 from ..common.svg import Drawer, Item, legend_item, legend_text
 from ..common.text import clean, shortened, tenths, width, written, xml
-from .labels import HEADER, HEADER_HEIGHT, PADDING, ROW, ROW_HEIGHT, RULE, EdgeLabel, Labels, NodeLabel
+from .labels import HEADER, HEADER_HEIGHT, PADDING, ROW, ROW_HEIGHT, RULE, EdgeLabel, Labels, NodeLabel, edge_widths
 from .layout import Curve, Layout
 from .picture import Edge, Node, Picture
-from .styles import edge_widths
 from .tooltips import edge_tooltip, node_tooltip
 
 FAR = 30.0  # a label as far as this from its edge is tied to it

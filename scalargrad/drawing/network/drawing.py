@@ -55,15 +55,6 @@ class NetworkDrawing(BaseDrawing):
         made: dict[str, Any] = plain(picture)
         return {key: made[key] for key in ("title", "description", "compared", "region", "notes", "stages")}
 
-    forms = {  # noqa: RUF012  # a ClassVar, as the base has it
-        ".svg": BaseDrawing.svg,
-        ".html": html,
-        ".json": BaseDrawing.json,
-        ".txt": lambda drawing: drawing.text() + "\n",
-        ".png": lambda drawing: drawing.image("png"),
-        ".pdf": lambda drawing: drawing.image("pdf"),
-    }
-
     def __repr__(self) -> str:
         sizes = "-".join(str(len(stage.units)) for stage in self.picture.stages)
         return f"<Drawing of a network {sizes}{': what changed' if self.picture.compared else ''}>"

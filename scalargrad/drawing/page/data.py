@@ -1,4 +1,4 @@
-"""The story as data for the page's script: columns of numbers, texts and positions.
+"""Both passes over a picture, put in order, and as data for the page's script: columns of numbers, texts, positions.
 
 The page writes numbers as the picture does (`common/numbers.js`). What computes them anew, when an input is moved, is
 in `live.py`.
@@ -6,17 +6,70 @@ in `live.py`.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..common.text import Changed, clean, plain, shortened
+from ..common.text import Changed, clean, number, plain, shortened, width
 from ..graph.formulas import formula
+from ..graph.labels import ROW
 from ..graph.picture import Node, Picture
-from .story import Story
+from ..graph.replay import Replay, replay
 
 PLACES = 0xF0000  # a plane of private letters
 SEARCHED = 300  # columns of a label that can be searched
+USUAL = -0.123  # about as wide as most numbers are; longer ones are squeezed
+
+
+class Story(NamedTuple):
+    """Both passes over one picture."""
+
+    picture: Picture  # what is drawn: with the count of paths on every node that waits for several
+    forward: list[int]  # nodes in the order of computation
+    backward: Replay
+
+
+def story_of(picture: Picture) -> Story:
+    """Put a picture's passes in order."""
+    backward = replay(picture)
+    due = backward.due
+    nodes = tuple(  # without the parts of neurons, which no step tells
+        n._replace(
+            arrived=(due[i], due[i]) if due.get(i, 0) > 1 and n.kind != "block" else None, parts=(), is_unfolded=False
+        )
+        for i, n in enumerate(picture.nodes)
+    )
+    forward = [i for i, n in enumerate(picture.nodes) if n.kind in ("operation", "block")]
+    return Story(picture._replace(nodes=nodes, active=""), forward, backward)
+
+
+def roomy(story: Story, live: bool = False) -> Picture:
+    """The picture with the widest sum that each node ever shows, for a layout that holds at every step.
+
+    With room for other numbers, too, where the inputs can be moved.
+    """
+    sums: dict[int, list[float | None]] = defaultdict(list)
+    for step in story.backward.steps:
+        sums[step.node].append(step.running)
+
+    def widest(*numbers: float | None) -> float | None:
+        return max([x for x in numbers if x is not None], key=lambda x: width(number(x), ROW), default=None)
+
+    def usual(x: float | None) -> Any:
+        return widest(x, USUAL) if live and x is not None else x
+
+    def usual_flow(each: Any) -> Any:
+        return each._replace(**{name: usual(getattr(each, name)) for name in ("upstream", "local", "contribution")})
+
+    nodes = list(story.picture.nodes)
+    for i, n in enumerate(nodes):
+        if n.kind != "constant":
+            gradient = None if n.gradient is None else usual(widest(n.gradient, *sums[i]))
+            nodes[i] = n._replace(value=usual(n.value), gradient=gradient, paths=tuple(map(usual_flow, n.paths)))
+    return story.picture._replace(nodes=tuple(nodes), edges=tuple(map(usual_flow, story.picture.edges)))
+
+
+# ---- as data ---------------------------------------------------------------------------------------------------------
 
 
 def to_data(story: Story, live: dict[str, Any] | str = "") -> dict[str, Any]:

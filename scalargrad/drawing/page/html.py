@@ -19,9 +19,8 @@ from ..graph.laying_out import lay_out
 from ..graph.layout import Layout, as_laid_out
 from ..graph.picture import Picture
 from ..graph.svg import GraphDrawer
-from .data import to_data
+from .data import roomy, story_of, to_data
 from .live import Recorded, numbers_of, program_of
-from .story import roomy, story_of
 
 _OWN = ("model", "scene", "camera", "panel", "table", "pointing", "live", "inputs", "main")
 SCRIPTS = ("common/elements", "common/numbers", *(f"page/{name}" for name in _OWN))  # in the order in which they run

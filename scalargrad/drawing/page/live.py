@@ -26,7 +26,7 @@ from ..graph.labels import path_lines
 from ..graph.picture import Node
 from ..graph.reading import gradient_of, place_id
 from ..graph.selection import HIDDEN, Graph
-from .story import Story
+from .data import Story
 
 MOST = 5000  # values in a graph that a page computes anew
 SIGNS: dict[str, Callable[[Any, Any], Any]] = {

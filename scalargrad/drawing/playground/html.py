@@ -6,11 +6,10 @@ Numbers go to the page as the bytes of their doubles, so that the page computes 
 from __future__ import annotations
 
 import json
-from array import array
 from base64 import b64encode
 from collections.abc import Iterable
 from pathlib import Path
-from sys import byteorder
+from struct import pack
 from typing import Any
 
 from ...data.dataset import Dataset
@@ -156,7 +155,5 @@ def _points(data: Dataset) -> str:
 
 def _bytes(numbers: Iterable[float]) -> str:
     """Doubles as text: their bytes, the lowest first, in base 64."""
-    packed = array("d", numbers)
-    if byteorder == "big":
-        packed.byteswap()
-    return b64encode(packed.tobytes()).decode()
+    given = list(numbers)
+    return b64encode(pack(f"<{len(given)}d", *given)).decode()
