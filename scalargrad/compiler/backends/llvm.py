@@ -21,7 +21,6 @@ from typing import Any
 from ..ir.elementary import CONDITIONS, FUSED, LIBRARY
 from ..ir.lowering import Lowered, is_call
 from ..ir.program import Guard
-from .batch_loop import DRIVER
 from .executable import changes_protection
 from .machine import Machine, NativeUnavailableError, callback, library_address
 
@@ -453,16 +452,3 @@ def kernel_module(lowered: Lowered, places: Sequence[tuple[bool, int]]) -> tuple
         last = f"%k{k}"
     assembly.functions.append("\n".join([*lines, f"ret i8 {last}", "}"]))
     return assembly, scratch * LANES
-
-
-_driver: list[Any] = []
-
-
-def driver() -> Any:
-    """The loop over a batch, compiled once in a process."""
-    with _lock:
-        if not _driver:
-            engine = compiled(DRIVER, 3)
-            made = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 2, *[ctypes.c_void_p] * 13)
-            _driver.extend((made(engine.get_function_address("drive")), engine))
-        return _driver[0]

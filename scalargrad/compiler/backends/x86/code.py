@@ -37,15 +37,19 @@ from .assembler import (  # fmt: skip
     RETURN,
     RSI,
     SCALAR,
+    VECTOR,
     VZEROUPPER,
     WIDE,
     Addressing,
     Form,
     MemoryOperand,
+    masked,
     move,
     vex,
 )
 from .registers import INPUTS, MEMORY, OUTPUTS, RegisterAllocator
+
+ADDS = 7  # the mask register that says whether outputs are added to earlier ones
 
 check: Any = None
 if os.environ.get("SCALARGRAD_CHECK"):
@@ -68,6 +72,7 @@ class Code:
         self.pending: list[Callable[[], None]] = []  # functions that are called and not yet written
         self.arguments: dict[str, list[int]] = {}  # where they expect what they are given
         self.inputs: Sequence[tuple[bool, int]] | None = None  # see `kernel_code`; None where there is but one sample
+        self.earlier: tuple[int, int] | None = None
 
     def constant(self, what: int | str) -> int:
         found = self.constants.get(what)
@@ -198,13 +203,17 @@ def scalar_code(lowered: Lowered) -> Code:
     return code
 
 
-def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]]) -> Code:
+def kernel_code(
+    lowered: Lowered, places: Sequence[tuple[bool, int]], earlier: tuple[int, int] | None = None
+) -> Code:
     """`int run(double *x, double *y, char *m)` on eight samples: see batch_loop.py for what x and y hold.
 
-    `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is.
+    `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is. Outputs
+    may be added to `earlier` ones, in the lanes of a mask: that is where in x these two are. Such outputs are nothing
+    else.
     """
     code = Code(lowered, 8)
-    code.inputs = places
+    code.inputs, code.earlier = places, earlier
     program = lowered.program
     out = code.out
     out.append(PROLOGUE)
@@ -216,10 +225,17 @@ def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]]) -> Code:
     inputs = [place(INPUTS, WIDE if wide else BROADCAST, at) for wide, at in places]
 
     def stored(k: int, register: int) -> None:
+        if earlier is not None:
+            kind, tail = place(INPUTS, WIDE, earlier[1] + 64 * k)
+            out.append(masked(VECTOR["add"], register, register, kind, True, ADDS, False) + tail)
         kind, tail = place(OUTPUTS, WIDE, 64 * k)
         out.append(memory[codes["store"] | register << 10 | kind] + tail)
 
     line = RegisterAllocator(code, program, inputs, stored)
+    if earlier is not None:
+        line.free_masks.remove(line.number + ADDS)
+        kind, tail = place(INPUTS, PLAIN, earlier[0])
+        out.append(line.mask("load", ADDS, 0, kind, True) + tail)
     line.run()
     if program.guards:
         out.append(b"\x8b\x85" + code.constant("guards").to_bytes(4, "little", signed=True))  # mov eax, [rbp + at]

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 NEVER = 1 << 60
 FAR = 1000  # instructions; a value that is not used before goes to memory at once
+NEAR, SPARE = 200, 2  # of vectors: a value that is used so soon again is loaded where so many registers are free
 INPUTS, MEMORY, OUTPUTS = 0, 1, 2  # indices of assembler.BASES
 SIGN, MAGNITUDE, ALL = 1 << 63, (1 << 63) - 1, (1 << 64) - 1
 _ARITHMETIC = frozenset(("add", "sub", "mul", "div", "min", "max"))
@@ -312,6 +313,7 @@ class RegisterAllocator:
         free, slot, free_slots, outputs, guards = self.free, self.slot, self.free_slots, self.outputs, self.guards
         codes, rr, rm, emit = self.codes, self.registers, self.memory, self.out.append
         commuting = {codes[name] for name in _COMMUTES}
+        near = NEAR if self.lanes > 1 else 0
         self._ends_of_inputs()
         i = -1
         for code, given, next_a, next_b in zip(self.arithmetic, operands, following, self.second, strict=True):
@@ -327,6 +329,8 @@ class RegisterAllocator:
                         a, b, ra, rb, next_a, next_b = b, a, rb, ra, next_b, next_a
                     ra = ra if ra >= 0 else self.load(a, rb)
                     rb = register[b]
+                if rb < 0 and next_b < i + near and True:
+                    rb = self.load(b, ra)
                 place = home[b] if rb < 0 else None
                 when[a] = next_a
                 if next_a > far and (next_a == NEVER or home[a] is not None):
