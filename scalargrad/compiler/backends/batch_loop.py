@@ -19,8 +19,8 @@ from typing import Any, Protocol
 SLOTS = (
     # What is given. `columns`, `outputs` and `traces` are 8 for each, `wide` the bytes of a row of sums. Of addresses,
     # those in `bases` and `outs` are of the sample of number 0, whether it is there or not; `second` is where the
-    # second samples of pairs go, `flag` what tells their kernel to add. In `turns`, `pitch` bytes apart, is what the
-    # first or third turn gave, the first two, the last two, and zeros. There is one of `codes` and `memories` a trace.
+    # second samples of pairs go, `flag` what tells their kernel to add. In `turns`, `pitch` bytes apart, is what the first two
+    # turns gave, the others, and zeros. There is one of `codes` and `memories` a trace.
     # `sums` has rows, behind those of earlier ranges, and `sizes` how many samples these are of.
     "start", "stop", "columns", "outputs", "traces", "wide", "pitch", "reduce", "paired", "finish", "divisor",
     "bases", "strides", "outs", "x", "second", "flag", "codes", "memories", "pair", "pair_memory",
@@ -33,7 +33,6 @@ SLOTS = (
     "ending",
 )  # fmt: skip
 SLOT = {name: k for k, name in enumerate(SLOTS)}
-TURNS = 4  # more would cost cache, fewer time to add lanes
 Number = str | int  # a slot, or a constant
 
 DRIVE = """
@@ -56,7 +55,7 @@ several:
 
 block:
   t = step - 1; t = r >> t
-  adds = t & 1; y = t + 1; y = y >> 1; y = y * adds; y = y * pitch; y = y + turns; adds = adds * 255; [flag] = adds
+  adds = t & 1; adds = adds * 255; [flag] = adds; y = t >> 1; y = y * pitch; y = y + turns
   q = i + r; end = q + step; to = x; if columns == 0 goto gathered
 samples:
   j = 0
@@ -89,14 +88,14 @@ taken:
   if t < traces goto trace
   row = r; stopped = i; goto leave
 complete:
-  p = merged; s = turns; j = 0
+  p = merged; j = 0
 output:
   only 0 p valid
   if reduce == 0 goto stored
-  only 1 s adds
+  only 1 y adds
   add 1 1 0
   write y 1
-  y = y + 64; s = s + 64; goto written
+  y = y + 64; goto written
 stored:
   nans 0
   at = outs + j; t = [at]; at = i << 3; at = at + t
@@ -108,8 +107,7 @@ answered:
   if reduce == 0 goto next
 
   t = step - 1; t = rows >> t
-  p = t - 1; p = p min 1; p = p * pitch; p = p + turns
-  s = t >> 2; s = 3 - s; s = s * pitch; s = s + turns
+  p = turns; s = t >> 2; s = 2 - s; s = s * pitch; s = s + turns
   q = held * wide; q = q + sums; end = q + wide
 fold:
   FOLD

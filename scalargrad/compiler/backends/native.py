@@ -110,7 +110,6 @@ class PairPlaces(NamedTuple):
 
     flag: int
     second: int
-    turns: int
 
 
 def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int, pairs: PairPlaces | None = None) -> Machine:
@@ -124,7 +123,7 @@ def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int, pairs: PairPlace
         both = paired(lowered.program, [wide for wide, _ in places])
         second = [(True, pairs.second + 64 * k) for k in range(both.inputs - len(places))]
         doubled = Lowered(both, lowered.functions, lowered.callbacks)
-        return _machine(kernel_code(doubled, places + second, (pairs.flag, pairs.turns)))
+        return _machine(kernel_code(doubled, places + second, pairs.flag))
     if at_once(batches=True):
         return _machine(kernel_code(lowered, places))
     return llvm_backend.kernel(lowered, places)

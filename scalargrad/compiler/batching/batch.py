@@ -28,7 +28,7 @@ from ...transforms.collector import Resting
 from ...transforms.trees import LEAF, Structure, container, flatten
 from ..backends import blocks as blocks_backend
 from ..backends import native as native_backend
-from ..backends.batch_loop import SLOT, SLOTS, TURNS
+from ..backends.batch_loop import SLOT, SLOTS
 from ..backends.executable import CodeRefusedError
 from ..backends.machine import AlignedMemory, Machine, raise_failed
 from ..frontend.dispatch import Dispatcher
@@ -385,8 +385,9 @@ class Workspace:
         pitch = 64 * (wide(self.outputs) | 1) if reduce else 0
         flag = 64 * columns + 8 * numbers
         second = -(-(flag + 8) // 64) * 64
-        places = native_backend.PairPlaces(flag, second, second + 64 * columns)
-        self.x = AlignedMemory((places.turns + TURNS * pitch) // 8)
+        places = native_backend.PairPlaces(flag, second)
+        self.x = AlignedMemory(second // 8 + 8 * columns)
+        self.turns = AlignedMemory(3 * pitch // 8)
         self.answers = AlignedMemory(16 * self.outputs)
         self.sums, self.sizes = array("d"), array("q")
         self.codes, self.places = (array("q", bytes(8 * len(known))) for _ in range(2))
@@ -399,7 +400,7 @@ class Workspace:
             ("columns", 8 * columns), ("outputs", 8 * self.outputs), ("traces", 8 * len(known)), ("reduce", reduce),
             ("wide", 8 * wide(self.outputs)), ("pitch", pitch), ("paired", pair is not None), ("x", self.x.address),
             ("flag", self.x.address + flag), ("second", self.x.address + second), ("codes", _address(self.codes)),
-            ("turns", self.x.address + places.turns), ("memories", _address(self.places)),
+            ("turns", self.turns.address), ("memories", _address(self.places)),
             ("temp", self.answers.address), ("merged", self.answers.address + 64 * self.outputs),
         ):  # fmt: skip
             self[name] = value
@@ -498,7 +499,7 @@ def _in_machine_code(
         if before is not None:  # what was added so far
             for name in ("row", "nan", "held"):
                 made[name] = before[name]
-            for name, size in (("turns", TURNS * made["pitch"]), ("sums", made["held"] * made["wide"])):
+            for name, size in (("turns", 2 * made["pitch"]), ("sums", made["held"] * made["wide"])):
                 ctypes.memmove(made[name], before[name], size)
             made.sizes[: made["held"]] = before.sizes[: made["held"]]
         return made

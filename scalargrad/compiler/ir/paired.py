@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from heapq import heappop, heappush
 
 from .program import Program
+
+WINDOW = 160  # instructions: more would wait in registers, and go to memory
+PACE, LATENCY, DIVISION = 0.6, 4, 14  # cycles: from one instruction to the next, and until its result is there
 
 
 def paired(program: Program, mapped: Sequence[bool]) -> Program:
@@ -44,7 +48,57 @@ def paired(program: Program, mapped: Sequence[bool]) -> Program:
         second[v] = first[v] if one == other else append(operation, other)
         if v in places:
             add(v)
+    spread_out(made)
     return made
+
+
+def spread_out(program: Program) -> None:
+    """Put instructions in an order in which few wait for the one before.
+
+    One that can be computed goes before others that wait, up to `WINDOW` places: as an ideal processor would do it.
+    """
+    first, operands, count = program.inputs, program.operands, len(program)
+    users: list[list[int]] = [[] for _ in range(count)]
+    missing = [0] * count
+    for i, given in enumerate(operands):
+        for p in given:
+            if p >= first:
+                users[p - first].append(i)
+                missing[i] += 1
+    ready = [0.0] * count  # when its operands are there
+    waiting: list[tuple[float, int]] = []  # for operands on their way
+    able: list[int] = []
+    order: list[int] = []
+    oldest, now, reached = 0, 0.0, 0
+    issued = bytearray(count)
+    while len(order) < count:
+        while reached < count and reached < oldest + WINDOW:
+            if not missing[reached]:
+                heappush(waiting, (ready[reached], reached))
+            reached += 1
+        while waiting and waiting[0][0] <= now:
+            heappush(able, heappop(waiting)[1])
+        if not able:
+            now = waiting[0][0]
+            continue
+        i = heappop(able)
+        order.append(i)
+        issued[i] = 1
+        while oldest < count and issued[oldest]:
+            oldest += 1
+        now += PACE
+        known = now + (DIVISION if program.operations[i] == "div" else LATENCY)
+        for user in users[i]:
+            missing[user] -= 1
+            ready[user] = max(ready[user], known)
+            if not missing[user] and user < reached:
+                heappush(waiting, (ready[user], user))
+    number = [*range(first), *[0] * count, *range(-len(program.constants), 0)]
+    for at, i in enumerate(order, first):
+        number[first + i] = at
+    program.operations = [program.operations[i] for i in order]
+    program.operands = [tuple([number[p] for p in operands[i]]) for i in order]
+    program.outputs = [number[k] for k in program.outputs]
 
 
 def by_need(program: Program) -> list[int]:

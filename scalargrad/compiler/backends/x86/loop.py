@@ -49,6 +49,10 @@ class X86Loop:
             self.out += bytes((0x48, 0xC7, 0xC0 | register)) + struct.pack("<i", x)
 
     def set(self, to: str, a: Number, operation: str, b: Number) -> None:
+        if (to, operation) == (a, "+") and isinstance(b, int):
+            self.slot(0x81, 0, to)  # add qword [slot], b
+            self.out += struct.pack("<i", b)
+            return
         self.fetch(RAX, a)
         if b != 0:
             self.fetch(RCX, b)
@@ -88,9 +92,20 @@ class X86Loop:
     def copy(self, to: str, address: str, step: str, last: str) -> None:
         for register, name in ((RDX, to), (RAX, address), (RCX, step), (R8, last)):
             self.fetch(register, name)
+        fewer, done = f"fewer {len(self.out)}", f"copied {len(self.out)}"
+        self.hex("4983f807")  # cmp r8, 7
+        self.goto(fewer, _JUMPS["!="])
+        self.hex("4c8d1449")  # lea r10, [rcx + 2rcx]
+        for k in (0, 4):  # mov r9, [rax]; mov [rdx + 8k], r9; then from rax + rcx, rax + 2rcx and rax + r10
+            for j, source in enumerate(("4c8b08", "4c8b0c08", "4c8b0c48", "4e8b0c10")):
+                self.hex(f"{source} 4c894a{8 * (k + j):02x}")
+            self.hex("488d0488")  # lea rax, [rax + 4rcx]
+        self.goto(done)
+        self.label(fewer)
         self.hex("4531d2")  # xor r10d, r10d
         for k in range(8):  # mov r9, [rax]; mov [rdx + 8k], r9; cmp r8, k; cmove rcx, r10; add rax, rcx
             self.hex(f"4c8b08 4c894a{8 * k:02x} 4983f8{k:02x} 490f44ca 4801c8")
+        self.label(done)
 
     # ---- vectors -----------------------------------------------------------------------------------------------------
 
