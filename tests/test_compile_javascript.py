@@ -168,9 +168,9 @@ HELPERS: dict[str, list[tuple[float, ...]]] = {
 def test_what_is_made_of_bits(tmp_path: Path, operation: str) -> None:
     points = HELPERS[operation]
     writer = javascript._Writer("f", "double", "library")
-    name = writer.helper(operation)
+    name = writer.function(operation)
     call = f"export function f(...given) {{ given[1][0] = {name}(...given[0]); return 0; }}"
-    text = "\n".join([*writer.helpers, call, "// F_OUTPUTS = 1;"])
+    text = "\n".join([*writer.helpers.values(), call, "// F_OUTPUTS = 1;"])
     found = in_node(tmp_path, {"f": text}, {"f": points})["f"]
     for point, each in zip(points, found, strict=True):
         assert same(each, [elementary.EVALUATE[operation](*point)]), point

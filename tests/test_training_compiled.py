@@ -704,8 +704,7 @@ def test_what_is_no_way_of_compiling_is_told(given: Any) -> None:
 def test_the_flat_step_is_taken_with_machine_code_alone(backend: str) -> None:
     model = MLP(3, [1])
     own = trainer.Trainer(
-        Objective(model, model.parameters(), losses.mean_squared_error, None), SGD(model.parameters()),
-        model.parameters(), True,
-    )  # fmt: skip
+        Objective(model, model.parameters(), losses.mean_squared_error, None), SGD(model.parameters()), True
+    )
     own.batch(INPUTS, NUMBERS, None, 22)
     assert type(own.step) is (CompiledStep if backend == "native" else OptimizerStep)

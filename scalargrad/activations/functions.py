@@ -28,10 +28,7 @@ __all__ = [
     "activation", "elu", "gelu", "hardsigmoid", "hardtanh", "identity", "leaky_relu", "log_softmax", "relu", "selu",
     "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh",
 ]  # fmt: skip
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__dir__ = __all__.copy
 
 
 def identity(x: T) -> T:

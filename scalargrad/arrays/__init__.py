@@ -43,7 +43,4 @@ for _name in (
 ):  # fmt: skip
     register(f"method {_name}", partial(_method, _name))  # NumPy's loops call it for the elements of np.array([v, w])
 __all__: list[str] = []
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__dir__ = __all__.copy

@@ -17,7 +17,4 @@ __all__ = [
     "BinnedSum", "Buffered", "CompiledFunction", "GuardLimitError", "PartialSum", "TraceError", "WorkerLostError",
     "compile", "merge",
 ]  # fmt: skip
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__dir__ = __all__.copy

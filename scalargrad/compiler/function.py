@@ -120,7 +120,7 @@ class CompiledFunction(Dispatcher):
                     return result
         leaves, structure = self.taken(arguments, keywords)
         if any(isinstance(each, Value) for each in leaves):
-            return self.original("on Values")(*arguments, **keywords)
+            return self.on_values(arguments, keywords, leaves, structure)
         leaves = self.floats(leaves, structure)
         if modes.active and (modes.current().anomaly or modes.tracer() is not None):
             return self.original("under detect_anomaly() or another compile()")(*arguments, **keywords)
@@ -586,8 +586,15 @@ def compile(
 
     Loops that are written in Python unroll; `scan` and its kin are loops. What the function does besides computing
     happens while tracing only: printing, random numbers, changes to other objects. `Value`s from outside are read anew
-    at every call. `int(v)`, `float(v)`, `v.data` and `backward()` in the function are errors. On `Value`s, and under
-    `detect_anomaly()`, the function itself runs, so that it can be differentiated and checked.
+    at every call. `int(v)`, `float(v)`, `v.data` and `backward()` in the function are errors. Under `detect_anomaly()`
+    the function itself runs, so that it can be checked.
+
+    On `Value`s, as where it is differentiated or used inside another compiled function, it is one operation, traced,
+    differentiated and made code once however often it is called: a call, not a copy. The adjoint of an argument is then
+    summed inside of it first, so that gradients agree to rounding with those of a copy; eager and compiled have the
+    same bits. The function itself runs, as if it were not compiled, where it has fewer than 50 instructions, asks for
+    the truth of a number (`if`), reads `Value`s from outside, calls itself, or returns an argument, a comparison or a
+    rounded number as it is. Where its calls come to little code, they are written in place.
 
     Above a method, it binds: each object has traces of its own, in which numbers among its attributes are what they
     were when it was traced, and `Value`s what they are at the call. They go with the object; `__slots__` need

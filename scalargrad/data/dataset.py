@@ -28,10 +28,7 @@ __all__ = [
     "Dataset", "Labels", "Scaling", "circle", "digits", "gauss", "iris", "lynx_hare", "moons",
     "regression_gauss", "regression_plane", "spiral", "xor",
 ]  # fmt: skip
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__dir__ = __all__.copy
 
 
 def _shuffle(items: list[Any], random: Random) -> None:

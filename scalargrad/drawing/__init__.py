@@ -34,10 +34,7 @@ _LATER = {
 }
 
 __all__ = ["Drawing", "NetworkDrawing", "Playground", "Recording", "draw", "draw_change", "draw_network", "name_values"]
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__dir__ = __all__.copy
 
 
 def __getattr__(name: str) -> Any:

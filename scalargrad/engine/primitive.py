@@ -204,8 +204,6 @@ class Primitive:
         return self.remake
 
 
-# ---- the registry ----------------------------------------------------------------------------------------------------
-
 TABLE: dict[str, Primitive] = {}  # every row by its name, wherever it is defined
 EXAMPLES: list[tuple[Callable[..., Primitive], tuple[Any, ...]]] = []  # families, with parameters to test them by
 

@@ -20,7 +20,4 @@ __all__ = [
     "max", "mean", "min", "mod", "pow", "prod", "relu", "round", "sigmoid", "sign", "sin", "sinh", "softplus", "sqrt",
     "step", "sum", "tan", "tanh", "where",
 ]  # fmt: skip
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__dir__ = __all__.copy

@@ -23,9 +23,6 @@ _inner = partial(row, __name__)
 _row = partial(row, __name__, public=True)
 
 
-# ---- the local gradients that need more than a line ------------------------------------------------------------------
-
-
 def _prod_local(y: Any, *xs: Any) -> tuple[Any, ...]:
     """The product of the other operands, from products of all before and all behind: right with zeros, too."""
     before = [1.0]

@@ -28,6 +28,16 @@ from .batches import (  # isort: skip
 )
 # fmt: on
 
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "categorical_cross_entropy", "cross_entropy", "hinge",
+    "huber", "kl_divergence", "mean_absolute_error", "mean_squared_error", "negative_log_likelihood",
+]  # fmt: skip
+
+
+def __dir__() -> list[str]:
+    return [*__all__]
+
+
 Numbers = Iterable[Any]  # of numbers and Values, or of lists of them
 
 # ---- regression ------------------------------------------------------------------------------------------------------

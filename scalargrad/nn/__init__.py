@@ -16,7 +16,4 @@ from .layers import MLP, Dropout, Layer, Neuron
 from .module import Module
 
 __all__ = ["INITIALISATIONS", "MLP", "Dropout", "Layer", "Module", "Neuron", "initialisation"]
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__dir__ = __all__.copy

@@ -12,7 +12,4 @@ __all__ = [
     "SGD", "AMSGrad", "AdaDelta", "AdaGrad", "Adam", "AdamW", "Momentum", "NAdam", "NonFiniteGradientError",
     "Optimizer", "RAdam", "RMSProp", "clip_grad_norm", "clip_grad_value",
 ]  # fmt: skip
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__dir__ = __all__.copy

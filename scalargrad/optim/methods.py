@@ -33,10 +33,7 @@ from .base import Optimizer, State
 __all__ = [  # noqa: RUF022  # in the order of the file
     "SGD", "Momentum", "AdaGrad", "RMSProp", "AdaDelta", "Adam", "AdamW", "AMSGrad", "NAdam", "RAdam",
 ]  # fmt: skip
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__dir__ = __all__.copy
 
 
 # ---- gradient descent ------------------------------------------------------------------------------------------------

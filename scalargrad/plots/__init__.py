@@ -18,7 +18,4 @@ __all__ = [
     "plot_decision", "plot_fit", "plot_function", "plot_gradients", "plot_history", "plot_paths", "plot_rates",
     "sample", "trajectory",
 ]  # fmt: skip
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__dir__ = __all__.copy

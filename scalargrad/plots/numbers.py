@@ -16,8 +16,6 @@ from ..optim.base import Optimizer
 from ..state import whole
 from ..transforms.derivatives import value_and_grad
 
-# ---- a function and its derivative -----------------------------------------------------------------------------------
-
 
 class Samples(NamedTuple):
     """A function of one number at evenly spaced points: `y = f(x)`, `slope = f'(x)`."""
@@ -48,9 +46,6 @@ def _spaced(what: str, low: float, high: float, n: int) -> list[float]:
         raise ValueError(f"{what}: low must be below high, and both finite, got {low!r} and {high!r}")
     n = whole(f"{what}: n, the number of points,", n, 2)
     return [low + (high - low) * k / (n - 1) for k in range(n - 1)] + [high]
-
-
-# ---- an optimizer on its way -----------------------------------------------------------------------------------------
 
 
 class Trajectory(NamedTuple):
@@ -124,9 +119,6 @@ def trajectory(
     return way
 
 
-# ---- what a model answers --------------------------------------------------------------------------------------------
-
-
 class Grid(NamedTuple):
     """A function over the plane: `z[i][j]` at `(x[j], y[i])`.
 
@@ -181,9 +173,6 @@ def _number(x: Any) -> float:
     if isinstance(x, list | tuple):
         (x,) = x
     return as_float(x.data if isinstance(x, Value) else x, "decision_grid")
-
-
-# ---- gradients by layer ----------------------------------------------------------------------------------------------
 
 
 class LayerGradient(NamedTuple):

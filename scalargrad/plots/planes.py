@@ -11,16 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..data.dataset import Dataset
 from ..nn import Module
-from .canvas import Paper
+from .canvas import MOST, Paper, Path, by_name
 from .numbers import Grid, Trajectory, decision_grid
-from .series import MOST, Path, by_name, look_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-
-# ---- optimizers ------------------------------------------------------------------------------------------------------
 
 
 def plot_paths(
@@ -71,7 +67,7 @@ def plot_paths(
     handles = []
     for k, (_, way) in enumerate(named.items()):
         xs, ys = [p[0] for p in way.points], [p[1] for p in way.points]
-        look = {**look_of(paper, k, sparse=len(xs) > 60), "markersize": 3.5}
+        look = {**paper.look(k, sparse=len(xs) > 60), "markersize": 3.5}
         handles += axes.plot(xs, ys, **look)
         axes.plot(xs[:1], ys[:1], "o", markersize=10, markerfacecolor="none", markeredgecolor=paper.colours["ink"])
         axes.plot(
@@ -98,9 +94,6 @@ def _shades(paper: Paper) -> Any:
 
     ends = ("#2b3346", "#181b22") if paper.is_dark else ("#ffffff", "#c9d5ea")
     return LinearSegmentedColormap.from_list("height", ends)
-
-
-# ---- decisions -------------------------------------------------------------------------------------------------------
 
 
 def plot_decision(
@@ -224,9 +217,6 @@ def _within(z: float, otherwise: float = 0.0) -> float:
 
 def _has_both(z: Sequence[Sequence[float]], middle: float) -> bool:
     return any(x > middle for row in z for x in row) and any(x < middle for row in z for x in row)
-
-
-# ---- confusion matrices ----------------------------------------------------------------------------------------------
 
 
 def plot_confusion(

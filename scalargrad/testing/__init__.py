@@ -36,7 +36,4 @@ __all__ = [
     "array_expressions", "check_grads", "check_primitive", "datasets", "expressions", "finite_floats",
     "measure_derivative", "networks", "number_arrays", "values",
 ]  # fmt: skip
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__dir__ = __all__.copy

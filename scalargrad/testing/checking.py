@@ -177,17 +177,18 @@ def _checks(
     function = Function(f, point, layout.paths, [layout.structure], own, on_values=own)
     same(start, function.evaluate(point.inputs), layout.paths)  # now, before anything is measured; and again at the end
     if jvp is not None:
-        yield Check(function, JacobianVector(jvp, point, layout.structure))
+        yield Check(function, JacobianVector(jvp, point, function.levels))
     if vjp is not None:
         units = [[float(i == k) for i in range(len(start))] for k in range(len(start))]
         random = Random(f"{seed} vjp")
         sums = [[random.choice((-1.0, 1.0, 2.0, -0.5)) for _ in start] for _ in range(2)]
-        yield Check(function.weighted([*units, *sums]), VectorJacobian(vjp, point, layout, [*units, *sums]))
+        claim = VectorJacobian(vjp, point, [point.derivatives], outputs=layout, cotangents=[*units, *sums])
+        yield Check(function.weighted(claim.cotangents), claim)
     for order, each in enumerate(given, 1):
         levels = [*function.levels, point.derivatives]
-        claim = Gradient(each or jacobian(function.f, point.argnums), point, levels, order, each is None)
-        yield Check(function, claim)
+        gradient = Gradient(each or jacobian(function.f, point.argnums), point, levels, order, each is None)
+        yield Check(function, gradient)
         labels = [f"(derivative of {each} by {path})" for each in function.labels for path in point.paths]
-        function = Function(claim.claim, point, labels, levels, each is None)
+        function = Function(gradient.claim, point, labels, levels, each is None)
         if each is None and len(labels) > LARGE:
             function = _reduced(function, Random(f"{seed} {order}"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from math import frexp, isfinite, isnan, ldexp
 from random import Random
@@ -13,7 +13,7 @@ from typing import Any
 from ..engine.modes import no_grad
 from ..engine.value import Value
 from ..transforms.trees import LEAF, Structure
-from .claims import Gradient, JacobianVector, Rows
+from .claims import Gradient, JacobianVector
 from .layouts import flat
 from .points import Point, ordered
 from .reports import Finding, State, Verdict
@@ -21,21 +21,16 @@ from .stencils import Restriction
 from .verdicts import judge
 
 
+@dataclass
 class Function:
     """What is measured: all outputs of a function, by name, from all inputs."""
 
-    def __init__(
-        self,
-        f: Callable[..., Any],
-        point: Point,
-        labels: list[str],
-        levels: Sequence[Structure] = (LEAF,),
-        own: bool = False,
-        on_values: bool = False,
-    ) -> None:
-        self.f, self.point, self.labels, self.levels = f, point, labels, levels
-        self.own = own
-        self.on_values = on_values  # whose arithmetic raises nowhere
+    f: Callable[..., Any]
+    point: Point
+    labels: list[str]
+    levels: Sequence[Structure] = (LEAF,)
+    own: bool = False
+    on_values: bool = False  # whose arithmetic raises nowhere
 
     def result(self, inputs: list[Any]) -> Any:
         on_values = self.on_values and not any(isinstance(x, complex) for x in inputs)
@@ -77,15 +72,13 @@ class Check:
         self.start = function.evaluate(self.point.inputs)
         if any(isinstance(y, complex) for y in self.start):
             raise TypeError(f"{self.labels[0]}: expected real numbers, got complex ones")
-        self.claimed = self.rows(self.point.inputs)
-
-    def rows(self, inputs: list[float]) -> Rows:
-        return self.claim.rows(inputs, len(self.start))
+        self.claimed = claim.rows(self.point.inputs, len(self.start))
 
     def repeated(self) -> None:
         """Evaluate function and claim at the point again, to see whether they depend on anything else."""
         same(self.start, self.function.evaluate(self.point.inputs), self.labels)
-        for first, again, label in zip(self.claimed, self.rows(self.point.inputs), self.labels, strict=True):
+        now = self.claim.rows(self.point.inputs, len(self.start))
+        for first, again, label in zip(self.claimed, now, self.labels, strict=True):
             same(first, again, [f"the claimed derivative of {label} by {path}" for path in self.point.paths])
 
     def findings(self, only: str | None, coordinates: int, directions: int, random: Random) -> Iterator[Finding]:
@@ -93,11 +86,8 @@ class Check:
         chosen = list(range(n)) if n <= coordinates else sorted(random.sample(range(n), coordinates))
         if only is not None:
             chosen = [self.point.paths.index(only)]
-        found: list[list[tuple[int, Verdict]]] = [[] for _ in self.start]
-        for where in chosen:
-            line = self.line({where: 1.0})
-            for output in range(len(self.start)):
-                found[output].append((where, self.judged(line, output)))
+        lines = [(where, self.line({where: 1.0})) for where in chosen]
+        found = [[(where, self.judged(line, output)) for where, line in lines] for output in range(len(self.start))]
         for output, verdicts in enumerate(found):
             yield from self.by_input(output, verdicts)
         if only is None:
@@ -130,8 +120,7 @@ class Check:
             }
             line = self.line(direction)
             for output in range(len(self.start)):
-                verdict = self.judged(line, output)
-                part = direction
+                part, verdict = direction, self.judged(line, output)
                 if verdict.state is State.WRONG:
                     part, verdict = self.bisected(direction, output, verdict)
                     if (output, tuple(part)) in seen:
@@ -141,7 +130,7 @@ class Check:
 
     def line(self, direction: dict[int, float]) -> Restriction:
         def claims(inputs: list[float]) -> list[float]:
-            rows = self.rows(inputs)
+            rows = self.claim.rows(inputs, len(self.start))
             return [Gradient.along(self.claim, rows, output, direction)[0] for output in range(len(rows))]
 
         return Restriction(self.function.evaluate, self.point.inputs, direction, self.start, claims)
@@ -166,20 +155,20 @@ class Check:
         return direction, verdict
 
     def finding(self, output: int, direction: dict[int, float], verdict: Verdict) -> Finding:
-        moves = list(direction.items())
+        moves, call = list(direction.items()), self.call
         if len(moves) == 1:
             by = self.point.paths[moves[0][0]]
-            return Finding(self.claim.order, self.labels[output], by, verdict, f"{self.call}, only={by!r})")
-        terms = [f"{step:+.6g}*{self.point.paths[where]}" for where, step in moves[:4]]
-        by = f"moving along {' '.join(terms)}" + (f" and {len(moves) - 4} more" if len(moves) > 4 else "")
-        return Finding(self.claim.order, self.labels[output], by, verdict, f"{self.call})")
+            call += f", only={by!r}"
+        else:
+            terms = [f"{step:+.6g}*{self.point.paths[where]}" for where, step in moves[:4]]
+            by = f"moving along {' '.join(terms)}" + (f" and {len(moves) - 4} more" if len(moves) > 4 else "")
+        return Finding(self.claim.order, self.labels[output], by, verdict, f"{call})")
 
 
 def _smooth_directions(jumps: dict[int, float]) -> Iterator[dict[int, float]]:
     """Directions along a kink, where the function is smooth: pairs of inputs, and all, that change its sides equally.
 
-    Each input alone crosses the kink at `max(x, x)`; the two together keep on it, and show
-    a tie that was shared wrongly.
+    Each input alone crosses the kink at `max(x, x)`; the two together keep on it, and show a tie shared wrongly.
     """
     moves = [(where, 1.0 / jump) for where, jump in jumps.items() if jump > 0.0 and isfinite(1.0 / jump)]
     if len(moves) < 2:

@@ -7,7 +7,8 @@ the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
+from dataclasses import dataclass
 from math import fsum, isfinite, ulp
 from typing import Any
 
@@ -19,24 +20,32 @@ from .points import Point, ordered
 Rows = list[list[float]]
 
 
+@dataclass
 class Gradient:
-    """A function that returns all derivatives, those of each output in turn."""
+    """A function that returns all derivatives, those of each output in turn.
 
-    def __init__(
-        self, claim: Callable[..., Any], point: Point, levels: Sequence[Structure], order: int, own: bool
-    ) -> None:
-        self.claim, self.point, self.order, self.own = claim, point, order, own
-        self.levels = levels
+    scalargrad's own are not recorded: they are graphs where the function uses a `Value` made elsewhere.
+    """
 
-    def recording(self) -> AbstractContextManager[None]:
-        """Off for scalargrad's own derivatives: they are graphs where the function uses a `Value` made elsewhere."""
-        return no_grad() if self.own else nullcontext()
+    claim: Callable[..., Any]
+    point: Point
+    levels: Sequence[Structure]
+    order: int = 1
+    own: bool = False
 
     def rows(self, inputs: list[float], outputs: int) -> Rows:
         """The claimed derivatives at these inputs."""
-        with self.recording():
+        with no_grad() if self.own else nullcontext():
             found = self.claim(*self.point.arguments(inputs))
-        return split(ordered(found, "the claimed gradient", self.levels), outputs, len(inputs), self.order)
+        claimed = ordered(found, "the claimed gradient", self.levels)
+        if any(isinstance(x, complex) and x.imag != 0.0 for x in claimed):
+            raise TypeError(f"the claimed derivatives of order {self.order}: expected real numbers, got complex ones")
+        if len(claimed) != outputs * len(inputs):
+            raise ValueError(
+                f"the claimed derivatives of order {self.order} are {len(claimed)} number(s), "
+                f"but {outputs} output(s) and {len(inputs)} input(s) have {outputs * len(inputs)}"
+            )
+        return [claimed[k * len(inputs) : (k + 1) * len(inputs)] for k in range(outputs)]
 
     def along(self, rows: Rows, output: int, direction: dict[int, float]) -> tuple[float, float]:
         """The claimed derivative of an output along a direction, and its rounding error."""
@@ -48,9 +57,6 @@ class Gradient:
 
 class JacobianVector(Gradient):
     """A function of arguments and tangents that returns the derivative along them, `J v`."""
-
-    def __init__(self, claim: Callable[..., Any], point: Point, outputs: Structure) -> None:
-        super().__init__(claim, point, [outputs], 1, False)
 
     def product(self, inputs: list[float], direction: dict[int, float]) -> list[float]:
         tangents = self.point.trees([direction.get(where, 0.0) for where in range(len(inputs))])
@@ -68,34 +74,21 @@ class JacobianVector(Gradient):
         return self.product(self.point.inputs, direction)[output], rounding
 
 
+@dataclass
 class VectorJacobian(Gradient):
     """A function of arguments and a cotangent that returns the derivatives of the outputs weighted by it, `v J`."""
 
-    def __init__(
-        self, claim: Callable[..., Any], point: Point, outputs: Layout, cotangents: Sequence[Sequence[float]]
-    ) -> None:
-        super().__init__(claim, point, [point.derivatives], 1, False)
-        self.outputs, self.cotangents = outputs, cotangents
+    outputs: Layout | None = None
+    cotangents: Sequence[Sequence[float]] = ()
 
     def rows(self, inputs: list[float], outputs: int) -> Rows:
+        assert self.outputs is not None
         rows: Rows = []
         for each in self.cotangents:
             found = self.claim(tuple(self.point.arguments(inputs)), self.outputs.build(each))
             rows.append(ordered(found, "the claimed vjp", self.levels))
             _count("vjp", len(rows[-1]), len(inputs), "input(s)")
         return rows
-
-
-def split(claimed: list[Any], outputs: int, inputs: int, order: int) -> Rows:
-    """A flat list of derivatives as a row an output."""
-    if any(isinstance(x, complex) and x.imag != 0.0 for x in claimed):
-        raise TypeError(f"the claimed derivatives of order {order}: expected real numbers, got complex ones")
-    if len(claimed) != outputs * inputs:
-        raise ValueError(
-            f"the claimed derivatives of order {order} are {len(claimed)} number(s), "
-            f"but {outputs} output(s) and {inputs} input(s) have {outputs * inputs}"
-        )
-    return [claimed[k * inputs : k * inputs + inputs] for k in range(outputs)]
 
 
 def _count(name: str, found: int, wanted: int, of: str) -> None:

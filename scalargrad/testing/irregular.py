@@ -1,9 +1,8 @@
 """Points where a function has no derivative to measure: what its values at all steps look like there.
 
-Each function looks for one kind of irregular point in the levels of a line, which come from coarse to fine, and says
-what it measured there, or that there is nothing of the kind. What tells them apart is how
-the difference between the two sides goes with the step: at a jump it stays, at a kink it shrinks as `h`, at a singular
-point as a broken power of `h`; where the function is smooth it vanishes faster, and noise is not steady.
+Each function looks for one kind in the levels of a line, from coarse to fine. They are told apart by how the difference
+between the two sides goes with the step: at a jump it stays, at a kink it shrinks as `h`, at a singular point as a
+broken power of `h`; where the function is smooth it vanishes faster, and noise is not steady.
 """
 
 from __future__ import annotations
@@ -11,29 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import inf, isfinite, log2, ulp
-from typing import NamedTuple
 
 from .stencils import Level, Restriction
 
 STEADY = 0.05  # how far, relatively, what stays the same from step to step may vary
-
-
-class Kink(NamedTuple):
-    """The two one-sided derivatives, their error, and the finer of the two levels that they were seen at."""
-
-    left: float
-    right: float
-    error: float
-    level: Level
-
-
-class OneSided(NamedTuple):
-    """A one-sided derivative, its error, and the step, negative on the left, as `sign * 2**k`."""
-
-    slope: float
-    error: float
-    sign: int
-    k: int
+Kink = tuple[float, float, float, Level]  # the left and right derivatives, their error, the finer level they are from
 
 
 def jump_at(levels: Sequence[Level]) -> float:
@@ -108,7 +89,7 @@ def kink_at(levels: Sequence[Level]) -> Kink | None:
         return None
     coarse, fine = best
     error = abs(coarse.jump - fine.jump) + abs(coarse.slope - fine.slope) + 4.0 * fine.grain / fine.h
-    return Kink(fine.slope - 0.5 * fine.jump, fine.slope + 0.5 * fine.jump, error, fine)
+    return fine.slope - 0.5 * fine.jump, fine.slope + 0.5 * fine.jump, error, fine
 
 
 def growth_at(levels: Sequence[Level]) -> float:
@@ -129,13 +110,13 @@ def growth_at(levels: Sequence[Level]) -> float:
     return 0.0
 
 
-def one_sided(line: Restriction, output: int, sign: int) -> OneSided | None:
-    """The derivative on the right (sign 1) or the left (-1), by the four-point stencil that fits best.
+def one_sided(line: Restriction, output: int, sign: int) -> tuple[float, float, int] | None:
+    """The error, the derivative on the right (sign 1) or left (-1), and its exponent, of the best four-point stencil.
 
     None if that side is not finite.
     """
     value = line.start[output]
-    found: list[OneSided] = []
+    found: list[tuple[float, float, int]] = []
     third = 0.0  # the largest third difference seen at this step or a finer one
     for k in reversed(line.ladder()):
         a, b, c = line.side(k, output, sign)
@@ -144,5 +125,5 @@ def one_sided(line: Restriction, output: int, sign: int) -> OneSided | None:
         h = sign * 2.0**k
         third = max(third, abs((c - 3.0 * b) + (3.0 * a - value)))
         error = (2.0 * third + 4.0 * ulp(max(map(abs, (value, a, b, c))))) / abs(h)
-        found.append(OneSided((18.0 * a - 9.0 * b + 2.0 * c - 11.0 * value) / (6.0 * h), error, sign, k))
-    return min(found, key=lambda each: each.error, default=None)
+        found.append((error, (18.0 * a - 9.0 * b + 2.0 * c - 11.0 * value) / (6.0 * h), k))
+    return min(found, key=lambda each: each[0], default=None)

@@ -36,7 +36,6 @@ def size(structure: Structure) -> int:
 
 
 def shape_of(structure: Structure) -> tuple[int, ...]:
-    """The shape of an array."""
     return structure[1] if isinstance(structure[1], tuple) else (structure[2],)
 
 
@@ -79,14 +78,11 @@ class Layout:
 
     def build(self, numbers: Sequence[Any], role: str = "derivative") -> Any:
         """The tree with these numbers in it; `role` as for `unflatten`."""
-        if not self.arrays:
-            return unflatten(self.whole, numbers, role)
-        supply = iter(numbers)
-        return unflatten(self.whole, [self._leaf(k, supply) for k in range(self.leaves)], role)
-
-    def _leaf(self, k: int, supply: Iterator[Any]) -> Any:
-        like = self.arrays.get(k)
-        return next(supply) if like is None else array_like(like, list(islice(supply, prod(like.shape))))
+        supply, leaves = iter(numbers), []
+        for k in range(self.leaves):
+            like = self.arrays.get(k)
+            leaves.append(next(supply) if like is None else array_like(like, list(islice(supply, prod(like.shape)))))
+        return unflatten(self.whole, leaves, role)
 
 
 def flattened(x: Any) -> list[Any]:

@@ -62,45 +62,39 @@ def ordered(
     leaves of the trees of all levels, as in JAX and PyTorch; there the arrays' shapes must be these. Everything else is
     a tree of the last level at each number of those before it, as `numbers` reads it.
     """
-    found: list[Any] = [None] * prod(map(size, levels))
-    if _placed(tree, what, levels, [0], (), found, number):
-        return found
-    return numbers(tree, what, keyed(each_by(levels)))
+    placed = _placed(tree, what, levels, [0], ())
+    if placed is None:  # keys, if there are any, say what is what; else the order alone
+        like = each_by(levels)
+        return numbers(tree, what, like if _has_dict(like) else None)
+    found = {place: number(x, what) for place, x in placed}
+    return [found[k] for k in range(len(found))]
 
 
 def _placed(
-    tree: Any,
-    what: str,
-    levels: Sequence[Structure],
-    places: list[int],
-    shape: tuple[int, ...],
-    found: list[Any],
-    number: Callable[[Any, str], Any],
-) -> bool:
-    """Put what is laid out by levels where it belongs, at `places` in the levels before; False for anything else."""
+    tree: Any, what: str, levels: Sequence[Structure], places: list[int], shape: tuple[int, ...]
+) -> list[tuple[int, Any]] | None:
+    """What is laid out by levels, each with its place; `places` are those in the levels before. None for the rest."""
     if not levels:
         given = flattened(tree.tolist() if hasattr(tree, "tolist") else tree)
         its = tuple(getattr(tree, "shape", ()))
         # Axes next to each other may be one, as of a matrix with a row an output; any other shape is another claim.
         if prod(its) == prod(shape) and not {*accumulate(its, mul)} <= {1, *accumulate(shape, mul)}:
             raise ValueError(f"{what}: expected an array of shape {shape}, got an array of shape {its}")
-        fits = its == shape and len(given) == len(places)
-        if not fits or any(isinstance(x, tuple | dict) for x in given):
-            return False
-        for place, x in zip(places, given, strict=True):
-            found[place] = number(x, what)
-        return True
+        fits = its == shape and len(given) == len(places) and not any(isinstance(x, tuple | dict) for x in given)
+        return list(zip(places, given, strict=True)) if fits else None
     alone = isinstance(tree, tuple) and len(tree) == 1 and (levels[0] == LEAF or levels[0][0] is not tuple)
     stack = [(tree[0] if alone else tree, levels[0])]
-    start, count = 0, size(levels[0])
+    start, count, found = 0, size(levels[0]), []
     while stack:
         part, like = stack.pop()
         if like == LEAF or isinstance(like[2], int):
             inside = range(start, start + size(like))
             deeper = [place * count + k for place in places for k in inside]
             own = () if like == LEAF else shape_of(like)
-            if not _placed(part, what, levels[1:], deeper, shape + own, found, number):
-                return False
+            deep = _placed(part, what, levels[1:], deeper, shape + own)
+            if deep is None:
+                return None
+            found += deep
             start += len(inside)
             continue
         kind, keys, children = like
@@ -112,9 +106,9 @@ def _placed(
         if kind is dict:
             inner = [part[key] for key in keys] if isinstance(part, dict) and set(part) == set(keys) else ()
         if not isinstance(inner, list | tuple) or len(inner) != len(children):
-            return False
+            return None
         stack += reversed(list(zip(inner, children, strict=True)))
-    return True
+    return found
 
 
 def each_by(levels: Sequence[Structure]) -> Structure:
@@ -137,11 +131,6 @@ def _has_dict(structure: Structure) -> bool:
     if structure == LEAF or isinstance(structure[2], int):
         return False
     return structure[0] is dict or any(map(_has_dict, structure[2]))
-
-
-def keyed(structure: Structure) -> Structure | None:
-    """The structure, if it has dicts, whose keys say what is what; else None, and the order alone counts."""
-    return structure if _has_dict(structure) else None
 
 
 class Point:

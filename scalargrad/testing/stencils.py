@@ -4,14 +4,12 @@ Nothing here knows of claimed gradients. At each step `h` the six-point central 
 
     D6 = (45 (f1 - f-1) - 9 (f2 - f-2) + (f3 - f-3)) / 60 h,        off by h**6 f7 / 140
 
-(B. Fornberg, Mathematics of Computation 51, 1988). The same seven values tell how far to trust it, in two parts that
-see different faults. `|D6 - D4|`, where D4 is the four-point stencil, sees what is odd about the point (`|D4 - D2|` is
-added where the two are of like size). The sixth
-difference over `6 h` sees what is even: kinks, a curve too steep for the step, and noise (J. J. Moré and S. M. Wild,
-SIAM Journal on Scientific Computing 33, 2011). Where the function is smooth, both are far larger than D6's own error.
-
-Steps are powers of two, so that the points of a stencil are floats and no rounding of the argument is taken for a
-property of the function.
+(B. Fornberg, Mathematics of Computation 51, 1988). The same values tell how far to trust it, in two parts that see
+different faults. `|D6 - D4|`, with the four-point stencil D4, sees what is odd about the point (and `|D4 - D2|`, where
+the two are of like size). The sixth difference over `6 h` sees what is even: kinks, a curve too steep for the step, and
+noise (J. J. Moré and S. M. Wild, SIAM Journal on Scientific Computing 33, 2011). Where the function is smooth, both are
+far larger than D6's own error. Steps are powers of two, so that the points of a stencil are floats, and no rounding of
+the argument is taken for a property of the function.
 """
 
 from __future__ import annotations
@@ -39,9 +37,9 @@ class Level(NamedTuple):
 
 
 def measure(k: int, values: Sequence[float], misplaced: float = 0.0) -> Level:
-    """The slope in the middle of seven finite values at distances of `2**k`, with its error.
+    """The slope in the middle of seven finite values at distances of `2**k`, off by the share `misplaced` of it.
 
-    `misplaced` is the relative error of the distances. Slopes beyond the range of floats are infinite.
+    Slopes beyond the range of floats are infinite.
 
     >>> level = measure(-10, [(1.0 + m / 1024) ** 3 for m in range(-3, 4)])
     >>> abs(level.slope - 3.0) < level.error < 1e-11
@@ -77,7 +75,8 @@ def measure(k: int, values: Sequence[float], misplaced: float = 0.0) -> Level:
 class Restriction:
     """A function along the line `t -> x + t d` through a point, measured at any step; every value is computed once.
 
-    `direction` gives the inputs that move, each by a power of two or its negative. `start` are the values at the point.
+    `direction` gives the inputs that move, each by a power of two or its negative. `start` are the values at the point,
+    `claims` the claimed slopes of all outputs.
     """
 
     def __init__(
@@ -88,11 +87,8 @@ class Restriction:
         start: Sequence[float],
         claims: Evaluate | None = None,
     ) -> None:
-        self.evaluate = evaluate
-        self.claims = claims  # all inputs to the claimed slopes of all outputs
-        self.point = list(point)
-        self.direction = dict(direction)
-        self.start = list(start)
+        self.evaluate, self.claims = evaluate, claims
+        self.point, self.direction, self.start = list(point), dict(direction), list(start)
         self.fault = ""  # what a neighbour raised, if one did
         self._values: dict[float, list[float]] = {}
         self._misplaced: dict[int, float] = {}
@@ -138,9 +134,8 @@ class Restriction:
 
     def claims_at(self, t: float) -> list[float]:
         """The claimed slopes of all outputs at `t`; nan where they cannot be computed."""
-        if self.claims is None:
-            return self.start
         if t not in self._claimed:
+            assert self.claims is not None
             try:
                 self._claimed[t] = self.claims(self.moved(t))
             except (ArithmeticError, ValueError):
@@ -163,13 +158,9 @@ class Restriction:
     def _misplacement(self, k: int) -> float:
         """How far, relatively, rounding moves the points of a stencil."""
         if k not in self._misplaced:
-            worst = 0.0
-            for where, by in self.direction.items():
-                x, step = self.point[where], ldexp(by, k)
-                for m in (-3, -1, 1, 3):
-                    if step != 0.0:
-                        worst = max(worst, abs(((x + m * step) - x) / step - m))
-            self._misplaced[k] = worst
+            moves = [(self.point[where], ldexp(by, k)) for where, by in self.direction.items()]
+            parts = [abs(((x + m * step) - x) / step - m) for x, step in moves if step != 0.0 for m in (-3, -1, 1, 3)]
+            self._misplaced[k] = max(parts, default=0.0)
         return self._misplaced[k]
 
     def first_steps(self) -> list[int]:
@@ -210,8 +201,8 @@ class Restriction:
         """The slope as `Im f(x + i h d) / h` with a tiny `h`, and its error; None for a function that takes no complex.
 
         There is no difference in it, so nothing cancels (W. Squire and G. Trapp, SIAM Review 40, 1998). The error is
-        seen from how far five slopes, some units in the last place apart, are from a straight line. It holds only for
-        analytic functions, which is for the caller to make sure of.
+        seen from how far five slopes, some units in the last place apart, are from a straight line. Only analytic
+        functions have it, which the caller makes sure of.
         """
         h = ldexp(1.0, max(self.exponent - 60, -900))
         slopes = []

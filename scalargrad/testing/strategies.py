@@ -76,6 +76,15 @@ def values(
     return finite_floats(low, high, tame=tame).map(lambda x: Value(x, label))
 
 
+def _assembled(name: str, operations: Any, inputs: int, most: int, *how: Any) -> SearchStrategy[Program]:
+    st = _hypothesis(name)
+    if inputs < 1 or most < 1:
+        raise ValueError(f"{name}: at least one input and one statement, got {inputs} and {most}")
+    operand = st.integers(0, 999)
+    statement = st.tuples(st.sampled_from(operations), st.tuples(operand, operand, operand))
+    return st.lists(statement, min_size=1, max_size=most).map(lambda given: programs.assemble(inputs, given, *how))  # type: ignore[no-any-return]
+
+
 def expressions(inputs: int = 2, *, adversarial: bool = False, max_statements: int = 12) -> SearchStrategy[Program]:
     """Make random functions of `inputs` numbers: a `Program`, a DAG with sharing, repeated operands, constants and dead
     nodes, of at most `max_statements` operations.
@@ -87,15 +96,9 @@ def expressions(inputs: int = 2, *, adversarial: bool = False, max_statements: i
     >>> find(expressions(inputs=1), lambda f: "sin" in repr(f))
     lambda x: sin(x)
     """
-    st = _hypothesis("expressions")
-    if inputs < 1 or max_statements < 1:
-        raise ValueError(f"expressions: at least one input and one statement, got {inputs} and {max_statements}")
     operations = programs.SMOOTH + programs.ROUGH if adversarial else programs.SMOOTH
     constants = programs.WILD_CONSTANTS if adversarial else programs.TAME_CONSTANTS
-    operand = st.integers(0, 999)
-    statement = st.tuples(st.sampled_from(operations), st.tuples(operand, operand, operand))
-    statements = st.lists(statement, min_size=1, max_size=max_statements)
-    return statements.map(lambda given: programs.assemble(inputs, given, constants))  # type: ignore[no-any-return]
+    return _assembled("expressions", operations, inputs, max_statements, constants)
 
 
 def number_arrays(
@@ -127,16 +130,10 @@ def array_expressions(
     >>> find(array_expressions(3, inputs=1), lambda f: "sin" in repr(f))
     lambda x: np.sum(np.sin(x))
     """
-    st = _hypothesis("array_expressions")
     axes = 1 if isinstance(shape, int) else len(shape)
-    if inputs < 1 or max_statements < 1:
-        raise ValueError(f"array_expressions: at least one input and one statement, got {inputs} and {max_statements}")
     operations = programs.ARRAYS + {1: programs.VECTORS, 2: programs.MATRICES}.get(axes, ())
     operations += programs.ROUGH_ARRAYS if adversarial else ()
-    operand = st.integers(0, 999)
-    statement = st.tuples(st.sampled_from(operations), st.tuples(operand, operand, operand))
-    statements = st.lists(statement, min_size=1, max_size=max_statements)
-    return statements.map(lambda given: programs.assemble(inputs, given, result="np.sum({})"))  # type: ignore[no-any-return]
+    return _assembled("array_expressions", operations, inputs, max_statements, (), "np.sum({})")
 
 
 @dataclass(frozen=True)

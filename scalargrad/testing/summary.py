@@ -61,19 +61,13 @@ class Summary:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         terminalreporter.section("gradients checked")
-        if not self.lines:
-            terminalreporter.write_line("none")
-            return
-        rows: list[tuple[str, ...]] = [
-            ("function", "order", "points", "largest error", "agree", "wrong", "undecided", "else", "test")
-        ]
+        rows = [("function", "order", "points", "largest error", "agree", "wrong", "undecided", "else", "test")]
         for (test, name, order), (points, ulps, *counts) in sorted(self.lines.items()):
             shown = [f"{count:.0f}" for count in counts]
-            rows.append((name, str(order), f"{points:.0f}", f"{ulps:.3g} ULP", *shown, test))
+            rows.append((name, str(order), f"{points:.0f}", f"{ulps:.3g} ULP", *shown, test))  # type: ignore[arg-type]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        for row in rows:
-            cells = [
-                f"{row[0]:<{widths[0]}}",
-                *[f"{cell:>{w}}" for cell, w in zip(row[1:-1], widths[1:-1], strict=True)],
-            ]
-            terminalreporter.write_line("  ".join([*cells, row[-1]]))
+        for name, *cells, test in rows if self.lines else ():
+            columns = [f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=False)]
+            terminalreporter.write_line("  ".join([name.ljust(widths[0]), *columns, test]))
+        if not self.lines:
+            terminalreporter.write_line("none")

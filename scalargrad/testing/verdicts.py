@@ -23,14 +23,10 @@ ROUNDING = 2.0**-18  # a step up to this part of the value may come of rounding,
 def judge(line: Restriction, output: int, claimed: float, rtol: float, allowance: float = 0.0) -> Verdict:
     """Compare a claimed derivative along a line with the measured one.
 
-    `rtol` is a relative difference that is always allowed; `allowance` an absolute one, for the claim's own rounding.
+    `rtol` is a relative difference that is always allowed; `allowance` an absolute one, for the claim's own rounding;
+    with an infinite one nothing is claimed, and the verdict tells what was measured.
     """
     return _Case(line, output, claimed, rtol, allowance).verdict()
-
-
-def measured(line: Restriction) -> Verdict:
-    """What is measured where nothing is claimed."""
-    return _Measured(line, 0, 0.0, 1e-10, 0.0).verdict()
 
 
 class _Case:
@@ -41,7 +37,7 @@ class _Case:
         self.claimed, self.rtol, self.allowance = claimed, rtol, allowance
         self.levels: list[Level] = []
         self.outside: list[int] = []  # exponents of steps with a value that is not finite
-        self._errors: dict[int, float] = {}  # by exponent; computed when asked for, since a new level changes others
+        self._errors: dict[int, float] = {}  # by exponent; a new level changes others
 
     def verdict(self) -> Verdict:
         """Try a fitting step first, then every step, then steps near the best one, until one settles it."""
@@ -54,8 +50,7 @@ class _Case:
         ladder = self.line.ladder()
         first = self.line.first_steps()
         for k in first:
-            settled = self.measured_at(k)
-            if settled:
+            if settled := self.measured_at(k):
                 return settled
         if self.claimed == 0.0 and self.levels and not any(x.variation for x in self.levels):
             for k in (*[k for k in ladder if k > max(first)], *self.line.octaves()):
@@ -66,14 +61,12 @@ class _Case:
             # At zero nothing gives the function's scale, and the ladder is long: most need no more than its upper part.
             if self.line.at_zero and k < -62 <= ladder[place - 1] and self.claimed != 0.0 and self.clear():
                 break
-            settled = self.measured_at(k)
-            if settled:
+            if settled := self.measured_at(k):
                 return settled
         for stride in (12, 6, 3, 2, 1):
             best = self.best()
             for k in (best.k + stride, best.k - stride) if best else ():
-                settled = self.measured_at(k) if ladder[-1] <= k <= ladder[0] else None
-                if settled:
+                if ladder[-1] <= k <= ladder[0] and (settled := self.measured_at(k)):
                     return settled
         return self.weighed()
 
@@ -83,8 +76,7 @@ class _Case:
         """Add a level; agreement, if it is sharp enough to settle the matter."""
         if k in self.outside or any(level.k == k for level in self.levels):
             return None
-        level = self.line.level(k, self.output)
-        if level is None:
+        if (level := self.line.level(k, self.output)) is None:
             self.outside.append(k)
             return None
         self.levels = sorted([*self.levels, level], key=lambda each: -each.k)
@@ -103,47 +95,33 @@ class _Case:
                 return None
         return self.says(State.AGREES, level)
 
-    def errors(self) -> dict[int, float]:
-        """The errors of all levels, each in the light of the others.
+    def error(self, level: Level) -> float:
+        """A level's error in the light of the others.
 
         A single sixth difference can be small by chance: the noise is the largest one seen at finer steps, too. And
         rounding can drift evenly over the few points of a stencil, which none of its differences shows; but not alike
         at the next step, where the slope then differs.
         """
-        first: list[float] = []
-        for place, each in enumerate(self.levels):
-            noise = max(x.noise for x in self.levels[place : place + 13] if x.k >= each.k - 12)
-            first.append(each.error + 4.0 * noise / each.h)
-        found: dict[int, float] = {}
-        for place, (each, error) in enumerate(zip(self.levels, first, strict=True)):
-            near = slice(max(0, place - 4), place + 5)
-            apart = [
-                abs(other.slope - each.slope)
-                for other, its_error in zip(self.levels[near], first[near], strict=True)
-                if abs(other.k - each.k) <= 4 and its_error <= 8.0 * error
-            ]
-            found[each.k] = max([error, *apart])
-        return found
-
-    def error(self, level: Level) -> float:
-        """A level's error in the light of the others."""
         if not self._errors:
-            self._errors = self.errors()
+            own = {}
+            for place, x in enumerate(self.levels):
+                noise = max(y.noise for y in self.levels[place : place + 13] if y.k >= x.k - 12)
+                own[x.k] = x.error + 4.0 * noise / x.h
+            for place, x in enumerate(self.levels):
+                near = [y for y in self.levels[max(0, place - 4) : place + 5] if abs(y.k - x.k) <= 4]
+                apart = [abs(y.slope - x.slope) for y in near if own[y.k] <= 8.0 * own[x.k]]
+                self._errors[x.k] = max([own[x.k], *apart])
         return self._errors[level.k]
 
-    def contradicted(self, level: Level) -> bool:
-        """Whether a finer step measures something else: the function has structure that this step does not see."""
-        own = self.error(level)
-        return any(
-            other.k < level.k and abs(other.slope - level.slope) > SAFETY * (own + self.error(other))
-            for other in self.levels
-        )
-
     def best(self) -> Level | None:
-        """The level with the smallest error that no finer one contradicts, of the usable ones if there are any."""
+        """The level with the smallest error that no finer one contradicts, of the usable ones if there are any.
+
+        Where a finer step measures something else, the function has structure that a coarser one does not see.
+        """
         finite = [level for level in self.levels if isfinite(level.slope)]
         for level in sorted(finite, key=lambda each: (not self.usable(each), self.error(each))):
-            if not self.contradicted(level):
+            finer, own = [x for x in self.levels if x.k < level.k], self.error(level)
+            if not any(abs(x.slope - level.slope) > SAFETY * (own + self.error(x)) for x in finer):
                 return level
         return None
 
@@ -151,9 +129,9 @@ class _Case:
         """Whether the function is smooth on the stencil, or constant there but for rounding."""
         return self.error(level) * level.h <= 0.05 * level.variation or level.variation <= 64.0 * level.grain
 
-    def slopes_near(self, level: Level) -> float:
-        """The largest slope between a level's points and the middle one, or those of steps up to 256 times as long."""
-        return max(x.variation / x.h for x in self.levels if level.k <= x.k <= level.k + 8)
+    def near(self, level: Level) -> list[Level]:
+        """A level, and those of steps up to 256 times as long."""
+        return [x for x in self.levels if level.k <= x.k <= level.k + 8]
 
     def vouches(self, level: Level) -> bool:
         """Whether slopes at such steps say what is small at the point: those small beside the point itself.
@@ -164,14 +142,13 @@ class _Case:
 
     def resolved(self, level: Level) -> bool:
         """Whether the level is sharp enough to bear out a claim."""
-        near = [x.variation / x.h for x in self.levels if level.k <= x.k <= level.k + 8 and self.vouches(x)]
-        enough = max([RESOLUTION * abs(level.slope), *[NEARBY * slope for slope in near]])
+        slopes = [x.variation / x.h for x in self.near(level) if self.vouches(x)]
+        enough = max([RESOLUTION * abs(level.slope), *[NEARBY * slope for slope in slopes]])
         return SAFETY * self.error(level) <= enough and self.usable(level)
 
     def clear(self) -> bool:
         """Whether the levels so far agree with the claim, or show why there is nothing to agree with."""
-        best = self.best()
-        if best and self.resolved(best) and self.admits(best.slope, self.error(best)):
+        if (best := self.best()) and self.resolved(best) and self.admits(best.slope, self.error(best)):
             return True
         found = self.special()
         return found is not None and found.state is not State.WRONG
@@ -194,6 +171,10 @@ class _Case:
         method = f"six-point stencil, h = 2**{level.k}"
         return Verdict(state, self.claimed, level.slope, error, tolerance, method, note, jump)
 
+    def by(self, method: str, slope: float, error: float, admitted: State, note: str = "") -> Verdict:
+        state = admitted if self.admits(slope, error) else State.WRONG
+        return Verdict(state, self.claimed, slope, error, self.tolerance(slope, error), method, note)
+
     def weighed(self) -> Verdict:
         """What follows from all levels together, where none alone has settled it."""
         best = self.best()
@@ -201,23 +182,17 @@ class _Case:
             return self.special() or self.says(State.UNDECIDED, None, self.doubt(None))
         if best.variation == 0.0 == self.claimed and any(x.variation for x in self.levels):
             return self.constant_nearby(best)
-        return self.compared(best)
-
-    def compared(self, best: Level) -> Verdict:
         error = self.error(best)
-        by_complex = self.complex_step(best)
-        if by_complex:
+        if by_complex := self.complex_step(best):
             return by_complex
         inside, resolved = self.admits(best.slope, error), self.resolved(best)
         if inside and resolved:
             return self.says(State.AGREES, best)
-        if inside and self.claimed == 0.0 == self.slopes_near(best):
+        if inside and self.claimed == 0.0 and not any(x.variation for x in self.near(best)):
             wide = SAFETY * error * max(self.line.extent(), 1.0) <= 1e3 * best.grain
             return self.says(State.AGREES if wide else State.UNSEEN, best, "the function is constant near the point")
-        if not resolved:
-            found = self.special()
-            if found:
-                return found
+        if not resolved and (found := self.special()):
+            return found
         if not inside and self.usable(best):
             return self.outlying(best)
         reach = max(self.line.extent(), best.h)
@@ -226,8 +201,7 @@ class _Case:
 
     def outlying(self, best: Level) -> Verdict:
         """A claim outside of the best level's tolerance, which is wrong unless the level is the one to be doubted."""
-        jump = self.jump()  # at the point itself, which coarse steps may take for a slope
-        if jump:
+        if jump := self.jump():  # at the point itself, which coarse steps may take for a slope
             return jump
         finest, stairs, note = self.levels[-1].k, None, ""
         gap, seen_from = jump_near(self.line, self.output, self.levels, best)
@@ -256,11 +230,9 @@ class _Case:
             note = f"the claimed derivative itself scatters by about {scatter:.1e} over the step"
             return self.says(State.UNDECIDED, best, note)
         hidden = abs(self.claimed) * self.line.extent() <= best.grain and best.variation <= 64.0 * best.grain
-        if (
-            hidden and not self.line.at_zero and not self.vouches(best)
-        ):  # lost at the point, saturated where it was seen
-            return self.says(State.UNDECIDED, best, self.doubt(best))
-        return self.says(State.WRONG, best)
+        # lost at the point, saturated where it was seen
+        lost = hidden and not self.line.at_zero and not self.vouches(best)
+        return self.says(State.UNDECIDED, best, self.doubt(best)) if lost else self.says(State.WRONG, best)
 
     def stairs(self, tread: Level, gap: float) -> Level | None:
         """The sharpest level, if it admits the claim, of those on which the function climbs by many jumps.
@@ -272,9 +244,8 @@ class _Case:
         def error(x: Level) -> float:
             return max(self.error(x), gap / x.h)
 
-        climbs = [
-            x for x in self.levels if abs(0.5 * (x.values[6] - x.values[0]) - 3.0 * x.h * tread.slope) > 1.5 * gap
-        ]
+        rise = {x: abs(0.5 * (x.values[6] - x.values[0]) - 3.0 * x.h * tread.slope) for x in self.levels}
+        climbs = [x for x in self.levels if rise[x] > 1.5 * gap]
         level = min([x for x in climbs if x.k <= self.line.exponent] or climbs, key=error, default=None)
         if level is None or not error(level) <= 4.0 * abs(self.claimed - tread.slope):
             return None
@@ -304,9 +275,7 @@ class _Case:
         found = self.line.complex_step(self.output)
         if found is None or abs(found[0] - best.slope) > SAFETY * error or found[1] > error:
             return None
-        slope, error = found
-        state = State.AGREES if self.admits(slope, error) else State.WRONG
-        return Verdict(state, self.claimed, slope, error, self.tolerance(slope, error), "complex step")
+        return self.by("complex step", *found, State.AGREES)
 
     # ---- where there is no derivative to measure ---------------------------------------------------------------------
 
@@ -317,9 +286,8 @@ class _Case:
         """A claimed zero, where only coarse steps see a slope: a function of steps, or rounded to a lower precision."""
         sloped = min((x for x in self.levels if x.variation > 0.0), key=self.error)
         riser = min(abs(v - x.values[3]) for x in self.levels for v in x.values if v != x.values[3])
-        doubtful = riser < ROUNDING * max(map(abs, sloped.values)) and self.usable(sloped)
         note = "constant at fine steps, not at coarse ones"
-        if doubtful:
+        if riser < ROUNDING * max(map(abs, sloped.values)) and self.usable(sloped):
             return self.says(State.UNDECIDED, flat, note)
         return self.constant(flat, note, 3.0 * min(x.h for x in self.levels if x.variation > 0.0))
 
@@ -348,11 +316,9 @@ class _Case:
         note = f"{self.line.fault or 'not finite'} next to the point"
         for sign in (1, -1):
             found = one_sided(self.line, self.output, sign) if isfinite(self.claimed) else None
-            if found and SAFETY * found.error <= RESOLUTION * abs(found.slope):
-                slope, error = found.slope, found.error
-                state = State.EDGE if self.admits(slope, error) else State.WRONG
-                method = f"one-sided stencil, h = {'-' if sign < 0 else ''}2**{found.k}"
-                return Verdict(state, self.claimed, slope, error, self.tolerance(slope, error), method, note)
+            if found and SAFETY * found[0] <= RESOLUTION * abs(found[1]):
+                error, slope, k = found
+                return self.by(f"one-sided stencil, h = {'-' * (sign < 0)}2**{k}", slope, error, State.EDGE, note)
         return self.says(State.EDGE, self.levels[-1] if self.levels else None, note)
 
     def jump(self) -> Verdict | None:
@@ -360,24 +326,14 @@ class _Case:
         return self.says(State.JUMP, self.levels[-1], f"the function jumps by {size:.6g}") if size else None
 
     def kink(self) -> Verdict | None:
-        found = kink_at(self.levels)
-        if found is None:
+        if (found := kink_at(self.levels)) is None:
             return None
-        low, high = sorted((found.left, found.right))
-        allowed = self.tolerance(max(-low, high), found.error)
-        state = State.KINK if low - allowed <= self.claimed <= high + allowed else State.WRONG
-        note = f"left-hand derivative {found.left:.12g}, right-hand {found.right:.12g}"
-        return self.says(state, found.level, note, found.error, found.level.jump)
+        left, right, error, level = found
+        allowed = self.tolerance(max(abs(left), abs(right)), error)
+        within = min(left, right) - allowed <= self.claimed <= max(left, right) + allowed
+        note = f"left-hand derivative {left:.12g}, right-hand {right:.12g}"
+        return self.says(State.KINK if within else State.WRONG, level, note, error, level.jump)
 
     def singular(self) -> Verdict | None:
         power = growth_at(self.levels)
-        if power == 0.0:
-            return None
-        return self.says(State.SINGULAR, self.levels[-1], f"the slope grows as h**-{power:.2f}")
-
-
-class _Measured(_Case):
-    """No claim, or one that every regular point admits."""
-
-    def admits(self, slope: float, error: float) -> bool:
-        return isfinite(slope)
+        return self.says(State.SINGULAR, self.levels[-1], f"the slope grows as h**-{power:.2f}") if power else None

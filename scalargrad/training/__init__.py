@@ -20,7 +20,4 @@ from .history import EarlyStopping, History
 from .metrics import accuracy, confusion_matrix, r2_score
 
 __all__ = ["EarlyStopping", "History", "Training", "accuracy", "confusion_matrix", "evaluate", "fit", "r2_score"]
-
-
-def __dir__() -> list[str]:
-    return [*__all__]
+__dir__ = __all__.copy

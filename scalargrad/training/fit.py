@@ -1,7 +1,6 @@
 """`fit`: the loop over epochs and batches, with all that makes it bearable, and exact to the bit when taken up again.
 
 A batch's loss and gradient at given weights are defined in `objective.py`. They are computed on `Value`s or by compiled
-programs, as pays (`trainer.py`); the loop sees no difference, nor does anybody who looks at the results.
 """
 
 from __future__ import annotations
@@ -54,16 +53,14 @@ def evaluate(model: Module, data: Data, metrics: Metrics) -> dict[str, float]:
     >>> evaluate(MLP(1, [1], init="zeros"), ([[1.0], [2.0]], [1.0, 3.0]), {"loss": mean_squared_error})
     {'loss': 5.0}
     """
-    samples, predict = dataset(data, "data"), model.frozen()
-    predictions = [predict(x) for x in samples.inputs]
+    samples = dataset(data, "data")
+    predictions = list(map(model.frozen(), samples.inputs))
     return {name: as_float(metric(predictions, samples.targets), name) for name, metric in metrics.items()}
 
 
 def _measured(trainer: Trainer, samples: Dataset, metrics: Metrics) -> dict[str, float]:
     """As `evaluate`, of what is trained, compiled if it is."""
     predictions = trainer.predictions(samples.inputs)
-    if predictions is None:
-        return evaluate(trainer.objective.model, samples, metrics)
     return {
         name: trainer.loss_of(predictions, samples.targets)
         if metric is trainer.objective.loss
@@ -159,7 +156,7 @@ def fit(
         run.load(checkpoint, columns)
     run.history.columns = run.history.columns or {name: [] for name in columns}
     run.history.stopped = ""
-    trainer = Trainer(Objective(model, run.parameters, loss, penalty), optimizer, run.parameters, compile, functions)
+    trainer = Trainer(Objective(model, run.parameters, loss, penalty), optimizer, compile, functions)
     followers, show = list(callbacks), reporter(progress)
     stop = run.out_of_patience(early_stopping)
     show.start(run.epochs, run.batches, run.epoch)
@@ -174,8 +171,10 @@ def fit(
                 run.history.compiled = trainer.report
                 run.finish_epoch(numbers, monitor, rule, time.perf_counter() - began)
                 rates.observe(numbers[monitor])
-                stop = _asked_to_stop(followers, Training(model, optimizer, run.history, run.epoch - 1, run.epochs))
-                stop = stop or run.out_of_patience(early_stopping)
+                state = Training(model, optimizer, run.history, run.epoch - 1, run.epochs)
+                for follow in followers:
+                    follow(state)
+                stop = "callback" if state.stopping else run.out_of_patience(early_stopping)
                 if checkpoint is not None and (run.epoch % every == 0 or run.epoch == run.epochs or stop):
                     run.save(checkpoint)
                 show.epoch(run.epoch - 1, run.history.last)
@@ -209,12 +208,6 @@ def _in_training(model: Module, show: Silent) -> Iterator[None]:
         for module, mode in modes:
             module.training = mode
         show.close()
-
-
-def _asked_to_stop(followers: Iterable[Callable[[Training], Any]], state: Training) -> str:
-    for follower in followers:
-        follower(state)
-    return "callback" if state.stopping else ""
 
 
 @dataclass

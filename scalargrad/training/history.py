@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from ..engine.primitive import as_float
 from ..notebooks import table_html
-from ..state import count_at, dict_at, number_at, numbers_at, text_at, whole
+from ..state import Each, Maybe, read_at, whole
 
 
 @dataclass
@@ -73,20 +73,13 @@ class History:
 
     @classmethod
     def of_state(cls, state: Any, columns: Sequence[str], epochs: int) -> Self:
-        """The history, with these columns of so many epochs, that a checkpoint holds as plain data.
-
-        `ValueError`, with the place, for what is none.
-        """
-        state = dict_at("history", state, ("columns", "best_epoch", "stopped", "seconds", "compiled"))
-        given = dict_at("history['columns']", state["columns"], columns)
-        places = {name: f"history['columns'][{name!r}]" for name in columns}
-        found = {name: numbers_at(place, given[name], epochs, "one an epoch") for name, place in places.items()}
-        seconds = numbers_at("history['seconds']", state["seconds"], epochs, "one an epoch")
-        best = state["best_epoch"]
-        if best is not None and count_at("history['best_epoch']", best) >= epochs:
+        """The history, with these columns of so many epochs, that a checkpoint holds; `ValueError` for what is none."""
+        numbers = Each([0.0] * epochs, "one an epoch")
+        like = {"columns": dict.fromkeys(columns, numbers), "best_epoch": Maybe(0), "stopped": "", "seconds": numbers}
+        found = cls(**read_at("history", state, {**like, "compiled": ""}))
+        if (best := found.best_epoch) is not None and best >= epochs:
             raise ValueError(f"expected an epoch from 0 to {epochs - 1} at history['best_epoch'], got {best}")
-        stopped, compiled = (text_at(f"history[{name!r}]", state[name]) for name in ("stopped", "compiled"))
-        return cls(found, best, stopped, seconds, compiled)
+        return found
 
 
 @dataclass(frozen=True)
@@ -145,12 +138,6 @@ class Best:
     @classmethod
     def of_state(cls, state: Any, parameters: int) -> Self:
         """What `state_dict()` returned, of so many parameters; `ValueError`, with the place, for anything else."""
-        state = dict_at("best", state, ("value", "weights", "reference", "waited"))
-        value, reference = (
-            None if state[name] is None else number_at(f"best[{name!r}]", state[name])
-            for name in ("value", "reference")
-        )
-        weights = state["weights"]
-        if weights is not None:
-            weights = numbers_at("best['weights']", weights, parameters, "one a parameter")
-        return cls(value, weights, reference, count_at("best['waited']", state["waited"]))
+        weights = Maybe(Each([0.0] * parameters, "one a parameter"))
+        like = {"value": Maybe(0.0), "weights": weights, "reference": Maybe(0.0), "waited": 0}
+        return cls(**read_at("best", state, like))

@@ -1,7 +1,6 @@
-"""One training: what a batch costs, an epoch, the best epoch so far, and the checkpoint that all of it goes on from.
+"""One training: an epoch, the best one so far, and the checkpoint that all of it goes on from.
 
-Exact resuming rests on this: everything that the next epoch depends on is in the checkpoint, or comes from the seed and
-the number of the epoch.
+Resuming is exact, since all that the next epoch depends on is in the checkpoint, or comes from seed and epoch.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import Any
 from ..data.dataset import Dataset
 from ..nn import Module
 from ..optim.base import Optimizer
-from ..state import Path, count_at, dict_at, read_state, seed_of, whole, within, write_state
+from ..state import ANY, Path, load_all, read_at, read_state, seed_of, whole, within, write_state
 from ..transforms.trees import shown
 from .history import Best, EarlyStopping, History
 from .step import Clip
@@ -93,8 +92,6 @@ class Run:
             for p, x in zip(self.parameters, self.best.weights, strict=True):
                 p.data = x
 
-    # ---- checkpoints -------------------------------------------------------------------------------------------------
-
     def arguments(self, columns: Sequence[str]) -> dict[str, Any]:
         """What must be the same when the training is taken up again."""
         return {
@@ -118,19 +115,15 @@ class Run:
             self._load(saved, columns)
 
     def _load(self, saved: dict[str, Any], columns: Sequence[str]) -> None:
-        dict_at("", saved, ("epoch", "arguments", "model", "optimizer", "best", "history"))
         mine = self.arguments(columns)
-        for name, given in dict_at("arguments", saved["arguments"], mine).items():
+        rest = dict.fromkeys(("model", "optimizer", "best", "history"), ANY)
+        saved = read_at("", saved, {"epoch": 0, "arguments": dict.fromkeys(mine, ANY), **rest})
+        for name, given in saved["arguments"].items():
             if given != mine[name]:
                 raise ValueError(f"its {name} is {shown(given)}, here it is {mine[name]!r}")
-        epoch = count_at("epoch", saved["epoch"])
+        epoch = saved["epoch"]
         history = History.of_state(saved["history"], columns, epoch)
         best = Best.of_state(saved["best"], len(self.parameters))
-        before = self.model.state_dict()
-        self.model.load_state_dict(saved["model"])
-        try:
-            self.optimizer.load_state_dict(saved["optimizer"])
-        except Exception:
-            self.model.load_state_dict(before)
-            raise
+        loaded = (self.model, saved["model"]), (self.optimizer, saved["optimizer"])
+        load_all([(each.state_dict, each.load_state_dict, state) for each, state in loaded])
         self.best, self.history, self.epoch = best, history, epoch

@@ -14,7 +14,7 @@ Clip = Callable[[list[Value]], Any]
 class OptimizerStep:
     """The optimizer's own step. One that works on numbers of its own loads them, and stores them again."""
 
-    def __init__(self, optimizer: Optimizer, parameters: list[Value]) -> None:
+    def __init__(self, optimizer: Optimizer, parameters: Sequence[Value]) -> None:
         self.optimizer, self.parameters = optimizer, parameters
 
     def load(self) -> None:
@@ -32,5 +32,5 @@ class OptimizerStep:
         for p, g in zip(self.parameters, gradients, strict=True):
             p._grad = g
         if clip is not None:
-            clip(self.parameters)
+            clip(list(self.parameters))
         self.optimizer.step()

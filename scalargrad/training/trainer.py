@@ -1,7 +1,6 @@
 """What makes a training's steps, batch by batch: on `Value`s or compiled, as pays, and what happens where it cannot be.
 
 Both ways give the same bits, so the decision may rest on what was measured: the first batches run on `Value`s and are
-timed, and what is left to do is known. The compiler is imported only where it may pay.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..engine import modes
-from ..engine.value import Value
+from ..engine.primitive import as_float
 from ..optim.base import Optimizer
 from . import compiled
 from .objective import Objective
@@ -56,12 +55,7 @@ class Trainer:
     """Computes loss and gradient of batches, and makes the optimizer's steps, in one way or the other."""
 
     def __init__(
-        self,
-        objective: Objective,
-        optimizer: Optimizer,
-        parameters: list[Value],
-        wanted: Compile,
-        functions: Functions = "library",
+        self, objective: Objective, optimizer: Optimizer, wanted: Compile, functions: Functions = "library"
     ) -> None:
         if wanted not in ("auto", True, False) or (isinstance(wanted, int) and not isinstance(wanted, bool)):
             raise ValueError(f'fit: compile must be "auto", True or False, got {wanted!r}')
@@ -69,17 +63,15 @@ class Trainer:
             raise ValueError(f"fit: functions must be 'library' or 'polynomial', got {functions!r}")
         if functions == "polynomial" and wanted is not True:
             raise ValueError("fit: functions='polynomial' is for compiled training: give compile=True, too")
+        self.objective, self.optimizer, self.wanted = objective, optimizer, wanted
         self.functions: Functions = functions
-        self.objective, self.optimizer, self.parameters, self.wanted = objective, optimizer, parameters, wanted
         self.compiled: CompiledObjective | None = None
-        self.step = OptimizerStep(optimizer, parameters)
+        self.step = OptimizerStep(optimizer, objective.parameters)
         self.backend = ""
         self.decided = wanted is False
         self.timed: list[float] = []  # seconds a sample
         self.made = 0
         self.report = "no: compile=False" if wanted is False else "no: it would not have paid"
-
-    # ---- one batch ---------------------------------------------------------------------------------------------------
 
     def batch(self, inputs: list[Any], targets: list[Any], clip: Clip | None, left: int) -> float:
         """Make one step, with so many samples left to go through in all; the batch's loss."""
@@ -105,13 +97,10 @@ class Trainer:
             self.timed.append((perf_counter() - began) / len(inputs))
             if len(self.timed) == TIMED:
                 self.decided = True
-                backend = choose(min(self.timed), left - len(inputs))
-                if backend:
-                    self.backend = backend
+                self.backend = choose(min(self.timed), left - len(inputs))
+                if self.backend:
                     self._compile(inputs[0])
         return found
-
-    # ---- compiling ---------------------------------------------------------------------------------------------------
 
     def _compile(self, x: Any) -> None:
         self.decided = True
@@ -126,12 +115,9 @@ class Trainer:
             self._refuse(error)
             return
         self.report = "machine code" if self.backend == "native" else "Python source"
-        if (
-            self.backend == "native"
-            and compiled.CompiledStep.usable(self.optimizer)
-            and not isinstance(self.step, compiled.CompiledStep)
-        ):
-            self.step = compiled.CompiledStep(self.optimizer, self.parameters)
+        usable = self.backend == "native" and compiled.CompiledStep.usable(self.optimizer)
+        if usable and not isinstance(self.step, compiled.CompiledStep):
+            self.step = compiled.CompiledStep(self.optimizer, self.objective.parameters)
             self.step.load()
 
     def _refuse(self, error: Exception) -> None:
@@ -141,9 +127,7 @@ class Trainer:
         self.compiled = None
         self.report = f"no: {error}" if untraceable else f"no: {type(error).__name__}: {error}"
         self.step.store()
-        self.step = OptimizerStep(self.optimizer, self.parameters)
-
-    # ---- epochs ------------------------------------------------------------------------------------------------------
+        self.step = OptimizerStep(self.optimizer, self.objective.parameters)
 
     def start_epoch(self, x: Any) -> None:
         """Take over what callbacks and schedules may have changed, and see whether the programs still hold."""
@@ -162,17 +146,16 @@ class Trainer:
         """Put weights, gradients and moments where everybody looks for them."""
         self.step.store()
 
-    def predictions(self, inputs: Sequence[Any]) -> list[Any] | None:
-        """What the model says in evaluation mode, if it is compiled."""
-        if self.compiled is None:
-            return None
-        try:
-            return self.compiled.predictions([p.data for p in self.parameters], list(inputs))
-        except compiled.REFUSALS as error:
-            self._refuse(error)
-            return None
+    def predictions(self, inputs: Sequence[Any]) -> list[Any]:
+        """What the model says in evaluation mode."""
+        if self.compiled is not None:
+            try:
+                return self.compiled.predictions([p.data for p in self.objective.parameters], list(inputs))
+            except compiled.REFUSALS as error:
+                self._refuse(error)
+        return list(map(self.objective.model.frozen(), inputs))
 
     def loss_of(self, predictions: list[Any], targets: list[Any]) -> float:
         """The loss of plain predictions."""
         found = None if self.compiled is None else self.compiled.loss_of(predictions, targets)
-        return float(self.objective.loss(predictions, targets)) if found is None else found
+        return as_float(self.objective.loss(predictions, targets), "loss") if found is None else found

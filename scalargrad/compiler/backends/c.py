@@ -9,52 +9,45 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import inf, isinf, isnan
 from typing import Literal
 
 from ..ir.elementary import BINARY_LIBRARY, CONDITIONS
-from ..ir.layout import ALIGNED, Order, Place, laid_out
+from ..ir.layout import ALIGNED, Place, laid_out
 from ..ir.lowering import Functions, Lowered, is_call, lower, unfused
 from ..ir.program import Program
 from . import c_names
 
 PIECE = 1000  # statements in one function
 Real = Literal["double", "float"]
-_INFIX = {
-    "add": "+",
-    "sub": "-",
-    "mul": "*",
-    "div": "/",
-    "lt": "<",
-    "le": "<=",
-    "eq": "==",
-    "ne": "!=",
-    "and": "&&",
-    "or": "||",
-}
-_COMPARISONS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
-_MATH = {"abs": "fabs", "sqrt": "sqrt", "floor": "floor", "ceil": "ceil", "rint": "rint", "copysign": "copysign"}
-
-
-_POWERS = {
+# What is no call of a function of the library's, by its operands; {f} is what the names of math.h end in.
+FORMS = {
+    "add": "{0} + {1}", "sub": "{0} - {1}", "mul": "{0} * {1}", "div": "{0} / {1}", "neg": "-{0}",
+    "lt": "{0} < {1}", "le": "{0} <= {1}", "gt": "{0} > {1}", "ge": "{0} >= {1}", "eq": "{0} == {1}",
+    "ne": "{0} != {1}", "and": "{0} && {1}", "or": "{0} || {1}", "not": "!{0}", "nle": "!({0} <= {1})",
+    "isnan": "isnan({0})", "unordered": "isunordered({0}, {1})", "select": "{0} ? {1} : {2}",
+    "min": "{0} < {1} ? {0} : {1}", "max": "{0} > {1} ? {0} : {1}", "abs": "fabs{f}({0})", "sqrt": "sqrt{f}({0})",
+    "floor": "floor{f}({0})", "ceil": "ceil{f}({0})", "rint": "rint{f}({0})", "copysign": "copysign{f}({0}, {1})",
+}  # fmt: skip
+_FUNCTIONS = {
     "scale": """static {real} {full}({real} y, {real} n)
-{{
+{
     return n == n ? ldexp{f}(y, (int)n) : n;
-}}
+}
 """,
     "exponent": """static {real} {full}({real} x)
-{{
+{
     int n;
     (void)frexp{f}(x, &n);
     return ({real})(n - 1);
-}}
+}
 """,
     "mantissa": """static {real} {full}({real} x)
-{{
+{
     int n;
     return 2 * frexp{f}(x, &n);
-}}
+}
 """,
 }
 
@@ -69,26 +62,23 @@ class Writer:
     """Programs as statements of C; `javascript.py` changes what is another in its language."""
 
     short, language = "c", "C"
-    infix = _INFIX
-    comparisons = _COMPARISONS
+    forms: Mapping[str, str] = FORMS
+    functions: Mapping[str, str] = _FUNCTIONS  # that stand in the file itself, by their operations
     most: int | None = None  # instructions of a row that stand in the program itself; as `lower` has it if None
 
-    def __init__(self, name: str, real: Real, functions: Functions) -> None:
-        self.name = name
-        self.functions = unfused(functions) if real == "double" else "library"  # the polynomials are for doubles
-        self.real = real
+    def __init__(self, name: str, real: Real, elementary: Functions) -> None:
+        self.name, self.real = name, real
+        self.elementary = unfused(elementary) if real == "double" else "library"  # the polynomials are for doubles
         self.suffix = "f" if real == "float" else ""
-        self.helpers: list[str] = []  # pointers to library functions, and functions of rows
-        self.known: set[str] = set()
+        self.helpers: dict[str, str] = {}  # functions, and pointers to those of the library, by name
 
     def declared(self, operation: str) -> str:
         return f"const {'int' if operation in CONDITIONS else self.real}"
 
-    def head(self, kind: str, name: str, parameters: Sequence[tuple[str, str]]) -> str:
-        return f"static {kind} {name}({', '.join([f'{each} {name}' for each, name in parameters])})"
-
-    def arrays(self, names: str) -> list[tuple[str, str]]:
-        return [(f"const {self.real} *" if name == "x" else f"{self.real} *", name) for name in names]
+    def head(self, kind: str, name: str, parameters: Sequence[str]) -> str:
+        types = {"x": f"const {self.real} *", "y": f"{self.real} *", "m": f"{self.real} *"}
+        given = [f"{types.get(each, f'const {self.real}')} {each}" for each in parameters]
+        return f"static {kind} {name}({', '.join(given)})"
 
     def unused(self, names: Sequence[str]) -> list[str]:
         """What keeps compilers from warning of parameters that nothing uses."""
@@ -111,60 +101,44 @@ class Writer:
         text = f"{x!r}{self.suffix}" if self.real == "double" else f"{x.hex()}f"
         return text if text[0] != "-" else f"({text})"
 
-    def power(self, operation: str) -> str:
-        full = f"{self.name}_{operation}"
-        if full not in self.known:
-            self.known.add(full)
-            self.helpers.append(_POWERS[operation].format(full=full, f=self.suffix, real=self.real))
-        return full
+    def function(self, operation: str) -> str:
+        """The name of the function that computes an operation, which is in the file from now on."""
+        types = ", ".join([self.real] * (2 if operation in BINARY_LIBRARY else 1))
+        pointer = f"static {{real}} (*const volatile {{full}})({types}) = {operation}{{f}};"
+        return self.helper(operation, self.functions.get(operation, pointer))
 
-    def library(self, operation: str) -> str:
+    def helper(self, operation: str, text: str) -> str:
         full = f"{self.name}_{operation}"
-        if full not in self.known:
-            self.known.add(full)
-            types = ", ".join([self.real] * (2 if operation in BINARY_LIBRARY else 1))
-            self.helpers.append(f"static {self.real} (*const volatile {full})({types}) = {operation}{self.suffix};")
+        for sign, meaning in (("{full}", full), ("{real}", self.real), ("{f}", self.suffix)):
+            text = text.replace(sign, meaning)
+        self.helpers.setdefault(full, text)
         return full
 
     def row(self, lowered: Lowered, row: str, prefix: str) -> str:
         """A function for the body of a row."""
         full = f"{prefix}_{row}"
-        if full not in self.known:
-            self.known.add(full)
+        if full not in self.helpers:
             body = lowered.functions[row]
-            lines = [self.head(self.real, full, [(f"const {self.real}", f"v{k}") for k in range(body.inputs)]), "{"]
+            inputs = [f"v{k}" for k in range(body.inputs)]
 
             def value(k: int) -> str:
                 return f"v{k}" if k >= 0 else self.constant(body.constants[~k])
 
-            for k, (operation, operands) in enumerate(zip(body.operations, body.operands, strict=True)):
+            lines = [self.head(self.real, full, inputs), "{"]
+            for k, (operation, operands) in enumerate(zip(body.operations, body.operands, strict=True), body.inputs):
                 expression = self.expression(lowered, operation, [value(p) for p in operands], prefix)
-                lines.append(f"    {self.declared(operation)} v{body.inputs + k} = {expression};")
-            unused = [f"v{k}" for k in range(body.inputs) if not any(k in each for each in body.operands)]
-            self.helpers.append("\n".join([*lines, *self.unused(unused), f"    return {value(body.outputs[0])};", "}"]))
+                lines.append(f"    {self.declared(operation)} v{k} = {expression};")
+            used = {value(p) for operands in body.operands for p in operands}
+            lines += self.unused([each for each in inputs if each not in used])
+            self.helpers[full] = "\n".join([*lines, f"    return {value(body.outputs[0])};", "}"])
         return full
 
     def expression(self, lowered: Lowered, operation: str, given: Sequence[str], prefix: str) -> str:
-        if operation in self.infix:
-            return f"{given[0]} {self.infix[operation]} {given[1]}"
-        if operation == "select":
-            return f"{given[0]} ? {given[1]} : {given[2]}"
-        if operation in ("neg", "not"):
-            return f"{'-' if operation == 'neg' else '!'}{given[0]}"
-        if operation in ("min", "max"):
-            return f"{given[0]} {'<' if operation == 'min' else '>'} {given[1]} ? {given[0]} : {given[1]}"
-        if operation in _POWERS:
-            return f"{self.power(operation)}({', '.join(given)})"
-        if operation == "nle":
-            return f"!({given[0]} <= {given[1]})"
-        if operation == "unordered":
-            return f"isnan({given[0]})" if given[0] == given[1] else f"isunordered({given[0]}, {given[1]})"
-        if operation in _MATH:
-            name = _MATH[operation] + self.suffix
-        elif is_call(operation):
-            name = self.row(lowered, operation[5:], prefix)
-        else:
-            name = self.library(operation)
+        if operation == "unordered" and given[0] == given[1]:
+            operation = "isnan"
+        if operation in self.forms and operation not in self.functions:
+            return self.forms[operation].format(*given, f=self.suffix)
+        name = self.row(lowered, operation[5:], prefix) if is_call(operation) else self.function(operation)
         return f"{name}({', '.join(given)})"
 
     def program(self, program: Program, captured: Sequence[float], full: str) -> None:
@@ -172,69 +146,58 @@ class Writer:
         if program.has_blocks():
             Looped(self, full).write(program, captured)
             return
-        lowered = lower(program, self.functions, self.most)
-        if lowered.callbacks:
-            names = ", ".join(sorted({row.name for row, _ in lowered.callbacks.values()}))
-            raise TypeError(
-                f"to_{self.short}: {names}: an operation written in Python has no {self.language} form; compose it of "
-                "scalargrad's"
-            )
+        lowered = lower(program, self.elementary, self.most)
+        self.refuse("an operation", [row.name for row, _ in lowered.callbacks.values()])
         program = lowered.program
         first, own = program.inputs, program.inputs - len(captured)
-        slot: dict[int, int] = {}
-        ends: dict[int, list[tuple[str, int, str, int, str]]] = {}  # what follows the statements of a piece
+        ends: dict[int, list[tuple[str, str, tuple[int, ...]]]] = {}  # what follows the statements of a piece
         for g in program.guards:
-            text = "if (!(" if g.outcome else "if (("
-            at = (max(g.left, g.right, first) - first) // PIECE
+            sign = "!" if g.outcome else ""
             end = f")) return 1; /* {comment(g.line)} */"
-            ends.setdefault(at, []).append((text, g.left, f" {self.comparisons[g.comparison]} ", g.right, end))
-        zero = program.constant(0.0)
+            at = (max(g.left, g.right, first) - first) // PIECE
+            ends.setdefault(at, []).append((f"if ({sign}({self.forms[g.comparison]}", end, (g.left, g.right)))
         for place, k in enumerate(program.outputs):
-            at = max(k - first, 0) // PIECE
-            ends.setdefault(at, []).append((f"y[{place}] = ", k, "", zero, ";"))
-        pieces = range(0, max(len(program), 1), PIECE)
-        for start in pieces:
-            reads = [p for operands in program.operands[start : start + PIECE] for p in operands]
-            reads += [p for _, a, _, b, _ in ends.get(start // PIECE, ()) for p in (a, b)]
-            for p in [p for p in reads if first <= p < first + start]:
+            ends.setdefault(max(k - first, 0) // PIECE, []).append((f"y[{place}] = {{0}}", ";", (k,)))
+        slot: dict[int, int] = {}
+        for start in range(0, len(program), PIECE):
+            reads = [*program.operands[start : start + PIECE], *(each for _, _, each in ends.get(start // PIECE, ()))]
+            for p in [p for operands in reads for p in operands if first <= p < first + start]:
                 slot.setdefault(p, len(slot))
         parts: list[str] = []
-        for start in pieces:
-            stop = min(start + PIECE, len(program))
+        for start in range(0, max(len(program), 1), PIECE):
             lines: list[str] = []
 
             def value(k: int, start: int = start) -> str:
                 if k < 0:
                     return self.constant(program.constants[~k])
-                if k < own:
-                    return f"x[{k}]"
                 if k < first:
-                    return self.constant(captured[k - own])
+                    return f"x[{k}]" if k < own else self.constant(captured[k - own])
                 return f"v{k}" if k >= first + start else f"m[{slot[k]}]"
 
-            for k in range(start, stop):
+            for k in range(start, min(start + PIECE, len(program))):
                 operation = program.operations[k]
-                given = [value(p) for p in program.operands[k]]
-                expression = self.expression(lowered, operation, given, full)
+                expression = self.expression(lowered, operation, [value(p) for p in program.operands[k]], full)
                 lines.append(f"    {self.declared(operation)} v{first + k} = {expression};")
                 if first + k in slot:
                     lines.append(f"    m[{slot[first + k]}] = v{first + k};")
-            for text, a, sign, b, end in ends.get(start // PIECE, ()):
-                lines.append(f"    {text}{value(a)}{sign}{value(b) if sign else ''}{end}")
-            part = f"{full}_{start // PIECE}"
-            parts.append(part)
-            head = self.head("int", part, self.arrays("xym"))
-            self.helpers.append("\n".join([head, "{", *lines, *self.unused("xym"), "    return 0;", "}"]))
+            for text, end, operands in ends.get(start // PIECE, ()):
+                lines.append(f"    {text.format(*map(value, operands))}{end}")
+            parts.append(f"{full}_{start // PIECE}")
+            head = self.head("int", parts[-1], "xym")
+            self.helpers[parts[-1]] = "\n".join([head, "{", *lines, *self.unused("xym"), "    return 0;", "}"])
         calls = " || ".join(f"{part}(x, y, m)" for part in parts)
-        head = self.head("int", full, self.arrays("xy"))
         memory = self.memory(full, max(len(slot), 1))
-        self.helpers.append(f"{head}\n{{\n{memory}\n    return {calls};\n}}")
+        self.helpers[full] = f"{self.head('int', full, 'xy')}\n{{\n{memory}\n    return {calls};\n}}"
 
-    # ---- what programs with loops need -------------------------------------------------------------------------------
+    def refuse(self, what: str, names: Sequence[str]) -> None:
+        """Raise for what is written in Python."""
+        if names:
+            fault = f"{', '.join(sorted({*names}))}: {what} written in Python has no {self.language} form"
+            raise TypeError(f"to_{self.short}: {fault}; compose it of scalargrad's")
 
     def frame(self, full: str, constants: str, known: int, size: int, cells: int) -> list[str]:
         """Memory for such a program, which begins with some constants."""
-        self.helpers.append(f"static const {self.real} {full}_k[{max(known, 1)}] = {{{constants or '0'}}};")
+        self.helpers[f"{full}_k"] = f"static const {self.real} {full}_k[{max(known, 1)}] = {{{constants or '0'}}};"
         return [
             f"    {self.real} *f = ({self.real} *)calloc({size}, sizeof({self.real}));",
             f"    long p[{max(cells, 1)}] = {{0}}, i;",
@@ -256,16 +219,21 @@ class Writer:
         """A float that is an integer as one."""
         return f"(long){number}"
 
-    def traces(self, programs: Sequence[Program], captured: Sequence[Sequence[float]]) -> tuple[int, int]:
-        """The functions of all traces of one structure of arguments; how many inputs and outputs they have."""
+    def traces(self, programs: Sequence[Program], captured: Sequence[Sequence[float]]) -> tuple[int, int, str, str]:
+        """Write the functions of all traces of one structure of arguments; how many inputs and outputs they have, what
+        the inputs are, and the statements that try one trace after another."""
         sizes = {(p.inputs - len(c), len(p.outputs)) for p, c in zip(programs, captured, strict=True)}
         if len({m for _, m in sizes}) > 1:
             raise ValueError(
                 f"to_{self.short}: the traces have results of different structures; {self.language} needs one"
             )
-        for k, (program, numbers) in enumerate(zip(programs, captured, strict=True)):
-            self.program(program, numbers, f"{self.name}_trace{k}")
-        return sizes.pop()
+        names = [f"{self.name}_trace{k}" for k in range(len(programs))]
+        for each in zip(programs, captured, names, strict=True):
+            self.program(*each)
+        inputs, outputs = sizes.pop()
+        about = [f" *   x[{k}]  {comment(text)}" for k, text in enumerate(programs[0].names[:inputs][:50])]
+        tries = [f"    if (!{name}(x, y)) return 0;" for name in names]
+        return inputs, outputs, "\n".join(about), "\n".join(tries)
 
 
 class Looped:
@@ -273,34 +241,27 @@ class Looped:
     JavaScript have in common. Floats are in an array f, cells in p; where a jump leads is a case."""
 
     def __init__(self, writer: Writer, full: str) -> None:
-        self.writer, self.full = writer, full
-        self.lines: list[str] = []
+        self.writer, self.full, self.shift = writer, full, 0
 
     def write(self, program: Program, captured: Sequence[float]) -> None:
         """Write the functions of one trace."""
-        writer, layout = self.writer, laid_out(program)
-        if layout.foreign:
-            names = ", ".join(sorted({each.name for each in layout.foreign}))
-            raise TypeError(f"to_{writer.short}: {names}: a function of Python has no {writer.language} form")
+        writer, layout, full = self.writer, laid_out(program), self.full
+        writer.refuse("a function", [each.name for each in layout.foreign])
         for k, segment in enumerate(layout.segments):
-            writer.program(segment, (), f"{self.full}_s{k}")
+            writer.program(segment, (), f"{full}_s{k}")
         self.shift = len(layout.constants)
         own = program.inputs - len(captured)
         numbers = ", ".join(map(writer.constant, reversed(layout.constants)))
-        for k, x in enumerate(captured, layout.inputs + own):
-            self.line(f"{self.float(k)} = {writer.constant(x)};")
-        self.line(f"for (i = 0; i < {own}; i++) {self.float(layout.inputs, 'i')} = x[i];")
-        for order in layout.orders:
-            getattr(self, "_" + order.what)(order)
+        begin = writer.frame(full, numbers, self.shift, self.shift + layout.size + ALIGNED, layout.cells)
+        lines = [f"{self.float(k)} = {writer.constant(x)};" for k, x in enumerate(captured, layout.inputs + own)]
+        lines.append(f"for (i = 0; i < {own}; i++) {self.float(layout.inputs, 'i')} = x[i];")
+        lines += [_ORDERS[what](self, *operands) for what, *operands in layout.orders]
         for output, start, count in layout.outputs:
-            self.line(f"for (i = 0; i < {count}; i++) y[{output} + i] = {self.float(start, 'i')};")
-        head = writer.head("int", self.full, writer.arrays("xy"))
-        begin = writer.frame(self.full, numbers, self.shift, self.shift + layout.size + ALIGNED, layout.cells)
-        body = [*begin, "    for (;;) switch (s) {", "    case 0:", *self.lines, f"    {writer.left(0)}", "    }"]
-        writer.helpers.append("\n".join([head, "{", *body, "}"]))
-
-    def line(self, text: str) -> None:
-        self.lines.append(f"    {text}")
+            lines.append(f"for (i = 0; i < {count}; i++) y[{output} + i] = {self.float(start, 'i')};")
+        lines += [writer.left(0), "}"]
+        head = writer.head("int", full, "xy")
+        body = [*begin, "    for (;;) switch (s) {", "    case 0:", *(f"    {line}" for line in lines)]
+        writer.helpers[full] = "\n".join([head, "{", *body, "}"])
 
     def float(self, at: int, more: str = "") -> str:
         return f"f[{at + self.shift}{' + ' if more else ''}{more}]"
@@ -308,58 +269,35 @@ class Looped:
     def place(self, place: Place) -> str:
         return self.float(place.at, "i") if place.pointer is None else f"f[p[{place.pointer}] + {place.at} + i]"
 
-    def _copy(self, order: Order) -> None:
-        self.line(f"for (i = 0; i < {order.c}; i++) {self.place(order.b)} = {self.place(order.a)};")
+    def part(self, at: int) -> str:
+        return self.writer.part(at + self.shift)
 
-    def _fill(self, order: Order) -> None:
-        self.line(f"for (i = 0; i < {order.c}; i++) {self.float(order.b, 'i')} = {self.float(order.a)};")
+    def when(self, comparison: str, a: str, b: int, then: str) -> str:
+        return f"if ({self.writer.forms[comparison].format(a, b)}) {then}"
 
-    def _point(self, order: Order) -> None:
-        self.line(f"p[{order.a}] = {order.b + self.shift};")
 
-    def _point_last(self, order: Order) -> None:
-        self.line(f"p[{order.a}] = {order.b + self.shift} + (p[{order.d}] - 1) * {order.c};")
+def _to(label: int) -> str:
+    return f"{{ s = {label + 1}; continue; }}"
 
-    def _advance(self, order: Order) -> None:
-        self.line(f"p[{order.a}] += {order.b};")
 
-    def _segment(self, order: Order) -> None:
-        x, y = (self.writer.part(at + self.shift) for at in (order.b, order.c))
-        self.line(f"if ({self.full}_s{order.a}({x}, {y})) {self.writer.left(1)}")
-
-    def _set(self, order: Order) -> None:
-        self.line(f"p[{order.a}] = {order.b};")
-
-    def _read(self, order: Order) -> None:
-        self.line(f"p[{order.a}] = {self.writer.whole(self.float(order.b))};")
-
-    def _write(self, order: Order) -> None:
-        self.line(f"{self.float(order.b)} = p[{order.a}];")
-
-    def _increment(self, order: Order) -> None:
-        self.line(f"p[{order.a}] += 1;")
-
-    def _label(self, order: Order) -> None:
-        self.lines += ["    /* fall through */", f"    case {order.a + 1}:"]
-
-    def to(self, label: int) -> str:
-        return f"{{ s = {label + 1}; continue; }}"
-
-    def _jump(self, order: Order) -> None:
-        self.line(self.to(order.a))
-
-    def _unless(self, order: Order) -> None:
-        self.line(f"if ({self.float(order.a)} {self.writer.comparisons['eq']} 0) {self.to(order.b)}")
-
-    def _repeat(self, order: Order) -> None:
-        self.line(f"p[{order.a}] -= 1;")
-        self.line(f"if (p[{order.a}] {self.writer.comparisons['ne']} 0) {self.to(order.b)}")
-
-    def _none(self, order: Order) -> None:
-        self.line(f"if (p[{order.a}] <= 0) {self.to(order.b)}")
-
-    def _limit(self, order: Order) -> None:
-        self.line(f"if (p[{order.a}] {self.writer.comparisons['eq']} {order.b}) {self.writer.left(1)}")
+_ORDERS: dict[str, Callable[..., str]] = {
+    "copy": lambda p, a, b, c, _: f"for (i = 0; i < {c}; i++) {p.place(b)} = {p.place(a)};",
+    "fill": lambda p, a, b, c, _: f"for (i = 0; i < {c}; i++) {p.float(b, 'i')} = {p.float(a)};",
+    "point": lambda p, a, b, *_: f"p[{a}] = {b + p.shift};",
+    "point_last": lambda p, a, b, c, d: f"p[{a}] = {b + p.shift} + (p[{d}] - 1) * {c};",
+    "advance": lambda p, a, b, *_: f"p[{a}] += {b};",
+    "segment": lambda p, a, b, c, _: f"if ({p.full}_s{a}({p.part(b)}, {p.part(c)})) {p.writer.left(1)}",
+    "set": lambda p, a, b, *_: f"p[{a}] = {b};",
+    "read": lambda p, a, b, *_: f"p[{a}] = {p.writer.whole(p.float(b))};",
+    "write": lambda p, a, b, *_: f"{p.float(b)} = p[{a}];",
+    "increment": lambda p, a, *_: f"p[{a}] += 1;",
+    "label": lambda p, a, *_: f"/* fall through */\n    case {a + 1}:",
+    "jump": lambda p, a, *_: _to(a),
+    "unless": lambda p, a, b, *_: p.when("eq", p.float(a), 0, _to(b)),
+    "repeat": lambda p, a, b, *_: f"p[{a}] -= 1;\n    {p.when('ne', f'p[{a}]', 0, _to(b))}",
+    "none": lambda p, a, b, *_: p.when("le", f"p[{a}]", 0, _to(b)),
+    "limit": lambda p, a, b, *_: p.when("eq", f"p[{a}]", b, p.writer.left(1)),
+}
 
 
 def source(
@@ -374,11 +312,8 @@ def source(
     if real not in ("double", "float"):
         raise ValueError(f"to_c: real must be 'double' or 'float', got {real!r}")
     writer = Writer(name, real, functions)
-    inputs, outputs = writer.traces(programs, captured)
-    names = programs[0].names[:inputs]
+    inputs, outputs, about, tries = writer.traces(programs, captured)
     upper = name.upper()
-    guard = f"{upper}_H"
-    about = "\n".join(f" *   x[{k}]  {comment(text)}" for k, text in enumerate(names[:50]))
     declared = defined = note = ""
     if outputs == 1 and real == "double":
         note = f" * {name}_integrand is for SciPy's LowLevelCallable: y, or nan where there is none.\n *\n"
@@ -400,8 +335,8 @@ def source(
  *
 {note}{about}
  */
-#ifndef {guard}
-#define {guard}
+#ifndef {upper}_H
+#define {upper}_H
 
 #define {upper}_INPUTS {inputs}
 #define {upper}_OUTPUTS {outputs}
@@ -416,7 +351,6 @@ int {name}(const {real} *x, {real} *y);
 
 #endif
 """
-    tries = "\n".join(f"    if (!{name}_trace{k}(x, y)) return 0;" for k in range(len(programs)))
     memory = "\n#include <stdlib.h>" if any(each.has_blocks() for each in programs) else ""
     text = f"""/* Made by scalargrad. */
 #include "{name}.h"
@@ -427,7 +361,7 @@ int {name}(const {real} *x, {real} *y);
 #error "-ffast-math changes results: inf, nan and the order of operations count here"
 #endif
 
-{chr(10).join(writer.helpers)}
+{chr(10).join(writer.helpers.values())}
 
 int {name}(const {real} *x, {real} *y)
 {{

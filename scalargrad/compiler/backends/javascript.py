@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import isinf, isnan
 
-from ..ir.lowering import Functions, Lowered
+from ..ir.lowering import Functions
 from ..ir.program import Program
-from .c import Writer, comment
+from .c import FORMS, Writer
 
 _WORDS = """
     arguments await break case catch class const continue debugger default delete do else enum eval export extends
@@ -20,11 +20,14 @@ _WORDS = """
     public return static super switch this throw true try typeof var void while with yield async of undefined NaN
     Infinity Math DataView ArrayBuffer Float64Array
 """
-_EQUAL = {"eq": "===", "ne": "!=="}
-_MATH = {"abs": "Math.abs", "sqrt": "Math.sqrt", "floor": "Math.floor", "ceil": "Math.ceil"}
-_BITS = "const {bits} = new DataView(new ArrayBuffer(8));"
-# Exact to the last bit.
-_EXACT = {
+_FORMS = {
+    **FORMS, **{each: f"Math.{each}({{0}})" for each in ("abs", "sqrt", "floor", "ceil")},
+    "eq": "{0} === {1}", "ne": "{0} !== {1}", "isnan": "{0} !== {0}", "unordered": "{0} !== {0} || {1} !== {1}",
+}  # fmt: skip
+_BITS = "const {full} = new DataView(new ArrayBuffer(8));"
+# What JavaScript lacks, or has with other values at 1 and -1; all others are functions of Math.
+_FUNCTIONS = {
+    # These are exact to the last bit.
     "rint": """function {full}(x)
 {
     const a = Math.abs(x);
@@ -58,9 +61,6 @@ _EXACT = {
     {bits}.setUint32(0, ({bits}.getUint32(0) & 0x800fffff) | 0x3ff00000);
     return {bits}.getFloat64(0);
 }""",
-}
-# Functions that JavaScript lacks, or has with other values at 1 and -1; the others are those of Math.
-_LIBRARY = {
     "exp2": "const {full} = (x) => Math.pow(2, x);",
     "fmod": "const {full} = (a, b) => a % b;",
     "pow": "const {full} = (a, b) => (a === 1 || (a === -1 && Math.abs(b) === Infinity) ? 1 : Math.pow(a, b));",
@@ -81,25 +81,24 @@ _LIBRARY = {
 
 class _Writer(Writer):
     short, language = "js", "JavaScript"
-    infix = Writer.infix | _EQUAL
-    comparisons = Writer.comparisons | _EQUAL
+    forms, functions = _FORMS, _FUNCTIONS
     most = 12
 
     def declared(self, operation: str) -> str:
         return "const"
 
-    def head(self, kind: str, name: str, parameters: Sequence[tuple[str, str]]) -> str:
-        return f"function {name}({', '.join([each for _, each in parameters])})"
+    def head(self, kind: str, name: str, parameters: Sequence[str]) -> str:
+        return f"function {name}({', '.join(parameters)})"
 
     def unused(self, names: Sequence[str]) -> list[str]:
         return []
 
     def memory(self, name: str, size: int) -> str:
-        self.helpers.append(f"const {name}_m = new Float64Array({size});")
+        self.helpers[f"{name}_m"] = f"const {name}_m = new Float64Array({size});"
         return f"    const m = {name}_m;"
 
     def frame(self, full: str, constants: str, known: int, size: int, cells: int) -> list[str]:
-        self.helpers.append(f"const {full}_k = [{constants}], {full}_f = new Float64Array({size});")
+        self.helpers[f"{full}_k"] = f"const {full}_k = [{constants}], {full}_f = new Float64Array({size});"
         return [f"    const f = {full}_f, p = [];", "    let s = 0, i;", f"    f.set({full}_k);"]
 
     def left(self, code: int) -> str:
@@ -116,29 +115,11 @@ class _Writer(Writer):
             return "NaN" if isnan(x) else "Infinity" if x > 0.0 else "(-Infinity)"
         return repr(x) if repr(x)[0] != "-" else f"({x!r})"
 
-    def helper(self, operation: str) -> str:
-        """The name of a function of this module, or of Math."""
-        text = _EXACT.get(operation) or _LIBRARY.get(operation)
-        if text is None:
+    def function(self, operation: str) -> str:
+        if operation not in self.functions:
             return f"Math.{operation}"
-        full, bits = f"{self.name}_{operation}", f"{self.name}_bits"
-        for name, each in ((bits, _BITS), (full, text)):
-            if name not in self.known and f"{{{'bits' if name == bits else 'full'}}}" in text:
-                self.known.add(name)
-                self.helpers.append(each.replace("{full}", full).replace("{bits}", bits))
-        return full
-
-    def expression(self, lowered: Lowered, operation: str, given: Sequence[str], prefix: str) -> str:
-        if operation in _EXACT:
-            return f"{self.helper(operation)}({', '.join(given)})"
-        if operation == "unordered":
-            return " || ".join([f"{each} !== {each}" for each in dict.fromkeys(given)])
-        if operation in _MATH:
-            return f"{_MATH[operation]}({given[0]})"
-        return super().expression(lowered, operation, given, prefix)
-
-    def library(self, operation: str) -> str:
-        return self.helper(operation)
+        text = self.functions[operation]
+        return self.helper(operation, text.replace("{bits}", self.helper("bits", _BITS)) if "{bits}" in text else text)
 
 
 def source(
@@ -151,9 +132,7 @@ def source(
     if not name.isidentifier() or not name.isascii() or name in _WORDS.split():
         raise ValueError(f"to_js: {name!r} is no name of a function in JavaScript; call it 'f', say")
     writer = _Writer(name, "double", functions)
-    inputs, outputs = writer.traces(programs, captured)
-    about = "\n".join(f" *   x[{k}]  {comment(text)}" for k, text in enumerate(programs[0].names[:inputs][:50]))
-    tries = "\n".join(f"    if (!{name}_trace{k}(x, y)) return 0;" for k in range(len(programs)))
+    inputs, outputs, about, tries = writer.traces(programs, captured)
     return f"""/* {name}: made by scalargrad.
  *
  * Takes {inputs} inputs x and writes {outputs} outputs y. Returns 0, or 1 where the inputs take a branch that was
@@ -163,7 +142,7 @@ def source(
  */
 export const {name.upper()}_INPUTS = {inputs}, {name.upper()}_OUTPUTS = {outputs};
 
-{chr(10).join(writer.helpers)}
+{chr(10).join(writer.helpers.values())}
 
 export function {name}(x, y)
 {{

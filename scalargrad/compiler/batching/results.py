@@ -86,7 +86,8 @@ def map_on_values(f: Dispatcher, arguments: Sequence[Any], axes: Sequence[int | 
     count = max(counts.values(), default=0)
     if set(counts.values()) != {count} or not count:
         raise ValueError(f"map: batch lengths differ: {counts}" if count else "map: an empty batch")
-    function = f.original("on Values")
+    f.original("on Values")
+    function: Any = f
     rows: list[list[Any]] = []
     structure: Structure = None
     for i in range(count):

@@ -187,7 +187,9 @@ class DifferentiableCall(Runs, Call):
 
         def made() -> DifferentiableCall:
             bodies = [derived_program(make(body), point[start:]) for body in self.bodies]
-            return DifferentiableCall(f"{self.name}′", bodies, point, self.place)
+            call = DifferentiableCall(f"{self.name}′", bodies, point, self.place)
+            call.in_place = self.in_place
+            return call
 
         return self.once(key, made)  # type: ignore[no-any-return]
 

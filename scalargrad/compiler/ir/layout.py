@@ -116,7 +116,7 @@ class _Planner:
 
     def places(self, program: Program, x: int, y: int) -> list[int] | None:
         """The same, save that outputs stay where they are, and where that is; None if it is y."""
-        if not program.has_blocks():
+        if id(program) in self.known or not program.has_blocks():
             self.segment(program, x, y)
             return None
         cut = self.cuts.get(id(program))

@@ -91,6 +91,8 @@ class Block(Primitive):
 class Call(Block):
     """A program that runs once; or one of two, by whether the first operand is true."""
 
+    in_place = False  # whether its instructions may stand in the place of the call
+
     def __init__(self, name: str, bodies: Sequence[Program], point: Sequence[float], place: str) -> None:
         super().__init__(name)
         self.bodies = tuple(bodies)

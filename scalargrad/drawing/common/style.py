@@ -8,6 +8,7 @@ from math import isfinite, log10
 VANISHING, EXPLODING = 1e-6, 1e3
 THEMES = ("auto", "light", "dark")
 MARGIN = 18.0
+SMALL = 11.0  # a font's size, in points
 FONTS = (  # DejaVu Sans, which many a Linux has alone, is 15 % wider; its condensed letters are as wide as the others
     "Helvetica,Arial,'Liberation Sans','Noto Sans','DejaVu Sans Condensed','Noto Sans CJK KR','Apple SD Gothic Neo',"
     "'Malgun Gothic','DejaVu Sans',sans-serif"

@@ -10,14 +10,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from math import dist
+from typing import TYPE_CHECKING, NamedTuple
 
+from ..common.style import SMALL
 from ..common.text import width
 from .folding import levels
-from .labels import SMALL, Labels
 from .layout import Box, Curve, Layout, Point
 from .picture import Edge, Picture
 from .selection import outer_groups
+
+if TYPE_CHECKING:
+    from .labels import Labels
 
 APART, BEND, TAG, ARROW = 20.0, 50.0, 18.0, 9.0
 FRAME, FRAME_TOP = 11.0, 24.0
@@ -41,6 +45,8 @@ def lay_out_columns(picture: Picture, labels: Labels) -> Layout:
 
 class _Columns:
     def __init__(self, picture: Picture, labels: Labels) -> None:
+        self.around = [e for e in picture.edges if e.says]
+        picture = picture._replace(edges=tuple([e for e in picture.edges if not e.says]))
         self.picture, self.labels = picture, labels
         self.rank, apart = _ranks(picture)
         self.into: dict[str, list[Edge]] = defaultdict(list)
@@ -176,6 +182,7 @@ class _Columns:
         edges: dict[str, Curve] = {}
         for name, box in nodes.items():
             edges |= self.curves(name, box, nodes, starts, ends)
+        edges |= self.ways_around(nodes)
         clusters = {
             str(k + 1): frame
             for k, path in enumerate(self.picture.groups)
@@ -209,6 +216,23 @@ class _Columns:
                 points = self.path(e, nodes, starts, ends, base)
             place = (base[0] - 3.0 - label.width / 2.0, y - label.height / 2.0 - 0.5) if label.lines else None
             yield e.id, Curve(points, tip, place, tag)
+
+    def ways_around(self, nodes: dict[str, Box]) -> Iterable[tuple[str, Curve]]:
+        """The edges that lead to the next step: below everything, from the result to where it is taken up."""
+        y = max(box.y + box.height / 2.0 for box in nodes.values()) + 14.0
+        for k, e in enumerate(self.around):
+            source, target, label = nodes[e.source], nodes[e.target], self.labels.edges[e.id]
+            end, tip = (source.x + source.width / 2.0, source.y), (target.x - target.width / 2.0, target.y)
+            behind, before = (
+                [nodes[item.name] for item in self.columns[self.rank[each]] if item.wide]
+                for each in (e.source, e.target)
+            )
+            right = max(box.x + box.width / 2.0 for box in behind) + 12.0 + 5.0 * k
+            left = min(box.x - box.width / 2.0 for box in before) - ARROW - 12.0 - 5.0 * k
+            corners = [(right, end[1]), (right, y), (left, y), (left, tip[1])]
+            points = _rounded([end, *corners, (tip[0] - ARROW, tip[1])])
+            yield e.id, Curve(points, tip, ((left + right) / 2.0, y + label.height / 2.0) if label.lines else None)
+            y += label.height + 6.0
 
     def path(self, e: Edge, nodes: dict[str, Box], starts: list[float], ends: list[float], base: Point) -> list[Point]:
         """From the source by way of the columns between to the lane before the target, and along it."""
@@ -247,6 +271,7 @@ class _Columns:
         boxes = [*nodes.values(), *(c.tag for c in edges.values() if c.tag is not None)]
         texts = [(c.label, self.labels.edges[name]) for name, c in edges.items() if c.label is not None]
         boxes += [Box(*place, label.width, label.height) for place, label in texts]
+        boxes += [Box(*p, 0.0, 0.0) for e in self.around for p in edges[e.id].points]
         left = min([b.x - b.width / 2.0 for b in boxes] + [c[0] for c in clusters.values()])
         right = max([b.x + b.width / 2.0 for b in boxes] + [c[2] for c in clusters.values()])
         top = min([b.y - b.height / 2.0 for b in boxes] + [c[1] for c in clusters.values()])
@@ -351,4 +376,17 @@ def _bent(a: Point, b: Point) -> list[Point]:
 
 
 def _straight(a: Point, b: Point) -> list[Point]:
-    return [a, ((2.0 * a[0] + b[0]) / 3.0, a[1]), ((a[0] + 2.0 * b[0]) / 3.0, b[1]), b]
+    return [a, _toward(a, b, 1.0 / 3.0), _toward(b, a, 1.0 / 3.0), b]
+
+
+def _toward(a: Point, b: Point, share: float) -> Point:
+    return a[0] + (b[0] - a[0]) * share, a[1] + (b[1] - a[1]) * share
+
+
+def _rounded(stops: Sequence[Point]) -> list[Point]:
+    """The way from the first to the last of these by straight lines, its corners round."""
+    points = [stops[0]]
+    for before, corner, behind in zip(stops, stops[1:], stops[2:], strict=False):
+        ends = [_toward(corner, each, min(0.5, 8.0 / (dist(corner, each) or 8.0))) for each in (before, behind)]
+        points += [*_straight(points[-1], ends[0])[1:], corner, corner, ends[1]]
+    return points + _straight(points[-1], stops[-1])[1:]

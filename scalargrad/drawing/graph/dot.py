@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..common.style import COLOURS, scale_colour
+from ..common.style import COLOURS, SMALL, scale_colour
 from ..common.text import clean, shortened, width, xml
-from .labels import ROW, SMALL, Labels, NodeLabel
+from .labels import ROW, Labels, NodeLabel
 from .picture import Node, Picture
 from .styles import edge_widths
 from .tooltips import edge_tooltip, node_tooltip
+from .tree import to_text
 
 if TYPE_CHECKING:
     from graphviz import Digraph  # type: ignore[import-untyped]
@@ -38,6 +39,7 @@ def to_dot(picture: Picture, labels: Labels, prefix: str, dark: bool = False) ->
         made = labels.nodes[each.id]
         looks = _looks(made, each.kind, dark) if each.kind != "constant" else {"shape": "plain"}
         rows = [f"{made.name}{made.rest}", *(": ".join(filter(None, row[:2])) for row in made.rows)]
+        rows += to_text(made.inside.picture).splitlines() if made.inside is not None else []
         tooltip = _escaped(node_tooltip(each))
         into.node(each.id, id=f"{prefix}-{each.id}", label=_lines(rows), tooltip=tooltip, **looks)
 

@@ -28,7 +28,7 @@ from .laying_out import lay_out
 from .layout import Layout, as_laid_out
 from .layout_engines import LayoutError, LayoutTimeoutError
 from .picture import Picture
-from .reading import make_picture
+from .reading import PictureMaker
 from .replay import to_dict
 from .selection import Graph, select
 from .svg import to_svg
@@ -242,7 +242,8 @@ def draw(
       and of layers of more than four those in the middle as one; of more than 60 nodes, the steps that repeat are
       folded between the first and the last; up to 200 nodes are drawn with labels, up to 2,000 without and with groups
       folded, and of a larger graph at most 200, the rest folded into blocks.
-    - `bodies`: whether loops, choices, calls and roots, which are one node each, show the lines that run inside.
+    - `bodies`: whether loops, choices, calls and roots, which are one node each, are unfolded: the node shows the graph
+      that runs inside, with its numbers at the last step. The step-through page unfolds one by a click or Enter.
     - `direction`: `"LR"`, `"RL"`, `"TB"` or `"BT"`: where the computation runs to. Networks and recurrences that run to
       the right or left stand in columns, and need no engine.
     - `title`: printed above. `theme`: `"light"`, `"dark"`, or `"auto"`, as the page is.
@@ -275,9 +276,9 @@ def draw(
         parameters = _values(own() if callable(own) else parameters, "draw: parameters")
     graph = Graph(roots)
     shown = select(graph, depth=depth, focus=focus, hops=hops, path=path, collapse=collapse, groups=groups, full=full)
-    picture = make_picture(
+    picture = PictureMaker(
         graph, shown, labels=labels, direction=direction, title=title, parameters=parameters, bodies=bodies
-    )
+    ).picture()
     return Drawing(picture, theme, time_limit, recorded=record(graph, shown.drawn_with(), guards))
 
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 from math import ceil, isfinite, isnan
 from typing import NamedTuple
 
-from ..common.style import sign_style
+from ..common.style import SMALL, sign_style
 from ..common.text import Changed, number, shortened, signed, width
-from .picture import Edge, Node, Path, Picture
+from .columns import lay_out_columns
+from .layout import Layout
+from .picture import PATH_LINES, Edge, Node, Path, Picture
 from .styles import edge_style, node_scale, node_style
 
-HEADER, ROW, SMALL = 13.5, 12.0, 11.0  # font sizes, in points
+HEADER, ROW = 13.5, 12.0  # font sizes, in points
 HEADER_HEIGHT, ROW_HEIGHT, RULE, PADDING, GAP = 24.0, 17.0, 5.0, 10.0, 14.0
-PATH_LINES = 6
 DASH = "—"
 
 # ---- nodes -----------------------------------------------------------------------------------------------------------
@@ -30,6 +31,14 @@ class Row(NamedTuple):
     rule: bool = False  # a thin line above
 
 
+class Inside(NamedTuple):
+    """The picture that a node shows below its lines."""
+
+    picture: Picture
+    labels: Labels
+    layout: Layout
+
+
 class NodeLabel(NamedTuple):
     """A node's lines and the least size that holds them, with the rule of its look."""
 
@@ -40,6 +49,7 @@ class NodeLabel(NamedTuple):
     height: float
     style: str = ""  # as `node_style` has it
     scale: int | None = None  # as `node_scale` has it
+    inside: Inside | None = None  # of what is unfolded
 
 
 class EdgeLabel(NamedTuple):
@@ -69,7 +79,13 @@ def labels_of(picture: Picture) -> Labels:
 
 def node_label(node: Node, compact: bool = False) -> NodeLabel:
     """What stands on a node."""
-    return _node_lines(node, compact)._replace(style=node_style(node), scale=node_scale(node))
+    label = _node_lines(node, compact)._replace(style=node_style(node), scale=node_scale(node))
+    if node.body is None or not node.is_unfolded or compact:
+        return label
+    labels = labels_of(node.body)
+    inside = Inside(node.body, labels, lay_out_columns(node.body, labels))
+    wide = max(label.width, ceil(inside.layout.width) + 2.0 * PADDING)
+    return label._replace(width=wide, height=label.height + ceil(inside.layout.height) + 2.0 * PADDING, inside=inside)
 
 
 def _node_lines(node: Node, compact: bool) -> NodeLabel:
@@ -102,7 +118,9 @@ def _node_lines(node: Node, compact: bool) -> NodeLabel:
         lines.append(Row(node.gradient_name, gradient, _way(node.gradient)))
     rows += lines
     rows += [Row(name, number(x), "muted", rule=k == 0) for k, (name, x) in enumerate(node.parts)]
-    rows += [Row(line, "", "muted", rule=k == 0) for k, line in enumerate(node.body)]
+    if node.says:
+        title = node.body.title if node.body is not None and node.is_unfolded else ""
+        rows.append(Row(node.says, title, "muted", rule=True))
     if node.undrawn:
         rows.append(Row(f"{node.undrawn:,} operand{'s' * (node.undrawn > 1)} not drawn", "", "muted"))
     if node.is_stale:
@@ -177,7 +195,7 @@ def edge_label(edge: Edge, labels: str) -> EdgeLabel:
         return EdgeLabel((), "", 0.0, 0.0, style)
     sign = SIGNS.get(style, "") if labels == "local" or edge.local is None else ""
     if edge.local is None:
-        lines = [(f"{edge.merged:,} edge{'s' * (edge.merged > 1)}", "muted")]
+        lines = [(edge.says or f"{edge.merged:,} edge{'s' * (edge.merged > 1)}", "muted")]
     elif labels == "contribution":
         lines = [(DASH, "muted") if edge.contribution is None else (signed(edge.contribution), style)]
     else:

@@ -10,9 +10,8 @@ from operator import is_not
 from typing import Any, NamedTuple
 
 from ..common.text import clean
-from .labels import PATH_LINES
 from .layout_engines import LayoutError
-from .picture import Picture
+from .picture import PATH_LINES, Picture
 
 Point = tuple[float, float]
 

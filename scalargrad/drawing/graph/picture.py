@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+PATH_LINES = 6  # on a node: of more paths, the last ones share a line
+
 
 class Path(NamedTuple):
     """One way by which gradient reaches a node: upstream x local = contribution."""
@@ -27,13 +29,13 @@ class Node(NamedTuple):
     kind: str  # "input", "parameter", "operation", "constant", or "block"
     name: str  # as shown: the label, shortened, or v₁, v₂, ... for what has none
     label: str  # as given
-    operation: str  # the primitive's name; "" for inputs, constants and blocks
-    symbol: str
-    arity: int | None  # of the operation; None for any number of operands, and for what is none
     formula: str  # the operation on its operands' names: "a × b"
-    value: float | None
-    gradient: float | None  # None before any backward pass
     gradient_name: str  # "∂L/∂a"
+    value: float | None = None
+    gradient: float | None = None  # None before any backward pass
+    operation: str = ""  # the primitive's name; "" for inputs, constants and blocks
+    symbol: str = ""
+    arity: int | None = None  # of the operation; None for any number of operands, and for what is none
     paths: tuple[Path, ...] = ()  # where two or more edges bring gradient
     elsewhere: float | None = None  # the part of the gradient that comes from outside this graph or from earlier passes
     group: str = ""
@@ -44,7 +46,9 @@ class Node(NamedTuple):
     members: int = 1  # of a block, or of a neuron, which is drawn as one operation
     parts: tuple[tuple[str, float], ...] = ()  # of a neuron: its weighted sum and its bias
     weights: tuple[tuple[str, float, float | None], ...] = ()  # of a neuron: name, value and gradient
-    body: tuple[str, ...] = ()  # of an operation with several outputs: what runs inside of it
+    says: str = ""  # of an operation with several outputs: what runs inside of it, and how often
+    body: Picture | None = None  # and its graph, in one of its runs
+    is_unfolded: bool = False  # whether that is drawn in the node
     gradient_range: tuple[float, float] | None = None  # of |gradient| in a block
     operations: tuple[tuple[str, int], ...] = ()  # in a block: how many of which
 
@@ -55,14 +59,15 @@ class Edge(NamedTuple):
     id: str
     source: str  # the operand
     target: str  # what is computed from it
-    slot: int
-    notation: str  # the local gradient as text: "b"
-    local: float | None
-    upstream: float | None
-    contribution: float | None  # upstream x local; None before any backward pass, and towards constants
+    slot: int = 0
+    notation: str = ""  # the local gradient as text: "b"
+    local: float | None = None
+    upstream: float | None = None
+    contribution: float | None = None  # upstream x local; None before any backward pass, and towards constants
     to_constant: bool = False
     merged: int = 1
     contributions: tuple[float, float] | None = None  # smallest and largest, where edges are merged
+    says: str = ""  # of an edge that leads around a loop, to the next step: "next step"
 
 
 class Picture(NamedTuple):

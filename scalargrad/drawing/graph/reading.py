@@ -15,11 +15,11 @@ from ...engine.several import Output, Vector
 from ...engine.value import Value
 from ...functions.primitives import where
 from ..common.text import clean, number, shortened
-from .bodies import body_of
+from .bodies import body_of, summary
 from .folding import Neuron, is_neuron, levels
 from .formulas import formula, notations
 from .picture import Edge, Node, Path, Picture
-from .selection import EVERYTHING, HIDDEN, UNLABELLED, Graph, Selection, outer_groups
+from .selection import EVERYTHING, HIDDEN, UNLABELLED, Graph, Selection, outer_groups, select
 from .styles import edge_size
 
 NAME_LIMIT = 16  # columns of a name inside a formula
@@ -50,8 +50,8 @@ class _Names(dict[tuple[int, int], str]):
     """What values are called, in at most so many columns: their label, a constant's number, or v₁, v₂, ... in the order
     of computation."""
 
-    def __init__(self, facts: _Facts, neurons: Mapping[int, Neuron]) -> None:
-        self.facts = facts
+    def __init__(self, facts: _Facts, neurons: Mapping[int, Neuron], letter: str) -> None:
+        self.facts, self.letter = facts, letter
         self.neurons = neurons
         self.counts: list[int] = []
         k = 0
@@ -64,7 +64,9 @@ class _Names(dict[tuple[int, int], str]):
         name = self.facts.labels[i].strip()
         if not name:
             is_constant = self.facts.kinds[i] == "constant"
-            name = number(self.facts.data[i]) if is_constant else f"v{self.counts[i]}".translate(_SUBSCRIPTS)
+            name = (
+                number(self.facts.data[i]) if is_constant else f"{self.letter}{self.counts[i]}".translate(_SUBSCRIPTS)
+            )
             if i in self.neurons:
                 name = self.neurons[i].name
         elif len(name) > limit or not name.isascii() or not name.isprintable():
@@ -84,31 +86,22 @@ def gradient_of(value: Value) -> float | None:
 # ---- making a picture ------------------------------------------------------------------------------------------------
 
 
-def make_picture(
-    graph: Graph,
-    selection: Selection,
-    *,
-    labels: str | None = None,
-    direction: str = "LR",
-    title: str = "",
-    parameters: Sequence[Value] | None = None,
-    bodies: bool = False,
-) -> Picture:
-    """Put everything that the selected part of a graph says into plain data."""
-    return _Maker(graph, selection, labels, direction, title, parameters, bodies).picture()
+class PictureMaker:
+    """Puts everything that the selected part of a graph says into plain data; options are those of `draw`."""
 
-
-class _Maker:
     def __init__(
         self,
         graph: Graph,
         selection: Selection,
-        labels: str | None,
-        direction: str,
-        title: str,
-        parameters: Sequence[Value] | None,
-        bodies: bool,
+        *,
+        labels: str | None = None,
+        direction: str = "LR",
+        title: str = "",
+        parameters: Sequence[Value] | None = None,
+        bodies: bool = False,
+        of: str | None = None,
     ) -> None:
+        """Of a body, `of` is what gradients are derivatives of, "" for nothing."""
         self.graph = graph
         self.bodies = bodies
         self.selection = selection
@@ -118,7 +111,7 @@ class _Maker:
         self.neurons = selection.neurons
         self.owner = {i: output for output, each in self.neurons.items() for i in each.inner}
         self.place = selection.drawn_with()
-        self.names = _Names(self.facts, self.neurons)
+        self.names = _Names(self.facts, self.neurons, "v" if of is None else "u")
         self.parameters = None if parameters is None else set(parameters)
         self.drawn = [i for i, place in enumerate(selection.place) if place == i]
         count = len(self.drawn) + len(selection.blocks)
@@ -130,7 +123,7 @@ class _Maker:
         # Where the last pass began, or before any, gradients are derivatives of the root by name.
         gradients = self.facts.gradients
         begins = len(self.roots) == 1 and (gradients[self.roots[0]] == 1.0 or gradients.count(None) == len(gradients))
-        self.of = self.names[self.roots[0], 10] if begins else ""
+        self.of = of if of is not None else self.names[self.roots[0], 10] if begins else ""
 
     def picture(self) -> Picture:
         nodes = [self.node(i) for i in self.drawn]
@@ -203,9 +196,8 @@ class _Maker:
             symbol=clean(operation.symbol) if operands else "",
             arity=operation.arity if operands else None,
             formula=self.formula(i) if operands else self.formula_of(neuron),
-            value=None if v.operation.several else self.facts.data[i],
+            value=None if operation.several else self.facts.data[i],
             gradient=gradient,
-            body=body_of(operation, self.names_of(self.graph.operands[i]), self.bodies) if operation.several else (),
             gradient_name=f"∂{self.of}/∂{self.names[i, 10]}" if self.of and elsewhere is None else "gradient",
             paths=paths if len(paths) > 1 else (),
             elsewhere=elsewhere,
@@ -214,6 +206,7 @@ class _Maker:
             is_root=i in self.roots,
             is_stale=stale,
             **self.inside(neuron),
+            **(self.unfolding(i) if operation.several else {}),
         )
 
     def written(self, i: int) -> list[str]:
@@ -252,6 +245,27 @@ class _Maker:
             parts.append(("b", data[neuron.weights[-1]]))
         weights = tuple([(self.names[j, LABEL_LIMIT], data[j], gradients[j]) for j in neuron.weights])
         return {"parts": tuple(parts), "weights": weights, "members": len(neuron.inner) + len(weights)}
+
+    def unfolding(self, i: int) -> dict[str, Any]:
+        """What runs in an operation with several outputs, in words and as a picture of its own."""
+        v = self.graph.values[i]
+        names = self.names_of(self.graph.operands[i])
+        body = body_of(v.operation, names, [p._data for p in v.parents], v._data, self.bars(i))
+        says = clean(shortened(summary(v.operation, names), 60))
+        if body is None:
+            return {"says": says}
+        graph = Graph(body.results)
+        selection = select(graph)
+        picture = PictureMaker(graph, selection, title=body.title, bodies=True, of=self.of).picture()
+        place = [place_id(k) for k in selection.drawn_with()]
+        around = [[graph.position.get(x, -1) for x in ends] for ends in body.carried]
+        edges = [
+            Edge(f"c{k + 1}", place[after], place[before], says="next step")
+            for k, (after, before) in enumerate(around)
+            if min(after, before) >= 0 and place[after] and place[before] and place[after] != place[before]
+        ]
+        picture = picture._replace(edges=(*picture.edges, *edges), is_layered=True)
+        return {"says": says, "body": picture, "is_unfolded": self.bodies}
 
     def names_of(self, positions: Sequence[int]) -> list[str]:
         return [self.names[i, NAME_LIMIT] for i in positions]
@@ -293,16 +307,21 @@ class _Maker:
     def pulled(self, i: int) -> list[float]:
         """What an operation with several outputs brings to each operand, of its outputs' gradients; nothing if none."""
         if i not in self.pulled_back:
-            values, gradients, v = self.graph.values, self.facts.gradients, self.graph.values[i]
+            v, bars = self.graph.values[i], self.bars(i)
             operation: Any = v.operation
-            users = [(values[k].operation, gradients[k]) for k, _ in self.graph.consumers[i]]
-            bars = {row.k: g for row, g in users if isinstance(row, Output) and g is not None}
             found: list[Any] = []
-            if bars and operation.several and all(isinstance(row, Output) for row, _ in users):
+            if bars and operation.several:
                 wanted = [not p.is_constant for p in v.parents]
                 found = operation.pull_back(v._data, [p._data for p in v.parents], Vector(bars), wanted)
             self.pulled_back[i] = [0.0 if x is None else float(x) for x in found]
         return self.pulled_back[i]
+
+    def bars(self, i: int) -> dict[int, float]:
+        """The gradients of outputs by number; nothing where something else uses them, too."""
+        users = [(self.graph.values[k].operation, self.facts.gradients[k]) for k, _ in self.graph.consumers[i]]
+        if not all(isinstance(row, Output) for row, _ in users):
+            return {}
+        return {row.k: g for row, g in users if isinstance(row, Output) and g is not None}
 
     def upstream(self, i: int) -> float | None:
         """The gradient of an operation; of one with several outputs nan, if it has any."""
@@ -335,12 +354,7 @@ class _Maker:
             kind="block",
             name=clean(shortened(block.name.rpartition("/")[2], LABEL_LIMIT)),
             label=block.name,
-            operation="",
-            symbol="",
-            arity=None,
             formula=f"{len(block.members):,} values",
-            value=None,
-            gradient=None,
             gradient_name="|gradient|",
             group=block.name.rpartition("/")[0] if block.is_group else block.group,
             is_root=any(i in self.roots for i in block.members),
@@ -350,10 +364,6 @@ class _Maker:
         )
 
     # ---- edges -------------------------------------------------------------------------------------------------------
-
-    def place_id(self, i: int) -> str:
-        place = self.place[i]
-        return f"n{place + 1}" if place >= 0 else f"g{-1 - place}" if place < -1 else ""
 
     def edges(self) -> Iterator[Edge]:
         place = self.selection.place
@@ -374,8 +384,8 @@ class _Maker:
         known = upstream is not None and not to_constant
         return Edge(
             id=f"e{k + 1}_{slot + 1}",
-            source=self.place_id(j),
-            target=self.place_id(k),
+            source=place_id(self.place[j]),
+            target=place_id(self.place[k]),
             slot=slot,
             notation=notation,
             local=local,
@@ -399,7 +409,7 @@ class _Maker:
             for slot, j in enumerate(operands):
                 shown = HIDDEN not in (place[i], place[j]) and place[i] != place[j]
                 if shown and (place[i] < 0 or place[j] < 0):
-                    merged.setdefault((self.place_id(j), self.place_id(i)), []).append((i, slot, j))
+                    merged.setdefault((place_id(self.place[j]), place_id(self.place[i])), []).append((i, slot, j))
         for (source, target), slots in merged.items():
             if len(slots) == 1 and place[slots[0][0]] >= 0:  # out of a block into an operation: an edge as any other
                 k, slot, _ = slots[0]
@@ -414,11 +424,6 @@ class _Maker:
                 id=f"m{source}_{target}",
                 source=source,
                 target=target,
-                slot=0,
-                notation="",
-                local=None,
-                upstream=None,
-                contribution=None,
                 to_constant=all(facts.kinds[j] == "constant" for _, _, j in slots),
                 merged=len(slots),
                 contributions=_range(brought) if brought else None,
@@ -439,6 +444,11 @@ class _Maker:
         shown = ", ".join([f"{self.names[i, LABEL_LIMIT]}: {number(facts.gradients[i] or 0.0)}" for i in known[:12]])
         more = f", and {len(known) - 12:,} more" if len(known) > 12 else ""
         return f"{text} Gradients{f' of {self.of}' if self.of else ''} by input: {shown}{more}."
+
+
+def place_id(place: int) -> str:
+    """The id of what a value is drawn as, by its place in a selection; "" for nothing."""
+    return f"n{place + 1}" if place >= 0 else f"g{-1 - place}" if place < -1 else ""
 
 
 def _operands_first(nodes: list[Node], edges: Sequence[Edge]) -> list[Node]:

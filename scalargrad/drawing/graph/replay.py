@@ -11,8 +11,7 @@ from math import isclose
 from typing import Any, NamedTuple
 
 from ..common.text import clean, plain, shortened
-from .labels import PATH_LINES
-from .picture import Edge, Node, Picture
+from .picture import PATH_LINES, Edge, Node, Picture
 from .reading import NAME_LIMIT
 
 
@@ -76,6 +75,9 @@ def to_dict(picture: Picture) -> dict[str, Any]:
     made: dict[str, Any] = plain(picture)
     for key in ("is_layered", "is_compact", "largest", "active"):
         del made[key]
+    for node, written in zip(picture.nodes, made["nodes"], strict=True):
+        del written["is_unfolded"]
+        written["body"] = None if node.body is None else to_dict(node.body)
     passed = replay(picture)
     made["steps"] = []
     for step in passed.steps:

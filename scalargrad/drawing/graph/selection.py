@@ -139,13 +139,13 @@ class Selection(NamedTuple):
 def select(
     graph: Graph,
     *,
-    depth: int | None,
-    focus: Value | None,
-    hops: int,
-    path: tuple[Value, Value] | None,
-    collapse: bool | str | Iterable[str] | None,
-    groups: Groups | None,
-    full: bool,
+    depth: int | None = None,
+    focus: Value | None = None,
+    hops: int = 2,
+    path: tuple[Value, Value] | None = None,
+    collapse: bool | str | Iterable[str] | None = None,
+    groups: Groups | None = None,
+    full: bool = False,
 ) -> Selection:
     """Cut the graph to what the options ask for, fold groups, and fold what is still too much to be read."""
     total = len(graph.values)

@@ -33,9 +33,10 @@ def node_scale(node: Node) -> int | None:
 
 
 def edge_style(edge: Edge) -> str:
-    """The rule of an edge's look: "constant", "none" before any pass, "bad", "zero", "pos", "neg", or "mixed"."""
-    if edge.to_constant:
-        return "constant"
+    """The rule of an edge's look: "constant", "around" a loop, "none" before any pass, "bad", "zero", "pos", "neg", or
+    "mixed"."""
+    if edge.to_constant or edge.says:
+        return "constant" if edge.to_constant else "around"
     brought = edge.contributions or (() if edge.contribution is None else (edge.contribution,))
     if not brought:
         return "none"

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from math import inf
 
-from ..common.style import COLOURS, FONTS, MARGIN, SCALE, scale_colour
-from ..common.text import clean, shortened, width, written, xml
-from .labels import HEADER, HEADER_HEIGHT, PADDING, ROW, ROW_HEIGHT, RULE, SMALL, EdgeLabel, Labels
+from ..common.style import COLOURS, FONTS, MARGIN, SCALE, SMALL, scale_colour
+from ..common.text import clean, shortened, tenths, width, written, xml
+from .labels import HEADER, HEADER_HEIGHT, PADDING, ROW, ROW_HEIGHT, RULE, EdgeLabel, Labels, NodeLabel
 from .layout import Curve, Layout
 from .picture import Edge, Node, Picture
 from .styles import edge_widths
@@ -78,12 +78,7 @@ class GraphDrawer:
         if picture.title:
             add(written("t", MARGIN, MARGIN + 14.0, (shown, ""), size=17.0, bold=True))
         add(f'<g transform="translate({shift:.9g} {self.top:.9g})">')
-        for k, path in enumerate(picture.groups):
-            self.cluster(k, path)
-        for edge in picture.edges:
-            self.edge(edge)
-        for node in picture.nodes:
-            self.node(node)
+        self.graph()
         add("</g>")
         if legend:
             y = self.top + self.layout.height + 12.0
@@ -99,6 +94,24 @@ class GraphDrawer:
         )
 
     # ---- nodes and edges ---------------------------------------------------------------------------------------------
+
+    def graph(self) -> None:
+        for k, path in enumerate(self.picture.groups):
+            self.cluster(k, path)
+        for edge in self.picture.edges:
+            self.edge(edge)
+        for node in self.picture.nodes:
+            self.node(node)
+
+    def inside(self, label: NodeLabel, key: str, x: float, low: float) -> None:
+        """The picture that a node has inside, centred at x and ending at `low`; by an id of its own."""
+        assert label.inside is not None
+        inner = GraphDrawer(*label.inside, f"{self.prefix}-{key}", self.theme)
+        inner.graph()
+        self.scales |= inner.scales
+        size = label.inside.layout
+        place = f"{tenths(x - size.width / 2.0)} {tenths(low - PADDING - size.height)}"
+        self.out += [f'<g transform="translate({place})">', *inner.out, "</g>"]
 
     def cluster(self, k: int, path: str) -> None:
         if str(k + 1) not in self.layout.clusters:
@@ -181,6 +194,8 @@ class GraphDrawer:
             if text:
                 add(written(f"v {kind}" if kind else "v", x2, y, (text, ""), size=ROW))
         add("</g>")
+        if label.inside is not None:
+            self.inside(label, node.id, box.x, top + high)
 
     # ---- legend ------------------------------------------------------------------------------------------------------
 
@@ -214,7 +229,8 @@ class GraphDrawer:
             f"& text{{font-family:{FONTS}}}& .t{{font-size:17px;font-weight:bold}}& .h{{font-size:{HEADER}px}}"
             f"& .b{{font-weight:bold}}& .k,& .v{{font-size:{ROW}px}}& .v{{text-anchor:end}}"
             f"& .e{{font-size:{SMALL}px;text-anchor:middle}}& .legend .k{{font-size:{SMALL}px}}"
-            "& .l{fill:none}& .zero .l,& .d{stroke-dasharray:1.5 3}& .r{fill:none;stroke-width:.7;opacity:.55}"
+            "& .l{fill:none}& .zero .l,& .d{stroke-dasharray:1.5 3}& .around .l{stroke-dasharray:6 4}"
+            "& .r{fill:none;stroke-width:.7;opacity:.55}"
             "& .node rect{stroke-width:1.1}& .node.parameter rect{stroke-width:2.2}& .node .o{stroke-width:1.6}"
             "& .vanishing rect{stroke-dasharray:4 3}& .edge .now{fill:none;stroke-linecap:round}"
             "& .node .now{stroke-width:0}"
@@ -245,8 +261,7 @@ class GraphDrawer:
             rules.append(f"& .{kind} .l{{stroke:{c[kind]}}}& .{kind} .a{{fill:{c[kind]}}}")
             rules.append(f"& text.{kind},& .b.{kind}{{fill:{c[f'{kind} text']}}}")
         rules.append(f"& .node.bad rect{{stroke:{c['bad']}}}& .node .o{{fill:none}}")
-        if any(curve.tag for curve in self.layout.edges.values()):
-            rules.append(f"& .tag{{fill:{c['plain']};stroke:{c['leaf']}}}")
+        rules.append(f"& .tag{{fill:{c['plain']};stroke:{c['leaf']}}}")
         if self.picture.active:
             rules.append(f"& .edge .now{{stroke:{c['now']}}}& .node .now{{fill:{c['now']}}}")
         return "".join(rules)

@@ -16,7 +16,7 @@ def node_tooltip(node: Node) -> str:
         )
         return f"{name}: {node.formula} folded into one\n{kinds}{spread}"
     lines = [f"{name} = {node.formula}" if node.formula else f"{name}: {node.kind}"]
-    lines += [f"value {node.value!r}"] if node.value is not None else node.body
+    lines.append(f"value {node.value!r}" if node.value is not None else node.says)
     if node.kind != "constant":
         lines.append(f"gradient {node.gradient!r}" if node.gradient is not None else "no gradient yet")
         lines += [
@@ -40,6 +40,8 @@ def node_tooltip(node: Node) -> str:
 
 def edge_tooltip(edge: Edge, source: str, target: str) -> str:
     """An edge's product, numbers in full."""
+    if edge.says:
+        return f"{source} → {target}: {edge.says}"
     if edge.merged > 1 or edge.local is None:
         spread = (
             f"\ncontributions from {edge.contributions[0]!r} to {edge.contributions[1]!r}" if edge.contributions else ""
@@ -51,4 +53,6 @@ def edge_tooltip(edge: Edge, source: str, target: str) -> str:
         return f"{head}local{notation} = {edge.local!r}; {source} is a constant"
     if edge.upstream is None:
         return f"{head}local{notation} = {edge.local!r}; no gradient yet"
+    if edge.local != edge.local and edge.contribution == edge.contribution:  # of a body that was pulled back
+        return f"{head}brings {edge.contribution!r}"
     return f"{head}upstream {edge.upstream!r} × local{notation} {edge.local!r} = {edge.contribution!r}"

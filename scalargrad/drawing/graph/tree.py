@@ -17,8 +17,9 @@ def to_text(picture: Picture) -> str:
     nodes = {n.id: n for n in picture.nodes}
     operands: dict[str, list[str]] = {}
     for e in picture.edges:
-        operands.setdefault(e.target, []).append(e.source)
-    sources = {e.source for e in picture.edges}
+        if not e.says:
+            operands.setdefault(e.target, []).append(e.source)
+    sources = {e.source for e in picture.edges if not e.says}
     tops = [n.id for n in picture.nodes if n.is_root or n.id not in sources]
     lines = [picture.title] if picture.title else []
     seen: set[str] = set()
@@ -31,6 +32,8 @@ def to_text(picture: Picture) -> str:
         node, parts = nodes[key], operands.get(key, [])
         again = key in seen and bool(parts)
         lines.append(lead + _line(node) + (" ↑ above" if again else " …" if depth >= DEPTH and parts else ""))
+        if node.body is not None and node.is_unfolded and not again:
+            lines += [f"{below}{'│' if parts else ' '}  {line}" for line in to_text(node.body).splitlines()]
         seen.add(key)
         if again or depth >= DEPTH:
             continue
@@ -48,5 +51,5 @@ def _line(node: Node) -> str:
         return f"{node.name}: {node.formula}, {node.gradient_name} {low_high}"
     formula = f" = {node.formula}" if node.formula else ""
     gradient = DASH if node.gradient is None else number(node.gradient)
-    value = f" = {number(node.value)}" if node.value is not None else f": {node.body[0]}" if node.body else ""
+    value = f" = {number(node.value)}" if node.value is not None else f": {node.says}" if node.says else ""
     return f"{node.name}{formula}{value}   {node.gradient_name} = {gradient}"

@@ -11,7 +11,7 @@ from gzip import compress
 
 from ..common.assets import MEDIA, as_json, asset, filled, policy, script, sheet
 from ..common.text import clean, shortened, tenths, xml
-from ..graph.labels import labels_of
+from ..graph.labels import PADDING, labels_of, node_label
 from ..graph.laying_out import lay_out
 from ..graph.layout import Layout, as_laid_out
 from ..graph.picture import Edge, Node, Picture
@@ -59,6 +59,7 @@ def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0, rec
         "dark_media": MEDIA[theme],
         "picture": svg,
         "legend": drawer.beside,
+        "bodies": drawer.bodies(),
         "data": data,
         "packed": packed,
         "script": code,
@@ -93,6 +94,25 @@ class _PageDrawer(GraphDrawer):
             f"{body.strip()}"
         )
         return svg, sheet(False) + light, sheet(True) + self._dark()
+
+    def bodies(self) -> str:
+        """What runs inside of nodes, each in a dialog that the node opens."""
+        made = []
+        for k, node in enumerate(self.picture.nodes):
+            if node.body is not None:
+                label = node_label(node._replace(is_unfolded=True))
+                assert label.inside is not None
+                size, start = label.inside.layout, len(self.out)
+                self.inside(label, node.id, size.width / 2.0, size.height + PADDING)
+                head = xml(f"{node.name} = {node.formula}: {node.says}, {node.body.title}")
+                close = '<form method="dialog"><button>Close</button></form>'
+                box = f'viewBox="0 0 {size.width:g} {size.height:g}" width="{size.width:g}"'
+                picture = _UNUSED.sub("", "".join(self.out[start:]))
+                made.append(
+                    f'<dialog class="inside" id="inside-{k}" aria-label="{head}"><h2>{head}</h2>'
+                    f"<svg {box}>{picture}</svg>{close}</dialog>"
+                )
+        return "".join(made)
 
     def _dark(self) -> str:
         return self.colours(True).replace("&", f"#{self.prefix}")

@@ -23,7 +23,7 @@ from ...transforms.trees import flatten
 from ..common.text import clean, number, shortened
 from ..graph.labels import path_lines
 from ..graph.picture import Node, Path
-from ..graph.reading import gradient_of
+from ..graph.reading import gradient_of, place_id
 from ..graph.selection import HIDDEN, Graph
 from .data import pattern_of
 from .story import Story
@@ -262,11 +262,7 @@ class _Numbers:
         for k, (i, slot) in enumerate(edges):
             j = recorded.operands[i][slot]
             if j not in recorded.constants:
-                self.merged.setdefault(f"m{self.place_id(j)}_{self.place_id(i)}", []).append(k)
-
-    def place_id(self, i: int) -> str:
-        place = self.recorded.place[i]
-        return f"n{place + 1}" if place >= 0 else f"g{-1 - place}" if place < -1 else ""
+                self.merged.setdefault(f"m{place_id(recorded.place[j])}_{place_id(recorded.place[i])}", []).append(k)
 
     def name(self, x: Operand) -> str:
         if isinstance(x, float):

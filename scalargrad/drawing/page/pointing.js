@@ -12,7 +12,7 @@ function about({ dataset: { edge: e, node: i } }) {
   if (i !== undefined) {
     const head = (nodes.label[i] || name[i]) + (formula[i] ? `${isBlock(i) ? ": " : " = "}${formula[i]}` : "");
     const has = nodes.gradient[i] ? `${isBlock(i) ? "|gradient|" : "gradient"} ${full(nodes.gradient[i])}` : "no gradient yet";
-    return [head, value[i] && `value ${full(value[i])}`, kind[i] === "c" ? "a constant" : has];
+    return [head, value[i] && `value ${full(value[i])}`, kind[i] === "c" ? "a constant" : has, $(`inside-${i}`) && "click or Enter: what runs inside"];
   }
   const head = `${name[source[e]]} → ${name[target[e]]}, `;
   if (e in merged) return [head + plural(merged[e], "edge"), brought[e] && `contributions ${full(brought[e])}`];
@@ -74,6 +74,9 @@ function offer({ i = 0, e }) {
   if (!stop || stop !== document.activeElement) setStop(e === undefined ? nodeEls[i] : edgeEls[e]);
 }
 
+/** What runs inside of a node, where something does. */
+const insideOf = ({ dataset: { node: i } }) => $(`inside-${i}`);
+
 const partAt = (event) => event.target.closest("[data-edge],[data-node]");
 
 on(stage, "pointermove", (event) => {
@@ -96,6 +99,7 @@ on(stage, "click", (event) => {
   el.focus({ preventScroll: true });
   tipFor(el, inStage(event));
   if (turn[el.dataset.edge]) jump(turn[el.dataset.edge]);
+  if (insideOf(el)) insideOf(el).showModal();
 });
 on(stage, "keydown", (event) => {
   const el = partAt(event);
@@ -107,6 +111,9 @@ on(stage, "keydown", (event) => {
     const near = i && (by > 0 ? [...incoming[i], ...outgoing[i]] : [...outgoing[i], ...incoming[i]]);
     const k = i ? rank[near[0]] || 0 : rank[e] + by;
     focusOn(edgeEls[order[(k + order.length) % order.length]]);
+  } else if (event.key === "Enter" && insideOf(el)) {
+    event.preventDefault(); // or the key would press the dialog's button
+    insideOf(el).showModal();
   } else if (event.key === "Enter" && (turn[e] || computed[i])) jump(turn[e] || computed[i]);
   else if (event.key === "Escape") hush();
 });

@@ -25,7 +25,9 @@ def story_of(picture: Picture) -> Story:
     backward = replay(picture)
     due = backward.due
     nodes = tuple(  # without the parts of neurons, which no step tells
-        n._replace(arrived=(due[i], due[i]) if due.get(i, 0) > 1 and n.kind != "block" else None, parts=())
+        n._replace(
+            arrived=(due[i], due[i]) if due.get(i, 0) > 1 and n.kind != "block" else None, parts=(), is_unfolded=False
+        )
         for i, n in enumerate(picture.nodes)
     )
     forward = [i for i, n in enumerate(picture.nodes) if n.kind in ("operation", "block")]

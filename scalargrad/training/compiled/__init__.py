@@ -12,16 +12,13 @@ if TYPE_CHECKING:
     from .objective import REFUSALS, CompiledObjective, UntraceableError
     from .step import CompiledStep
 
-_LATER = {
-    **dict.fromkeys(("REFUSALS", "CompiledObjective", "TraceError", "UntraceableError", "native"), "objective"),
-    "CompiledStep": "step",
-}
 
 __all__ = ["REFUSALS", "CompiledObjective", "CompiledStep", "TraceError", "UntraceableError", "native"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the compiler when it is first needed: a training on `Value`s does without."""
-    if name in _LATER:
-        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    if name in __all__:
+        home = "step" if name == "CompiledStep" else "objective"
+        return getattr(import_module(f"{__name__}.{home}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

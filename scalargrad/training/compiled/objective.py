@@ -1,8 +1,7 @@
 """The objective as compiled functions: the same bits as on `Value`s, at the speed of machine code.
 
-A model is traced as a function of its parameters and one sample, so that the program does not grow with the batch; a
-batch is a `map` over it. What cannot be replayed is refused with a `TraceError` that says why: random numbers, a module
-that changes itself as it computes, a result of another structure from sample to sample.
+A model is traced as a function of its parameters and one sample; a batch is a `map` over it. What cannot be replayed is
+refused with a `TraceError` that says why: random numbers, a module that changes itself, results of several structures.
 """
 
 from __future__ import annotations
@@ -194,12 +193,6 @@ class CompiledObjective:
             if not self._agree(now, then):
                 raise TraceError(f"the penalty is {now}, but was {then} when it was traced: it depends on more")
 
-    @property
-    def size(self) -> int:
-        """How many instructions a sample's gradient takes."""
-        every = (*self.pull_back.info.traces, *self.of_sample.info.traces)
-        return sum(t.instructions for t in every)
-
 
 def same(a: Program, b: Program) -> bool:
     """Whether two programs do the same."""
@@ -222,22 +215,17 @@ def same(a: Program, b: Program) -> bool:
 
 def watched(model: Module, x: Any) -> Any:
     """The model's result; `TraceError` if it drew random numbers or changed itself, which is put back."""
-    generators = {id(each): each for each in _generators(model)}
-    before, states = state_of(model), {k: each.getstate() for k, each in generators.items()}
-    contents = _contents(model)
-    everybodys, numpys = random.getstate(), _of_numpy()
+    generators = _generators(model)
+    before, states = state_of(model), [get() for get, _ in generators]
+    mutable = [x for x in _held(model) if hasattr(x, "flat") or (isinstance(x, _CONTAINERS) and hasattr(x, "clear"))]
+    contents = [(x, copy(x)) for x in mutable]  # which copies of the model share
     try:
         result = model(x)
     finally:
-        drew = [k for k, each in generators.items() if each.getstate() != states[k]]
-        random_drawn = drew or random.getstate() != everybodys or repr(_of_numpy()) != repr(numpys)
-        if random_drawn:
-            for k in drew:
-                generators[k].setstate(states[k])
-            random.setstate(everybodys)
-            if numpys is not None:
-                sys.modules["numpy"].random.set_state(numpys)
-    if random_drawn:
+        drew = [(put, then) for (get, put), then in zip(generators, states, strict=True) if repr(get()) != repr(then)]
+        for put, then in drew:
+            put(then)
+    if drew:
         raise TraceError("the model draws random numbers, which a program would repeat for ever")
     if state_of(model) != before:
         for x, content in contents:
@@ -248,13 +236,6 @@ def watched(model: Module, x: Any) -> Any:
             (x.extend if hasattr(x, "extend") else x.update)(content)
         raise TraceError("the model changes its own attributes as it computes")
     return result
-
-
-def _contents(model: Module) -> list[tuple[Any, Any]]:
-    """What among all that a model holds can be changed, and what is in it, to be put back: its copies share it."""
-    return [
-        (x, copy(x)) for x in _held(model) if (isinstance(x, _CONTAINERS) and hasattr(x, "clear")) or hasattr(x, "flat")
-    ]
 
 
 def _held(model: Module) -> list[Any]:
@@ -277,13 +258,12 @@ _PLAIN = (int, float, complex, str, bytes, type(None), type, FunctionType)
 _CONTAINERS = (list, tuple, dict, set, frozenset, deque)
 
 
-def _of_numpy() -> Any:
-    numpy: Any = sys.modules.get("numpy")
-    return None if numpy is None else numpy.random.get_state()
-
-
-def _generators(model: Module) -> list[Random]:
-    return [x for x in _held(model) if isinstance(x, Random)]
+def _generators(model: Module) -> list[tuple[Callable[[], Any], Callable[[Any], Any]]]:
+    """How to read and to set the state of each generator of random numbers: the model's, Python's, NumPy's."""
+    found: list[Any] = [*[x for x in _held(model) if isinstance(x, Random)], random]
+    numpy = sys.modules.get("numpy")
+    of_numpy = [] if numpy is None else [(numpy.random.get_state, numpy.random.set_state)]
+    return [*[(x.getstate, x.setstate) for x in found], *of_numpy]
 
 
 def state_of(model: Module) -> list[Any]:

@@ -36,7 +36,7 @@ class FlatGroup:
 class CompiledStep(OptimizerStep):
     """The same step, compiled. `usable` says whether there is one for this optimizer."""
 
-    def __init__(self, optimizer: Optimizer, parameters: list[Value]) -> None:
+    def __init__(self, optimizer: Optimizer, parameters: Sequence[Value]) -> None:
         super().__init__(optimizer, parameters)
         self.position = {p: k for k, p in enumerate(parameters)}
         self.updates: dict[Any, CompiledFunction] = {}
@@ -95,7 +95,7 @@ class CompiledStep(OptimizerStep):
         self.gradients = gradients
         if clip is not None:
             self.store()
-            clip(self.parameters)
+            clip(list(self.parameters))
             if any(not p.has_gradient for p in self.parameters):
                 return self._own()
             self.gradients = gradients = [gradient(p) for p in self.parameters]
