@@ -19,9 +19,9 @@ from typing import Any, Protocol
 SLOTS = (
     # What is given. `columns`, `outputs` and `traces` are 8 for each, `wide` the bytes of a row of sums. Of addresses,
     # those in `bases` and `outs` are of the sample of number 0, whether it is there or not; `second` is where the
-    # second samples of pairs go, `flag` what tells their kernel to add. In `turns`, `pitch` bytes apart, is what the first two
-    # turns gave, the others, and zeros. There is one of `codes` and `memories` a trace.
-    # `sums` has rows, behind those of earlier ranges, and `sizes` how many samples these are of.
+    # second samples of pairs go, `flag` what tells their kernel to add. In `turns`, `pitch` bytes apart, is what the
+    # first two turns gave, the others, and zeros. There is one of `codes` and `memories` a trace. `sums` has
+    # rows, behind those of earlier ranges, and `sizes` how many samples these are of.
     "start", "stop", "columns", "outputs", "traces", "wide", "pitch", "reduce", "paired", "finish", "divisor",
     "bases", "strides", "outs", "x", "second", "flag", "codes", "memories", "pair", "pair_memory",
     "temp", "merged", "turns", "sums", "sizes",

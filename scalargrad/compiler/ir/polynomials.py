@@ -13,7 +13,7 @@ eager engine computes with those of `ieee.py`.
 | sin, cos | 2.5 | beyond 1e6 |
 
 `compile(..., functions="fast")` has some of its own, which share what a function and its slope have in common: at most
-4 ULP for tanh, its slope, sigmoid and its slope. Of a nan, relu's slope is 0 there.
+5 ULP for tanh, its slope, sigmoid and its slope. Of a nan, relu's slope is 0 there.
 
 Each reduces its argument to a small interval and takes a polynomial there. Coefficients are those of the Chebyshev
 approximation on that interval, found with mpmath's `chebyfit`, as the tests do again.
@@ -163,7 +163,7 @@ TANH_BELOW = (1.0, 0.44443481219373676, 0.01586916331769181)
 
 
 def halved(x: float) -> tuple[float, float, float]:
-    """`s, p, q` with `exp(2x) = s (q + p)/(q - p)` and s a power of two, for x between -375 and 355."""
+    """`s, p, q` with `exp(2x) = s (q + p)/(q - p)` and s a power of two, for x from -375 to 0."""
     n = ieee.round_half_even(x * (2.0 * LOG2_E))
     r = (x - n * (0.5 * LN2_HIGH)) - n * (0.5 * LN2_LOW)
     z = r * r

@@ -203,9 +203,7 @@ def scalar_code(lowered: Lowered) -> Code:
     return code
 
 
-def kernel_code(
-    lowered: Lowered, places: Sequence[tuple[bool, int]], adds: int | None = None
-) -> Code:
+def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]], adds: int | None = None) -> Code:
     """`int run(double *x, double *y, char *m)` on eight samples: see batch_loop.py for what x and y hold.
 
     `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is. Outputs

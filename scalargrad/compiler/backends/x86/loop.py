@@ -16,7 +16,12 @@ _INTEGER = {
     "min": "4839c8 480f4fc1",
 }  # fmt: skip
 _JUMPS = {"<": b"\x0f\x8c", "==": b"\x0f\x84", "!=": b"\x0f\x85"}
-_LOAD, _STORE, _UNPACK, _SHUFFLE = Form(0x10, w=1), Form(0x11, w=1), (Form(0x14, w=1), Form(0x15, w=1)), Form(0x23, 3, w=1)
+_LOAD, _STORE, _UNPACK, _SHUFFLE = (
+    Form(0x10, w=1),
+    Form(0x11, w=1),
+    (Form(0x14, w=1), Form(0x15, w=1)),
+    Form(0x23, 3, w=1),
+)
 
 
 class X86Loop:
@@ -111,7 +116,9 @@ class X86Loop:
 
     def memory(self, form: Form, r: int, address: str, at: int, mask: int = 0, zero: bool = False) -> None:
         self.fetch(RAX, address)
-        self.out += evex(form, r, 0, RAX, True, False, mask, zero) + bytes((0x80 | (r & 7) << 3,)) + struct.pack("<i", at)
+        self.out += (
+            evex(form, r, 0, RAX, True, False, mask, zero) + bytes((0x80 | (r & 7) << 3,)) + struct.pack("<i", at)
+        )
 
     def registers(self, form: Form, r: int, v: int, x: int, end: bytes = b"") -> None:
         self.out += evex(form, r, v, x, False, False, 0, False) + bytes((0xC0 | (r & 7) << 3 | x & 7,)) + end
