@@ -13,7 +13,7 @@ import pytest
 import scalargrad as sg
 from scalargrad import Value
 from scalargrad.compiler import CompiledFunction, compile
-from scalargrad.compiler.backends.blocks import available
+from scalargrad.compiler.backends.native import available
 from scalargrad.compiler.frontend.calls import FunctionCall
 from scalargrad.compiler.ir.in_place import in_place, size
 from scalargrad.transforms.trees import flatten
@@ -341,11 +341,11 @@ def test_what_is_computed_again_stays_a_call() -> None:
     f(0.4)
     ((known,),) = f.specializations.values()
     assert known.has_blocks
-    assert in_place(known.program, everything=True) is known.program
+    assert in_place(known.program) is known.program
 
 
 def test_everything_in_place_has_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scalargrad.compiler.frontend.dispatch.blocks_backend.available", lambda: False)
+    monkeypatch.setattr("scalargrad.compiler.ir.in_place.SHORT", 1_000_000)
     stage = compile(rounds)
 
     def f(x: Any, y: Any) -> Any:

@@ -314,9 +314,8 @@ def point_of(expression: Expression, given: Sequence[str]) -> dict[str, float]:
         before, equals, text = each.partition("=")
         name = as_name(before)
         if not equals:
-            raise UsageError(
-                f"expected NAME=VALUE, got {each!r}" + (" (is the expression in quotes?)" if not point else "")
-            )
+            hint = "" if point else " (is the expression in quotes?)"
+            raise UsageError(f"expected NAME=VALUE, got {each!r}{hint}")
         if name not in expression.variables:
             if name in CONSTANTS:
                 raise UsageError(f"{name} is a constant: choose another name for the variable")
@@ -329,9 +328,8 @@ def point_of(expression: Expression, given: Sequence[str]) -> dict[str, float]:
             column = len(before) + 1 + error.column
             raise ExpressionError(f"the value of {name}: {error.message}", each, column, error.width) from None
         if value.variables:
-            raise UsageError(
-                f"the value of {name} holds the variable {value.variables[0]}: give a number, or such as pi/2"
-            )
+            fault = f"the value of {name} holds the variable {value.variables[0]}"
+            raise UsageError(f"{fault}: give a number, or such as pi/2")
         point[name] = value()
     if missing := [name for name in expression.variables if name not in point]:
         raise UsageError(f"no value for {', '.join(missing)}: add " + " ".join(f"{name}=..." for name in missing))
@@ -440,9 +438,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.expression is None:
             raise UsageError(f"no expression is given\n\n{EXAMPLES}\n\ntry 'scalargrad --help' for more")
         expression = parse(options.expression)
-        answer = Answer(
-            expression, point_of(expression, options.values), chosen(options.wrt, expression), options.digits
-        )
+        point = point_of(expression, options.values)
+        answer = Answer(expression, point, chosen(options.wrt, expression), options.digits)
         check_size(answer, options)
         if options.output:
             check_suffixes(options.output)

@@ -528,7 +528,8 @@ class Buffered:
             taken[:] = memoryview(array("d", outputs))
 
         if isinstance(runner, Native) and not found.captured and not runner.machine.callbacks:
-            buffers = CallBuffers(runner.program, runner.machine, runner.right, traced)
+            memory = runner.idle.pop().memory if runner.idle else None  # of the call that has just been made
+            buffers = CallBuffers(runner.program, runner.machine, runner.right, traced, memory)
             x, y, self.__call__ = buffers.x, buffers.y, buffers.call
         else:
             x, y, self.__call__ = array("d", leaves), array("d", outputs), traced

@@ -504,6 +504,9 @@ def _unary(operation: Primitive, a: Value) -> Value:
 
 def _in_mode(node: Value) -> Value:
     """The node as the current thread's and task's mode wants it."""
+    mode = modes.recent()
+    if mode.tracer is not None and mode.tracer.mode is mode:  # so that it has not ended: most nodes there are
+        return mode.tracer.made(node, True)  # type: ignore[no-any-return]
     mode = modes.current()
     if mode.anomaly and not node.operation.several:
         node._origin = modes.users_line()

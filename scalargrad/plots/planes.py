@@ -123,9 +123,7 @@ def plot_decision(
     >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     ['-1.0', '1.0', 'boundary']
     """
-    data = (
-        None if points is None else points if isinstance(points, Dataset) else Dataset(list(points[0]), list(points[1]))
-    )
+    data = points if points is None or isinstance(points, Dataset) else Dataset(list(points[0]), list(points[1]))
     if data is not None and len(data.feature_names) != 2:
         raise ValueError(f"plot_decision: the points have {len(data.feature_names)} features; a plane has two")
     if isinstance(model, Grid):
@@ -187,10 +185,8 @@ def _regions(paper: Paper, axes: Axes, grid: Grid, threshold: float | None, colo
         axes.imshow(grid.z, cmap=shades, vmin=-0.5, vmax=grid.classes - 0.5, alpha=0.3, interpolation="none", **image)
         for k in range(grid.classes):
             others = [grid.scores[j] for j in range(grid.classes) if j != k]
-            lead = [
-                [_within(own - max(rest)) for own, *rest in zip(*rows, strict=True)]
-                for rows in zip(grid.scores[k], *others, strict=True)
-            ]
+            rows = [zip(*each, strict=True) for each in zip(grid.scores[k], *others, strict=True)]
+            lead = [[_within(own - max(rest)) for own, *rest in row] for row in rows]
             if _has_both(lead, 0.0):
                 axes.contour(grid.x, grid.y, lead, [0.0], **line)
                 crossed = True

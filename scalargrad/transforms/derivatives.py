@@ -32,7 +32,7 @@ Tree = Any  # a number, or what holds numbers: see `trees.py`
 
 
 def _recording() -> AbstractContextManager[None]:
-    return modes.recording() if modes.active else nullcontext()
+    return modes.recording() if modes.active and not modes.current().recording else nullcontext()
 
 
 def _fresh(x: Any) -> Value:

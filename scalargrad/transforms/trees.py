@@ -32,14 +32,11 @@ def _exact(x: Any) -> Any:
         return type(x), frozenset([_exact(each) for each in x])
     if hasattr(x, "__array_interface__"):
         return type(x), x.dtype.str, x.shape, x.tobytes()
-    if (
-        getattr(type(x), "__dataclass_fields__", None)
-        and type(x).__dataclass_params__.eq
-        and type(x).__hash__ is not None
-    ):
-        fields = [each.name for each in type(x).__dataclass_fields__.values() if each.compare]
-        return type(x), x, tuple([_exact(getattr(x, name, None)) for name in fields])
-    return type(x), repr(x) if isinstance(x, int | float) else x, str(x) if type(x).__name__ == "Decimal" else ""
+    kind: Any = type(x)
+    if getattr(kind, "__dataclass_fields__", None) and kind.__dataclass_params__.eq and kind.__hash__ is not None:
+        fields = [each.name for each in kind.__dataclass_fields__.values() if each.compare]
+        return kind, x, tuple([_exact(getattr(x, name, None)) for name in fields])
+    return kind, repr(x) if isinstance(x, int | float) else x, str(x) if kind.__name__ == "Decimal" else ""
 
 
 class Keys(tuple[Any, ...]):
@@ -207,11 +204,8 @@ def _same(made: Any, given: Any) -> bool:
     if made is given:
         return True
     (ours, structure), (theirs, wanted) = flatten(made), flatten(given)
-    pairs = zip(ours, theirs, strict=False)
-    return structure == wanted and all(
-        a is b or not isinstance(b, Value) or abs(a - b) <= 1e-9 * abs(b) or a == b or (a != a and b != b)
-        for a, b in pairs
-    )
+    moved = [(a, b) for a, b in zip(ours, theirs, strict=False) if a is not b and isinstance(b, Value)]
+    return structure == wanted and all(abs(a - b) <= 1e-9 * abs(b) or a == b or (a != a and b != b) for a, b in moved)
 
 
 class _Numbers(list[Any]):
@@ -261,6 +255,9 @@ def _walk(node: Any, inside: tuple[int, ...], leaves: list[Any], what: str, stat
         leaves += children
         return (holder, aux, len(children))
     inside = (*inside, id(node))
+    if all(each is float or issubclass(each, Value) for each in set(map(type, children))):
+        leaves += children
+        return (holder, aux, (LEAF,) * len(children))
     return (holder, aux, tuple([_walk(child, inside, leaves, what, static) for child in children]))
 
 
@@ -291,8 +288,9 @@ def _build(part: Structure, supply: Iterator[Any], role: str) -> Any:
     kind, keys, children = part
     if kind is Static:
         return None if role == "derivative" else keys.value
-    if type(children) is int:
-        built = list(islice(supply, children))
+    count = children if type(children) is int else len(children)
+    if children == count or children.count(LEAF) == count:
+        built = list(islice(supply, count))
     else:
         built = [_build(child, supply, role) for child in children]
     return held(kind, keys, built, role)
@@ -363,10 +361,8 @@ def _children_like(tree: Any, structure: Structure, what: str) -> list[Any]:
         both_tuples = container(of) is container(kind) is None and issubclass(of, tuple) and issubclass(kind, tuple)
         if both_tuples or (of is kind and aux == keys):
             return list(inside)
-    found = flatten(tree)[1]
-    raise ValueError(
-        f"{what}: expected {described(structure)}, got {repr(tree) if found == LEAF else described(found)}"
-    )
+    got = repr(tree) if flatten(tree)[1] == LEAF else described(flatten(tree)[1])
+    raise ValueError(f"{what}: expected {described(structure)}, got {got}")
 
 
 def described(structure: Structure) -> str:
@@ -426,7 +422,10 @@ def _places(structure: Structure, root: str) -> Iterator[tuple[str, Structure]]:
         return
     children = structure[2]
     for step, child in zip(steps(structure), (LEAF,) * children if type(children) is int else children, strict=True):
-        yield from _places(child, f"{root}{step}")
+        if child == LEAF:
+            yield f"{root}{step}", child
+        else:
+            yield from _places(child, f"{root}{step}")
 
 
 def is_number(x: Any) -> bool:

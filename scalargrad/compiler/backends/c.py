@@ -295,8 +295,7 @@ _ORDERS: dict[str, Callable[..., str]] = {
     "jump": lambda p, a, *_: _to(a),
     "unless": lambda p, a, b, *_: p.when("eq", p.float(a), 0, _to(b)),
     "repeat": lambda p, a, b, *_: f"p[{a}] -= 1;\n    {p.when('ne', f'p[{a}]', 0, _to(b))}",
-    "none": lambda p, a, b, *_: p.when("le", f"p[{a}]", 0, _to(b)),
-    "limit": lambda p, a, b, *_: p.when("eq", f"p[{a}]", b, p.writer.left(1)),
+    "limit": lambda p, a, b, c, _: p.when("eq", f"p[{a}]", b, p.writer.left(1) if c is None else _to(c)),
 }
 
 

@@ -68,7 +68,7 @@ def scalar(lowered: Lowered) -> Machine:
     """Machine code for one point."""
     if chosen() == "x86" and ("fma" in features() or not _fused(lowered)):
         return _machine(scalar_code(lowered))
-    return llvm_backend.scalar(lowered)
+    return llvm_backend.machine(lowered)
 
 
 def _fused(lowered: Lowered) -> bool:
@@ -126,7 +126,7 @@ def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int, pairs: PairPlace
         return _machine(kernel_code(doubled, places + second, pairs.flag))
     if at_once(batches=True):
         return _machine(kernel_code(lowered, places))
-    return llvm_backend.kernel(lowered, places)
+    return llvm_backend.machine(lowered, places)
 
 
 def places_of(mapped: Sequence[bool], skip: int, inputs: int) -> list[tuple[bool, int]]:

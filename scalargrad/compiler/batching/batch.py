@@ -39,7 +39,7 @@ from ..ir.program import summands
 from .again import Again, Mapped, Shared, appearance
 from .binned import AT_ONCE, BinnedSum, Bins
 from .partial import PartialSum
-from .results import collected, map_on_values
+from .results import collected, map_on_values, sample
 
 UNKNOWN = "unknown"  # of `start`
 # Of chunks, in instructions times samples: what is worth a thread, 50 us, and what Ctrl-C may wait for, 0.1 s.
@@ -351,7 +351,8 @@ class Answers:
 
 def _in_python(f: Dispatcher, batch: Batch, bounds: tuple[int, int], answers: Answers, reduce: bool) -> None:
     for i in range(*bounds):
-        found, outputs = f.evaluated(batch.sample(i), batch.structure)
+        with sample(i):
+            found, outputs = f.evaluated(batch.sample(i), batch.structure)
         _same_result(f, found, batch)
         if reduce:
             put(answers.ranges, 1, i, outputs)
@@ -471,11 +472,6 @@ def _kernel(
         return found
 
 
-def _in_lanes(v: Specialization) -> bool:
-    """Whether a kernel can be made of it; else each sample is computed alone, in machine code for one point."""
-    return not v.has_blocks or (blocks_backend.available() and blocks_backend.in_lanes(v.program))
-
-
 def _in_machine_code(
     f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: Answers, reduce: bool, fast: bool
 ) -> bool:
@@ -511,11 +507,17 @@ def _in_machine_code(
             drive(space.address)
             if (stopped := space["stopped"]) < 0:
                 break
-            lane = (space["pending"] & -space["pending"]).bit_length() - 1
-            sample = batch.sample(stopped + space["row"] + space["rows"] * lane)
+            i = stopped + space["row"] + space["rows"] * ((space["pending"] & -space["pending"]).bit_length() - 1)
             with f.lock:
                 if set(f.specializations[batch.structure]) <= set(space.known):
-                    _same_result(f, f.traced(sample, batch.structure), batch)
+                    if any(v.program.fails() for v in space.known):  # which a call with this sample alone tells
+                        with sample(i):
+                            found, _ = f.evaluated(batch.sample(i), batch.structure)
+                        if found in space.known:
+                            raise blocks_backend.NotInLanesError("what a sample alone does not fail in")
+                    else:
+                        found = f.traced(batch.sample(i), batch.structure)
+                    _same_result(f, found, batch)
                 more = tuple(v for v in f.specializations[batch.structure] if v not in space.known)
             space = workspace(space.known + more, space)
             space["start"], space["stop"] = stopped, stop
@@ -550,6 +552,7 @@ def _on_threads(
     except CodeRefusedError as error:
         if f.backend == "native" and not isinstance(error, blocks_backend.NotInLanesError):
             raise
+        answers.ranges.clear()
         return False
     return True
 
@@ -565,9 +568,7 @@ def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[S
     outputs = len(first.program.outputs)
     every = chunks(batch.first, batch.count, threads, max(v.work for v in f.specializations[batch.structure]))
     answers = Answers(batch, outputs, reduce)
-    known = f.specializations[batch.structure]
-    native = outputs and f.native_for(batch.count) and all(_in_lanes(v) for v in known)
-    if not (native and _on_threads(f, batch, every, answers, reduce, threads)):
+    if not (outputs and f.native_for(batch.count) and _on_threads(f, batch, every, answers, reduce, threads)):
         for bounds in every if outputs else ():
             _in_python(f, batch, bounds, answers, reduce)
     if (begun := differentiating.begun) and any(

@@ -17,7 +17,6 @@ from ...engine.primitive import as_float
 from ...engine.value import Value
 from ...transforms.derivatives import parameters
 from ...transforms.trees import Static, Structure, flatten, shown, statics, without_static
-from ..backends import blocks as blocks_backend
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..ir.in_place import in_place
@@ -164,7 +163,7 @@ class Dispatcher:
             start = perf_counter()
             function = self.original("a branch or a structure of arguments that was not traced before")
             program, result, captured = trace(function, structure, leaves)
-            program = in_place(program, everything=not blocks_backend.available())
+            program = in_place(program)
             seconds, before = perf_counter() - start, sum(len(v.captured) for v in known)
             made = Specialization(program, result, captured, self.name, self.functions, seconds, leaves, before)
             self.misses += 1
@@ -194,8 +193,6 @@ class Dispatcher:
 
     def backend_of(self, found: Specialization) -> str:
         """What is to run a trace now: "python" or "native"."""
-        if found.has_blocks and not blocks_backend.available():
-            return "python"
         if self.backend != "auto":
             return self.backend
         if "native" in found.runners:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from ...engine.several import Output
@@ -18,8 +19,8 @@ def size(program: Program) -> int:
     return len(program) + sum(map(size, inner))
 
 
-def in_place(program: Program, everything: bool = False) -> Program:
-    """The program with the calls in place that are made once or come to little; or all.
+def in_place(program: Program) -> Program:
+    """The program with the calls in place that are made once or come to little.
 
     Only such as may be: where a call is there to compute again what is not kept, that stays.
     """
@@ -30,7 +31,7 @@ def in_place(program: Program, everything: bool = False) -> Program:
         }
         calls = [row for k, row in enumerate(rows, program.inputs) if isinstance(row, Call) and k not in whole]
         sites = Counter(row for row in calls if row.in_place)
-        chosen = {row for row, n in sites.items() if everything or n == 1 or n * size(row.bodies[0]) <= SHORT}
+        chosen = {row for row, n in sites.items() if n == 1 or n * size(row.bodies[0]) <= SHORT}
         if not chosen:
             return program
         program = _written(program, chosen)
@@ -43,7 +44,7 @@ def _written(program: Program, chosen: set[Any]) -> Program:
     for k, (row, operands) in enumerate(zip(program.operations, program.operands, strict=True), program.inputs):
         given = tuple([number[p] if p >= 0 else p for p in operands])
         if row in chosen:
-            results[k] = _body(made, row.bodies[0], given)
+            results[k] = written(made, row.bodies[0], given)
             number.append(0)
         elif isinstance(row, Output) and operands[0] in results:
             number.append(results[operands[0]][row.k])
@@ -54,7 +55,8 @@ def _written(program: Program, chosen: set[Any]) -> Program:
     return made.without_dead()
 
 
-def _body(made: Program, body: Program, given: tuple[int, ...]) -> list[int]:
+def written(made: Program, body: Program, given: Sequence[int]) -> list[int]:
+    """Write the instructions of a program into another one; what its outputs are there, for those inputs."""
     number = list(given)
 
     def get(p: int) -> int:

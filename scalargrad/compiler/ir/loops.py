@@ -76,8 +76,13 @@ class Block(Primitive):
             len(program) + sum(row.work for row in program.operations if row.several) for program in self.programs()
         )
 
+    @property
+    def differs(self) -> bool:
+        """Whether what it runs, or how often, depends on numbers."""
+        return False
+
     def _inside_fails(self) -> bool:
-        return any(getattr(row, "fails", False) for program in self.programs() for row in program.operations)
+        return any(program.fails() for program in self.programs())
 
     def run(self, operands: Sequence[Any], keep: bool, functions: Any) -> Sequence[float]:
         """The block, from operands that are floats, or blocks; with what reverse mode needs if that is to be kept."""
@@ -108,6 +113,10 @@ class Call(Block):
     def chooses(self) -> bool:
         """Whether it has a first operand that says which program is run."""
         return len(self.bodies) == 2
+
+    @property
+    def differs(self) -> bool:
+        return self.chooses
 
     def spans(self) -> list[tuple[int, int | None]]:
         return [(1, None)] * (self.bodies[0].inputs + self.chooses)
@@ -158,6 +167,10 @@ class Loop(Block):
     @property
     def work(self) -> int:
         return (self.length or 0) * super().work
+
+    @property
+    def differs(self) -> bool:
+        return self.counted or self.condition is not None
 
     @property
     def size(self) -> int:  # type: ignore[override]

@@ -93,35 +93,34 @@ def _lowered(program: Program, functions: Functions, most: int | None) -> Lowere
         templates[product, 2] = products[product]
         in_bodies.add("mul")
     others = met - _ELEMENTARY.keys() - products.keys()
-    kinds = dict.fromkeys(zip(program.operations, map(len, program.operands), strict=True)) if others else ()
-    for row, count in kinds:
-        if row in others:
-            templates[row, count] = _template(low, row, count, functions, most)
-            if (found := body_of(row, count, functions)) is not None:
-                in_bodies.update(found.operations)
+    pairs = zip(program.operations, program.operands, strict=True) if others else ()
+    for row, count in dict.fromkeys([(row, len(given)) for row, given in pairs if row in others]):
+        templates[row, count] = _template(low, row, count, functions, most)
+        if (found := body_of(row, count, functions)) is not None:
+            in_bodies.update(found.operations)
     if not templates:
         made.operations, made.operands = list(map(_ELEMENTARY.__getitem__, program.operations)), program.operands
         made.outputs, made.guards = program.outputs, program.guards
         return low
-    plain = {row: name for row, name in _ELEMENTARY.items() if name not in in_bodies}
+    plain = {row: name for row, name in _ELEMENTARY.items() if name not in in_bodies and row.arity == 2}
     number = [*range(program.inputs), *[0] * len(program), *range(-len(program.constants), 0)]
     operations, all_operands = made.operations, made.operands
-    v = program.inputs - 1
+    named, put, name_of = operations.append, all_operands.append, plain.get
+    v, at = program.inputs, program.inputs
     for row, given in zip(program.operations, program.operands, strict=True):
-        v += 1
-        name = plain.get(row)
+        name = name_of(row)
         if name is None:
             operands = tuple([number[p] for p in given])
             name = _ELEMENTARY.get(row)
             number[v] = made.emit(name, operands) if name is not None else templates[row, len(operands)](operands)
-            continue
-        number[v] = program.inputs + len(operations)
-        operations.append(name)
-        if len(given) == 2:
-            a, b = given
-            all_operands.append((number[a], number[b]))
+            at = program.inputs + len(operations)
         else:
-            all_operands.append((number[given[0]],))
+            a, b = given
+            named(name)
+            put((number[a], number[b]))
+            number[v] = at
+            at += 1
+        v += 1
     made.outputs, made.guards = program.ends(number)
     made._index()  # what was known is not asked for again
     low.program = made.without_dead() if made.shortened else made

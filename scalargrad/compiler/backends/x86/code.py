@@ -40,11 +40,11 @@ from .assembler import (  # fmt: skip
     VECTOR,
     VZEROUPPER,
     WIDE,
-    Addressing,
     Form,
     MemoryOperand,
     masked,
     move,
+    place,
     vex,
 )
 from .registers import INPUTS, MEMORY, OUTPUTS, RegisterAllocator, leads_away
@@ -63,7 +63,6 @@ class Code:
         self.lowered = lowered
         self.lanes = lanes
         self.width = 8 * lanes
-        self.addressing = Addressing(lanes)
         self.out: list[bytes] = []
         self.labels: dict[str, int] = {}  # of places in `out`
         self.distances: list[tuple[int, str]] = []  # places in `out` that hold the distance to a label
@@ -106,7 +105,7 @@ class Code:
             def write() -> None:
                 self.label(name)
                 self.out.append(ENTER)
-                places = [self.addressing.operand(MEMORY, width, at) for at in found]
+                places = [place(MEMORY, width, at) for at in found]
                 line = RegisterAllocator(self, body, places, None)
                 line.run()
                 line.result()
@@ -124,13 +123,12 @@ class Code:
         return self.arguments[full]
 
     def _write_lanes(self, name: str, full: str, at: Sequence[int]) -> None:
-        scalar = Addressing(1)
         self.label(full)
         self.out.append(ENTER)
         for lane in range(8):
             self.out.append(bytes((0x41, 0xF6, 0xC7, 1 << lane)))  # test r15b, bit
             self.distance(b"\x0f\x84", f"{full} {lane}")
-            given = [scalar.operand(MEMORY, PLAIN, each + 8 * lane) for each in at]
+            given = [place(MEMORY, PLAIN, each + 8 * lane) for each in at]
             self.call_with(name, given[:-1])
             kind, tail = given[-1]
             self.out.append(REGISTERS[1][1][CODES[1]["store"] | kind] + tail)
@@ -180,7 +178,6 @@ def scalar_code(lowered: Lowered) -> Code:
     code = Code(lowered, 1)
     program = lowered.program
     code.out.append(PROLOGUE)
-    place = code.addressing.operand
     memory, store = REGISTERS[1][1], CODES[1]["store"]
 
     def stored(k: int, register: int) -> None:
@@ -217,7 +214,6 @@ def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]], adds: int 
     if program.guards:
         at = code.constant("guards").to_bytes(4, "little", signed=True)
         out.append(b"\xc7\x85" + at + b"\xff\x00\x00\x00")  # mov dword [rbp + at], 255
-    place = code.addressing.operand
     memory, codes = REGISTERS[8][1], CODES[8]
     inputs = [place(INPUTS, WIDE if wide else BROADCAST, at) for wide, at in places]
     calls, mask = any(map(leads_away, set(program.operations))), b""  # calls leave no register alone
