@@ -267,7 +267,6 @@ def _to(label: int) -> str:
 
 _ORDERS: dict[str, Callable[..., str]] = {
     "copy": lambda p, a, b, c, _: f"for (i = 0; i < {c}; i++) {p.place(b)} = {p.place(a)};",
-    "fill": lambda p, a, b, c, _: f"for (i = 0; i < {c}; i++) {p.float(b, 'i')} = {p.float(a)};",
     "point": lambda p, a, b, *_: f"p[{a}] = {b + p.shift};",
     "point_last": lambda p, a, b, c, d: f"p[{a}] = {b + p.shift} + (p[{d}] - 1) * {c};",
     "advance": lambda p, a, b, *_: f"p[{a}] += {b};",

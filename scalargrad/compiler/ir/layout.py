@@ -35,7 +35,7 @@ class Place(NamedTuple):
 class Order(NamedTuple):
     """One step of the list.
 
-    - copy: so many floats from one place to another; fill: so many from one place on with one float.
+    - copy: so many floats from one place to another.
     - point: a pointer to a place in the frame; advance: move it on by so many floats (`point_last`: to the last of as
       many rows of so many floats as a cell says).
     - segment, foreign: run one, of that number, from a place to a place.
@@ -110,7 +110,11 @@ class _Planner:
             while equal < len(places) and places[equal] == places[k]:
                 equal += 1
             if equal > k + 2:
-                self.order("fill", places[k], target + k, equal - k)
+                self.copy(Place(places[k]), Place(target + k), 1)
+                start, done = target + k, 1
+                while done < equal - k:
+                    self.copy(Place(start), Place(start + done), min(done, equal - k - done))
+                    done *= 2
                 k = equal
                 continue
             stop = k + 1
