@@ -281,8 +281,7 @@ _ORDERS: dict[str, Callable[..., str]] = {
     "jump": lambda p, a, *_: _to(a),
     "unless": lambda p, a, b, *_: f"if ({p.form('eq', p.float(a), 0)}) {_to(b)}",
     "repeat": lambda p, a, b, *_: f"p[{a}] -= 1;\n    if ({p.form('ne', f'p[{a}]', 0)}) {_to(b)}",
-    "none": lambda p, a, b, *_: f"if (p[{a}] <= 0) {_to(b)}",
-    "limit": lambda p, a, b, *_: f"if ({p.form('eq', f'p[{a}]', b)}) {p.form('left', 1)}",
+    "limit": lambda p, a, b, c, _: f"if ({p.form('eq', f'p[{a}]', b)}) {p.form('left', 1) if c is None else _to(c)}",
 }
 
 
