@@ -35,8 +35,7 @@ class NotInLanesError(CodeRefusedError):
 
 def machine(program: Program, functions: Functions) -> Machine:
     """Machine code for one point of a program with loops."""
-    layout = _bounded(laid_out(program))
-    return _made(layout, functions, native.places_of((), 0, program.inputs))
+    return _made(laid_out(program), functions, native.places_of((), 0, program.inputs))
 
 
 def in_lanes(program: Program, masked: bool = False) -> bool:
@@ -52,18 +51,9 @@ def in_lanes(program: Program, masked: bool = False) -> bool:
 
 def kernel(program: Program, functions: Functions, places: Sequence[tuple[bool, int]]) -> Machine:
     """Machine code for eight samples; `places` are those of the inputs, as `native.kernel` has them."""
-    layout = laid_out(program, True) if in_lanes(program) else None
-    if layout is None or 64 * layout.size > FARTHEST:
-        raise NotInLanesError("what runs for a sample alone")
-    return _made(layout, functions, places)
-
-
-def _bounded(layout: Layout) -> Layout:
-    if 8 * layout.size > FARTHEST:
-        raise MemoryError(
-            f"a loop keeps {8 * layout.size / 2**30:.1f} GiB of numbers for reverse mode: give scan a checkpoint"
-        )
-    return layout
+    if not in_lanes(program):
+        raise NotInLanesError("what calls Python for a sample alone")
+    return _made(laid_out(program, True), functions, places)
 
 
 class Runner:
@@ -72,7 +62,7 @@ class Runner:
 
     def __init__(self, block: Block) -> None:
         self.spans = block.spans()
-        layout = _bounded(laid_out_block(block))
+        layout = laid_out_block(block)
         ((_, start, self.size),) = layout.outputs or [(0, 0, 0)]
         layout.outputs = []  # which are read from the frame, as the inputs are written to it
         self.inputs, self.outputs = 8 * layout.inputs, 8 * start
@@ -101,6 +91,10 @@ class Runner:
 def _made(layout: Layout, functions: Functions, places: Sequence[tuple[bool, int]]) -> Machine:
     wide, machines = layout.held is not None, list[Machine]()
     lanes = 8 if wide else 1
+    size = lanes * layout.size
+    if 8 * size > FARTHEST:
+        text = f"a loop keeps {8 * size / 2**30:.1f} GiB of numbers for reverse mode: give scan a checkpoint"
+        raise NotInLanesError(text) if wide else MemoryError(text)
     before = array("d", [x for x in reversed(layout.constants) for _ in range(lanes)]).tobytes()
 
     def room(size: int, preset: bytes = b"") -> int:
@@ -131,7 +125,7 @@ def _made(layout: Layout, functions: Functions, places: Sequence[tuple[bool, int
         code = llvm.compiled(LLVMOrders(*given).finish())
         address = code.get_function_address("run")
     callbacks = [*foreign, *(each for made in machines for each in made.callbacks)]
-    return Machine(address, before, lanes * layout.size + LINE, callbacks, [code, machines])
+    return Machine(address, before, size + LINE, callbacks, [code, machines])
 
 
 def _foreign(block: Foreign) -> Any:
