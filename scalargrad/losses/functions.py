@@ -40,8 +40,6 @@ def __dir__() -> list[str]:
 
 Numbers = Iterable[Any]  # of numbers and Values, or of lists of them
 
-# ---- regression ------------------------------------------------------------------------------------------------------
-
 
 def mean_squared_error(predictions: Numbers, targets: Numbers, *, reduction: str = "mean") -> Any:
     """Compute the mean of `(p - t)**2`: the usual loss of a regression, under which the best constant is the mean.
@@ -83,9 +81,6 @@ def huber(predictions: Numbers, targets: Numbers, *, delta: float = 1.0, reducti
         raise ValueError(f"huber: delta must be above 0, got {width!r}")
     row = own.huber(width)
     return elementwise("huber", lambda p, t, at: row(table.sub(p, t)), predictions, targets, reduction)
-
-
-# ---- two classes -----------------------------------------------------------------------------------------------------
 
 
 def hinge(predictions: Numbers, targets: Numbers, *, reduction: str = "mean") -> Any:
@@ -147,9 +142,6 @@ def binary_cross_entropy_with_logits(
         raise ValueError(f"{name}: pos_weight must be finite and not below 0, got {weight!r}")
     row = own.logistic_loss(weight)
     return elementwise(name, lambda z, t, at: row(z, probability(t, name, at)), predictions, targets, reduction)
-
-
-# ---- several classes -------------------------------------------------------------------------------------------------
 
 
 def cross_entropy(
