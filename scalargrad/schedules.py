@@ -20,11 +20,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import cos, inf, isfinite, isinf, isnan, pi
 from types import CellType, CodeType, FunctionType, MethodType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, dataclass_transform
 
 from .engine import ieee
 from .engine.primitive import as_float
-from .state import count_at, dict_at, inside, number_at, whole, within
+from .state import Maybe, inside, read_at, whole, within
 
 __all__ = [
     "ByEpoch", "Constant", "Cosine", "CosineRestarts", "Exponential", "InverseTime", "Joined", "Linear",
@@ -62,10 +62,14 @@ def _check(schedule: object, name: str, low: float = 0.0, high: float = inf) -> 
     object.__setattr__(schedule, name, value)
 
 
+@dataclass_transform(frozen_default=True)
 class _Checked(Schedule):
-    """Of the schedules here: counts are at least 1, and numbers not negative unless `_ranges` says otherwise."""
+    """Frozen dataclasses whose numbers lie in their `_ranges`: counts from 1, others from 0, where there is none."""
 
     _ranges: ClassVar[dict[str, tuple[float, float]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True)(cls)
 
     def __post_init__(self) -> None:
         for name, kind in type(self).__annotations__.items():
@@ -75,7 +79,6 @@ class _Checked(Schedule):
                 _check(self, name, *self._ranges.get(name, ()))
 
 
-@dataclass(frozen=True)
 class Constant(_Checked):
     """Always the same: `rate`.
 
@@ -89,7 +92,6 @@ class Constant(_Checked):
         return self.rate
 
 
-@dataclass(frozen=True)
 class Step(_Checked):
     """Multiply by a factor every so many steps: `rate factor**(t // every)`.
 
@@ -105,7 +107,6 @@ class Step(_Checked):
         return self.rate * ieee.pow(self.factor, t // self.every)
 
 
-@dataclass(frozen=True)
 class MultiStep(_Checked):
     """Multiply by a factor at each milestone: `rate factor**(number of milestones <= t)`.
 
@@ -135,7 +136,6 @@ def _in_order(kind: str, name: str, steps: Iterable[int]) -> tuple[int, ...]:
     return found
 
 
-@dataclass(frozen=True)
 class Exponential(_Checked):
     """Multiply by a factor at each step: `rate factor**t`.
 
@@ -152,7 +152,6 @@ class Exponential(_Checked):
         return self.rate * ieee.pow(self.factor, t)
 
 
-@dataclass(frozen=True)
 class InverseTime(_Checked):
     """Fall as one over time: `rate / (1 + decay t)**power`.
 
@@ -171,7 +170,6 @@ class InverseTime(_Checked):
         return self.rate / ieee.pow(1.0 + self.decay * t, self.power)
 
 
-@dataclass(frozen=True)
 class Polynomial(_Checked):
     """Fall from `rate` to `final` in so many steps: `final + (rate - final) (1 - t/steps)**power`, then stay.
 
@@ -190,7 +188,6 @@ class Polynomial(_Checked):
         return self.final + (self.rate - self.final) * ieee.pow(1.0 - t / self.steps, self.power)
 
 
-@dataclass(frozen=True)
 class Linear(_Checked):
     """Go straight from `start` to `end` in so many steps, then stay: a warm-up, or a decay.
 
@@ -211,7 +208,6 @@ def _cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1.0 + cos(pi * share)) / 2.0
 
 
-@dataclass(frozen=True)
 class Cosine(_Checked):
     """Fall along half a cosine wave: `final + (rate - final) (1 + cos(pi t/steps)) / 2`, then stay.
 
@@ -229,7 +225,6 @@ class Cosine(_Checked):
         return self.final if t >= self.steps else _cosine(self.rate, self.final, t / self.steps)
 
 
-@dataclass(frozen=True)
 class CosineRestarts(_Checked):
     """Fall along half a cosine wave again and again, each time `growth` times as long as before.
 
@@ -256,7 +251,6 @@ class CosineRestarts(_Checked):
         return _cosine(self.rate, self.final, t / length)
 
 
-@dataclass(frozen=True)
 class OneCycle(_Checked):
     """Rise from `peak/divisor` to `peak`, then fall to `peak/(divisor final_divisor)`, within so many steps; then stay.
 
@@ -313,8 +307,7 @@ def _schedule(schedule: Rate | float) -> Rate:
     return schedule if callable(schedule) else Constant(schedule)
 
 
-@dataclass(frozen=True)
-class Joined(Schedule):
+class Joined(_Checked):
     """Several schedules in turn, as `join` makes them."""
 
     schedules: tuple[Rate, ...]
@@ -355,8 +348,7 @@ def warmup(schedule: Rate | float, steps: int, start: float = 0.0) -> Joined:
     return join([Linear(start, after(0), steps), after], [steps])
 
 
-@dataclass(frozen=True)
-class ByEpoch(Schedule):
+class ByEpoch(_Checked):
     """A schedule of epochs, asked for by step, as `by_epoch` makes it."""
 
     schedule: Rate
@@ -373,12 +365,13 @@ def by_epoch(schedule: Rate, steps_per_epoch: int) -> ByEpoch:
     >>> schedule(99), schedule(100)
     (1.0, 0.5)
     """
-    return ByEpoch(schedule, whole("by_epoch: steps_per_epoch", steps_per_epoch))
+    return ByEpoch(schedule, steps_per_epoch)
 
 
 # ---- by a metric -----------------------------------------------------------------------------------------------------
 
 
+@dataclass(eq=False, repr=False)
 class ReduceOnPlateau:
     """Multiply the rate by a factor when a metric has stopped improving.
 
@@ -398,30 +391,27 @@ class ReduceOnPlateau:
     0.05
     """
 
-    def __init__(
-        self,
-        rate: float,
-        factor: float = 0.1,
-        patience: int = 10,
-        threshold: float = 1e-4,
-        threshold_mode: str = "rel",
-        cooldown: int = 0,
-        min_rate: float = 0.0,
-        mode: str = "min",
-        eps: float = 1e-8,
-    ) -> None:
-        self.rate, self.factor, self.threshold, self.min_rate, self.eps = rate, factor, threshold, min_rate, eps
+    rate: float
+    factor: float = 0.1
+    patience: int = 10
+    threshold: float = 1e-4
+    threshold_mode: str = "rel"
+    cooldown: int = 0
+    min_rate: float = 0.0
+    mode: str = "min"
+    eps: float = 1e-8
+
+    def __post_init__(self) -> None:
         for name in ("rate", "factor", "threshold", "min_rate", "eps"):
             _check(self, name, high=1.0 if name == "factor" else inf)
         if self.factor == 1.0:
             raise ValueError("ReduceOnPlateau: a factor of 1 would never reduce the rate")
-        if mode not in ("min", "max"):
-            raise ValueError(f'ReduceOnPlateau: mode must be "min" or "max", got {mode!r}')
-        if threshold_mode not in ("rel", "abs"):
-            raise ValueError(f'ReduceOnPlateau: threshold_mode must be "rel" or "abs", got {threshold_mode!r}')
-        self.patience = whole("ReduceOnPlateau: patience", patience, least=0)
-        self.cooldown = whole("ReduceOnPlateau: cooldown", cooldown, least=0)
-        self.mode, self.threshold_mode = mode, threshold_mode
+        for name, known in (("mode", ("min", "max")), ("threshold_mode", ("rel", "abs"))):
+            if getattr(self, name) not in known:
+                expected = " or ".join([f'"{each}"' for each in known])
+                raise ValueError(f"ReduceOnPlateau: {name} must be {expected}, got {getattr(self, name)!r}")
+        self.patience = whole("ReduceOnPlateau: patience", self.patience, least=0)
+        self.cooldown = whole("ReduceOnPlateau: cooldown", self.cooldown, least=0)
         self.best = self._worst()
         self.bad_epochs = self.cooling = 0
 
@@ -438,8 +428,8 @@ class ReduceOnPlateau:
 
     def _improves(self, metric: float) -> bool:
         sign = 1.0 if self.mode == "min" else -1.0
-        least = self.threshold * (abs(self.best) if self.threshold_mode == "rel" else 1.0)
-        return sign * metric < sign * self.best - (0.0 if isinf(self.best) else least)
+        least = 0.0 if isinf(self.best) else self.threshold * (abs(self.best) if self.threshold_mode == "rel" else 1.0)
+        return sign * metric < sign * self.best - least
 
     def observe(self, metric: float) -> float:
         """Take an epoch's metric into account; return the rate from now on."""
@@ -466,14 +456,12 @@ class ReduceOnPlateau:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take over what `state_dict()` returned; `ValueError` where it is not that, and nothing is changed."""
         with within("ReduceOnPlateau"):
-            given = dict_at("", state, self.state_dict())
-            rate = number_at("rate", given["rate"])
-            best = self._worst() if given["best"] is None else number_at("best", given["best"])
+            like = {"rate": 0.0, "best": Maybe(0.0), "bad_epochs": 0, "cooling": 0}
+            rate, best, bad_epochs, cooling = read_at("", state, like).values()
+            best = self._worst() if best is None else best
             if not (isfinite(rate) and rate >= 0.0) or isnan(best):
                 raise ValueError(f"a rate of {rate!r} with a best metric of {best!r} cannot be")
-            counts = [count_at(name, given[name]) for name in ("bad_epochs", "cooling")]
-        self.rate, self.best = rate, best
-        self.bad_epochs, self.cooling = counts
+        self.rate, self.best, self.bad_epochs, self.cooling = rate, best, bad_epochs, cooling
 
 
 # ---- what is inside a schedule ---------------------------------------------------------------------------------------

@@ -1,11 +1,10 @@
 """The state of models, optimizers, histories and whole trainings: plain data, how it is checked, and its files.
 
-A `state_dict()` is dicts, lists, numbers and text. What is taken over from one is read by the functions `..._at`, which
-raise `ValueError` with the place of whatever does not belong there; `within` puts a name before that, a file's or a
-class's. Files are JSON, and hold a state to the bit: Python writes the shortest decimal that reads back as the same
-float; inf and nan, for which JSON has no number, are written as `{"float": "inf"}`. They are data and nothing else:
-reading one runs no code, which a pickle, of anybody's, does. They carry the version of scalargrad that wrote them; one
-of another version is read with a warning that says so.
+A `state_dict()` is dicts, lists, numbers and text. What is taken over from one is read by `read_at`, which raises
+`ValueError` with the place of whatever does not belong there; `within` puts a name before that, a file's or a class's.
+Files are JSON, and hold a state to the bit: Python writes the shortest decimal that reads back as the same float; inf
+and nan, for which JSON has no number, are written as `{"float": "inf"}`. They are data, and reading one runs no code,
+as reading a pickle does. They carry the version of scalargrad that wrote them; another one is read with a warning.
 """
 
 from __future__ import annotations
@@ -13,13 +12,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
+from itertools import repeat
 from math import isfinite
 from operator import index
 from types import MemberDescriptorType, MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 from .engine.primitive import as_float
 from .transforms.trees import is_number, shown
@@ -37,9 +37,8 @@ def write_state(path: Path, expected: str, state: dict[str, Any]) -> None:
     After an error, or where the power fails, the file is as before. Several threads and processes may write to one
     path: the last one stays. A link stays a link, and permissions stay as they are.
     """
-    text = json.dumps(
-        {"format": expected, "scalargrad": VERSION, **_encoded(state)}, ensure_ascii=False, separators=(",", ":")
-    )
+    content = {"format": expected, "scalargrad": VERSION, **_encoded(state)}
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     name = os.path.realpath(path)
     temporary = f"{name}.{os.urandom(8).hex()}.tmp"
     try:
@@ -125,79 +124,82 @@ def at(place: str, key: object) -> str:
     return f"{place}[{key!r:.80}]" if place else f"{key!s:.80}"
 
 
-def _unexpected(wanted: str, place: str, x: Any) -> ValueError:
-    return ValueError(f"expected {wanted}{f' at {place}' if place else ''}, got {shown(x)}")
+ANY = object()
 
 
-def number_at(place: str, x: Any) -> float:
-    """The number that stands at a place of a state; `ValueError` for anything else.
+class Maybe(NamedTuple):
+    """For `read_at`: null, or what is like this."""
 
-    >>> number_at("best['value']", 3)
-    3.0
-    >>> number_at("best['value']", "3")
-    Traceback (most recent call last):
-    ...
-    ValueError: expected a number at best['value'], got '3'
+    like: Any
+
+
+class Each(NamedTuple):
+    """For `read_at`: a list of so many things like this; `what` says which thing is whose."""
+
+    like: Any
+    times: int
+    what: str
+
+
+def read_at(place: str, x: Any, like: Any) -> Any:
+    """What stands at a place of a state, if it is like an example; `ValueError` for anything else.
+
+    A number is like any float, a whole number from 0 to 2**53 like any int, text like any other. A list is like one of
+    as many things, and a dict like one of the same keys, if all in them is alike; everything is like `ANY`.
+
+    >>> read_at("best", {"value": 3, "weights": [1, 0.5]}, {"value": 0.0, "weights": [0.0, 0.0]})
+    {'value': 3.0, 'weights': [1.0, 0.5]}
     """
-    if not is_number(x):
-        raise _unexpected("a number", place, x)
-    return as_float(x, place)
+    if like is ANY or (isinstance(like, Maybe) and x is None):
+        return x
+    if isinstance(like, Maybe):
+        return read_at(place, x, like.like)
+    kind = list if isinstance(like, Each) else type(like)
+    wanted, known = _KINDS[kind]
+    if not known(x):
+        raise ValueError(f"expected {wanted}{f' at {place}' if place else ''}, got {shown(x)}")
+    if kind is dict:
+        for key in (*like, *x):
+            if key not in x or key not in like:
+                raise ValueError(f"{'unknown' if key in x else 'missing'} {at(place, key)}")
+        return {key: read_at(at(place, key), x[key], each) for key, each in like.items()}
+    if kind is list:
+        likes, count, what = (repeat(like.like), *like[1:]) if isinstance(like, Each) else (like, len(like), "")
+        found = [read_at(at(place, k), y, each) for k, (y, each) in enumerate(zip(x, likes, strict=False))]
+        if len(x) != count:
+            raise ValueError(f"expected {count} item(s) at {place}{what and f', {what}'}, got {len(x)}")
+        return found
+    return as_float(x, place) if kind is float else x
 
 
-def count_at(place: str, x: Any) -> int:
-    """The whole number from 0 to 2**53 that stands at a place of a state; `ValueError` for anything else."""
-    if type(x) is not int or not 0 <= x <= 2**53:
-        raise _unexpected("a whole number from 0 to 2**53", place, x)
-    return x
+_KINDS: dict[type, tuple[str, Callable[[Any], bool]]] = {
+    float: ("a number", is_number),
+    int: ("a whole number from 0 to 2**53", lambda x: type(x) is int and 0 <= x <= 2**53),
+    str: ("text", lambda x: isinstance(x, str)),
+    type(None): ("null", lambda x: x is None),
+    list: ("a list", lambda x: isinstance(x, list | tuple)),
+    dict: ("a dict", lambda x: isinstance(x, dict)),
+}
 
 
-def text_at(place: str, x: Any) -> str:
-    """The text that stands at a place of a state; `ValueError` for anything else."""
-    if not isinstance(x, str):
-        raise _unexpected("text", place, x)
-    return x
-
-
-def list_at(place: str, x: Any, count: int | None = None, each: str = "") -> list[Any]:
-    """The list that stands at a place of a state, of so many items if given; `ValueError` for anything else."""
-    if not isinstance(x, list | tuple):
-        raise _unexpected("a list", place, x)
-    if count is not None and len(x) != count:
-        raise ValueError(f"expected {count} item(s) at {place}{f', {each}' if each else ''}, got {len(x)}")
-    return list(x)
-
-
-def numbers_at(place: str, x: Any, count: int | None = None, each: str = "") -> list[float]:
-    """The list of numbers that stands at a place of a state; `ValueError` for anything else."""
-    found = [number_at(at(place, k), n) for k, n in enumerate(list_at(place, x))]
-    return list_at(place, found, count, each)
-
-
-def dict_at(place: str, x: Any, keys: Collection[str] | None = None) -> dict[str, Any]:
-    """The dict that stands at a place of a state, with these keys if given; `ValueError` for anything else."""
-    if not isinstance(x, dict):
-        raise _unexpected("a dict", place, x)
-    if keys is not None:
-        for key in keys:
-            if key not in x:
-                raise ValueError(f"missing {at(place, key)}")
-        for key in x:
-            if key not in keys:
-                raise ValueError(f"unknown {at(place, key)}")
-    return x
+def load_all(parts: Iterable[tuple[Callable[[], Any], Callable[[Any], Any], Any]]) -> None:
+    """Load several states, each given with how to save and load one there; after an error, all are as before."""
+    done: list[tuple[Callable[[Any], Any], Any]] = []
+    try:
+        for save, load, state in parts:
+            done.append((load, save()))
+            load(state)
+    except Exception:
+        for load, before in reversed(done):
+            load(before)
+        raise
 
 
 # ---- objects ---------------------------------------------------------------------------------------------------------
 
 
 def attributes(x: Any) -> dict[str, Any]:
-    """An object's attributes by name, those in `__slots__` too.
-
-    >>> class Slotted:
-    ...     __slots__ = ("a", "b")
-    >>> slotted = Slotted(); slotted.a = 1; attributes(slotted)
-    {'a': 1}
-    """
+    """An object's attributes by name, those in `__slots__` too."""
     found: dict[str, Any] = getattr(x, "__dict__", {})
     slots = slots_of(type(x))
     return {**found, **{name: getattr(x, name) for name in slots if hasattr(x, name)}} if slots else found
@@ -222,11 +224,7 @@ slots_of: Callable[[type], tuple[str, ...]] = lru_cache(maxsize=1024)(_slots_of)
 
 
 def whole(what: str, n: Any, least: int = 1) -> int:
-    """A count that somebody gave, an integer of any type, as an `int`; `ValueError` for anything else.
-
-    >>> whole("fit: epochs", 3), whole("warmup: steps", 0, least=0)
-    (3, 0)
-    """
+    """A count that somebody gave, an integer of any type, as an `int`; `ValueError` for anything else."""
     try:
         if (count := index(n)) >= least and not isinstance(n, bool):
             return count

@@ -280,6 +280,8 @@ def test_functions_of_arrays(name: str) -> None:
 
 def test_edges_of_matrices() -> None:
     assert grad(np.linalg.norm)(np.zeros(3)).tolist() == [0.0, 0.0, 0.0]
+    assert type(vjp(lambda x: np.linalg.norm(x, np.inf), np.diag([3.0, -5.0]))[0]) is float  # no array of it
+    assert jacobian(lambda x: np.linalg.norm(x, np.inf))(np.diag([3.0, -5.0])).shape == (2, 2)
     assert grad(np.linalg.det)(np.zeros((2, 2))).tolist() == [[0.0, 0.0], [0.0, 0.0]]
     singular = np.ones((4, 4)) + np.diag([1.0, 1.0, 0.0, 0.0])
     adjugate = np.zeros((4, 4))

@@ -238,7 +238,7 @@ def saved_registers_are_shared(patch: pytest.MonkeyPatch) -> None:
         if not at:
             at.append(self.code.room(self.code.width))
         narrow = self.lanes == 1 or k >= self.number
-        self.saved[k] = self.code.addressing.operand(
+        self.saved[k] = assembler.place(
             registers.MEMORY, assembler.PLAIN if narrow else assembler.WIDE, at[0]
         )  # fmt: skip
         right(self, k, name)
@@ -248,8 +248,8 @@ def saved_registers_are_shared(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_register_is_freed_too_early(patch: pytest.MonkeyPatch) -> None:
-    def gives(self: Any, v: int, r: int, i: int) -> None:
-        right(self, v, r, i)
+    def gives(self: Any, v: int, r: int) -> None:
+        right(self, v, r)
         if self.register[v] == r < self.number and now():
             self.free.append(r)
 
@@ -272,7 +272,7 @@ def a_slot_has_another_displacement(patch: pytest.MonkeyPatch) -> None:
         place = right(self, v)
         if now():
             at = self.slot[v] + self.code.width
-            self.home[v] = self.code.addressing.operand(registers.MEMORY, place[0] >> 1 & 3, at)
+            self.home[v] = assembler.place(registers.MEMORY, place[0] >> 1 & 3, at)
         return place
 
     right, now = RegisterAllocator.new_slot, every(3)
@@ -364,13 +364,14 @@ def a_constant_is_eight_bytes_off(patch: pytest.MonkeyPatch) -> None:
 
 
 def an_output_goes_to_the_place_of_another(patch: pytest.MonkeyPatch) -> None:
-    def operand(self: Any, base: int, width: int, displacement: int) -> Any:
+    def place(base: int, width: int, displacement: int) -> Any:
+        vectors = width == assembler.WIDE
         return right(
-            self, base, width, 8 * self.lanes if base == registers.OUTPUTS and not displacement else displacement
+            base, width, 8 * (8 if vectors else 1) if base == registers.OUTPUTS and not displacement else displacement
         )
 
-    right = assembler.Addressing.operand
-    patch.setattr(assembler.Addressing, "operand", operand)
+    right = assembler.place
+    patch.setattr(x86_backend, "place", place)
 
 
 def another_function_of_the_library_is_called(patch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,9 @@ import pytest
 
 import scalargrad as sg
 from scalargrad.compiler.frontend import trace as tracing
+from scalargrad.compiler.ir import program
+from scalargrad.compiler.ir.program import Guard, Program
+from scalargrad.engine import table
 from scalargrad.engine.primitive import TABLE
 from scalargrad.transforms.trees import flatten
 
@@ -48,15 +52,15 @@ ORDERS: dict[str, Callable[[Any], Any]] = {
 def shown(f: Any, x: Any) -> tuple[Any, ...]:
     """The program of a function, with constants in place of their numbers."""
     leaves, structure = flatten(((x,), {}))
-    program, _, captured = tracing.trace(f, structure, leaves)
-    constants = list(map(repr, program.constants))
+    made, _, captured = tracing.trace(f, structure, leaves)
+    constants = list(map(repr, made.constants))
 
     def operand(k: int) -> Any:
         return k if k >= 0 else constants[~k]
 
-    lines = [(row, *map(operand, ks)) for row, ks in zip(program.operations, program.operands, strict=True)]
-    guards = [(g.comparison, operand(g.left), operand(g.right), g.outcome) for g in program.guards]
-    return lines, list(map(operand, program.outputs)), guards, len(captured)
+    lines = [(row, *map(operand, ks)) for row, ks in zip(made.operations, made.operands, strict=True)]
+    guards = [(g.comparison, operand(g.left), operand(g.right), g.outcome) for g in made.guards]
+    return lines, list(map(operand, made.outputs)), guards, len(captured)
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -165,3 +169,33 @@ def test_operands_of_a_derivative_and_names() -> None:
     compiled = sg.compile(f, backend="python")
     assert compiled(2.0) == 24.0
     assert "slope" in str(compiled.draw())
+
+
+def random_rows(r: random.Random) -> Program:
+    """A program of the chain rule's products, sums and other rows, whose outputs may begin with `0.0 + `."""
+    rows = [table.chain, table.gate, table.add, table.mul, table.sub, table.neg, table.relu, table.exp, table.div]
+    rows = [*r.sample(rows, 5), table.chain, table.add]
+    made = Program(3, (), [0.0, -0.0, 2.0])
+    for _ in range(r.randrange(2, 12)):
+        row = r.choice(rows)
+        last = made.inputs + len(made)
+        made.emit(row, tuple(r.choice((*range(max(0, last - 4), last), -1, -2, -3)) for _ in range(row.arity or 0)))
+    last = made.inputs + len(made) - 1
+    made.outputs = [made.emit(table.add, (r.choice((-1, -1, -2, 0)), k)) for k in (last, r.randrange(3, last + 1))]
+    if r.random() < 0.2:
+        made.guards = [Guard("lt", r.randrange(last), -1, True, "")]
+    return made.without_dead()
+
+
+def test_what_is_said_of_products_at_a_glance_holds_instruction_by_instruction() -> None:
+    at_a_glance, else_as_well = 0, 0
+    for seed in range(3000):
+        made = random_rows(random.Random(seed))
+        used = set(made.operations)
+        if used.isdisjoint(program._PRODUCTS):
+            continue
+        slowly = program._products_go_unnoticed(made, used)
+        quickly = program._products_meet_sums_alone(made)
+        assert slowly or not quickly, seed
+        at_a_glance, else_as_well = at_a_glance + quickly, else_as_well + (slowly and not quickly)
+    assert at_a_glance > 100 < else_as_well

@@ -164,7 +164,6 @@ def test_encodings_are_read_as_what_they_stand_for(lanes: int, tmp_path: Path) -
     r = random.Random(lanes)
     made: list[bytes] = []
     wanted: list[str] = []
-    addressing = assembler.Addressing(lanes)
     for name, text in NAMES.items():
         bitwise = text.endswith("p")
         mnemonic = f"v{text}{'d' if bitwise else 'sd' if lanes == 1 else 'pd'}"
@@ -179,7 +178,7 @@ def test_encodings_are_read_as_what_they_stand_for(lanes: int, tmp_path: Path) -
                 continue
             base, width = r.randrange(3), r.choice([1, 2]) if lanes == 8 else 0
             at = r.choice([0, 8, 64, -8, -64, 1016, 8128, -8192, 1 << 20, 24, 127, 128]) & ~7
-            kind, tail = addressing.operand(base, width, at)
+            kind, tail = assembler.place(base, width, at)
             made.append(memory[key | kind] + tail)
             spread = "{1to8}" if width == 2 else ""
             sign = "-" if at < 0 else ""
@@ -200,10 +199,10 @@ def test_encodings_are_read_as_what_they_stand_for(lanes: int, tmp_path: Path) -
 
 
 def test_a_distance_too_large_for_a_byte_is_written_in_four() -> None:
-    assert assembler.Addressing(1).operand(0, assembler.PLAIN, 127) == (0, b"\x7f")
-    assert assembler.Addressing(1).operand(0, assembler.PLAIN, 128) == (1, b"\x80\x00\x00\x00")
-    assert assembler.Addressing(8).operand(1, assembler.WIDE, 64 * 127) == (1 << 3 | 2, b"\x7f")
-    assert assembler.Addressing(8).operand(1, assembler.BROADCAST, 4) == (1 << 3 | 4 | 1, b"\x04\x00\x00\x00")
+    assert assembler.place(0, assembler.PLAIN, 127) == (0, b"\x7f")
+    assert assembler.place(0, assembler.PLAIN, 128) == (1, b"\x80\x00\x00\x00")
+    assert assembler.place(1, assembler.WIDE, 64 * 127) == (1 << 3 | 2, b"\x7f")
+    assert assembler.place(1, assembler.BROADCAST, 4) == (1 << 3 | 4 | 1, b"\x04\x00\x00\x00")
 
 
 @needs_native

@@ -294,6 +294,15 @@ def test_a_closure_counts_as_it_was_when_the_loop_ran() -> None:
         ),
         (lambda x: while_loop(lambda c: c > 0, lambda c: (c, c), x), TypeError, "while_loop: what body returned"),
         (lambda x: while_loop(lambda c: c > 0, lambda c: c, x, max_steps=0), ValueError, "max_steps"),
+        (lambda x: scan(lambda c, t: (c, t), x, length=True), ValueError, "scan: length must be a whole number"),
+        (lambda x: scan(lambda c, t: (c, t), x, length=2.0), ValueError, "scan: length must be a whole number"),
+        (lambda x: scan(3, x, [1.0]), TypeError, "scan: expected a function, got int"),
+        (lambda x: while_loop(lambda c: None, lambda c: c, x), TypeError, "condition returned: expected a real number"),
+        (lambda x: while_loop(lambda c: c > 0, 3.0, x), TypeError, "while_loop: expected a function, got float"),
+        (lambda x: cond(None, lambda x: x, lambda x: -x, x), TypeError, "cond: pred: expected a real number"),
+        (lambda x: cond([], lambda x: x, lambda x: -x, x), TypeError, "cond: pred: expected a real number, got list"),
+        (lambda x: cond(x > 0.0, 1.0, 2.0, x), TypeError, "cond: expected a function"),
+        (lambda x: sg.checkpoint(3)(x), TypeError, "checkpoint: expected a function, got int"),
         (lambda x: fori_loop(0, 2.5, lambda i, c: c, x), TypeError, "whole numbers"),
         (lambda x: fori_loop(0, 2, lambda i, c: [c], x), TypeError, "step 0: expected a number, got a list"),
     ],
@@ -401,6 +410,17 @@ def test_a_system_that_needs_pivots_and_damping() -> None:
             LoopError,
             "odeint: the next",
         ),
+        (lambda a: sg.root(lambda x, a: x, 1.0, a, bracket=5.0), ValueError, "a bracket is two numbers"),
+        (lambda a: sg.root(lambda x, a: x * x + a, 0.5, a), LoopError, r"after 100 steps, at [^,]*\n"),
+        (lambda a: sg.fixed_point(lambda x, a: [x, x], 1.0, a), ValueError, "fixed_point: what f returned: expected a"),
+        (lambda a: sg.fixed_point(lambda x, a: x, 1.0, a, max_steps=-1), ValueError, "fixed_point: max_steps must be"),
+        (lambda a: sg.odeint(lambda y, t: y, 1.0, a), TypeError, "ts must be a list or an array of times"),
+        (lambda a: sg.odeint(lambda y, t: y * a, 1.0, [0.0, 1.0], rtol="a"), TypeError, "rtol: expected a real number"),
+        (
+            lambda a: sg.odeint(lambda y, t: y, 0.0, [0.0, a], rtol=0, atol=0)[1],
+            LoopError,
+            "the next time is not reached",
+        ),
         (lambda a: sg.odeint(lambda y, t: [y, a], 1.0, [0.0, 1.0]), ValueError, "odeint: what f returned"),
         (lambda a: sg.odeint(lambda y, t: y * a, 1.0, [0.0, 1.0, 1.0]), ValueError, "must increase, or decrease"),
         (lambda a: sg.odeint(lambda y, t: y * a, 1.0, [0.0, 1.0], method="euler"), ValueError, "method must be"),
@@ -416,9 +436,55 @@ def test_what_is_not_found_is_an_error(wrong: Any, error: Any, message: str) -> 
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_times_that_only_the_call_knows(backend: Any) -> None:
+def test_the_derivative_at_a_singular_jacobian(backend: Any) -> None:
+    """As of sqrt at 0: inf; nan where the implicit function theorem says nothing; and an error for who asks for one."""
+
+    def double(a: Any) -> Any:
+        return sg.root(lambda x, a: x * x - a, 0.0, a)
+
+    def undecided(a: Any) -> Any:
+        return sg.root(lambda x, a: (x - a) * (x - a), a, a)
+
+    def system(a: Any) -> Any:
+        return sg.root(lambda x, a: [x[0] + x[1] - a, 2.0 * x[0] + 2.0 * x[1] - 2.0 * a], [0.0, 0.0], a)[0]
+
+    @sg.custom_root(lambda x, a: x * x - a)
+    def found(x0: Any, a: Any) -> Any:
+        return math.sqrt(a)
+
+    singular = r"Jacobian is singular at the solution(.|\n)*test_control"
+    for f, expected in ((double, "inf"), (undecided, "nan"), (system, "nan"), (lambda a: found(0.0, a), "inf")):
+        for g in (sg.grad(f), lambda a, f=f: sg.jvp(f, (a,), (1.0,))[1]):
+            assert str(g(0.0)) == str(sg.compile(g, backend=backend)(0.0)) == expected
+            with (
+                sg.detect_anomaly(),
+                pytest.raises(sg.AnomalyError, match=singular),
+            ):
+                g(0.0)
+        with sg.detect_anomaly(), pytest.raises(sg.AnomalyError, match=singular):
+            sg.grad(sg.grad(f))(0.0)
+
+
+@pytest.mark.parametrize("method", ["dopri5", "rk4"])
+@pytest.mark.parametrize("known", ["none", "first", "middle"])
+def test_derivatives_by_times_have_the_bits_of_eager_ones(method: str, known: str) -> None:
+    def f(a: Any, t0: Any, t1: Any, t2: Any) -> Any:
+        ts = {"none": [t0, t1, t2], "first": [0.0, t1, t2], "middle": [t2, 0.6, t0]}[known]
+        y = sg.odeint(lambda y, t, a: [-a * y[0] + sg.sin(t), y[0] * t * a], [1.0, a], ts, a, method=method, rtol=1e-3)
+        return sg.sum([sg.sum(row) for row in y])
+
+    g = sg.grad(lambda *a: sg.sum([d * d for d in sg.grad(f, (0, 1, 2, 3))(*a)]), (0, 1, 2, 3))
+    for h in (sg.grad(f, (0, 1, 2, 3)), g):
+        assert sg.compile(h)(0.7, 0.1, 0.5, 1.1) == h(0.7, 0.1, 0.5, 1.1)
+
+
+@pytest.mark.parametrize("method", ["dopri5", "rk4"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_times_that_only_the_call_knows(backend: Any, method: str) -> None:
+    options: Any = {"method": method, "rtol": 1e-10, "steps": 30}
+
     def at_end(ts: Any, gradient: str = "steps") -> Any:
-        return sg.odeint(lambda y, t, a: -y * t * a, 1.0, ts, 0.5, rtol=1e-10, gradient=gradient)[-1]
+        return sg.odeint(lambda y, t, a: -y * t * a, 1.0, ts, 0.5, gradient=gradient, **options)[-1]
 
     def exact(ts: Any) -> Any:
         return sg.exp((ts[0] * ts[0] - ts[-1] * ts[-1]) / 4.0)
@@ -656,3 +722,19 @@ def test_a_network_that_loops_is_trained_compiled() -> None:
         fit(model, data, mean_squared_error, SGD(model.w, 0.1), 2, compile=how, progress=False)
         found.append([w.data for w in model.w])
     assert found[0] == found[1]
+
+
+@pytest.mark.skipif(len(BACKENDS) < 2, reason="no machine code with loops here")
+def test_a_buffered_loop_works_in_the_memory_of_its_first_call() -> None:
+    f = sg.compile(sg.grad(lambda x: scan(lambda c, _: (sg.sin(c * x), None), x, length=300_000)[0]), backend="native")
+    inside = f.buffered(0.5)
+    ((known,),) = f.specializations.values()
+    assert known.runner("native").idle == []  # type: ignore[attr-defined]
+    expected = inside.outputs[0]
+    assert f(0.5) == expected
+    inside.inputs[0] = 0.7
+    inside()
+    assert inside.outputs[0] == f(0.7) != expected
+    inside.inputs[0] = 0.5
+    inside()
+    assert inside.outputs[0] == expected

@@ -4,15 +4,5 @@
 `values.py` their arithmetic on floats.
 """
 
-# fmt: off
-from .functions import (  # isort: skip
-    activation, elu, gelu, hardsigmoid, hardtanh, identity, leaky_relu, log_softmax, relu, selu, sigmoid, silu, softmax,
-    softplus, softsign, tanh,
-)
-# fmt: on
-
-__all__ = [
-    "activation", "elu", "gelu", "hardsigmoid", "hardtanh", "identity", "leaky_relu", "log_softmax", "relu", "selu",
-    "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh",
-]  # fmt: skip
-__dir__ = __all__.copy
+from .functions import *  # noqa: F403
+from .functions import __all__, __dir__  # noqa: F401

@@ -1,11 +1,9 @@
 """Activation functions: what makes a network more than one linear map, each with where it belongs.
 
 Floats in, a float out; a `Value` in, a `Value` out, as one node, with exact derivatives of any order (`softmax` and
-`log_softmax` take and return lists). Their values and derivatives are rows of `primitives.py`
-here, in `functions/` and of the engine's table.
-
-Parameters (`slope`, `alpha`, `beta`) are plain numbers, and part of the operation; where the text says so they may also
-be `Value`s, which are then learnt.
+`log_softmax` take and return lists). Their values and derivatives are rows of `primitives.py` here, in `functions/` and
+of the engine's table. Parameters (`slope`, `alpha`, `beta`) are plain numbers, and part of the operation; where the
+text says so they may also be `Value`s, which are then learnt.
 """
 
 # Rows are typed as returning Any, since one row serves floats and Values; the signatures here say which.
@@ -194,9 +192,6 @@ def softsign(x: T) -> T:
     return own.softsign(x)
 
 
-# ---- over a layer ----------------------------------------------------------------------------------------------------
-
-
 @overload
 def softmax(xs: Iterable[float], temperature: float = 1.0) -> list[float]: ...
 @overload
@@ -243,8 +238,6 @@ def _of_layer(share: Callable[[int], primitive.Primitive], xs: Any, temperature:
         scores = tuple([x / temperature if isinstance(x, Value) else table.div(x, temperature) for x in scores])
     return [share(k)(*scores) for k in range(len(scores))]
 
-
-# ---- by name ---------------------------------------------------------------------------------------------------------
 
 _NAMED: dict[str, Callable[..., Any]] = {name: globals()[name] for name in __all__ if name != "activation"}
 

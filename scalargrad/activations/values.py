@@ -241,5 +241,4 @@ def log_softmax(xs: tuple[float, ...]) -> list[float]:
 
 
 def log_softmax_share(*xs: float) -> float:
-    """The logarithm of the first operand's share of the softmax of all operands."""
     return log_softmax(xs)[0]

@@ -33,7 +33,7 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         down, across = axes if abs(ord) == 1 else axes[::-1]
         sums = numpy.abs(x).sum(axis=down, keepdims=True)
         found = sums.max(axis=across, keepdims=True) if ord > 0 else sums.min(axis=across, keepdims=True)
-        return found if keepdims else numpy.squeeze(found, axis=axes)
+        return found if keepdims else numpy.squeeze(found, axis=axes)[()]
     raise TypeError(f"np.linalg.norm of Values: ord={ord!r} of {len(axes)} axes needs singular values, or is none")
 
 

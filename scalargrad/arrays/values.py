@@ -17,7 +17,7 @@ import numpy
 from ..engine import rendering
 from ..engine.primitive import as_float, exact
 from ..engine.value import Value
-from ..transforms.trees import Container, container
+from ..transforms.trees import Container, held, taken
 
 Plain = numpy.ndarray[Any, Any]
 
@@ -91,11 +91,7 @@ def wrapped(x: Any) -> Any:
 
 
 def filled(shape: tuple[int, ...], xs: Sequence[Any]) -> Array:
-    """The array of that shape of these objects."""
     return numpy.fromiter(xs, object, len(xs)).reshape(shape).view(Array)  # which asks them for nothing
-
-
-# ---- as a container --------------------------------------------------------------------------------------------------
 
 
 def _taken(x: Any) -> tuple[Any, list[Any]] | None:
@@ -123,19 +119,10 @@ def _stacked(shape: tuple[int, ...], trees: list[Any]) -> Any:
     if isinstance(first, numpy.ndarray):
         flat = [x for tree in trees for x in tree.ravel().tolist()]
         return _built(shape + first.shape, flat)
-    if first is None:
-        return None
-    if isinstance(first, Value | float | int):
-        return _built(shape, trees)
-    if isinstance(first, dict):
-        return {key: _stacked(shape, [tree[key] for tree in trees]) for key in first}
-    known = container(type(first))
-    if known is None:
-        parts = [_stacked(shape, list(column)) for column in zip(*trees, strict=True)]
-        return parts if isinstance(first, list) else tuple.__new__(type(first), parts)
-    taken = [known.take(tree) for tree in trees]
-    columns = zip(*[each[1] for each in taken if each], strict=True)
-    return known.build(taken[0][0] if taken[0] else None, [_stacked(shape, list(column)) for column in columns])
+    if first is None or (found := taken(first)) is None:
+        return None if first is None else _built(shape, trees)
+    columns = zip(*[each[2] for tree in trees if (each := taken(tree))], strict=True)
+    return held(*found[:2], [_stacked(shape, list(column)) for column in columns])
 
 
 def _places(shape: tuple[int, ...]) -> Iterable[str]:
@@ -146,5 +133,4 @@ CONTAINER = Container(numpy.ndarray, _taken, _built, True, None, _places, lambda
 
 
 def number(x: Any, what: str) -> Any:
-    """An operand as a `Value` or a float."""
     return x if isinstance(x, Value) else as_float(x, what)

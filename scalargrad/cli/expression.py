@@ -142,7 +142,7 @@ def _printable(c: str, encoding: str) -> str:
     return c if shown and c.encode(encoding, "ignore") else "?" * (display_width(c) if shown else 1)
 
 
-# ---- tokens ----------------------------------------------------------------------------------------------------------
+Instruction = float | str | tuple[Callable[..., Any], int]  # push a number or a variable; call on the last so many
 
 
 class _Level:
@@ -153,13 +153,14 @@ class _Level:
 
 
 class _Reader:
-    """Checks a text token by token; makes the skeleton for `ast`, and the tokens by their column."""
+    """Checks a text token by token, which makes the skeleton for `ast`; and turns what that makes into instructions."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
         self.tokens: dict[int, float | str] = {}  # numbers and names as Python would normalise them, by their column
         self.skeleton: list[str] = []
+        self.variables: dict[str, None] = {}
         self.levels = [_Level("", 0)]
         self.operand_next = True  # a number, a name, a sign or an opening bracket comes next; else an operator
         self.previous = ""
@@ -199,13 +200,8 @@ class _Reader:
 
     def operand(self, meaning: float | str, width: int) -> None:
         if not self.operand_next:
-            function = self.previous in FUNCTIONS
-            what = (
-                f"brackets are missing: write {self.previous}(...)"
-                if function
-                else "an operator is missing before this"
-            )
-            raise self.fail(what, width=width)
+            hint = f"brackets are missing: write {self.previous}(...)" if self.previous in FUNCTIONS else ""
+            raise self.fail(hint or "an operator is missing before this", width=width)
         self.tokens[self.at] = meaning
         self.skeleton.append("_" * width)
         self.operand_next = False
@@ -288,30 +284,16 @@ class _Reader:
             raise self.missing(f"before '{c}'")
         self.levels.pop()
 
-
-# ---- from the tree to a program --------------------------------------------------------------------------------------
-
-Instruction = (
-    float | str | tuple[Callable[..., Any], int]
-)  # push a number, push a variable, or call on the last so many
-
-
-class _Compiler:
-    """Turns the tree of a checked skeleton into instructions, operands before operations, without recursion."""
-
-    def __init__(self, reader: _Reader) -> None:
-        self.reader = reader
-        self.variables: dict[str, None] = {}
-
-    def fail(self, message: str, node: ast.expr) -> ExpressionError:
+    def refused(self, message: str, node: ast.expr) -> ExpressionError:
         start, end = self.extent(node.func if isinstance(node, ast.Call) else node)
-        return self.reader.fail(message, start, end - start)
+        return self.fail(message, start, end - start)
 
     def extent(self, node: ast.expr) -> tuple[int, int]:
         """The columns of a node, from and to; the skeleton that was parsed begins with a bracket of ours."""
         return node.col_offset - 1, (node.end_col_offset or 1) - 1
 
     def instructions(self, root: ast.expr) -> list[Instruction]:
+        """The tree of the skeleton, operands before operations, without recursion."""
         made: list[Instruction] = []
         pending: list[ast.expr | Instruction] = [root]
         while pending:
@@ -329,11 +311,11 @@ class _Compiler:
         return made
 
     def named(self, node: ast.Name) -> float | str:
-        name = self.reader.tokens[self.extent(node)[0]]
+        name = self.tokens[self.extent(node)[0]]
         if isinstance(name, float):
             return name
         if name in FUNCTIONS:
-            raise self.fail(f"'{name}' is a function: write {name}(...)", node)
+            raise self.refused(f"'{name}' is a function: write {name}(...)", node)
         if name in CONSTANTS:
             return CONSTANTS[name]
         self.variables[name] = None
@@ -348,38 +330,38 @@ class _Compiler:
             case ast.Call():
                 return self.called(node)
             case ast.Compare():
-                raise self.fail("a comparison stands only in the first place of where(condition, a, b)", node)
+                raise self.refused("a comparison stands only in the first place of where(condition, a, b)", node)
             case _:
-                raise self.fail("a list stands only in a function of many numbers, such as sum([a, b])", node)
+                raise self.refused("a list stands only in a function of many numbers, such as sum([a, b])", node)
 
     def called(self, node: ast.Call) -> tuple[Callable[..., Any], list[ast.expr]]:
-        name, given = str(self.reader.tokens[self.extent(node)[0]]), node.args
+        name, given = str(self.tokens[self.extent(node)[0]]), node.args
         function = FUNCTIONS.get(name)
         if function is None:
-            raise self.fail(_unknown(name), node)
+            raise self.refused(_unknown(name), node)
         if name == "dot":
             match given:
                 case [ast.List(elts=left), ast.List(elts=right)] if len(left) == len(right) > 0:
                     return function, left + right
-            raise self.fail("dot takes two lists of one length: dot([a, b], [c, d])", node)
+            raise self.refused("dot takes two lists of one length: dot([a, b], [c, d])", node)
         if name not in _OPERANDS:
             match given:
                 case [ast.List(elts=operands)]:
                     given = operands
             if not given:
-                raise self.fail(f"{name} takes one number or more: {name}(a, b) or {name}([a, b])", node)
+                raise self.refused(f"{name} takes one number or more: {name}(a, b) or {name}([a, b])", node)
             return function, given
         names = _OPERANDS[name]
         if len(given) != len(names):
             takes = f"{len(names)} number{'s'[: len(names) - 1]}"
-            raise self.fail(f"{name}({', '.join(names)}) takes {takes}, not {len(given)}", node)
+            raise self.refused(f"{name}({', '.join(names)}) takes {takes}, not {len(given)}", node)
         if name == "where" and isinstance(given[0], ast.Compare):
             return self.chosen(given[0]), [given[0].left, *given[0].comparators, *given[1:]]
         return function, given
 
     def chosen(self, condition: ast.Compare) -> Callable[..., Any]:
         start, end = self.extent(condition)
-        return partial(_where, tuple(COMPARISONS[type(each)] for each in condition.ops), self.reader.text[start:end])
+        return partial(_where, tuple(COMPARISONS[type(each)] for each in condition.ops), self.text[start:end])
 
 
 def _unknown(name: str) -> str:
@@ -399,9 +381,6 @@ def _where(comparisons: tuple[Callable[[Any, Any], bool], ...], text: str, *oper
         condition = constant(condition)
         condition.label = text
     return functions.where(condition, a, b)
-
-
-# ---- what the rest of the package sees -------------------------------------------------------------------------------
 
 
 class Expression:
@@ -520,6 +499,5 @@ def parse(text: str) -> Expression:
         root = ast.parse(f"({''.join(reader.skeleton)})", mode="eval").body
     except (SyntaxError, MemoryError, RecursionError) as error:  # the caller has left no stack to parse on
         raise ExpressionError(f"Python's parser gave up: {error}", text, 0, len(text)) from None
-    compiler = _Compiler(reader)
-    instructions = compiler.instructions(root)
-    return Expression(text, tuple(compiler.variables), tuple(instructions))
+    instructions = reader.instructions(root)
+    return Expression(text, tuple(reader.variables), tuple(instructions))

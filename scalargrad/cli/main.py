@@ -25,7 +25,8 @@ import unicodedata
 import warnings
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from itertools import count
+from functools import cache
+from itertools import combinations_with_replacement, count
 from math import isfinite, isnan
 from typing import Any, NamedTuple
 
@@ -33,7 +34,7 @@ from ..drawing.common.text import plain
 from ..drawing.graph.drawing import FORMS, draw
 from ..drawing.graph.replay import replay
 from ..engine import table
-from ..engine.chain_rule import topological_order
+from ..engine.chain_rule import depending, topological_order
 from ..engine.value import Value, constant
 from ..functions import primitives
 from ..transforms.derivatives import hessian
@@ -74,6 +75,14 @@ class Contribution(NamedTuple):
     paths: int
 
 
+class Computed(NamedTuple):
+    """What the forward pass computes: a node's name, what it is, its value."""
+
+    node: str
+    operation: str
+    value: float
+
+
 class Answer:
     """An expression, evaluated and differentiated at a point."""
 
@@ -100,12 +109,9 @@ class Answer:
     def gradient(self) -> dict[str, float]:
         return {name: self.inputs[name].grad for name in self.wrt}
 
-    def hessian(self) -> list[list[float]]:
-        def f(xs: list[Any]) -> Any:
-            return self.expression({**self.point, **dict(zip(self.wrt, xs, strict=True))})
-
-        found: list[list[float]] = hessian(f)([self.point[name] for name in self.wrt])
-        return found
+    def hessian(self) -> dict[str, dict[str, float]]:
+        by = {name: self.point[name] for name in self.wrt}
+        return hessian(lambda xs: self.expression({**self.point, **xs}))(by)  # type: ignore[no-any-return]
 
     def name_nodes(self) -> None:
         """Label what is computed on the way v1, v2, ..., in the order of computing."""
@@ -117,42 +123,32 @@ class Answer:
             if node.parents and not node.label:
                 node.label = f"{prefix}{next(number)}"
 
-    def forward(self) -> list[tuple[str, str, float]]:
-        """Every computed node: its name, what it is, its value."""
+    def forward(self) -> list[Computed]:
         nodes = reversed(topological_order((self.y,)))
-        return [(shown_name(node), as_text(node), node.data) for node in nodes if node.parents]
+        return [Computed(shown_name(node), as_text(node), node.data) for node in nodes if node.parents]
 
     def backward(self) -> list[Contribution]:
         """Every edge over which the derivative comes down, in the engine's order, with its sums."""
-        values = topological_order((self.y,))[::-1]  # as a picture of everything has its nodes
-        varies: set[Value] = set()
-        for node in values:
-            if node.is_leaf or any(p in varies for p in node.parents):
-                varies.add(node)
+        order = topological_order((self.y,))
+        values = order[::-1]  # as a picture of everything has its nodes
+        varies = depending(order, [node for node in order if node.is_leaf])
         picture = draw(self.y, labels="none", full=True).picture
         by_id = {n.id: v for n, v in zip(picture.nodes, values, strict=True)}
-        passed = replay(picture)
+
+        @cache
+        def notation(node: Value) -> tuple[str, ...]:
+            return node.operation.local_notation(shown_name(node), [shown_name(p) for p in node.parents])
+
         found: list[Contribution] = []
-        notation: tuple[str, ...] = ()
-        before = None
+        passed = replay(picture)
         for step in passed.steps:
-            edge, operand = picture.edges[step.edge], values[step.node]
-            node = by_id[edge.target]
-            if operand not in varies:
-                continue
-            if node is not before:
-                names = [shown_name(p) for p in node.parents]
-                notation, before = node.operation.local_notation(shown_name(node), names), node
-            assert edge.upstream is not None
-            assert edge.local is not None
-            assert edge.contribution is not None
-            assert step.running is not None
-            found.append(
-                Contribution(
-                    shown_name(node), shown_name(operand), edge.upstream, edge.local, notation[edge.slot],
-                    edge.contribution, step.running, step.arrived, passed.due[step.node],
-                )
-            )  # fmt: skip
+            edge: Any = picture.edges[step.edge]
+            node, operand = by_id[edge.target], values[step.node]
+            if operand in varies:
+                names = shown_name(node), shown_name(operand)
+                product = edge.upstream, edge.local, notation(node)[edge.slot], edge.contribution
+                total: Any = step.running
+                found.append(Contribution(*names, *product, total, step.arrived, passed.due[step.node]))
         return found
 
 
@@ -175,9 +171,6 @@ def as_text(node: Value) -> str:
     return f" {infix} ".join(bracketed) if infix else f"{row.name}({', '.join(names)})"
 
 
-# ---- lining up -------------------------------------------------------------------------------------------------------
-
-
 def lined_up(rows: Iterable[Sequence[str]], columns: str, header: Sequence[str] = ()) -> list[str]:
     """Rows of cells as lines: each column is aligned to the left (l) or at its numbers' decimal points (.)."""
     cells = [[shown(cell, sys.stdout) for cell in row] for row in rows]
@@ -197,7 +190,6 @@ def lined_up(rows: Iterable[Sequence[str]], columns: str, header: Sequence[str] 
 
 
 def report(answer: Answer, steps: bool, second: bool) -> list[str]:
-    """What is printed, as lines."""
     y = answer.name
     lines = [f"{y} = {' '.join(answer.expression.text.split())}", f"{' ' * len(y)} = {answer.number(answer.y.data)}"]
     if isnan(answer.y.data) and (undefined := answer.expression.undefined(answer.point)):
@@ -235,15 +227,14 @@ def hessian_lines(answer: Answer) -> list[str]:
     second = answer.hessian()
     columns = shutil.get_terminal_size((100, 24)).columns
     if 1 < len(answer.wrt) < columns / 3:
-        rows = [(name, *map(answer.number, row)) for name, row in zip(answer.wrt, second, strict=True)]
+        rows = [(name, *map(answer.number, row.values())) for name, row in second.items()]
         matrix = lined_up(rows, "l" + "." * len(answer.wrt), ("", *answer.wrt))
         if max(map(display_width, matrix)) <= columns:
             return matrix
-    pairs = []
-    for i, a in enumerate(answer.wrt):
-        for j, b in enumerate(answer.wrt[i:], i):
-            below = f"∂{a}∂{b}" if a != b else f"∂{a}²"
-            pairs.append((f"∂²{answer.name}/{below}", answer.number(second[i][j])))
+    pairs = [
+        (f"∂²{answer.name}/" + (f"∂{a}∂{b}" if a != b else f"∂{a}²"), answer.number(second[a][b]))
+        for a, b in combinations_with_replacement(answer.wrt, 2)
+    ]
     return lined_up(pairs, "l.")
 
 
@@ -256,16 +247,12 @@ def as_json(answer: Answer, steps: bool, second: bool) -> dict[str, Any]:
         "gradient": answer.gradient,
     }
     if second:
-        rows = [dict(zip(answer.wrt, row, strict=True)) for row in answer.hessian()]
-        made["hessian"] = dict(zip(answer.wrt, rows, strict=True))
+        made["hessian"] = answer.hessian()
     if steps:
-        made["forward"] = [dict(zip(("node", "operation", "value"), each, strict=True)) for each in answer.forward()]
+        made["forward"] = answer.forward()
         made["backward"] = answer.backward()
     found: dict[str, Any] = plain(made)
     return found
-
-
-# ---- what is given ---------------------------------------------------------------------------------------------------
 
 
 def command_line() -> Parser:
@@ -325,9 +312,8 @@ def point_of(expression: Expression, given: Sequence[str]) -> dict[str, float]:
         before, equals, text = each.partition("=")
         name = as_name(before)
         if not equals:
-            raise UsageError(
-                f"expected NAME=VALUE, got {each!r}" + (" (is the expression in quotes?)" if not point else "")
-            )
+            hint = "" if point else " (is the expression in quotes?)"
+            raise UsageError(f"expected NAME=VALUE, got {each!r}{hint}")
         if name not in expression.variables:
             if name in CONSTANTS:
                 raise UsageError(f"{name} is a constant: choose another name for the variable")
@@ -340,9 +326,8 @@ def point_of(expression: Expression, given: Sequence[str]) -> dict[str, float]:
             column = len(before) + 1 + error.column
             raise ExpressionError(f"the value of {name}: {error.message}", each, column, error.width) from None
         if value.variables:
-            raise UsageError(
-                f"the value of {name} holds the variable {value.variables[0]}: give a number, or such as pi/2"
-            )
+            fault = f"the value of {name} holds the variable {value.variables[0]}"
+            raise UsageError(f"{fault}: give a number, or such as pi/2")
         point[name] = value()
     if missing := [name for name in expression.variables if name not in point]:
         raise UsageError(f"no value for {', '.join(missing)}: add " + " ".join(f"{name}=..." for name in missing))
@@ -370,9 +355,6 @@ def chosen(names: Sequence[str] | None, expression: Expression) -> tuple[str, ..
         if wanted.count(name) > 1:
             raise UsageError(f"--wrt: {name} is given twice")
     return tuple(wanted)
-
-
-# ---- running ---------------------------------------------------------------------------------------------------------
 
 
 def check_size(answer: Answer, options: argparse.Namespace) -> None:
@@ -454,9 +436,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.expression is None:
             raise UsageError(f"no expression is given\n\n{EXAMPLES}\n\ntry 'scalargrad --help' for more")
         expression = parse(options.expression)
-        answer = Answer(
-            expression, point_of(expression, options.values), chosen(options.wrt, expression), options.digits
-        )
+        point = point_of(expression, options.values)
+        answer = Answer(expression, point, chosen(options.wrt, expression), options.digits)
         check_size(answer, options)
         if options.output:
             check_suffixes(options.output)

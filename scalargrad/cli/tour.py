@@ -22,6 +22,7 @@ from html import escape
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from shutil import get_terminal_size
+from tempfile import TemporaryFile
 from threading import Thread
 from typing import NamedTuple, TextIO
 
@@ -30,13 +31,11 @@ from .terminal import Parser, UsageError, failed, show, shown, write
 HERE = Path(__file__).resolve().parent.parent
 FOLDERS = (HERE / "_tour", HERE.parent / "demos")  # in a wheel, in a checkout
 OUT = "SCALARGRAD_TOUR"  # the variable that says to a chapter where its pictures go
-IMAGES, PAGES = (".svg", ".png"), (".html",)
+IMAGES = (".svg", ".png")
 INTERVAL = 0.2  # seconds between two looks at the clock
 
 
 class Chapter(NamedTuple):
-    """A script of the tour."""
-
     number: int
     title: str
     about: str
@@ -100,9 +99,6 @@ def listed(chapters: Sequence[Chapter], width: int) -> str:
     return "\n".join([*lines, "", *(f"{command:26}{what}" for command, what in hints)])
 
 
-# ---- running ---------------------------------------------------------------------------------------------------------
-
-
 class Progress:
     """One line at the foot of a terminal, rewritten while a chapter computes; nothing where there is no terminal."""
 
@@ -133,45 +129,40 @@ def run(chapter: Chapter, out: Path, progress: Progress) -> tuple[int, str, list
         **os.environ, OUT: str(out), "PYTHONPATH": os.pathsep.join(filter(None, here)), "PYTHONIOENCODING": "utf-8",
         "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
-    child = subprocess.Popen(
-        [sys.executable, str(chapter.path)], env=surroundings, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE, encoding="utf-8", errors="replace",
-    )  # fmt: skip
-    assert child.stdout is not None
-    assert child.stderr is not None
     lines: SimpleQueue[str | None] = SimpleQueue()
-    errors: list[str] = []
-    readers = [
-        Thread(target=_pass_on, args=(child.stdout, lines), daemon=True),
-        Thread(target=errors.extend, args=(child.stderr,), daemon=True),
-    ]
-    for reader in readers:
-        reader.start()
     pictures: list[Path] = []
-    try:
-        while True:
-            progress.show()
+    with TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
+        child = subprocess.Popen(
+            [sys.executable, str(chapter.path)], env=surroundings, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=errors, encoding="utf-8", errors="replace",
+        )  # fmt: skip
+        with child:
+            reader = Thread(target=_pass_on, args=(child.stdout, lines), daemon=True)
+            reader.start()
             try:
-                line = lines.get(timeout=INTERVAL)
-            except Empty:
-                continue
-            if line is None:
-                break
-            progress.clear()
-            write(line, sys.stdout)
-            if line.startswith("picture: "):
-                pictures.append(Path(line.removeprefix("picture: ")))
-        code = child.wait()
-    finally:
+                while (line := _next(lines, progress)) is not None:
+                    write(line, sys.stdout)
+                    if line.startswith("picture: "):
+                        pictures.append(Path(line.removeprefix("picture: ")))
+                code = child.wait()
+            finally:
+                progress.clear()
+                child.terminate()  # if this is interrupted
+                reader.join()
+        errors.seek(0)
+        return code, errors.read(), pictures
+
+
+def _next(lines: SimpleQueue[str | None], progress: Progress) -> str | None:
+    """The next line of a chapter, None after the last; until it comes the progress is shown."""
+    while True:
+        progress.show()
+        try:
+            line = lines.get(timeout=INTERVAL)
+        except Empty:
+            continue
         progress.clear()
-        if child.poll() is None:  # interrupted
-            child.terminate()
-            child.wait()
-        for reader in readers:
-            reader.join()
-        child.stdout.close()
-        child.stderr.close()
-    return code, "".join(errors), pictures
+        return line
 
 
 def _pass_on(stream: TextIO, lines: SimpleQueue[str | None]) -> None:

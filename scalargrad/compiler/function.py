@@ -120,7 +120,7 @@ class CompiledFunction(Dispatcher):
                     return result
         leaves, structure = self.taken(arguments, keywords)
         if any(isinstance(each, Value) for each in leaves):
-            return self.original("on Values")(*arguments, **keywords)
+            return self.on_values(arguments, keywords, leaves, structure)
         leaves = self.floats(leaves, structure)
         if modes.active and (modes.current().anomaly or modes.tracer() is not None):
             return self.original("under detect_anomaly() or another compile()")(*arguments, **keywords)
@@ -528,7 +528,8 @@ class Buffered:
             taken[:] = memoryview(array("d", outputs))
 
         if isinstance(runner, Native) and not found.captured and not runner.machine.callbacks:
-            buffers = CallBuffers(runner.program, runner.machine, runner.right, traced)
+            memory = runner.idle.pop().memory if runner.idle else None  # of the call that has just been made
+            buffers = CallBuffers(runner.program, runner.machine, runner.right, traced, memory)
             x, y, self.__call__ = buffers.x, buffers.y, buffers.call
         else:
             x, y, self.__call__ = array("d", leaves), array("d", outputs), traced
@@ -571,23 +572,31 @@ def compile(
     call that would take another branch is traced again and kept beside the first; never answered from the wrong branch.
 
     - `backend`: "python", generated source; "native", machine code for this processor: on x86-64 under Linux with the
-      standard library alone, elsewhere, and for `map`, through llvmlite (`pip install llvmlite numpy`); "auto", source
-      for what is short, else machine code where it is made as fast as source, elsewhere for what is called often, if
-      llvmlite is there.
+      standard library alone (`map`: with AVX-512), elsewhere through llvmlite (`pip install llvmlite numpy`); "auto",
+      source for what is short, else machine code where it is made as fast as source, elsewhere for what is called
+      often, if llvmlite is there.
     - `max_traces`: how many ways to branch are kept for one structure of arguments, and how many values of what is
       static: str, None, enumerations, functions, and what `static_argnames` names, are part of what finds a trace.
     - `static_argnames`: parameters whose arguments `f` gets as they are, such as the number of turns of a loop.
     - `functions`: where exp, expm1, log, log1p, tanh, sin and cos come from: "library", the C library, whose bits are
       Python's; or "polynomial", arithmetic that runs on eight samples at once, several times as fast in `map`, within
       a few ULP (`compiler/ir/polynomials.py`). Results are then the same on every backend, but not those of the eager
-      run. "fast" is "polynomial", and machine code rounds a product once with the sum that it goes into (FMA): each
-      such sum is nearer to the exact one, and an elementary function within the same few ULP; results differ by
-      rounding from backend to backend. What decides a branch is computed as with "polynomial".
+      run. "fast" is "polynomial", and machine code rounds a product once with the sum that it goes into (FMA), and
+      has a tanh and a sigmoid of its own, within 5 ULP, and so for their slopes; results differ by rounding from
+      backend to backend, and are the same at every run, for any number of threads and any parts that are merged.
+      Functions with branches that were traced have the functions of "polynomial", and branch as with that.
 
     Loops that are written in Python unroll; `scan` and its kin are loops. What the function does besides computing
     happens while tracing only: printing, random numbers, changes to other objects. `Value`s from outside are read anew
-    at every call. `int(v)`, `float(v)`, `v.data` and `backward()` in the function are errors. On `Value`s, and under
-    `detect_anomaly()`, the function itself runs, so that it can be differentiated and checked.
+    at every call. `int(v)`, `float(v)`, `v.data` and `backward()` in the function are errors. Under `detect_anomaly()`
+    the function itself runs, so that it can be checked.
+
+    On `Value`s, as where it is differentiated or used inside another compiled function, it is one operation, traced,
+    differentiated and made code once however often it is called: a call, not a copy. The adjoint of an argument is then
+    summed inside of it first, so that gradients agree to rounding with those of a copy; eager and compiled have the
+    same bits. The function itself runs, as if it were not compiled, where it has fewer than 50 instructions, asks for
+    the truth of a number (`if`), reads `Value`s from outside, calls itself, or returns an argument, a comparison or a
+    rounded number as it is. Where its calls come to little code, they are written in place.
 
     Above a method, it binds: each object has traces of its own, in which numbers among its attributes are what they
     were when it was traced, and `Value`s what they are at the call. They go with the object; `__slots__` need

@@ -11,7 +11,7 @@ from ..engine import modes
 from ..engine.primitive import CONSTANT
 from ..engine.value import Value
 from ..transforms.trees import Structure, flatten, paths, unflatten
-from .columns import number
+from .columns import are_functions, number, truth
 
 
 def cond(pred: Any, f: Callable[..., Any], g: Callable[..., Any], *args: Any) -> Any:
@@ -20,9 +20,10 @@ def cond(pred: Any, f: Callable[..., Any], g: Callable[..., Any], *args: Any) ->
     `pred` is a comparison, or a number, which holds if it is not zero; the arguments and both results are numbers or
     nested lists, tuples and dicts of numbers, the results of one structure. The meaning is that of `jax.lax.cond`. On
     floats it is the plain choice. On `Value`s, and where it is compiled, both functions are traced and one of them is
-    run; the other contributes nothing to any derivative.
+    run; the other contributes nothing to any derivative. In `.map`, eight samples are computed at once: one function
+    is run where they agree, else both, and each sample takes its own.
 
-    Raises `TypeError` where the two results have different structures.
+    Raises `TypeError` where the two results have different structures, and for a `pred` that is no number.
 
     >>> import scalargrad as sg
     >>> h = lambda x: sg.cond(x > 0.0, lambda x: x * x, lambda x: -x, x)
@@ -32,6 +33,8 @@ def cond(pred: Any, f: Callable[..., Any], g: Callable[..., Any], *args: Any) ->
     place = modes.users_line()
     leaves, structure = flatten(args, "args")
     given = [number(x, at) for x, at in zip(leaves, paths(structure, "args"), strict=True)]
+    are_functions("cond", f, g)
+    pred = truth(pred, "cond: pred")
     traced = modes.active and modes.tracer() is not None and isinstance(pred, Value) and pred.operation is not CONSTANT
     if not traced and (modes.active and modes.current().anomaly):
         return (f if pred else g)(*args)
@@ -55,9 +58,6 @@ def cond(pred: Any, f: Callable[..., Any], g: Callable[..., Any], *args: Any) ->
     if found[0] != found[1]:
         raise TypeError(f"cond: f and g return results of different structures\n  at {place}")
     point = [1.0, *[x._data for x in outside], *point]
-    made = DifferentiableCall("cond", bodies, point, f"at {place}")(_truth(pred), *outside, *given)
+    which = pred if isinstance(pred, Value) else float(bool(pred))
+    made = DifferentiableCall("cond", bodies, point, f"at {place}")(which, *outside, *given)
     return unflatten(found[0], [element(made, k) for k in range(len(bodies[0].outputs))])
-
-
-def _truth(pred: Any) -> Any:
-    return pred if isinstance(pred, Value) else float(bool(pred))

@@ -27,9 +27,21 @@ class Columns(NamedTuple):
             yield from numbers[t * width : (t + 1) * width]
 
 
+def are_functions(name: str, *given: Any) -> None:
+    """Raise for what cannot be called."""
+    for each in given:
+        if not callable(each):
+            raise TypeError(f"{name}: expected a function, got {type(each).__name__}")
+
+
 def number(x: Any, place: str) -> Any:
     """A `Value`, or a number as a float; an error that names the place for what is none."""
     return x if isinstance(x, Value) else as_float(x, place)
+
+
+def truth(x: Any, place: str) -> Any:
+    """What decides a way to go: a comparison, or a number, as it is; an error that names the place for what is none."""
+    return x if type(x) is bool else number(x, place)
 
 
 def known(x: Any) -> float:
@@ -58,7 +70,8 @@ def _read(xs: Any, place: str, found: Columns, lengths: dict[str, int]) -> Struc
         named = zip(_places(holder, keys, len(parts)), parts, strict=True)
         return (holder.kind, keys, tuple([_read(each, place + at, found, lengths) for at, each in named]))
     if not isinstance(xs, list) and hasattr(xs, "tolist"):  # an array
-        xs = xs.tolist() if getattr(xs, "ndim", 1) == 1 else list(xs)
+        ndim = getattr(xs, "ndim", 1)
+        xs = xs.tolist() if ndim <= 1 else list(xs)
     if not isinstance(xs, list):
         raise TypeError(f"{place}: expected a column, a list or an array with an entry a step, got {type(xs).__name__}")
     lengths[place] = len(xs)

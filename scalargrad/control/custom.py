@@ -8,13 +8,13 @@ from itertools import compress
 from typing import Any
 
 from ..compiler.frontend.bodies import traced_bodies
-from ..compiler.frontend.derived import DifferentiableCall, Linearised, element
+from ..compiler.frontend.derived import DifferentiableCall, Linearised, element, spread
 from ..compiler.ir.program import Program
 from ..engine import modes
 from ..engine.several import Column, Vector
 from ..engine.value import Value
 from ..transforms.trees import Structure, flatten, leaves_like, paths, unflatten
-from .columns import known, leaves_of, number
+from .columns import are_functions, known, leaves_of, number
 
 
 class _Flat:
@@ -60,6 +60,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     True
     """
 
+    are_functions("checkpoint", f)
+
     @wraps(f)
     def call(*args: Any) -> Any:
         return called(f, args, getattr(f, "__name__", "f"))
@@ -87,8 +89,7 @@ class _Custom:
     """A function of trees with a derivative of its own."""
 
     def __init__(self, function: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
-        if not callable(function):
-            raise TypeError(f"{type(self).__name__}: expected a function, got {type(function).__name__}")
+        are_functions(type(self).__name__, function)
         self.function = function
         self.nondiff_argnums = tuple(nondiff_argnums)
         update_wrapper(self, function)  # type: ignore[arg-type]  # which is callable
@@ -326,5 +327,4 @@ class _OwnPushForward(_Own):
 
         call = self.call(("transposed", *chosen), back, [1.0] * (2 * n + size))
         made = call(*operands, *[0.0] * n, *_numbers([adjoint[k] for k in range(size)]))
-        places = {k: i for i, k in enumerate(chosen)}
-        return [element(made, places[k]) if k in places else None for k in range(n)]
+        return spread(made, wanted)

@@ -13,18 +13,20 @@ from itertools import compress
 from typing import Any
 
 from ..compiler.frontend.bodies import traced_bodies
-from ..compiler.frontend.derived import DifferentiableCall, Linearised, Runs, element
+from ..compiler.frontend.derived import DifferentiableCall, Linearised, Runs, element, spread
 from ..compiler.ir.loops import Foreign
 from ..compiler.ir.program import Program
 from ..engine import modes
+from ..engine.anomaly import AnomalyError
 from ..engine.primitive import as_float
 from ..engine.several import Column, Vector
 from ..engine.table import div
 from ..engine.value import Value
 from ..functions import where
+from ..state import whole
 from ..transforms.derivatives import vjp
-from ..transforms.trees import LEAF, Structure, flatten, paths, unflatten
-from .columns import known, leaves_of, number
+from ..transforms.trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
+from .columns import are_functions, known, leaves_of, number
 from .loops import repeated
 
 STEPS = 100  # of Newton's method, or halvings, at most
@@ -43,6 +45,19 @@ class _Implicit(Runs):
         """How many operands the residual has."""
         return self.residual.inputs - len(self.residual.outputs)
 
+    def solved_for(self, key: Any, function: Any, node: Any, operands: Sequence[Any], more: Sequence[Any]) -> Any:
+        """The block that a function makes of the residual's operands, the solution, and more."""
+        given = [*operands[: self.count], *[element(node, k) for k in range(len(self.residual.outputs))], *more]
+        made = self.call(key, function, [*self.solution_point, *[1.0] * len(more)])(*given)
+        if modes.active and modes.current().anomaly:
+            numbers = getattr(made, "_data", made)
+            if not all(map(math.isfinite, numbers)) and all(math.isfinite(known(x)) for x in given):
+                raise AnomalyError(
+                    f"{self.name}: the Jacobian is singular at the solution, where its derivative is "
+                    f"{', '.join(map(repr, numbers))}\n  {self.place}"
+                )
+        return made
+
     def pull_back(self, node: Any, operands: Sequence[Any], adjoint: Vector, wanted: Sequence[bool]) -> list[Any]:
         n, m = len(self.residual.outputs), self.count
         chosen = list(compress(range(m), wanted))
@@ -54,12 +69,9 @@ class _Implicit(Runs):
             found = run.backward([(i, -x) for i, x in enumerate(multipliers)], {})
             return [found(k) for k in chosen]
 
-        bars = [adjoint[k] for k in range(n)]
-        made = self.call(("implicit", *chosen), back, [*self.solution_point, *[1.0] * n])(
-            *operands[:m], *[element(node, k) for k in range(n)], *[0.0 if x is None else x for x in bars]
-        )
-        places = {k: i for i, k in enumerate(chosen)}
-        return [element(made, places[k]) if k in places else None for k in range(len(operands))]
+        bars = [0.0 if x is None else x for x in [adjoint[k] for k in range(n)]]
+        made = self.solved_for(("implicit", *chosen), back, node, operands, bars)
+        return spread(made, [each and k < m for k, each in enumerate(wanted)])
 
     def push_forward(self, node: Any, operands: Sequence[Any], tangents: Sequence[Any]) -> Vector:
         n, m = len(self.residual.outputs), self.count
@@ -71,9 +83,7 @@ class _Implicit(Runs):
             moved = run.forward(dict(zip(seeded, leaves[m + n :], strict=True)))
             return solved([[rows[i](m + j) for j in range(n)] for i in range(n)], [-x for x in moved])
 
-        made = self.call(("implicit ahead", *seeded), ahead, [*self.solution_point, *[1.0] * len(seeded)])(
-            *operands[:m], *[element(node, k) for k in range(n)], *[tangents[k] for k in seeded]
-        )
+        made = self.solved_for(("implicit ahead", *seeded), ahead, node, operands, [tangents[k] for k in seeded])
         return Vector({}, [Column(0, n, made)])
 
 
@@ -121,7 +131,9 @@ def root(f: Callable[..., Any], x0: Any, *args: Any, bracket: tuple[Any, Any] | 
       Newton's method where it converges, else by halving.
 
     The derivative by `args`, and by `Value`s that `f` uses, is that of the solution, by the implicit function theorem,
-    at any order; by `x0` and `bracket` it is zero. Compiled, it is a loop.
+    at any order; by `x0` and `bracket` it is zero. Compiled, it is a loop. Where the Jacobian is singular at the
+    solution, as at a double root, the derivative is inf, or nan where the theorem says nothing (0/0, most systems), and
+    an `AnomalyError` under `detect_anomaly()`.
 
     Raises `LoopError` where no root is found in 100 steps, with the numbers it has come to and the step at which the
     Jacobian was singular, if it was; `ValueError` where `f` returns another number of numbers.
@@ -135,9 +147,9 @@ def root(f: Callable[..., Any], x0: Any, *args: Any, bracket: tuple[Any, Any] | 
     """
     leaves, structure = flatten(x0, "x0")
     start = [number(x, at) for x, at in zip(leaves, paths(structure, "x0"), strict=True)]
-    ends = [] if bracket is None else [number(x, f"bracket[{k}]") for k, x in enumerate(bracket)]
-    if ends and (structure != LEAF or len(ends) != 2):
+    if bracket is not None and (structure != LEAF or not isinstance(bracket, tuple | list) or len(bracket) != 2):
         raise ValueError("root: a bracket is two numbers, for x0 that is one number")
+    ends = [number(x, f"bracket[{k}]") for k, x in enumerate(bracket or ())]
 
     def solve(residual: Callable[[Sequence[Any]], list[Any]], given: Sequence[Any]) -> list[Any]:
         if ends:
@@ -158,6 +170,8 @@ def fixed_point(f: Callable[..., Any], x0: Any, *args: Any, max_steps: int = 100
     >>> round(x, 9), round(sg.grad(lambda a: sg.fixed_point(lambda x, a: sg.cos(a * x), 1.0, a))(1.0), 9)
     (0.739085133, -0.297474342)
     """
+    max_steps = whole("fixed_point: max_steps", max_steps)
+    are_functions("fixed_point", f)
     leaves, structure = flatten(x0, "x0")
     start = [number(x, at) for x, at in zip(leaves, paths(structure, "x0"), strict=True)]
 
@@ -167,11 +181,13 @@ def fixed_point(f: Callable[..., Any], x0: Any, *args: Any, max_steps: int = 100
             moved = residual(x)
             return [a - b for a, b in zip(x, moved, strict=True)], 1.0 - _close(moved, x)
 
-        going = repeated(lambda c: c[1] > 0.0, step, (list(given), 1.0), max_steps, "fixed_point: none found", {})
+        notes = {len(start): ""}
+        going = repeated(lambda c: c[1] > 0.0, step, (list(given), 1.0), max_steps, "fixed_point: none found", notes)
         return list(going[0])
 
     def residual(x: Any, *args: Any) -> Any:
-        after = flatten(f(x, *args), "what f returned")[0]
+        what = "fixed_point: what f returned"
+        after = [number(y, what) for y in leaves_like(f(x, *args), structure, what)]
         return [a - b for a, b in zip(flatten(x)[0], after, strict=True)]
 
     return _solution("fixed_point", residual, structure, args, solve, start)
@@ -211,7 +227,7 @@ def _newton(residual: Callable[[Sequence[Any]], list[Any]], start: list[Any]) ->
             k + 1.0,
         )
 
-    notes = {n + 2: "the Jacobian was singular at step {}"}
+    notes = {n: "", n + 2: "the Jacobian was singular at step {}"}
     init = (start, 1.0, 0.0, 0.0, 0.0)
     return list(repeated(lambda c: c[2] < 1.0, step, init, STEPS, "root: none found", notes)[0])
 
@@ -238,7 +254,7 @@ def _bracketed(residual: Callable[[Any], Any], start: Any, low: Any, high: Any) 
         return low, high, after, abs(after - x), done, wrong
 
     init = (low, high, first, abs(high - low), 0.0, wrong)
-    notes = {5: "f has the same sign at both ends of the bracket"}
+    notes = {3: "", 5: "f has the same sign at both ends of the bracket"}
     return repeated(lambda c: c[4] < 1.0, step, init, 2 * STEPS, "root: none found", notes)[2]
 
 
@@ -252,6 +268,7 @@ def _solution(
 ) -> Any:
     """What a solver of ours finds, with the derivative of the solution, to which `start` does not matter."""
     place = modes.users_line()
+    are_functions(name, f)
     leaves, arguments = flatten(args, "args")
     given = [number(x, at) for x, at in zip(leaves, paths(arguments, "args"), strict=True)]
     n = leaves_of(structure)
@@ -287,7 +304,8 @@ def custom_root(residual: Callable[..., Any]) -> Callable[[Callable[..., Any]], 
     """Decorate a solver, anybody's, so that what it finds has derivatives: `residual(x, *args) = 0` defines it.
 
     The solver takes `(x0, *args)` and returns x, as jaxopt's; both are numbers or nested lists, tuples and dicts of
-    such. It is called with plain numbers, compiled code calls it back. Derivatives by `args` are those of `root`.
+    such. It is called with plain numbers; compiled code calls it back, in `.map` one sample at a time. Derivatives by
+    `args` are those of `root`.
     Raises `TypeError` where the solver returns what are no numbers, `ValueError` where `residual` returns another
     number of numbers than x has.
 
@@ -303,7 +321,11 @@ def custom_root(residual: Callable[..., Any]) -> Callable[[Callable[..., Any]], 
     (3.0, 0.166666667)
     """
 
+    are_functions("custom_root", residual)
+
     def decorate(solver: Callable[..., Any]) -> Callable[..., Any]:
+        are_functions("custom_root", solver)
+
         @wraps(solver)
         def call(x0: Any, *args: Any) -> Any:
             return _called_back(residual, solver, x0, args)

@@ -12,8 +12,22 @@ from ..compiler.frontend.derived import DifferentiableLoop, element, failed
 from ..compiler.ir.loops import Column
 from ..engine import modes
 from ..engine.value import Value
+from ..state import whole
 from ..transforms.trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
-from .columns import Columns, columns_of, each_column, joined, known, leaves_of, number, read, without_segments, written
+from .columns import (
+    Columns,
+    are_functions,
+    columns_of,
+    each_column,
+    joined,
+    known,
+    leaves_of,
+    number,
+    read,
+    truth,
+    without_segments,
+    written,
+)
 
 _NO_RESULT = ("none",)  # stands for the structure of a step's result that is None
 
@@ -59,12 +73,16 @@ def scan(
 
 def _scan(f: Any, init: Any, xs: Any, length: Any, reverse: bool, checkpoint: Any, plain: bool) -> tuple[Any, Any]:
     """`scan`; on plain numbers as the plain loop, if there may be such."""
+    are_functions("scan", f)
     place = modes.users_line()
     columns = Columns(LEAF, [], [], None) if xs is None else read(xs, "xs")
     steps = _length(columns.length, length)
     leaves, structure = flatten(init, "init")
     carry = [number(x, at) for x, at in zip(leaves, paths(structure, "init"), strict=True)]
-    size = steps if checkpoint is None else _interval(checkpoint, steps)
+    if checkpoint == "sqrt":
+        size = max(1, isqrt(steps))
+    else:
+        size = steps if checkpoint is None else whole("scan: checkpoint, if not 'sqrt',", checkpoint)
     body = _Body(f, structure, None if xs is None else columns.structure)
     if plain and not any(isinstance(x, Value) for x in (*carry, *(x for each in columns.numbers for x in each))):
         found = _steps(body, carry, columns, steps, reverse, True)
@@ -113,6 +131,7 @@ def fori_loop(lower: int, upper: int, body: Callable[[Any, Any], Any], init: Any
     >>> sg.grad(lambda x: sg.fori_loop(0, 3, lambda i, y: y * x + i, 1.0))(2.0)
     13.0
     """
+    are_functions("fori_loop", body)
     try:
         start, stop = index(lower), index(upper)
     except TypeError:
@@ -147,13 +166,14 @@ def while_loop(
 
     The meaning is that of `jax.lax.while_loop`. `init` is a number or nested lists, tuples and dicts of numbers; `body`
     returns a carry of the same structure, `condition` a comparison. On `Value`s and in compiled functions both are
-    traced once, for all steps. In machine code, a loop without an end can be ended by `max_steps` alone.
+    traced once, for all steps. In machine code, a loop without an end can be ended by `max_steps` alone. In `.map`,
+    eight samples go through it at once, until the last of them has come to its end; the others keep what they have.
 
     - `max_steps`: how many steps there may be at most. Reverse mode needs it, because it keeps what is carried; forward
       mode (`jvp`) does not.
 
-    Raises `LoopError` where the condition still holds after `max_steps`, naming the numbers it has come to; `TypeError`
-    for a carry of another structure.
+    Raises `LoopError` where the condition still holds after `max_steps`, naming the numbers it has come to, and in
+    `.map` the sample; `TypeError` for a carry of another structure.
 
     >>> import scalargrad as sg
     >>> def root(a):  # Heron's method
@@ -161,8 +181,9 @@ def while_loop(
     >>> round(root(9.0), 6), round(sg.grad(root)(9.0), 6)
     (3.0, 0.166667)
     """
-    if max_steps is not None and (isinstance(max_steps, bool) or not isinstance(max_steps, int) or max_steps < 1):
-        raise ValueError(f"while_loop: max_steps must be a number of steps or None, got {max_steps!r}")
+    are_functions("while_loop", condition, body)
+    if max_steps is not None:
+        max_steps = whole("while_loop: max_steps, if not None,", max_steps)
     return repeated(condition, body, init, max_steps, "while_loop: the condition still holds", {})
 
 
@@ -183,7 +204,7 @@ def repeated(
         return _alike(body(unflatten(structure, leaves)), structure, f"while_loop: what body returned at step {k}")
 
     def goes_on(leaves: Sequence[Any]) -> list[Any]:
-        return [condition(unflatten(structure, leaves))]
+        return [truth(condition(unflatten(structure, leaves)), "while_loop: what condition returned")]
 
     anomaly = modes.active and modes.current().anomaly
     if anomaly or not any(isinstance(x, Value) for x in carry):
@@ -230,30 +251,19 @@ def _alike(tree: Any, structure: Structure, what: str) -> list[Any]:
 
 
 def _length(found: int | None, given: Any) -> int:
-    if given is not None:
-        try:
-            given = index(given)
-        except TypeError:
-            hint = ": it is part of the program, so make it no argument, or use while_loop"
-            raise TypeError(
-                f"scan: length must be a whole number, got {given!r}{hint if isinstance(given, Value) else ''}"
-            ) from None
-        if given < 0:
-            raise ValueError(f"scan: length must be at least 0, got {given}")
-        if found is not None and found != given:
-            raise ValueError(f"scan: length is {given}, but xs has {found} step(s)")
-        return int(given)
-    if found is None:
-        raise ValueError("scan: how many steps? Give xs, or length")
-    return found
-
-
-def _interval(checkpoint: Any, steps: int) -> int:
-    if checkpoint == "sqrt":
-        return max(1, isqrt(steps))
-    if isinstance(checkpoint, bool) or not isinstance(checkpoint, int) or checkpoint < 1:
-        raise ValueError(f"scan: checkpoint must be a number of steps, 'sqrt' or None, got {checkpoint!r}")
-    return checkpoint
+    if isinstance(given, Value):
+        raise TypeError(
+            f"scan: length must be a whole number, got {given!r}: it is part of the program, so make it no argument, "
+            "or use while_loop"
+        )
+    if given is None:
+        if found is None:
+            raise ValueError("scan: how many steps? Give xs, or length")
+        return found
+    steps: int = whole("scan: length", given, least=0)
+    if found is not None and found != steps:
+        raise ValueError(f"scan: length is {steps}, but xs has {found} step(s)")
+    return steps
 
 
 class _Body:

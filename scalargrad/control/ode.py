@@ -6,11 +6,14 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from ..engine.primitive import as_float
+from ..engine.table import div
 from ..engine.value import Value
-from ..functions import clamp, dot, pow, sqrt, sum, where  # noqa: A004  # of scalargrad
+from ..functions import clamp, dot, pow, primitives, sqrt, sum, where  # noqa: A004  # of scalargrad
+from ..state import whole
 from ..transforms.derivatives import vjp
 from ..transforms.trees import flatten, leaves_like, paths, unflatten
-from .columns import columns_of, number, written
+from .columns import are_functions, columns_of, number, written
 from .custom import custom_vjp
 from .loops import repeated, scan
 
@@ -58,7 +61,7 @@ def odeint(
       (Chen et al., 2018); then `f` may use no `Value`s but its arguments.
 
     It is one `scan`, and compiles to a loop. Raises `LoopError` where `max_steps` is too few, and for unordered times
-    that only the call knows ("dopri5"); `ValueError` for other unordered times, an option that cannot be, and an `f`
+    that only the call knows; `ValueError` for other unordered times, an option that cannot be, and an `f`
     that returns another structure than `y0` has.
 
     >>> import scalargrad as sg
@@ -72,13 +75,15 @@ def odeint(
         raise ValueError(f"odeint: method must be 'dopri5' or 'rk4', got {method!r}")
     if gradient not in ("steps", "adjoint"):
         raise ValueError(f"odeint: gradient must be 'steps' or 'adjoint', got {gradient!r}")
-    for name, count in (("steps", steps), ("max_steps", max_steps)):
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-            raise ValueError(f"odeint: {name} must be a whole number of at least 1, got {count!r}")
+    steps, max_steps = whole("odeint: steps", steps), whole("odeint: max_steps", max_steps)
     for name, bound in (("rtol", rtol), ("atol", atol)):
-        if not bound >= 0.0:
+        if not as_float(bound, f"odeint: {name}") >= 0.0:
             raise ValueError(f"odeint: {name} must be at least 0, got {bound!r}")
-    times = [number(t, f"ts[{k}]") for k, t in enumerate(ts.tolist() if hasattr(ts, "tolist") else ts)]
+    are_functions("odeint", f)
+    ts = ts.tolist() if hasattr(ts, "tolist") else ts
+    if not isinstance(ts, list | tuple):
+        raise TypeError(f"odeint: ts must be a list or an array of times, got {type(ts).__name__}")
+    times = [number(t, f"ts[{k}]") for k, t in enumerate(ts)]
     if not times:
         raise ValueError("odeint: ts has no time to begin at")
     plain = [t for t in times if not isinstance(t, Value)]
@@ -120,18 +125,22 @@ def _solved(
     if len(times) == 1:
         return [list(y0)]
     rises = sign == 1.0
-    direction = where(times[-1] < times[0], -1.0, 1.0) if sign is None else sign
+    # As a node, which a plain comparison makes in no eager run: so the same graph is differentiated everywhere.
+    direction = 1.0 - 2.0 * primitives.lt(times[-1], times[0]) if sign is None else sign
 
     def ahead(y: Sequence[Any], s: Any) -> list[Any]:  # in s = sign t, which increases
         return f(y, s) if rises else [direction * d for d in f(y, direction * s)]
 
     s = list(times) if rises else [direction * t for t in times]
-    if options.method == "rk4":
-        step = _classical(ahead, options)
-        _, rows = scan(step, (list(y0), s[0]), s[1:])
-    else:
-        step, init = _embedded(ahead, list(y0), s[0], s[1], options)
-        _, rows = scan(step, init, (s[:-1], s[1:]))
+    step, init = (_classical if options.method == "rk4" else _embedded)(ahead, list(y0), s[0], s[1], options)
+
+    def interval(carry: Any, between: Any) -> tuple[Any, Any]:
+        if sign is None:  # times that the call alone knows
+            ahead_by = _detached(between[1] - between[0])
+            repeated(lambda d: ~(d > 0.0), lambda d: d, ahead_by, 1, "odeint: a time is not after the one before", {})
+        return step(carry, *between)
+
+    _, rows = scan(interval, init, (s[:-1], s[1:]))
     return [list(y0), *rows]
 
 
@@ -140,11 +149,13 @@ def _moved(y: Sequence[Any], h: Any, weights: Sequence[float], ks: Sequence[Sequ
     return [a + h * sum([w * k[i] for w, k in used]) for i, a in enumerate(y)]
 
 
-def _classical(f: Right, options: _Options) -> Callable[[Any, Any], tuple[Any, Any]]:
-    """Runge's and Kutta's method of order 4, from one time to the next."""
+Interval = Callable[[Any, Any, Any], tuple[Any, Any]]  # what is carried, a time and the next, to that and the y there
 
-    def interval(carry: Any, target: Any) -> tuple[Any, Any]:
-        y, t = carry
+
+def _classical(f: Right, y0: list[Any], start: Any, second: Any, options: _Options) -> tuple[Interval, Any]:
+    """Runge's and Kutta's method of order 4 from one time to the next, and what it carries at the beginning."""
+
+    def interval(y: Any, t: Any, target: Any) -> tuple[Any, Any]:
         h = (target - t) / options.steps
 
         def step(carry: Any, _: None) -> tuple[Any, None]:
@@ -156,9 +167,9 @@ def _classical(f: Right, options: _Options) -> Callable[[Any, Any], tuple[Any, A
             return (_moved(y, h / 6.0, (1.0, 2.0, 2.0, 1.0), (a, b, c, d)), t + h), None
 
         (y, _), _ = scan(step, (y, t), length=options.steps)
-        return (y, target), y
+        return y, y
 
-    return interval
+    return interval, y0
 
 
 def _detached(x: Any) -> Any:
@@ -167,11 +178,11 @@ def _detached(x: Any) -> Any:
 
 def _size(xs: Sequence[Any], scale: Sequence[Any]) -> Any:
     """The root mean square of numbers, each by its scale, without derivatives."""
-    ratios = [_detached(x) / s for x, s in zip(xs, scale, strict=True)]
+    ratios = [div(_detached(x), s) for x, s in zip(xs, scale, strict=True)]
     return sqrt(sum([r * r for r in ratios]) / max(len(ratios), 1))
 
 
-def _embedded(f: Right, y0: list[Any], start: Any, second: Any, options: _Options) -> tuple[Any, Any]:
+def _embedded(f: Right, y0: list[Any], start: Any, second: Any, options: _Options) -> tuple[Interval, Any]:
     """Dormand's and Prince's method from one time to the next, and what it carries at the beginning."""
     n = len(y0)
 
@@ -216,11 +227,9 @@ def _embedded(f: Right, y0: list[Any], start: Any, second: Any, options: _Option
         found, structure = flatten(new)
         return unflatten(structure, [where(accepted, b, a) for a, b in zip(old, found, strict=True)])
 
-    def interval(carry: Any, between: Any) -> tuple[Any, Any]:
-        last, target = between
-        failure = "odeint: the next time is not reached, or is not after the one before,"
-        # Times that are known at the call alone are in order here, or there is no end: never an answer from elsewhere.
-        carry = repeated(lambda c: (c[0] < target) | (target <= last), step, carry, options.max_steps, failure, {})
+    def interval(carry: Any, _: Any, target: Any) -> tuple[Any, Any]:
+        failure = "odeint: the next time is not reached"
+        carry = repeated(lambda c: c[0] < target, step, carry, options.max_steps, failure, {})
         t, _, _, _, before, (a, b, c, d, e) = carry
         x = (target - before) / (t - before)
         rest = 1.0 - x

@@ -3,15 +3,5 @@
 `dataset.py` is where to start; the files of the two real sets stand in `files/`.
 """
 
-# fmt: off
-from .dataset import (  # isort: skip
-    Dataset, Labels, Scaling, circle, digits, gauss, iris, lynx_hare, moons, regression_gauss, regression_plane, spiral,
-    xor,
-)
-# fmt: on
-
-__all__ = [
-    "Dataset", "Labels", "Scaling", "circle", "digits", "gauss", "iris", "lynx_hare", "moons", "regression_gauss",
-    "regression_plane", "spiral", "xor",
-]  # fmt: skip
-__dir__ = __all__.copy
+from .dataset import *  # noqa: F403
+from .dataset import __all__, __dir__  # noqa: F401

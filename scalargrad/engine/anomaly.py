@@ -28,9 +28,14 @@ def fault(node: Any, what: str) -> AnomalyError:
 
 def check_value(node: Any, operands: tuple[Any, ...]) -> None:
     """Raise if the node is not finite while its operands are."""
-    if not isfinite(node._data) and all(isfinite(p._data) for p in operands):
+    if isfinite(node._data):
+        return
+    operation = node.operation
+    if operation.__class__ is Output:  # of an operation with several, which is looked at number by number
+        operation, operands = operands[0].operation, tuple([p for p in operands[0].parents if not p.operation.several])
+    if all(isfinite(p._data) for p in operands):
         given = ", ".join(map(_described, operands))
-        raise fault(node, f"{node.operation.name} gave {node._data!r} from finite operands: {given}")
+        raise fault(node, f"{operation.name} gave {node._data!r} from finite operands: {given}")
 
 
 def gradient_check(seeds: Iterable[Any]) -> Callable[[Any, float], None]:

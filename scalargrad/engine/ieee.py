@@ -15,9 +15,6 @@ from math import copysign, fabs, inf, isinf, isnan, nan
 SMALLEST_NORMAL = 2.2250738585072014e-308
 
 
-# ---- arithmetic ------------------------------------------------------------------------------------------------------
-
-
 def div(a: float, b: float) -> float:
     if b != 0.0:
         return a / b
@@ -47,9 +44,6 @@ def pow(a: float, b: float) -> float:
         return copysign(inf, a) if b % 2.0 == 1.0 else inf
 
 
-# ---- exponentials and logarithms -------------------------------------------------------------------------------------
-
-
 def exp(x: float) -> float:
     try:
         return math.exp(x)
@@ -64,9 +58,6 @@ def log(x: float) -> float:
 def log_slope(x: float) -> float:
     """`1/x` where the logarithm is real: inf at 0 (either zero), nan below."""
     return 1.0 / x if x > 0.0 else inf if x == 0.0 else nan
-
-
-# ---- roots -----------------------------------------------------------------------------------------------------------
 
 
 def sqrt(x: float) -> float:
@@ -92,18 +83,12 @@ def two_sum(a: float, b: float) -> tuple[float, float]:
     return s, (a - (s - t)) + (b - t)
 
 
-# ---- circular functions ----------------------------------------------------------------------------------------------
-
-
 def sin(x: float) -> float:
     return math.sin(x) if -inf < x < inf else nan
 
 
 def cos(x: float) -> float:
     return math.cos(x) if -inf < x < inf else nan
-
-
-# ---- hyperbolic functions --------------------------------------------------------------------------------------------
 
 
 def tanh(x: float) -> float:
@@ -128,9 +113,6 @@ def tanh_slope(x: float) -> float:
     return 4.0 * e / ((1.0 + e) * (1.0 + e))
 
 
-# ---- sigmoids --------------------------------------------------------------------------------------------------------
-
-
 def sigmoid(x: float) -> float:
     e = math.exp(-abs(x))
     return (1.0 if x >= 0.0 else e) / (1.0 + e)
@@ -144,9 +126,6 @@ def sigmoid_slope(x: float) -> float:
 
 def relu(x: float) -> float:
     return x if x > 0.0 or isnan(x) else 0.0
-
-
-# ---- steps and comparisons: flat wherever they have a derivative -----------------------------------------------------
 
 
 def sign(x: float) -> float:
@@ -173,9 +152,6 @@ def round_half_even(x: float) -> float:
 def gate(a: float, b: float) -> float:
     """`a * b`, and 0 where either is zero, whatever the other is."""
     return (a * b if b != 0.0 else 0.0) if a != 0.0 else 0.0
-
-
-# ---- powers ----------------------------------------------------------------------------------------------------------
 
 
 def _falling_factorial(n: float, i: int, k: int) -> float:

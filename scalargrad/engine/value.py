@@ -103,8 +103,6 @@ class Value:
         if modes.active:
             _in_group(self)
 
-    # ---- what a node knows -------------------------------------------------------------------------------------------
-
     @property
     def data(self) -> float:
         """The number. Of what a function that is being differentiated computes, and of anything in one that is being
@@ -218,8 +216,6 @@ class Value:
 
     def __format__(self, spec: str) -> str:
         return format(self.data, spec) if spec else repr(self)
-
-    # ---- differentiating ---------------------------------------------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # NumPy asks every element of an array for several
@@ -359,8 +355,6 @@ class Value:
 
     def __complex__(self) -> complex:
         raise TypeError(f"complex() of a Value would lose its gradient: use for the bare number {_BARE}")
-
-    # ---- recording, copying ------------------------------------------------------------------------------------------
 
     @staticmethod
     def _record(operation: Primitive, operands: Sequence[Any]) -> Value:
@@ -510,6 +504,9 @@ def _unary(operation: Primitive, a: Value) -> Value:
 
 def _in_mode(node: Value) -> Value:
     """The node as the current thread's and task's mode wants it."""
+    mode = modes.recent()
+    if mode.tracer is not None and mode.tracer.mode is mode:  # so that it has not ended: most nodes there are
+        return mode.tracer.made(node, True)  # type: ignore[no-any-return]
     mode = modes.current()
     if mode.anomaly and not node.operation.several:
         node._origin = modes.users_line()

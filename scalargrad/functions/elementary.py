@@ -32,8 +32,6 @@ __all__ = [  # noqa: RUF022  # by name alone, as a reader looks them up
     "step", "tan", "tanh", "where",
 ]  # fmt: skip
 
-# ---- exponentials and logarithms -------------------------------------------------------------------------------------
-
 
 def exp(x: T) -> T:
     """Compute `e**x`, which is its own derivative. inf above 709.78, 0 below -745.13.
@@ -102,9 +100,6 @@ def log10(x: T) -> T:
     return primitives.log10(x)
 
 
-# ---- roots and powers ------------------------------------------------------------------------------------------------
-
-
 def sqrt(x: T) -> T:
     """Compute the square root. Derivative `1/(2 sqrt(x))`: inf at 0. nan below 0.
 
@@ -124,11 +119,9 @@ def cbrt(x: T) -> T:
 
 
 @overload
-def pow(x: float, y: float) -> float: ...
+def pow(x: float, y: T) -> T: ...
 @overload
 def pow(x: Value, y: Number) -> Value: ...
-@overload
-def pow(x: float, y: Value) -> Value: ...
 def pow(x: Any, y: Any) -> Any:
     """Compute `x**y` in floats. Derivatives `y x**(y-1)` by `x` and `x**y ln x` by `y`.
 
@@ -148,11 +141,9 @@ def pow(x: Any, y: Any) -> Any:
 
 
 @overload
-def hypot(x: float, y: float) -> float: ...
+def hypot(x: float, y: T) -> T: ...
 @overload
 def hypot(x: Value, y: Number) -> Value: ...
-@overload
-def hypot(x: float, y: Value) -> Value: ...
 def hypot(x: Any, y: Any) -> Any:
     """Compute `sqrt(x**2 + y**2)` without overflow. Derivatives `x/h` and `y/h`; both 0 at (0, 0).
 
@@ -164,11 +155,8 @@ def hypot(x: Any, y: Any) -> Any:
     return primitives.hypot(x, y)
 
 
-# ---- circular functions, in radians ----------------------------------------------------------------------------------
-
-
 def sin(x: T) -> T:
-    """Compute the sine. Derivative `cos(x)`. nan at the infinities.
+    """Compute the sine of `x` radians. Derivative `cos(x)`. nan at the infinities.
 
     >>> x = Value(0.0); y = sin(x); y.backward(); (y.data, x.grad)
     (0.0, 1.0)
@@ -177,7 +165,7 @@ def sin(x: T) -> T:
 
 
 def cos(x: T) -> T:
-    """Compute the cosine. Derivative `-sin(x)`. nan at the infinities.
+    """Compute the cosine of `x` radians. Derivative `-sin(x)`. nan at the infinities.
 
     >>> x = Value(1.0); y = cos(x); y.backward(); (y.data, x.grad)
     (0.5403023058681398, -0.8414709848078965)
@@ -186,7 +174,7 @@ def cos(x: T) -> T:
 
 
 def tan(x: T) -> T:
-    """Compute the tangent. Derivative `1 + tan(x)**2`. nan at the infinities.
+    """Compute the tangent of `x` radians. Derivative `1 + tan(x)**2`. nan at the infinities.
 
     >>> x = Value(0.0); y = tan(x); y.backward(); (y.data, x.grad)
     (0.0, 1.0)
@@ -222,11 +210,9 @@ def atan(x: T) -> T:
 
 
 @overload
-def atan2(y: float, x: float) -> float: ...
+def atan2(y: float, x: T) -> T: ...
 @overload
 def atan2(y: Value, x: Number) -> Value: ...
-@overload
-def atan2(y: float, x: Value) -> Value: ...
 def atan2(y: Any, x: Any) -> Any:
     """Compute the angle of the point (x, y), in [-pi, pi], the ordinate first, as `math.atan2`.
 
@@ -237,9 +223,6 @@ def atan2(y: Any, x: Any) -> Any:
     (1.5707963267948966, 0.0, -0.5)
     """
     return primitives.atan2(y, x)
-
-
-# ---- hyperbolic functions --------------------------------------------------------------------------------------------
 
 
 def sinh(x: T) -> T:
@@ -296,9 +279,6 @@ def atanh(x: T) -> T:
     return primitives.atanh(x)
 
 
-# ---- sigmoids and the error function ---------------------------------------------------------------------------------
-
-
 def sigmoid(x: T) -> T:
     """Compute `1/(1 + e**-x)`, in [0, 1]. Derivative `e/(1 + e)**2` with `e = exp(-|x|)`, exact in both tails.
 
@@ -348,9 +328,6 @@ def erfc(x: T) -> T:
     (2.088487583762545e-45, -4.197656231354417e-44)
     """
     return primitives.erfc(x)
-
-
-# ---- steps: flat wherever they have a derivative ---------------------------------------------------------------------
 
 
 def abs(x: T) -> T:
@@ -414,11 +391,9 @@ def round(x: T, digits: int | None = None) -> T:
 
 
 @overload
-def mod(x: float, y: float) -> float: ...
+def mod(x: float, y: T) -> T: ...
 @overload
 def mod(x: Value, y: Number) -> Value: ...
-@overload
-def mod(x: float, y: Value) -> Value: ...
 def mod(x: Any, y: Any) -> Any:
     """Compute the remainder `x % y`, with the sign of `y`, as Python. Derivatives 1 and `-(x // y)`; nan for `y = 0`.
 
@@ -429,11 +404,9 @@ def mod(x: Any, y: Any) -> Any:
 
 
 @overload
-def floordiv(x: float, y: float) -> float: ...
+def floordiv(x: float, y: T) -> T: ...
 @overload
 def floordiv(x: Value, y: Number) -> Value: ...
-@overload
-def floordiv(x: float, y: Value) -> Value: ...
 def floordiv(x: Any, y: Any) -> Any:
     """Compute the quotient `x // y`, rounded down; for `y = 0` it is `x / y`. Derivatives 0 and 0.
 
@@ -443,17 +416,12 @@ def floordiv(x: Any, y: Any) -> Any:
     return table.floordiv(x, y)
 
 
-# ---- choices ---------------------------------------------------------------------------------------------------------
-
-
 @overload
-def clamp(x: float, low: float, high: float) -> float: ...
-@overload
-def clamp(x: Value, low: Number, high: Number) -> Value: ...
+def clamp(x: float, low: float, high: T) -> T: ...
 @overload
 def clamp(x: float, low: Value, high: Number) -> Value: ...
 @overload
-def clamp(x: float, low: float, high: Value) -> Value: ...
+def clamp(x: Value, low: Number, high: Number) -> Value: ...
 def clamp(x: Any, low: Any, high: Any) -> Any:
     """Bring `x` into [low, high]: `min(max(x, low), high)`, so that `high` wins if the bounds cross.
 
@@ -466,11 +434,9 @@ def clamp(x: Any, low: Any, high: Any) -> Any:
 
 
 @overload
-def where(condition: Any, a: float, b: float) -> float: ...
+def where(condition: Any, a: float, b: T) -> T: ...
 @overload
 def where(condition: Any, a: Value, b: Number) -> Value: ...
-@overload
-def where(condition: Any, a: float, b: Value) -> Value: ...
 def where(condition: Any, a: Any, b: Any) -> Any:
     """Choose `a` where the condition is true (not zero; nan is true), `b` where it is false.
 
@@ -482,7 +448,6 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     (0.0, 3.0)
     """
     if type(condition) is int and condition in (-1, -2):
-        raise TypeError(
-            f"where: the condition {condition} is what `~` makes of a bool, and is true either way: use `not`"
-        )
+        hint = "is what `~` makes of a bool, and is true either way: use `not`"
+        raise TypeError(f"where: the condition {condition} {hint}")
     return primitives.where(condition, a, b)

@@ -16,9 +16,6 @@ LN2 = 0.6931471805599453
 LN10 = 2.302585092994046
 
 
-# ---- exponentials and logarithms -------------------------------------------------------------------------------------
-
-
 def expm1(x: float) -> float:
     try:
         return math.expm1(x)
@@ -53,9 +50,6 @@ def log10(x: float) -> float:
 def log10_slope(x: float) -> float:
     """`1/(x ln 10)`, whose denominator overflows before it is zero."""
     return 0.25 * log_slope(0.25 * x * LN10) if x > 1e300 else log_slope(x * LN10)
-
-
-# ---- roots -----------------------------------------------------------------------------------------------------------
 
 
 def quotient(n: float, n_low: float, d: float, d_low: float = 0.0) -> float:
@@ -122,9 +116,6 @@ def atan2_slope(a: float, b: float) -> float:
     return div(div(a, h), h) * s
 
 
-# ---- circular functions ----------------------------------------------------------------------------------------------
-
-
 def tan(x: float) -> float:
     return math.tan(x) if -inf < x < inf else nan
 
@@ -145,9 +136,6 @@ def asin_slope(x: float) -> float:
 def atan_slope(x: float) -> float:
     """`1 / (1 + x**2)`, also where `x**2` overflows."""
     return 1.0 / (1.0 + x * x) if fabs(x) < 1e150 else 1.0 / x / x
-
-
-# ---- hyperbolic functions --------------------------------------------------------------------------------------------
 
 
 def sinh(x: float) -> float:
@@ -200,15 +188,9 @@ def atanh_slope(x: float) -> float:
     return div(1.0, (1.0 - x) * (1.0 + x)) if -1.0 <= x <= 1.0 else nan
 
 
-# ---- sigmoids --------------------------------------------------------------------------------------------------------
-
-
 def softplus(x: float) -> float:
     """`log(1 + exp(x))` as `max(x, 0) + log1p(exp(-|x|))`."""
     return relu(x) + log1p(exp(-fabs(x)))
-
-
-# ---- error function --------------------------------------------------------------------------------------------------
 
 
 def _exp_of_minus_square(x: float) -> tuple[float, float]:
@@ -268,9 +250,6 @@ def erfc(x: float) -> float:
     return quotient(n, n_low + (high * s_low + low * s), d, d_low)
 
 
-# ---- steps and comparisons: flat wherever they have a derivative -----------------------------------------------------
-
-
 def is_nonzero(x: float) -> float:
     """1 for a true condition, as `bool(x)`: nan is true."""
     return 1.0 if x != 0.0 else 0.0
@@ -296,9 +275,6 @@ def either(a: float, b: float) -> float:
 def within(x: float, low: float, high: float) -> float:
     """1 for `low <= x <= high`, both bounds included."""
     return nan if isnan(x) or isnan(low) or isnan(high) else 1.0 if low <= x <= high else 0.0
-
-
-# ---- of several operands ---------------------------------------------------------------------------------------------
 
 
 def maximum(*xs: float) -> float:
@@ -408,7 +384,6 @@ def softmax(*xs: float) -> tuple[float, ...]:
 
 
 def softmax_share(*xs: float) -> float:
-    """The first operand's share of the softmax of all operands."""
     return softmax(*xs)[0]
 
 

@@ -4,15 +4,5 @@
 were composed, `batches.py` reads and checks what is given, `summation.py` has the order in which samples are added.
 """
 
-# fmt: off
-from .functions import (  # isort: skip
-    binary_cross_entropy, binary_cross_entropy_with_logits, categorical_cross_entropy, cross_entropy, hinge, huber,
-    kl_divergence, mean_absolute_error, mean_squared_error, negative_log_likelihood,
-)
-# fmt: on
-
-__all__ = [
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "categorical_cross_entropy", "cross_entropy", "hinge",
-    "huber", "kl_divergence", "mean_absolute_error", "mean_squared_error", "negative_log_likelihood",
-]  # fmt: skip
-__dir__ = __all__.copy
+from .functions import *  # noqa: F403
+from .functions import __all__, __dir__  # noqa: F401

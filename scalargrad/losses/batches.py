@@ -29,12 +29,10 @@ def is_list(x: Any) -> bool:
 
 
 def number(x: Any, name: str, what: str) -> Any:
-    """A float or a `Value`."""
     return x if type(x) is float or isinstance(x, Value) else as_float(x, f"{name}: {what}")
 
 
 def numbers(x: Any, name: str, what: str) -> list[Any]:
-    """A list of floats and `Value`s."""
     if not is_list(x):
         raise TypeError(f"{name}: expected a list of numbers as {what}, got one {type(x).__name__}")
     return [number(each, name, what) for each in x]
@@ -76,25 +74,22 @@ def elementwise(
     losses: list[Any] = []
     shaped: list[Any] = []  # as the predictions are, for "none"
     for n, (p, t) in enumerate(batch(name, predictions, targets, reduction)):
-        if type(p) in _NUMBERS and type(t) in _NUMBERS:  # nearly always
-            losses.append(one(p, t, (n, None)))
-            shaped.append(losses[-1])
-            continue
-        nested = is_list(p)
-        if nested != is_list(t):
-            kinds = ("a list", "a number") if nested else ("a number", "a list")
-            raise ValueError(f"{name}: the prediction of sample {n} is {kinds[0]}, its target {kinds[1]}")
+        nested = False
+        if type(p) not in _NUMBERS or type(t) not in _NUMBERS:  # hardly ever
+            nested = is_list(p)
+            if nested != is_list(t):
+                kinds = ("a list", "a number") if nested else ("a number", "a list")
+                raise ValueError(f"{name}: the prediction of sample {n} is {kinds[0]}, its target {kinds[1]}")
+            read = numbers if nested else number
+            p, t = read(p, name, "prediction"), read(t, name, "target")
         if not nested:
-            loss = one(number(p, name, "prediction"), number(t, name, "target"), (n, None))
-            losses.append(loss)
-            shaped.append(loss)
+            shaped.append(one(p, t, (n, None)))
+            losses.append(shaped[-1])
             continue
-        ps, ts = numbers(p, name, "prediction"), numbers(t, name, "target")
-        if len(ps) != len(ts):
-            raise ValueError(f"{name}: {len(ps)} predictions but {len(ts)} targets in sample {n}")
-        found = [one(a, b, (n, k)) for k, (a, b) in enumerate(zip(ps, ts, strict=True))]
-        losses += found
-        shaped.append(found)
+        if len(p) != len(t):
+            raise ValueError(f"{name}: {len(p)} predictions but {len(t)} targets in sample {n}")
+        shaped.append([one(a, b, (n, k)) for k, (a, b) in enumerate(zip(p, t, strict=True))])
+        losses += shaped[-1]
     if not losses:
         raise ValueError(f"{name}: an empty batch: samples without a number")
     return shaped if reduction == "none" else reduced(losses, reduction)

@@ -28,9 +28,17 @@ from .batches import (  # isort: skip
 )
 # fmt: on
 
-Numbers = Iterable[Any]  # of numbers and Values, or of lists of them
+__all__ = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "categorical_cross_entropy", "cross_entropy", "hinge",
+    "huber", "kl_divergence", "mean_absolute_error", "mean_squared_error", "negative_log_likelihood",
+]  # fmt: skip
 
-# ---- regression ------------------------------------------------------------------------------------------------------
+
+def __dir__() -> list[str]:
+    return [*__all__]
+
+
+Numbers = Iterable[Any]  # of numbers and Values, or of lists of them
 
 
 def mean_squared_error(predictions: Numbers, targets: Numbers, *, reduction: str = "mean") -> Any:
@@ -73,9 +81,6 @@ def huber(predictions: Numbers, targets: Numbers, *, delta: float = 1.0, reducti
         raise ValueError(f"huber: delta must be above 0, got {width!r}")
     row = own.huber(width)
     return elementwise("huber", lambda p, t, at: row(table.sub(p, t)), predictions, targets, reduction)
-
-
-# ---- two classes -----------------------------------------------------------------------------------------------------
 
 
 def hinge(predictions: Numbers, targets: Numbers, *, reduction: str = "mean") -> Any:
@@ -137,9 +142,6 @@ def binary_cross_entropy_with_logits(
         raise ValueError(f"{name}: pos_weight must be finite and not below 0, got {weight!r}")
     row = own.logistic_loss(weight)
     return elementwise(name, lambda z, t, at: row(z, probability(t, name, at)), predictions, targets, reduction)
-
-
-# ---- several classes -------------------------------------------------------------------------------------------------
 
 
 def cross_entropy(

@@ -16,8 +16,8 @@ from typing import Any, Self
 from ..engine.primitive import LEAF
 from ..engine.rendering import rendered
 from ..engine.value import Value
-from ..state import Path, at, attributes, dict_at, inside, list_at, number_at, read_state, slots_of, within, write_state
-from ..transforms.trees import shown
+from ..state import ANY, Path, attributes, inside, load_all, read_at, read_state, slots_of, within, write_state
+from ..transforms.trees import flatten
 
 Number = Any  # a float or a `Value`
 
@@ -51,8 +51,6 @@ class Module:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.parameters())} parameters)"
 
-    # ---- what it is made of ------------------------------------------------------------------------------------------
-
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
         """Go through the parameters, each with the place where Python finds it.
 
@@ -85,8 +83,6 @@ class Module:
         """Switch this module and all in it to evaluation, where `Dropout` does nothing; return it."""
         return self.train(False)
 
-    # ---- as a function of its parameters -----------------------------------------------------------------------------
-
     def with_parameters(self, parameters: Iterable[Number]) -> Self:
         """Return a copy of this module that computes with these numbers (floats, `Value`s) in its parameters' places.
 
@@ -116,10 +112,7 @@ class Module:
         ([0.0, 0.0], [3.0, 1.0])
         """
 
-        def function(parameters: Sequence[Number], inputs: Any) -> Any:
-            return self.with_parameters(parameters)(inputs)
-
-        return [p.data for p in self.parameters()], function
+        return [p.data for p in self.parameters()], lambda parameters, inputs: self.with_parameters(parameters)(inputs)
 
     def frozen(self) -> Self:
         """Return a copy in evaluation mode that computes with plain numbers: the same bits, no graph, and fast.
@@ -141,8 +134,6 @@ class Module:
         0.0
         """
         return self.frozen()(inputs)
-
-    # ---- saving, loading ---------------------------------------------------------------------------------------------
 
     def draw(self, **options: Any) -> Any:
         """Draw the network by layer, or one of its neurons unfolded: see `scalargrad.draw_network`."""
@@ -182,20 +173,14 @@ class Module:
         ValueError: MLP: missing parameters['layers'][0]['neurons'][0]['weights']
         """
         own_states = self._own_states()
-        numbers: list[float] = []  # in the order of the parameters, whatever the order of the state's keys is
         with within(type(self).__name__):
-            dict_at("", state, ("parameters", "modules"))
-            _same_shape("parameters", _values(self, set()), state["parameters"], numbers)
-            dict_at("modules", state["modules"], own_states)
-        done: list[tuple[Module, dict[str, Any]]] = []
-        try:
-            for place, (module, before) in own_states.items():
-                module.load_own_state(state["modules"][place])
-                done.append((module, before))
-        except Exception:
-            for module, before in done:
-                module.load_own_state(before)
-            raise
+            like = {"parameters": _values(self, set()), "modules": dict.fromkeys(own_states, ANY)}
+            state = read_at("", state, like)
+        numbers = [x for x in flatten(state["parameters"])[0] if x is not None]  # in the order of the parameters
+        load_all(
+            (module.own_state, module.load_own_state, state["modules"][place])
+            for place, (module, _) in own_states.items()
+        )
         for (_, p), x in zip(self.named_parameters(), numbers, strict=True):
             p.data = x
 
@@ -225,7 +210,6 @@ class Module:
 
 _FORMAT = "scalargrad module 1"
 _HOLDERS = (Value, Module, list, tuple, dict)
-_NOTHING = object()
 _DATA = attrgetter("data")
 
 
@@ -272,17 +256,13 @@ def _walk(root: Module) -> list[tuple[str, Any]]:
 _PLAIN = (str, bytes, int, float, type(None), type, ModuleType, FunctionType, BuiltinFunctionType)
 
 
-def _in_class(kind: type) -> tuple[tuple[str, Any], ...]:
+def _in_class(kind: type) -> list[tuple[str, Any]]:
     """What stands in a module's class, where a parameter would be everybody's."""
-    found: list[tuple[str, Any]] = []
-    for each in kind.__mro__:
-        for name, x in vars(each).items():
-            if isinstance(x, _HOLDERS):
-                found.append((f"{name} of the class", x))  # a comprehension is one more call
-    return tuple(found)
+    members = [member for each in kind.__mro__ for member in vars(each).items()]
+    return [(f"{name} of the class", x) for name, x in members if isinstance(x, _HOLDERS)]
 
 
-_of_class: Callable[[type], tuple[tuple[str, Any], ...]] = lru_cache(maxsize=1024)(_in_class)
+_of_class: Callable[[type], list[tuple[str, Any]]] = lru_cache(maxsize=1024)(_in_class)
 
 
 def _hides_values(x: Any, known: set[int]) -> bool:
@@ -306,72 +286,44 @@ def _hides_values(x: Any, known: set[int]) -> bool:
 
 
 def _values(x: Any, seen: set[int]) -> Any:
-    """The numbers of all parameters, nested as they are held; None for an item of a list that holds none."""
-    if not isinstance(x, _HOLDERS) or id(x) in seen:
-        return _NOTHING
-    if isinstance(x, Value) and x.operation is not LEAF:
-        return _NOTHING
+    """The numbers of all parameters, nested as they are held; None for what holds none."""
+    if not isinstance(x, _HOLDERS) or id(x) in seen or (isinstance(x, Value) and x.operation is not LEAF):
+        return None
     seen.add(id(x))
     if isinstance(x, Value):
         return x.data
     if isinstance(x, list | tuple):
         items = [_values(child, seen) for child in x]
-        return (
-            [None if each is _NOTHING else each for each in items]
-            if any(i is not _NOTHING for i in items)
-            else _NOTHING
-        )
+        return items if any(each is not None for each in items) else None
     named = attributes(x) if isinstance(x, Module) else {str(key): child for key, child in x.items()}
-    found = {name: each for name, child in named.items() if (each := _values(child, seen)) is not _NOTHING}
-    return found if found or isinstance(x, Module) else _NOTHING
+    found = {name: each for name, child in named.items() if (each := _values(child, seen)) is not None}
+    return found if found or isinstance(x, Module) else None
 
 
 def _replaced(x: Any, swap: Callable[[Value], Any], done: dict[int, Any]) -> Any:
-    """A copy of a holder with what `swap` says in its parameters' places; a container without any is not copied.
-
-    `done` comes to hold the copy of every holder by its identity.
-    """
+    """A copy of a holder, kept in `done` by identity, with parameters swapped; a container without any is kept."""
     if id(x) in done:
         return done[id(x)]
-    copied: Any
-    if isinstance(x, Module | dict):
-        copied = object.__new__(type(x)) if isinstance(x, Module) else copy(x)
-        done[id(x)] = copied  # before what is in it, which may refer back
-        into: dict[Any, Any] = copied
-        items: Mapping[Any, Any] = copied if isinstance(x, Module) else x
-        if isinstance(x, Module):
-            into, items = vars(copied), attributes(x) if slots_of(type(x)) else vars(x)
-        for key, child in items.items():
-            if isinstance(child, _HOLDERS):
-                child = swap(child) if isinstance(child, Value) else _replaced(child, swap, done)
-            into[key] = child
-        for key in slots_of(type(x)) if isinstance(x, Module) else ():
-            if key in into:
-                setattr(copied, key, into.pop(key))
-        changed = isinstance(x, Module) or any(into[key] is not child for key, child in items.items())
+    copied: Any  # known before what is in it, which may refer back
+    copied = done[id(x)] = object.__new__(type(x)) if isinstance(x, Module) else copy(x) if isinstance(x, dict) else []
+    named = attributes(x) if isinstance(x, Module) else x if isinstance(x, dict) else {}
+    old, new = list(named.values() if isinstance(x, Module | dict) else x), []
+    for child in old:
+        if isinstance(child, _HOLDERS):
+            child = swap(child) if isinstance(child, Value) else _replaced(child, swap, done)
+        new.append(child)
+    if isinstance(x, Module):
+        slots = slots_of(type(x))
+        for key, child in zip(named, new, strict=True):
+            if key in slots:
+                setattr(copied, key, child)
+            else:
+                vars(copied)[key] = child
+    elif isinstance(x, dict):
+        copied.update(zip(named, new, strict=True))
     else:
-        copied = done[id(x)] = []
-        for child in x:
-            if isinstance(child, _HOLDERS):
-                child = swap(child) if isinstance(child, Value) else _replaced(child, swap, done)
-            copied.append(child)
-        changed = any(map(is_not, copied, x))
+        copied += new
         if type(x) is not list:
             copied = type(x)(*copied) if hasattr(x, "_fields") else type(x)(copied)
-    done[id(x)] = copied if changed else x
+    done[id(x)] = copied if isinstance(x, Module) or any(map(is_not, new, old)) else x
     return done[id(x)]
-
-
-def _same_shape(place: str, expected: Any, given: Any, numbers: list[float]) -> None:
-    """Check a state against the present one, and collect its numbers in the order of the parameters."""
-    if isinstance(expected, dict):
-        dict_at(place, given, expected)
-        for key, part in expected.items():
-            _same_shape(at(place, key), part, given[key], numbers)
-    elif isinstance(expected, list):
-        for k, (part, x) in enumerate(zip(expected, list_at(place, given, len(expected)), strict=True)):
-            _same_shape(at(place, k), part, x, numbers)
-    elif expected is not None:
-        numbers.append(number_at(place, given))
-    elif given is not None:
-        raise ValueError(f"expected null at {place}, got {shown(given)}")

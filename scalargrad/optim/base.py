@@ -18,7 +18,7 @@ from ..engine.chain_rule import Added, Read, Used
 from ..engine.primitive import as_float
 from ..engine.value import Value
 from ..schedules import parts_with
-from ..state import at, count_at, dict_at, list_at, number_at, text_at, within
+from ..state import ANY, load_all, read_at, within
 from ..transforms.trees import shown
 
 Parameters = Iterable[Value] | Iterable[Mapping[str, Any]]
@@ -137,8 +137,6 @@ class Optimizer:
         for item in items if grouped else [{"params": items}]:
             self._add(item, grouped)
 
-    # ---- groups and hyperparameters ----------------------------------------------------------------------------------
-
     @property
     def _kind(self) -> str:
         return type(self).__name__
@@ -153,9 +151,7 @@ class Optimizer:
             raise TypeError(f'{self._kind}: group {number} must be a dict with "params", got {type(group).__name__}')
         own = {name: value for name, value in group.items() if name != "params"}
         params = listed(f"{self._kind}, group {number}" if named else self._kind, group["params"])
-        known = {
-            w: f"parameter {k} of group {i}" for i, each in enumerate(self.groups) for k, w in enumerate(each["params"])
-        }
+        known = {w: f"parameter {k} of group {i}" for i, g in enumerate(self.groups) for k, w in enumerate(g["params"])}
         for k, w in enumerate(params):
             place = f"parameter {k} of group {number}" if named else f"parameter {k}"
             check_leaf(self._kind, place, w)
@@ -163,9 +159,6 @@ class Optimizer:
                 raise ValueError(f"{self._kind}: {place}{_quoted(w)} is {known[w]} already; give each one once")
             known[w] = place
         self.groups.append({"params": tuple(params), **self._checked({**self._defaults, **own})})
-
-    def _place(self, group: int, k: int) -> str:
-        return f"parameter {k} of group {group}" if len(self.groups) > 1 else f"parameter {k}"
 
     def _checked(self, h: Mapping[str, Any]) -> dict[str, Any]:
         """Hyperparameters as floats, pairs, flags and schedules; an error for one that is unknown or out of range."""
@@ -216,8 +209,6 @@ class Optimizer:
         for group in self.groups:
             group.update(checked)
 
-    # ---- the step ----------------------------------------------------------------------------------------------------
-
     @classmethod
     def update(cls, w: float, g: float, t: int, s: State, h: Any) -> tuple[float, State]:
         """One step of one parameter: the rule, on a gradient or a parameter changed by weight decay.
@@ -240,7 +231,7 @@ class Optimizer:
         """
         if modes.active and (tracer := modes.tracer()) is not None:
             tracer.refuse("an optimizer's step")
-        moved = []
+        moved, apply = [], self.on_nonfinite == "apply"
         for i, group in enumerate(self.groups):
             h = self._resolved(group)
             start, update = self.start(h), self._update(h)
@@ -251,11 +242,8 @@ class Optimizer:
                         continue
                     g = gradient(w)
                 t, before = self._state.get(w, (0, start))
-                s = before
-                data, s = update(w._data, g, t + 1, s, h) if isfinite(g) or self.on_nonfinite == "apply" else (g, s)
-                if self.on_nonfinite != "apply" and not (
-                    isfinite(data) and (all(map(isfinite, s)) or not all(map(isfinite, before)))
-                ):
+                data, s = update(w._data, g, t + 1, before, h) if apply or isfinite(g) else (g, before)
+                if not (apply or (isfinite(data) and (all(map(isfinite, s)) or not all(map(isfinite, before))))):
                     if self.on_nonfinite == "skip":
                         self.skipped += 1
                         return
@@ -286,12 +274,9 @@ class Optimizer:
         return self.rule if plain and getattr(h, "weight_decay", 0.0) == 0.0 else self.update
 
     def _not_finite(self, i: int, k: int, w: Value, g: float, data: float, s: State) -> NonFiniteGradientError:
-        of = f"of {self._place(i, k)}{_quoted(w)}"
-        to = (
-            data
-            if not isfinite(data)
-            else next(f"{n} = {x}" for n, x in zip(self.state_names, s, strict=True) if not isfinite(x))
-        )
+        of = f"of parameter {k}{f' of group {i}' if len(self.groups) > 1 else ''}{_quoted(w)}"
+        bad = [f"{name} = {x}" for name, x in zip(self.state_names, s, strict=True) if not isfinite(x)]
+        to = bad[0] if isfinite(data) else data
         what = f"the step {of}, whose gradient is {g}, leads to {to}" if isfinite(g) else f"the gradient {of} is {g}"
         return NonFiniteGradientError(
             f"{self._kind}: {what} at step {self.steps}; nothing was changed. "
@@ -311,17 +296,15 @@ class Optimizer:
             for w in group["params"]:
                 w.zero_grad()
 
-    # ---- looking, saving, loading ------------------------------------------------------------------------------------
-
     def moments(self, w: Value) -> dict[str, float]:
         """What the method remembers of a parameter, by the names in its equations, and the number `t` of its steps."""
         for group in self.groups:
             if any(w is each for each in group["params"]):  # `in` would compare values
-                return self._moments(w, self.start(SimpleNamespace(**group)))
+                return self._moments(w, group)
         raise ValueError(f"{self._kind}: {w!r} is not one of its parameters")
 
-    def _moments(self, w: Value, start: State) -> dict[str, float]:
-        t, s = self._state.get(w, (0, start))
+    def _moments(self, w: Value, group: Mapping[str, Any]) -> dict[str, float]:
+        t, s = self._state.get(w) or (0, self.start(SimpleNamespace(**group)))
         return {"t": t, **dict(zip(self.state_names, s, strict=True))}
 
     def state_dict(self) -> dict[str, Any]:
@@ -336,8 +319,7 @@ class Optimizer:
             saved = {name: list(v) if isinstance(v, tuple) else v for name, v in group.items()}
             if callable(group["lr"]):
                 saved["lr"] = {"schedule": _states_in(group["lr"])}
-            start = self.start(SimpleNamespace(**group))  # not resolved: a schedule may have come to its end
-            saved["params"] = [{"label": w.label, **self._moments(w, start)} for w in group["params"]]
+            saved["params"] = [{"label": w.label, **self._moments(w, group)} for w in group["params"]]
             groups.append(saved)
         return {"optimizer": self._kind, "steps": self.steps, "skipped": self.skipped, "groups": groups}
 
@@ -350,46 +332,35 @@ class Optimizer:
             self._load(state)
 
     def _load(self, state: Mapping[str, Any]) -> None:
-        given = dict_at("", state, ("optimizer", "steps", "skipped", "groups"))
+        given = read_at("", state, {"optimizer": ANY, "steps": 0, "skipped": 0, "groups": [ANY] * len(self.groups)})
         if given["optimizer"] != self._kind:
             raise ValueError(f"this is the state of {shown(given['optimizer'])}")
-        counters = [count_at(name, given[name]) for name in ("steps", "skipped")]
         schedules: list[tuple[Any, Any]] = []
         hyperparameters, states = [], {}
-        for i, (group, each) in enumerate(
-            zip(self.groups, list_at("groups", given["groups"], len(self.groups)), strict=True)
-        ):
+        like_state = {"label": "", "t": 0, **dict.fromkeys(self.state_names, 0.0)}
+        for i, (group, each) in enumerate(zip(self.groups, given["groups"], strict=True)):
             place = f"groups[{i}]"
-            saved = dict_at(place, each, group)
+            like = {**dict.fromkeys(group, ANY), "params": [like_state] * len(group["params"])}
+            saved = read_at(place, each, like)
             h = {name: value for name, value in saved.items() if name != "params"}
             if isinstance(h["lr"], Mapping) != callable(group["lr"]):
                 raise ValueError(
                     f"the rate at {place}['lr'] is {shown(h['lr'])}, here it is {group['lr']!r}; give what it had then"
                 )
             if callable(group["lr"]):
-                kept = dict_at(f"{place}['lr']", h["lr"], ("schedule",))["schedule"]
+                kept = read_at(f"{place}['lr']", h["lr"], {"schedule": ANY})["schedule"]
                 schedules += _with_states(group["lr"], kept, f"{place}['lr']['schedule']")
                 h["lr"] = group["lr"]
             with within(place):
                 hyperparameters.append(self._checked(h))
-            place += "['params']"
-            params = list_at(place, saved["params"], len(group["params"]))
-            for k, (w, each) in enumerate(zip(group["params"], params, strict=True)):
-                kept = dict_at(at(place, k), each, ("label", "t", *self.state_names))
-                if w.label and text_at(f"{place}[{k}]['label']", kept["label"]) and w.label != kept["label"]:
-                    raise ValueError(f"the label at {place}[{k}] is {shown(kept['label'])}, here it is {w.label!r}")
-                s = tuple(number_at(f"{place}[{k}][{name!r}]", kept[name]) for name in self.state_names)
-                states[w] = count_at(f"{place}[{k}]['t']", kept["t"]), s
-        done: list[tuple[Any, Any]] = []
-        try:
-            for schedule, kept in schedules:
-                done.append((schedule, schedule.state_dict()))
-                schedule.load_state_dict(kept)
-        except Exception:
-            for schedule, before in reversed(done):
-                schedule.load_state_dict(before)
-            raise
-        self.steps, self.skipped = counters
+            for k, (w, kept) in enumerate(zip(group["params"], saved["params"], strict=True)):
+                label, t, *s = kept.values()
+                if w.label and label and w.label != label:
+                    at = f"{place}['params'][{k}]"
+                    raise ValueError(f"the label at {at} is {shown(label)}, here it is {w.label!r}")
+                states[w] = t, tuple(s)
+        load_all([(schedule.state_dict, schedule.load_state_dict, kept) for schedule, kept in schedules])
+        self.steps, self.skipped = given["steps"], given["skipped"]
         self._state = {w: known for w, known in states.items() if known[0] > 0}
         for group, h in zip(self.groups, hyperparameters, strict=True):
             group.update(h)
@@ -398,9 +369,6 @@ class Optimizer:
         count = sum(len(group["params"]) for group in self.groups)
         h = ", ".join(f"{name}={self.groups[0][name]!r}" for name in self.defaults)
         return f"{self._kind}({count} parameter{'s' * (count != 1)}, {h})"
-
-
-# ---- checks ----------------------------------------------------------------------------------------------------------
 
 
 def listed(what: str, params: Any) -> list[Any]:
@@ -442,9 +410,6 @@ def _in_range(what: str, x: Any, below: float) -> float:
     return number
 
 
-# ---- the states of schedules -----------------------------------------------------------------------------------------
-
-
 def _states_in(rate: Any) -> Any:
     """The state of a schedule, or a list of those inside it; None where nothing keeps any."""
     if hasattr(rate, "state_dict"):
@@ -457,5 +422,5 @@ def _with_states(rate: Any, kept: Any, place: str) -> list[tuple[Any, Any]]:
     parts = parts_with("load_state_dict", rate)
     if bool(parts) != (kept is not None):
         raise ValueError(f"the schedule's state at {place}, {shown(kept)}, does not belong to {rate!r}")
-    states = [kept] if parts == [rate] else list_at(place, kept, len(parts)) if parts else []
+    states = [kept] if parts == [rate] else read_at(place, kept, [ANY] * len(parts)) if parts else []
     return list(zip(parts, states, strict=True))

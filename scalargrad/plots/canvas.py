@@ -1,4 +1,5 @@
-"""The paper that plots are drawn on: matplotlib's figures, by its object interface, with fonts and colours of our own.
+"""The paper that plots are drawn on: matplotlib's figures, by its object interface, with fonts and colours of our own;
+and what every plot begins with: things by name, and curves with gaps.
 
 Matplotlib is imported when the first plot is made. Nothing here touches its global state: no pyplot, no rcParams.
 """
@@ -7,10 +8,12 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
+from itertools import pairwise
+from math import isfinite
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+Path = str | os.PathLike[str] | None
+MOST = 8  # series in one plot: so many can be distinguished
 # Yellow on white cannot be read: pure yellow has a contrast of 1.07 : 1 there, gold (#ffd700) of 1.4. This dark gold is
 # the most yellow of hue 47° that reaches the 3 : 1 that WCAG 2 asks of lines (success criterion 1.4.11). On the dark
 # page yellow may be yellow.
@@ -75,7 +80,6 @@ def figure_class() -> type[Figure]:
 
     class PlotFigure(Figure):
         def draw(self, renderer: Any) -> None:
-            """Draw itself."""
             with _quiet():
                 super().draw(renderer)
 
@@ -128,6 +132,13 @@ class Paper:
         text.set_text(plain(words, limit))
         text.set_color(self.colours[colour])
         text.set_fontfamily(self.fonts)
+
+    def look(self, k: int, sparse: bool = False) -> dict[str, Any]:
+        """How the k-th curve differs from the others."""
+        return {
+            "color": self.series[k], "linestyle": self.dashes[k % len(self.dashes)], "linewidth": 2.0,
+            "marker": self.markers[k], "markersize": 4.5, "markevery": 0.1 if sparse else None,
+        }  # fmt: skip
 
     def label(self, axes: Axes, x: str = "", y: str = "", title: str = "") -> None:
         """Name the axes, and what is on them."""
@@ -184,7 +195,7 @@ class Paper:
             if long > room:
                 text.set_fontsize(text.get_fontsize() * room / long)
 
-    def finished(self, save: str | os.PathLike[str] | None) -> Figure:
+    def finished(self, save: Path) -> Figure:
         """The figure, written to a file if one is named."""
         self._fit()
         if save is not None:
@@ -196,3 +207,38 @@ def plain(words: str, limit: int) -> str:
     """Words without control characters and lone surrogates, and not endless."""
     short = words if len(words) <= limit else words[: limit - 1] + "…"
     return "".join(c if c.isprintable() or c == "\n" else "�" for c in short)
+
+
+def by_name(what: str, given: Any, kind: type | tuple[type, ...], otherwise: str) -> dict[str, Any]:
+    """One thing, or several by name, as a dict."""
+    named = dict(given) if isinstance(given, Mapping) else {otherwise: given}
+    if not named:
+        raise ValueError(f"{what}: nothing to plot")
+    if len(named) > MOST:
+        raise ValueError(f"{what}: {len(named)} series; at most {MOST} can be distinguished in one plot")
+    for name, each in named.items():
+        if not isinstance(each, kind):
+            kinds = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
+            raise TypeError(f"{what}: expected {kinds}, got {type(each).__name__} for {name!r}")
+    return {str(name): each for name, each in named.items()}
+
+
+def broken_at_jumps(numbers: Sequence[float]) -> list[float]:
+    """The numbers of a curve at even distances, nan for the first behind a jump: no stroke joins its sides.
+
+    A jump is a difference that is far larger than those beside it.
+
+    >>> broken_at_jumps([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
+    [0.0, 0.0, nan, 1.0, 1.0, 1.0]
+    """
+    shown = with_gaps(numbers)
+    steps = [0.0, *(abs(b - a) for a, b in pairwise(shown)), 0.0]
+    for k in range(1, len(steps) - 1):
+        if steps[k] > 20.0 * max(steps[k - 1], steps[k + 1]) and steps[k] > 1e-9 * abs(shown[k]):
+            shown[k - 1] = float("nan")
+    return shown
+
+
+def with_gaps(numbers: Sequence[float]) -> list[float]:
+    """The numbers, nan for what is not finite: there a curve has a gap."""
+    return [x if isfinite(x) else float("nan") for x in numbers]

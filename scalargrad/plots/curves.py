@@ -11,14 +11,11 @@ from collections.abc import Mapping, Sequence
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
-from .canvas import Paper
+from .canvas import Paper, Path, broken_at_jumps, by_name, with_gaps
 from .numbers import LayerGradient, Samples, Trajectory, sample
-from .series import Path, broken_at_jumps, by_name, look_of, with_gaps
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-# ---- functions -------------------------------------------------------------------------------------------------------
 
 
 def plot_function(
@@ -72,8 +69,6 @@ def plot_function(
     return paper.finished(save)
 
 
-# ---- measurements and models -----------------------------------------------------------------------------------------
-
 Series = tuple[Sequence[float], Sequence[float]]
 
 
@@ -108,7 +103,7 @@ def plot_fit(
     (axes,) = paper.axes
     handles, names = [], []
     for k, name in enumerate(every):
-        look = look_of(paper, k)
+        look = paper.look(k)
         if name in curves:
             xs, ys = curves[name]
             line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 2.0}
@@ -124,9 +119,6 @@ def plot_fit(
     paper.label(axes, x=x, y=y)
     paper.legend(axes, handles, names)
     return paper.finished(save)
-
-
-# ---- training --------------------------------------------------------------------------------------------------------
 
 
 def plot_history(
@@ -162,7 +154,7 @@ def plot_history(
     handles = []
     for k, name in enumerate(chosen):
         y = with_gaps(known[name])
-        look: dict[str, Any] = look_of(paper, k, sparse=len(y) > 40)
+        look: dict[str, Any] = paper.look(k, sparse=len(y) > 40)
         handles += axes.plot(range(1, len(y) + 1), y, **look)
     if log:
         axes.set_yscale("log")
@@ -174,9 +166,6 @@ def plot_history(
     paper.label(axes, x="epoch", y=chosen[0] if len(chosen) == 1 else "loss" if columns is None else "")
     paper.legend(axes, handles, chosen)
     return paper.finished(save)
-
-
-# ---- optimizers ------------------------------------------------------------------------------------------------------
 
 
 def plot_rates(
@@ -214,16 +203,13 @@ def plot_rates(
         handles = []
         for k, way in enumerate(named.values()):
             rates = [each[i] if isfinite(each[i]) and each[i] > 0.0 else float("nan") for each in way.rates]
-            handles += axes.plot(range(1, len(rates) + 1), rates, **look_of(paper, k, sparse=len(rates) > 40))
+            handles += axes.plot(range(1, len(rates) + 1), rates, **paper.look(k, sparse=len(rates) > 40))
         axes.set_yscale("log", nonpositive="mask")
         paper.whole(axes)
         paper.label(axes, x="step", y="effective rate" if i % columns == 0 else "", title=titles[i] if size > 1 else "")
         if i == 0 and (len(named) > 1 or isinstance(ways, Mapping)):
             paper.legend(axes, handles, named)
     return paper.finished(save)
-
-
-# ---- gradients -------------------------------------------------------------------------------------------------------
 
 
 def plot_gradients(
@@ -261,7 +247,7 @@ def plot_gradients(
     (axes,) = paper.axes
     handles = []
     for k, each in enumerate(numbers.values()):
-        handles += axes.plot(range(len(each)), [x if x else floor for x in with_gaps(each)], **look_of(paper, k))
+        handles += axes.plot(range(len(each)), [x if x else floor for x in with_gaps(each)], **paper.look(k))
         for i, x in enumerate(each):
             if x == 0.0:
                 paper.write(axes, i, floor, "0")

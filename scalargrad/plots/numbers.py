@@ -16,8 +16,6 @@ from ..optim.base import Optimizer
 from ..state import whole
 from ..transforms.derivatives import value_and_grad
 
-# ---- a function and its derivative -----------------------------------------------------------------------------------
-
 
 class Samples(NamedTuple):
     """A function of one number at evenly spaced points: `y = f(x)`, `slope = f'(x)`."""
@@ -48,9 +46,6 @@ def _spaced(what: str, low: float, high: float, n: int) -> list[float]:
         raise ValueError(f"{what}: low must be below high, and both finite, got {low!r} and {high!r}")
     n = whole(f"{what}: n, the number of points,", n, 2)
     return [low + (high - low) * k / (n - 1) for k in range(n - 1)] + [high]
-
-
-# ---- an optimizer on its way -----------------------------------------------------------------------------------------
 
 
 class Trajectory(NamedTuple):
@@ -118,13 +113,9 @@ def trajectory(
         way.points.append(here())
         way.values.append(y.data)
         way.gradients.append(gradients)
-        way.rates.append(
-            tuple(abs(b - a) / abs(g) if g != 0.0 else nan for a, b, g in zip(before, here(), gradients, strict=True))
-        )
+        moves = zip(before, here(), gradients, strict=True)
+        way.rates.append(tuple(abs(b - a) / abs(g) if g != 0.0 else nan for a, b, g in moves))
     return way
-
-
-# ---- what a model answers --------------------------------------------------------------------------------------------
 
 
 class Grid(NamedTuple):
@@ -171,19 +162,14 @@ def decision_grid(
             if len(a) != count:
                 raise ValueError(f"decision_grid: {count} score(s) at the first point, but {len(a)} at another")
     scores = tuple([[_number(a[k]) for a in row] for row in answers] for k in range(count))
-    largest = [
-        [float(point.index(max(point))) for point in zip(*rows, strict=True)] for rows in zip(*scores, strict=True)
-    ]
-    return Grid(xs, ys, largest, scores)
+    points = [zip(*rows, strict=True) for rows in zip(*scores, strict=True)]
+    return Grid(xs, ys, [[float(point.index(max(point))) for point in row] for row in points], scores)
 
 
 def _number(x: Any) -> float:
     if isinstance(x, list | tuple):
         (x,) = x
     return as_float(x.data if isinstance(x, Value) else x, "decision_grid")
-
-
-# ---- gradients by layer ----------------------------------------------------------------------------------------------
 
 
 class LayerGradient(NamedTuple):

@@ -1,8 +1,7 @@
 """What training shows while it runs: a bar, one line that is rewritten, one line an epoch, or nothing.
 
 It goes to the standard output as it is when training starts. tqdm draws the bar where it is installed (`pip install
-tqdm`); without it one line is rewritten. Where the output is no terminal, one line is printed for every epoch. In a
-notebook, whose output is no terminal either but rewrites lines, it is as in a terminal.
+tqdm`); without it one line is rewritten. Where the output is no terminal, one line is printed for every epoch; in a
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ INTERVAL = 0.1  # seconds between two rewritings
 
 
 def described(numbers: Mapping[str, float]) -> str:
-    """Numbers by name on one line."""
     return "  ".join(f"{name} {x:.4g}" for name, x in numbers.items())
 
 
@@ -58,34 +56,30 @@ class EpochLines(Silent):
 class RewrittenLine(EpochLines):
     """One line that is rewritten."""
 
-    def start(self, epochs: int, batches: int, done: int) -> None:
-        super().start(epochs, batches, done)
-        self.numbers = ""
-        self.shown = ""
-        self.next = 0.0
+    numbers = shown = ""
+    next = 0.0
+    last = 0
 
-    def show(self, text: str) -> None:
-        width = shutil.get_terminal_size().columns - 1
+    def show(self, epoch: int, rest: str) -> None:
+        text, width = self.text(epoch, rest), shutil.get_terminal_size().columns - 1
         text = text if len(text) <= width else text[: width - 1] + "…"
         self.stream.write("\r" + text.ljust(len(self.shown)))
         self.stream.flush()
-        self.shown = text
-        self.next = time.monotonic() + INTERVAL
+        self.shown, self.next = text, time.monotonic() + INTERVAL
 
     def batch(self, epoch: int, batch: int, loss: float) -> None:
         if time.monotonic() >= self.next:
             rest = self.numbers or f"loss {loss:.4g}"
-            self.show(self.text(epoch, f"batch {batch + 1:{len(str(self.batches))}}/{self.batches}  {rest}"))
+            self.show(epoch, f"batch {batch + 1:{len(str(self.batches))}}/{self.batches}  {rest}")
 
     def epoch(self, epoch: int, numbers: Mapping[str, float]) -> None:
-        self.numbers = described(numbers)
+        self.numbers, self.last = described(numbers), epoch
         if time.monotonic() >= self.next or epoch + 1 == self.epochs:
-            self.show(self.text(epoch, self.numbers))
-        self.last = epoch
+            self.show(epoch, self.numbers)
 
     def close(self) -> None:
         if self.numbers:
-            self.show(self.text(self.last, self.numbers))
+            self.show(self.last, self.numbers)
         if self.shown:
             self.stream.write("\n")
             self.stream.flush()

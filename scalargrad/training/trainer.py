@@ -1,27 +1,27 @@
 """What makes a training's steps, batch by batch: on `Value`s or compiled, as pays, and what happens where it cannot be.
 
 Both ways give the same bits, so the decision may rest on what was measured: the first batches run on `Value`s and are
-timed, and what is left to do is known. The compiler is imported only where it may pay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..data.dataset import Dataset
 from ..engine import modes
-from ..engine.value import Value
+from ..engine.primitive import as_float
 from ..optim.base import Optimizer
 from . import compiled
-from .objective import Objective
-from .step import Clip, OptimizerStep
+from .objective import Clip, Objective, OptimizerStep
 
 if TYPE_CHECKING:
     from .compiled import CompiledObjective
 
 Compile = Literal["auto"] | bool
 Functions = Literal["library", "polynomial"]
+Metrics = Mapping[str, Callable[[list[Any], list[Any]], float]]
 
 # Measured, in units of one sample's gradient on `Value`s: what it costs to trace and to build, and then every sample.
 # Machine code costs so many seconds besides; and less where it is made without LLVM.
@@ -34,11 +34,7 @@ MOST_TIMES = 3  # that a model which was changed is compiled again
 
 
 def choose(seconds: float, samples: int) -> str:
-    """The backend that is done first, "" for none, where a sample takes so long on `Value`s and so many are left.
-
-    >>> choose(1e-4, 20), choose(1e-4, 1000)
-    ('', 'python')
-    """
+    """The backend that is done first, "" for none, where a sample takes so long on `Value`s and so many are left."""
     left = seconds * samples
     python = MARGIN * SOURCE_COST * seconds + SOURCE_SHARE * left
     once, each = MACHINE_SECONDS_AT_ONCE, MACHINE_COST_AT_ONCE
@@ -55,31 +51,22 @@ def choose(seconds: float, samples: int) -> str:
 class Trainer:
     """Computes loss and gradient of batches, and makes the optimizer's steps, in one way or the other."""
 
-    def __init__(
-        self,
-        objective: Objective,
-        optimizer: Optimizer,
-        parameters: list[Value],
-        wanted: Compile,
-        functions: Functions = "library",
-    ) -> None:
+    def __init__(self, objective: Objective, optimizer: Optimizer, wanted: Compile, functions: Functions) -> None:
         if wanted not in ("auto", True, False) or (isinstance(wanted, int) and not isinstance(wanted, bool)):
             raise ValueError(f'fit: compile must be "auto", True or False, got {wanted!r}')
         if functions not in ("library", "polynomial"):
             raise ValueError(f"fit: functions must be 'library' or 'polynomial', got {functions!r}")
         if functions == "polynomial" and wanted is not True:
             raise ValueError("fit: functions='polynomial' is for compiled training: give compile=True, too")
+        self.objective, self.optimizer, self.wanted = objective, optimizer, wanted
         self.functions: Functions = functions
-        self.objective, self.optimizer, self.parameters, self.wanted = objective, optimizer, parameters, wanted
         self.compiled: CompiledObjective | None = None
-        self.step = OptimizerStep(optimizer, parameters)
+        self.step = OptimizerStep(optimizer, objective.parameters)
         self.backend = ""
         self.decided = wanted is False
         self.timed: list[float] = []  # seconds a sample
         self.made = 0
         self.report = "no: compile=False" if wanted is False else "no: it would not have paid"
-
-    # ---- one batch ---------------------------------------------------------------------------------------------------
 
     def batch(self, inputs: list[Any], targets: list[Any], clip: Clip | None, left: int) -> float:
         """Make one step, with so many samples left to go through in all; the batch's loss."""
@@ -105,13 +92,10 @@ class Trainer:
             self.timed.append((perf_counter() - began) / len(inputs))
             if len(self.timed) == TIMED:
                 self.decided = True
-                backend = choose(min(self.timed), left - len(inputs))
-                if backend:
-                    self.backend = backend
+                self.backend = choose(min(self.timed), left - len(inputs))
+                if self.backend:
                     self._compile(inputs[0])
         return found
-
-    # ---- compiling ---------------------------------------------------------------------------------------------------
 
     def _compile(self, x: Any) -> None:
         self.decided = True
@@ -119,19 +103,15 @@ class Trainer:
         if not self.backend:
             self.backend = "native" if compiled.native.available(batches=True) else "python"
         try:
-            self.compiled = compiled.CompiledObjective(
-                self.objective, self.backend, self.step.weights, x, self.functions
-            )
+            weights, make = self.step.weights, compiled.CompiledObjective
+            self.compiled = make(self.objective, self.backend, weights, x, self.functions)
         except compiled.REFUSALS as error:
             self._refuse(error)
             return
         self.report = "machine code" if self.backend == "native" else "Python source"
-        if (
-            self.backend == "native"
-            and compiled.CompiledStep.usable(self.optimizer)
-            and not isinstance(self.step, compiled.CompiledStep)
-        ):
-            self.step = compiled.CompiledStep(self.optimizer, self.parameters)
+        usable = self.backend == "native" and compiled.CompiledStep.usable(self.optimizer)
+        if usable and not isinstance(self.step, compiled.CompiledStep):
+            self.step = compiled.CompiledStep(self.optimizer, self.objective.parameters)
             self.step.load()
 
     def _refuse(self, error: Exception) -> None:
@@ -141,9 +121,7 @@ class Trainer:
         self.compiled = None
         self.report = f"no: {error}" if untraceable else f"no: {type(error).__name__}: {error}"
         self.step.store()
-        self.step = OptimizerStep(self.optimizer, self.parameters)
-
-    # ---- epochs ------------------------------------------------------------------------------------------------------
+        self.step = OptimizerStep(self.optimizer, self.objective.parameters)
 
     def start_epoch(self, x: Any) -> None:
         """Take over what callbacks and schedules may have changed, and see whether the programs still hold."""
@@ -162,17 +140,20 @@ class Trainer:
         """Put weights, gradients and moments where everybody looks for them."""
         self.step.store()
 
-    def predictions(self, inputs: Sequence[Any]) -> list[Any] | None:
-        """What the model says in evaluation mode, if it is compiled."""
-        if self.compiled is None:
-            return None
-        try:
-            return self.compiled.predictions([p.data for p in self.parameters], list(inputs))
-        except compiled.REFUSALS as error:
-            self._refuse(error)
-            return None
-
-    def loss_of(self, predictions: list[Any], targets: list[Any]) -> float:
-        """The loss of plain predictions."""
-        found = None if self.compiled is None else self.compiled.loss_of(predictions, targets)
-        return float(self.objective.loss(predictions, targets)) if found is None else found
+    def measured(self, samples: Dataset, metrics: Metrics) -> dict[str, float]:
+        """As `evaluate` measures, by the compiled model and the compiled loss where these are compiled."""
+        objective, predictions = self.objective, None
+        if self.compiled is not None:
+            try:
+                predictions = self.compiled.predictions([p.data for p in objective.parameters], samples.inputs)
+            except compiled.REFUSALS as error:
+                self._refuse(error)
+        if predictions is None:
+            predictions = list(map(objective.model.frozen(), samples.inputs))
+        numbers = {}
+        for name, metric in metrics.items():
+            found = None
+            if self.compiled is not None and metric is objective.loss:
+                found = self.compiled.loss_of(predictions, samples.targets)
+            numbers[name] = as_float(metric(predictions, samples.targets), name) if found is None else found
+        return numbers

@@ -32,7 +32,7 @@ Tree = Any  # a number, or what holds numbers: see `trees.py`
 
 
 def _recording() -> AbstractContextManager[None]:
-    return modes.recording() if modes.active else nullcontext()
+    return modes.recording() if modes.active and not modes.current().recording else nullcontext()
 
 
 def _fresh(x: Any) -> Value:
@@ -90,22 +90,17 @@ class _Run:
     """One run of a function on fresh nodes: the nodes, what came out, and the graph between them."""
 
     def __init__(
-        self,
-        f: Callable[..., Any],
-        arguments: Sequence[Any],
-        chosen: Sequence[int | str],
-        keywords: dict[str, Any],
-        aux: bool,
+        self, f: Any, arguments: Sequence[Any], chosen: Sequence[int | str], keywords: Any, one: bool, aux: bool
     ) -> None:
         _is_function(f)
-        given = list(arguments)
+        given, self.one, self.has_aux = list(arguments), one, aux
         nested = False
         recording = not modes.active or modes.current().recording
         begun = begin()
         tracer = modes.tracer()
         mark = tracer.mark() if tracer is not None else None
         self.inputs: list[Value] = []
-        self.structures: list[Structure] = []
+        structures: list[Structure] = []
         with _recording():
             for k in chosen:
                 holder: Any = keywords if isinstance(k, str) else given
@@ -124,7 +119,7 @@ class _Run:
                     as_float(holder[k], parameter(f, k))
                 holder[k] = unflatten(structure, nodes, "argument")
                 self.inputs += nodes
-                self.structures.append(structure)
+                structures.append(structure)
             differentiating.begun.append(begun)
             try:
                 result = f(*given, **keywords)
@@ -133,6 +128,7 @@ class _Run:
                 raise
             finally:
                 differentiating.begun.pop()
+        self.structure = (tuple, None, tuple(structures))
         self.aux: Any = None
         if aux:
             if not isinstance(result, tuple) or len(result) != 2:
@@ -174,14 +170,20 @@ class _Run:
             raise TypeError(f"{of}: the function must return one number, not {kind}; use jacobian, or vjp")
         return self.outputs[0]
 
-    def backward(self, seeds: Sequence[Any], as_graph: bool) -> list[Any]:
+    def seeds(self, numbers: Sequence[Any]) -> list[Any]:
+        """Numbers that a caller chose; of a graph, where others might stand in their place, as nodes."""
+        if not self.as_graph and not any(isinstance(x, Value) for x in numbers):
+            return [*numbers]
+        return [x if isinstance(x, Value) else constant(x) for x in numbers]
+
+    def backward(self, seeds: Sequence[Any]) -> list[Any]:
         """The derivative of the seeded outputs by every input; a zero is 0.0, not -0.0."""
         if self.walk is not None:
             return [self.kept(x) for x in self.walk.backward(seeds)]
         given = [(y, s) for y, s in zip(self.outputs, seeds, strict=True) if isinstance(y, Value)]
         check = gradient_check(seeds) if modes.active and modes.current().anomaly else None
         found: dict[Any, Any]
-        if as_graph:
+        if self.as_graph or any(isinstance(x, Value) for x in seeds):
             with _recording():
                 found = graph_adjoints(self.order, given, self.inputs, check, self.wanted)
                 found = {x: 0.0 + found.get(x, 0.0) for x in self.inputs}
@@ -189,21 +191,20 @@ class _Run:
         found = float_adjoints(self.order, given, self.stop, check)
         return [found.get(x, 0.0) for x in self.inputs]
 
-    def forward(self, seeds: dict[Value, Any], as_graph: bool) -> list[Any]:
-        """The directional derivative of every output."""
+    def forward(self, seeds: dict[Value, Any]) -> list[Any]:
         if self.walk is not None:
             return [self.kept(x) for x in self.walk.forward(seeds)]
         with _recording():
-            found = tangents(self.order, seeds, as_graph)
+            found = tangents(self.order, seeds, self.as_graph or any(isinstance(x, Value) for x in seeds.values()))
             if modes.active and modes.current().anomaly:
                 _check_tangents(self.order, found, self.outputs)
             every = [0.0 + found.get(y, 0.0) if isinstance(y, Value) else 0.0 for y in self.outputs]
         return [self.kept(x) for x in every]
 
-    def split(self, flat: Sequence[Any]) -> list[Tree]:
-        """A flat list over all inputs as one tree an argument."""
-        supply = iter(flat)
-        return [unflatten(structure, supply, "derivative") for structure in self.structures]
+    def split(self, flat: Sequence[Any]) -> Tree:
+        """A flat list over all inputs as one tree an argument; the one alone, where it was asked for."""
+        trees = unflatten(self.structure, flat, "derivative")
+        return trees[0] if self.one else trees
 
 
 Argnums = int | Sequence[int] | None
@@ -252,10 +253,7 @@ def _positions(argnums: int | Sequence[int], count: int) -> list[int]:
     for k in numbers:
         if not -count <= k < count:
             raise ValueError(f"argnums: {k} is not the position of one of {count} positional argument(s)")
-    positive = [k % count for k in numbers]
-    if len(set(positive)) != len(positive) or not positive:
-        raise ValueError(f"argnums: expected different positions, got {argnums!r}")
-    return positive
+    return [k % count for k in numbers]
 
 
 class Derivative:
@@ -282,11 +280,7 @@ class Derivative:
     def __reduce__(self) -> Any:
         return _made_again, (VERSION, self.maker, saved(self.f), self.options)
 
-    def __copy__(self) -> Derivative:
-        return self  # as Python's functions
-
-    def __deepcopy__(self, memo: Any) -> Derivative:
-        return self
+    __copy__ = __deepcopy__ = lambda self, *memo: self  # as Python's functions
 
 
 def _made_again(version: str, maker: Callable[..., Any], f: Any, options: tuple[Any, ...]) -> Any:
@@ -307,18 +301,30 @@ def value_and_grad(
     (18.0, 9.0)
     """
 
-    def derivative(*arguments: Any, **keywords: Any) -> tuple[Any, Any]:
-        with Resting():
-            chosen, only = _chosen(f, argnums, argnames, arguments, keywords)
-            run = _Run(f, arguments, chosen, keywords, has_aux)
-            y = run.scalar("grad")
-            trees = run.split(run.backward([1.0], run.as_graph))
-            value, aux = run.plain(y), run.aux
-            del run, y  # so that the collector finds no graph when it is back
-        value = value if isinstance(value, Value) else as_float(value)
-        return (value, aux) if has_aux else value, trees[0] if only else tuple(trees)
+    return _derivative(value_and_grad, f, (argnums, has_aux, argnames), _value_and_gradient, has_aux)
 
-    return Derivative(derivative, "value_and_grad", f, value_and_grad, (argnums, has_aux, argnames))
+
+def _derivative(
+    maker: Callable[..., Any], f: Any, options: Any, finish: Callable[[_Run], Any], has_aux: bool = False
+) -> Derivative:
+    """The function, of what `f` takes, that makes a result of one run of it; argnums and argnames end its options."""
+
+    def derivative(*arguments: Any, **keywords: Any) -> Any:
+        with Resting():
+            chosen, one = _chosen(f, options[0], options[-1], arguments, keywords)
+            run = _Run(f, arguments, chosen, keywords, one, has_aux)
+            made = finish(run)
+            del run  # so that the collector finds no graph when it is back
+        return made
+
+    return Derivative(derivative, maker.__name__, f, maker, options)
+
+
+def _value_and_gradient(run: _Run) -> tuple[Any, Any]:
+    y = run.plain(run.scalar("grad"))
+    gradient = run.split(run.backward([1.0]))
+    value = y if isinstance(y, Value) else as_float(y)
+    return (value, run.aux) if run.has_aux else value, gradient
 
 
 def grad(
@@ -346,24 +352,18 @@ def grad(
     >>> grad(grad(grad(sin)))(0.5)
     -0.8775825618903728
     """
-    both = value_and_grad(f, argnums, has_aux, argnames)
 
-    def derivative(*arguments: Any, **keywords: Any) -> Any:
-        value, gradient = both(*arguments, **keywords)
-        return (gradient, value[1]) if has_aux else gradient
+    def gradient(run: _Run) -> Any:
+        _, found = _value_and_gradient(run)
+        return (found, run.aux) if has_aux else found
 
-    return Derivative(derivative, "grad", f, grad, (argnums, has_aux, argnames))
+    return _derivative(grad, f, (argnums, has_aux, argnames), gradient, has_aux)
 
 
 def _numbers_like(tree: Any, structure: Structure, what: str) -> list[Any]:
     leaves = leaves_like(tree, structure, what)
     places = paths(structure, what)
     return [x if isinstance(x, Value) else as_float(x, place) for x, place in zip(leaves, places, strict=True)]
-
-
-def _varying(numbers: Sequence[Any]) -> list[Value]:
-    """Numbers that a caller chose, as nodes: others might stand in their place."""
-    return [x if isinstance(x, Value) else constant(x) for x in numbers]
 
 
 def _one_an_argument(name: str, given: Any) -> None:
@@ -383,13 +383,12 @@ def vjp(f: Callable[..., Any], *primals: Tree) -> tuple[Tree, Callable[[Tree], t
     ([6.0, 5.0], (3.0, 2.0), (1.0, 1.0))
     """
     with Resting():
-        run = _Run(f, primals, range(len(primals)), {}, False)
+        run = _Run(f, primals, range(len(primals)), {}, False, False)
 
-    def pull_back(cotangent: Tree) -> tuple[Tree, ...]:
-        seeds = _numbers_like(cotangent, run.output_structure, "cotangent")
-        as_graph = run.as_graph or any(isinstance(s, Value) for s in seeds)
+    def pull_back(cotangent: Tree) -> Any:
+        seeds = run.seeds(_numbers_like(cotangent, run.output_structure, "cotangent"))
         with Resting():
-            return tuple(run.split(run.backward(_varying(seeds) if as_graph else seeds, as_graph)))
+            return run.split(run.backward(seeds))
 
     return run.value(), pull_back
 
@@ -425,15 +424,10 @@ def jvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tree]
     if len(primals) != len(tangents):
         raise ValueError(f"jvp: {len(tangents)} tangent(s) for {len(primals)} primal(s)")
     with Resting():
-        run = _Run(f, primals, range(len(primals)), {}, False)
-        directions = [
-            x
-            for k, (tangent, structure) in enumerate(zip(tangents, run.structures, strict=True))
-            for x in _numbers_like(tangent, structure, f"tangents[{k}]")
-        ]
-        as_graph = run.as_graph or any(isinstance(t, Value) for t in directions)
-        seeds = dict(zip(run.inputs, _varying(directions) if as_graph else directions, strict=True))
-        return run.value(), unflatten(run.output_structure, run.forward(seeds, as_graph), "derivative")
+        run = _Run(f, primals, range(len(primals)), {}, False, False)
+        directions = _numbers_like(tuple(tangents), run.structure, "tangents")
+        seeds = dict(zip(run.inputs, run.seeds(directions), strict=True))
+        return run.value(), unflatten(run.output_structure, run.forward(seeds), "derivative")
 
 
 def jacobian(f: Callable[..., Any], argnums: Argnums = None, argnames: Argnames = None) -> Callable[..., Any]:
@@ -447,20 +441,16 @@ def jacobian(f: Callable[..., Any], argnums: Argnums = None, argnames: Argnames 
     [[4.0, 3.0], [1.0, 1.0], [6.0, 0.0]]
     """
 
-    def derivative(*arguments: Any, **keywords: Any) -> Any:
-        with Resting():
-            chosen, only = _chosen(f, argnums, argnames, arguments, keywords)
-            run = _Run(f, arguments, chosen, keywords, False)
-            n, m = len(run.inputs), len(run.outputs)
-            if m <= n:
-                rows = [run.backward([float(i == k) for i in range(m)], run.as_graph) for k in range(m)]
-            else:
-                columns = [run.forward({x: 1.0}, run.as_graph) for x in run.inputs]
-                rows = [[column[k] for column in columns] for k in range(m)]
-        trees = [run.split(row) for row in rows]
-        return unflatten(run.output_structure, [tree[0] if only else tuple(tree) for tree in trees], "derivative")
+    def rows(run: _Run) -> Any:
+        n, m = len(run.inputs), len(run.outputs)
+        if m <= n:
+            found = [run.backward([float(i == k) for i in range(m)]) for k in range(m)]
+        else:
+            columns = [run.forward({x: 1.0}) for x in run.inputs]
+            found = [[column[k] for column in columns] for k in range(m)]
+        return unflatten(run.output_structure, map(run.split, found), "derivative")
 
-    return Derivative(derivative, "jacobian", f, jacobian, (argnums, argnames))
+    return _derivative(jacobian, f, (argnums, argnames), rows)
 
 
 def elementwise_grad(f: Callable[..., Any], argnums: Argnums = None, argnames: Argnames = None) -> Callable[..., Any]:
@@ -473,16 +463,9 @@ def elementwise_grad(f: Callable[..., Any], argnums: Argnums = None, argnames: A
     >>> elementwise_grad(lambda x: [x[0] ** 2, x[1] ** 2])([3.0, 5.0])
     [6.0, 10.0]
     """
-
-    def derivative(*arguments: Any, **keywords: Any) -> Any:
-        with Resting():
-            chosen, only = _chosen(f, argnums, argnames, arguments, keywords)
-            run = _Run(f, arguments, chosen, keywords, False)
-            trees = run.split(run.backward([1.0] * len(run.outputs), run.as_graph))
-            del run
-        return trees[0] if only else tuple(trees)
-
-    return Derivative(derivative, "elementwise_grad", f, elementwise_grad, (argnums, argnames))
+    return _derivative(
+        elementwise_grad, f, (argnums, argnames), lambda run: run.split(run.backward([1.0] * len(run.outputs)))
+    )
 
 
 def hessian(f: Callable[..., Any], argnums: Argnums = None, argnames: Argnames = None) -> Callable[..., Any]:

@@ -32,14 +32,11 @@ def _exact(x: Any) -> Any:
         return type(x), frozenset([_exact(each) for each in x])
     if hasattr(x, "__array_interface__"):
         return type(x), x.dtype.str, x.shape, x.tobytes()
-    if (
-        getattr(type(x), "__dataclass_fields__", None)
-        and type(x).__dataclass_params__.eq
-        and type(x).__hash__ is not None
-    ):
-        fields = [each.name for each in type(x).__dataclass_fields__.values() if each.compare]
-        return type(x), x, tuple([_exact(getattr(x, name, None)) for name in fields])
-    return type(x), repr(x) if isinstance(x, int | float) else x, str(x) if type(x).__name__ == "Decimal" else ""
+    kind: Any = type(x)
+    if getattr(kind, "__dataclass_fields__", None) and kind.__dataclass_params__.eq and kind.__hash__ is not None:
+        fields = [each.name for each in kind.__dataclass_fields__.values() if each.compare]
+        return kind, x, tuple([_exact(getattr(x, name, None)) for name in fields])
+    return kind, repr(x) if isinstance(x, int | float) else x, str(x) if kind.__name__ == "Decimal" else ""
 
 
 class Keys(tuple[Any, ...]):
@@ -121,13 +118,12 @@ finders: list[Callable[[type], Container | None]] = []  # of rooms above, for ty
 
 def container(kind: type) -> Container | None:
     """What is known of a type; None for lists, tuples and dicts, which are written out, and for leaves."""
-    try:
+    if kind in _containers:
         return _containers[kind]
-    except KeyError:
-        found = _dataclass(kind) if hasattr(kind, "__dataclass_fields__") else None
-        for find in finders:
-            found = found or find(kind)
-        return _containers.setdefault(kind, found)
+    found = _dataclass(kind) if hasattr(kind, "__dataclass_fields__") else None
+    for find in finders:
+        found = found or find(kind)
+    return _containers.setdefault(kind, found)
 
 
 def register_pytree_node(
@@ -208,11 +204,8 @@ def _same(made: Any, given: Any) -> bool:
     if made is given:
         return True
     (ours, structure), (theirs, wanted) = flatten(made), flatten(given)
-    pairs = zip(ours, theirs, strict=False)
-    return structure == wanted and all(
-        a is b or not isinstance(b, Value) or abs(a - b) <= 1e-9 * abs(b) or a == b or (a != a and b != b)
-        for a, b in pairs
-    )
+    moved = [(a, b) for a, b in zip(ours, theirs, strict=False) if a is not b and isinstance(b, Value)]
+    return structure == wanted and all(abs(a - b) <= 1e-9 * abs(b) or a == b or (a != a and b != b) for a, b in moved)
 
 
 class _Numbers(list[Any]):
@@ -248,30 +241,35 @@ def _walk(node: Any, inside: tuple[int, ...], leaves: list[Any], what: str, stat
     if kind is float or issubclass(kind, Value):
         leaves.append(node)
         return LEAF
-    known = _containers[kind] if kind in _containers else container(kind)
-    taken = None if known is None else known.take(node)
-    if taken is None and not isinstance(node, list | tuple | dict):
+    found = taken(node)
+    if found is None:
         if kind is Static or (static and is_static(node)):
             return (Static, node if kind is Static else Static(node, what), ())
         leaves.append(node)
         return LEAF
     if id(node) in inside:
         raise ValueError(f"{what}: a {kind.__name__} that contains itself")
-    if taken is not None and known is not None:
-        aux, children = taken
-        if known.flat:
-            leaves += children
-            return (known.kind, aux, len(children))
-        inside = (*inside, id(node))
-        return (known.kind, aux, tuple([_walk(child, inside, leaves, what, static) for child in children]))
+    holder, aux, children = found
+    known = container(holder)
+    if known is not None and known.flat:
+        leaves += children
+        return (holder, aux, len(children))
     inside = (*inside, id(node))
-    if isinstance(node, dict):
-        keys = tuple(node)
-        if any(type(key) is not str for key in keys):
-            keys = Keys(keys)
-        return (dict, keys, tuple([_walk(child, inside, leaves, what, static) for child in node.values()]))
-    kind = list if isinstance(node, list) else kind
-    return (kind, None, tuple([_walk(child, inside, leaves, what, static) for child in node]))
+    if all(each is float or issubclass(each, Value) for each in set(map(type, children))):
+        leaves += children
+        return (holder, aux, (LEAF,) * len(children))
+    return (holder, aux, tuple([_walk(child, inside, leaves, what, static) for child in children]))
+
+
+def taken(x: Any) -> tuple[Any, Any, Sequence[Any]] | None:
+    """What holds numbers, taken apart: its kind, what else tells it apart, and its children; None for a leaf."""
+    known = container(type(x))
+    if known is not None and (found := known.take(x)) is not None:
+        return (known.kind, *found)
+    if isinstance(x, dict):
+        keys = tuple(x)
+        return dict, keys if all(type(key) is str for key in keys) else Keys(keys), list(x.values())
+    return (list if isinstance(x, list) else type(x), None, x) if isinstance(x, list | tuple) else None
 
 
 def unflatten(structure: Structure, leaves: Iterable[Any], role: str = "result") -> Any:
@@ -290,16 +288,17 @@ def _build(part: Structure, supply: Iterator[Any], role: str) -> Any:
     kind, keys, children = part
     if kind is Static:
         return None if role == "derivative" else keys.value
-    if type(children) is int:
-        built = list(islice(supply, children))
+    count = children if type(children) is int else len(children)
+    if children == count or children.count(LEAF) == count:
+        built = list(islice(supply, count))
     else:
         built = [_build(child, supply, role) for child in children]
-    return _held(kind, keys, built, role)
+    return held(kind, keys, built, role)
 
 
-def _held(kind: type, keys: Any, built: list[Any], role: str) -> Any:
-    """What holds these children."""
-    known = _containers[kind] if kind in _containers else container(kind)
+def held(kind: type, keys: Any, built: list[Any], role: str = "result") -> Any:
+    """What holds these children, the other way around than `taken`."""
+    known = container(kind)
     if known is not None:
         return (known.argument if role == "argument" and known.argument else known.build)(keys, built)
     if kind is dict:
@@ -321,7 +320,7 @@ def replaced(tree: Any, change: Callable[[Any], Any]) -> Any:
     if structure == LEAF or type(structure[2]) is int:
         return unflatten(structure, changed)
     children = [replaced(child, change) for child in _children_like(tree, structure, "a tree")]
-    return _held(structure[0], structure[1], children, "result")
+    return held(structure[0], structure[1], children)
 
 
 def leaves_like(tree: Any, structure: Structure, what: str) -> list[Any]:
@@ -353,24 +352,17 @@ def leaves_like(tree: Any, structure: Structure, what: str) -> list[Any]:
 def _children_like(tree: Any, structure: Structure, what: str) -> list[Any]:
     """The children of a tree that must have a given structure at its root, in that structure's order."""
     kind, keys, children = structure
-    known, other = container(kind), container(type(tree))
-    if known is not None:
-        taken = None if other is None or other.kind is not kind else known.take(tree)
-        count = children if type(children) is int else len(children)
-        if taken is not None and taken[0] == keys and len(taken[1]) == count:
-            return list(taken[1])
-    elif (
-        other is None
-        and isinstance(tree, dict if kind is dict else list if kind is list else tuple)
-        and len(tree) == len(children)
-    ):
-        if kind is dict and any(key not in tree for key in keys):
-            raise ValueError(f"{what}: expected the keys {list(keys)}, got {list(tree)}")
-        return [tree[key] for key in keys or range(len(children))]
-    found = flatten(tree)[1]
-    raise ValueError(
-        f"{what}: expected {described(structure)}, got {repr(tree) if found == LEAF else described(found)}"
-    )
+    of, aux, inside = taken(tree) or (None, None, ())
+    if of is not None and len(inside) == (children if type(children) is int else len(children)):
+        if of is kind is dict:
+            if any(key not in tree for key in keys):
+                raise ValueError(f"{what}: expected the keys {list(keys)}, got {list(tree)}")
+            return [tree[key] for key in keys]
+        both_tuples = container(of) is container(kind) is None and issubclass(of, tuple) and issubclass(kind, tuple)
+        if both_tuples or (of is kind and aux == keys):
+            return list(inside)
+    got = repr(tree) if flatten(tree)[1] == LEAF else described(flatten(tree)[1])
+    raise ValueError(f"{what}: expected {described(structure)}, got {got}")
 
 
 def described(structure: Structure) -> str:
@@ -420,7 +412,6 @@ def paths(structure: Structure, root: str = "") -> Iterator[str]:
 
 
 def statics(structure: Structure, root: str = "") -> Iterator[tuple[str, Static]]:
-    """What is static, with its place."""
     return ((place, part[1]) for place, part in _places(structure, root) if part != LEAF)
 
 
@@ -430,7 +421,10 @@ def _places(structure: Structure, root: str) -> Iterator[tuple[str, Structure]]:
         return
     children = structure[2]
     for step, child in zip(steps(structure), (LEAF,) * children if type(children) is int else children, strict=True):
-        yield from _places(child, f"{root}{step}")
+        if child == LEAF:
+            yield f"{root}{step}", child
+        else:
+            yield from _places(child, f"{root}{step}")
 
 
 def is_number(x: Any) -> bool:

@@ -1,7 +1,4 @@
-"""Programs with loops as machine code: segments, made as any program is, and the orders between them.
-
-The orders are written for x86-64 alone, on which segments may come from either way to make machine code.
-"""
+"""Programs with loops as machine code: segments, made as any program is, and the orders between them."""
 
 from __future__ import annotations
 
@@ -12,86 +9,51 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..ir.layout import Layout, laid_out, laid_out_block
-from ..ir.loops import Block, Call, Foreign, Loop
+from ..ir.loops import Block, Foreign
 from ..ir.lowering import Functions, lower
 from ..ir.program import Program, without_selections
-from . import native
-from .executable import CodeRefusedError, Executable, features
+from . import llvm, native
+from .executable import CodeRefusedError, Executable
+from .llvm_orders import LLVMOrders
 from .machine import AlignedMemory, Machine, note_failed, raise_failed
-from .x86.orders import Entry, LaneOrders, Orders
+from .orders import Entry
+from .x86.orders import X86Orders
 
 LINE = 64  # bytes: what memory of segments is aligned to
 FARTHEST = 2**31 - 2**24  # bytes, that an instruction reaches
+WORTH_CODE, WORTH_LLVM = 10_000, 1_000_000  # instructions that a loop alone runs from which it pays to make code of it
 
 
-def available() -> bool:
-    """Whether such machine code can be made here."""
-    return "avx" in features()
+def worth(instructions: int) -> bool:
+    """Whether a loop that runs so many is made machine code, outside of compiled functions."""
+    return instructions >= WORTH_CODE and (native.at_once() or (instructions >= WORTH_LLVM and native.available()))
 
 
 class NotInLanesError(CodeRefusedError):
     """A program that is made for one point alone."""
 
 
-class _Memory:
-    """What stands before the frame: memories of segments, cells and constants, from low to high addresses."""
-
-    def __init__(self) -> None:
-        self.image = bytearray()
-
-    def room(self, size: int, before: bytes = b"") -> int:
-        """Where so many bytes begin, behind some that are given, on a boundary."""
-        start = -(-(len(self.image) + len(before)) // LINE) * LINE
-        self.image += bytes(start - len(before) - len(self.image)) + before + bytes(size)
-        return start
-
-
 def machine(program: Program, functions: Functions) -> Machine:
     """Machine code for one point of a program with loops."""
-    return _made(laid_out(program), program.inputs, functions)
+    return _made(laid_out(program), functions, native.places_of((), 0, program.inputs))
 
 
-def in_lanes(program: Program) -> bool:
-    """Whether `kernel` can make it: where there is no choice, and no loop whose steps differ from sample to sample."""
-    blocks: list[Any] = [row for row in program.operations if row.several]
-    return all(
-        not isinstance(each, Foreign)
-        and not (isinstance(each, Loop) and (each.condition is not None or each.counted))
-        and not (isinstance(each, Call) and each.chooses)
-        and all(map(in_lanes, each.programs()))
-        for each in blocks
-    )
+def in_lanes(program: Program, masked: bool = False) -> bool:
+    """Whether `kernel` can make it: where no function of Python is called but by rows that all samples come to."""
+    for row in program.operations:
+        if not row.several:
+            if masked and row.own:
+                return False
+        elif isinstance(row, Foreign) or not all(in_lanes(each, masked or row.differs) for each in row.programs()):
+            return False
+    return True
 
 
 def kernel(program: Program, functions: Functions, places: Sequence[tuple[bool, int]]) -> Machine:
     """Machine code for eight samples; `places` are those of the inputs, as `native.kernel` has them."""
     if not in_lanes(program):
-        raise NotInLanesError("a loop whose steps differ from sample to sample")
-    layout = laid_out(program)
-    _bounded(8 * layout.size)
-    memory, machines = _Memory(), list[Machine]()
-
-    def entry(segment: Program) -> Entry:
-        made = native.kernel(lower(segment, functions), [True] * segment.inputs, 0)
-        machines.append(made)
-        return Entry(made.address, memory.room(8 * made.scratch, made.preset), bool(segment.guards))
-
-    entries = [entry(segment) for segment in layout.segments]
-    cells = memory.room(8 * (layout.cells + 1))
-    constants = array("d", [x for x in reversed(layout.constants) for _ in range(8)]).tobytes()
-    end = memory.room(0, constants)
-    for each in entries:
-        each.memory -= end
-    code = Executable(LaneOrders(layout, cells - end, entries, places).finish())
-    callbacks = [each for made in machines for each in made.callbacks]
-    return Machine(code.address, bytes(memory.image), 8 * layout.size + LINE, callbacks, [code, machines])
-
-
-def _bounded(floats: int) -> None:
-    if 8 * floats > FARTHEST:
-        raise MemoryError(
-            f"a loop keeps {8 * floats / 2**30:.1f} GiB of numbers for reverse mode: give scan a checkpoint"
-        )
+        raise NotInLanesError("what calls Python for a sample alone")
+    return _made(laid_out(program, True), functions, places)
 
 
 class Runner:
@@ -104,7 +66,7 @@ class Runner:
         ((_, start, self.size),) = layout.outputs or [(0, 0, 0)]
         layout.outputs = []  # which are read from the frame, as the inputs are written to it
         self.inputs, self.outputs = 8 * layout.inputs, 8 * start
-        self.machine = _made(layout, 0, "library")
+        self.machine = _made(layout, "library", ())
         self.function = ctypes.CFUNCTYPE(ctypes.c_int8, *[ctypes.c_void_p] * 3)(self.machine.address)
 
     def __call__(self, operands: Sequence[Any]) -> array[float] | None:
@@ -126,33 +88,44 @@ class Runner:
         return array("d", ctypes.string_at(memory.address + self.outputs, 8 * self.size)) if right else None
 
 
-def _made(layout: Layout, inputs: int, functions: Functions) -> Machine:
-    _bounded(layout.size)
-    memory, machines = _Memory(), list[Machine]()
+def _made(layout: Layout, functions: Functions, places: Sequence[tuple[bool, int]]) -> Machine:
+    wide, machines = layout.held is not None, list[Machine]()
+    lanes = 8 if wide else 1
+    size = lanes * layout.size
+    if 8 * size > FARTHEST:
+        text = f"a loop keeps {8 * size / 2**30:.1f} GiB of numbers for reverse mode: give scan a checkpoint"
+        raise NotInLanesError(text) if wide else MemoryError(text)
+    before = array("d", [x for x in reversed(layout.constants) for _ in range(lanes)]).tobytes()
+
+    def room(size: int, preset: bytes = b"") -> int:
+        """Where so many bytes begin, before the frame and all that stands there, behind some that are given."""
+        nonlocal before
+        at = (-len(before) - size) // LINE * LINE
+        before = preset + bytes(-len(before) - at) + before
+        return at
 
     def entry(segment: Program, exact: Entry | None = None) -> Entry:
-        made = native.scalar(lower(segment, functions))
+        lowered = lower(segment, functions)
+        made = native.kernel(lowered, [True] * segment.inputs, 0) if wide else native.scalar(lowered)
         machines.append(made)
-        return Entry(made.address, memory.room(8 * made.scratch, made.preset), bool(segment.guards), exact)
+        return Entry(made.address, room(8 * made.scratch, made.preset), bool(segment.guards), exact)
 
-    entries = []
+    cells, entries = room(8 * layout.cells), list[Entry]()
     for segment in layout.segments:
-        fast = without_selections(segment)
+        fast = None if wide else without_selections(segment)
         entries.append(entry(segment) if fast is None else entry(fast, entry(segment)))
-    cells = memory.room(8 * layout.cells)
-    constants = array("d", reversed(layout.constants)).tobytes()
-    end = memory.room(0, constants)
-    for each in entries:
-        for one in (each, each.exact):
-            if one is not None:
-                one.memory -= end
     foreign = [_foreign(each) for each in layout.foreign]
     addresses = [ctypes.cast(each, ctypes.c_void_p).value or 0 for each in foreign]
-    orders = Orders(layout, cells - end, entries, addresses)
-    orders.inputs = inputs
-    code = Executable(orders.finish())
+    given = layout, cells, entries, addresses, places
+    code: Any
+    if native.at_once(wide):
+        code = Executable(X86Orders(*given).finish())
+        address = code.address
+    else:
+        code = llvm.compiled(LLVMOrders(*given).finish())
+        address = code.get_function_address("run")
     callbacks = [*foreign, *(each for made in machines for each in made.callbacks)]
-    return Machine(code.address, bytes(memory.image), layout.size + LINE, callbacks, [code, machines])
+    return Machine(address, before, size + LINE, callbacks, [code, machines])
 
 
 def _foreign(block: Foreign) -> Any:

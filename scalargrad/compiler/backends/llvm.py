@@ -1,7 +1,7 @@
 """Programs as machine code for this processor, through llvmlite: LLVM's assembly as text, compiled in memory.
 
-llvmlite, of the extra `native`, is imported when first used: for processors that `x86/` does not make code for, and for
-the loop over a batch. The same text serves one point and a batch: where a program computes with `double`, a batch
+llvmlite, of the extra `native`, is imported when first used: for processors that `x86/` does not make code for, or not
+for batches. The same text serves one point and a batch: where a program computes with `double`, a batch
 computes with vectors of eight, whatever the processor's own width, so that results do not depend on it. A long program
 is cut into functions of bounded length, which share one block of memory, because LLVM's time grows faster than a
 function. No operation is contracted, reordered or replaced, and library functions are called by address, so that bits
@@ -10,7 +10,6 @@ stay those of Python.
 
 from __future__ import annotations
 
-import ctypes
 import re
 import struct
 import threading
@@ -21,7 +20,6 @@ from typing import Any
 from ..ir.elementary import CONDITIONS, FUSED, LIBRARY
 from ..ir.lowering import Lowered, is_call
 from ..ir.program import Guard
-from .batch_loop import DRIVER
 from .executable import changes_protection
 from .machine import Machine, NativeUnavailableError, callback, library_address
 
@@ -296,29 +294,43 @@ class _Piece:
         return "\n".join([head, *self.lines, f"ret {mask} {'%ok' if self.holds else '-1'}", "}"])
 
 
-def scalar_module(lowered: Lowered) -> tuple[Assembly, int]:
-    """`i8 @run(ptr x, ptr y, ptr m)` on one point: x the inputs, y the outputs, m scratch memory of so many floats.
+def module(lowered: Lowered, places: Sequence[tuple[bool, int]] | None = None) -> tuple[Assembly, int]:
+    """`i8 @run(ptr x, ptr y, ptr m)`, and of how many floats m, scratch memory, must be.
 
-    Returns 0 where a guard does not hold, 1 where all do, 3 where all do and an output is nan.
+    On one point, x are the inputs, and y the outputs; returns 0 where a guard does not hold, 1 where all do, 3 where
+    all do and an output is nan. Given `places`, on eight samples: see batch_loop.py for what x and y hold; `places`
+    says of each input whether it is a vector, or a number that stands for one, and where in x it is.
     """
-    assembly = Assembly(lowered, 1)
+    assembly = Assembly(lowered, 1 if places is None else LANES)
+    t, lanes = assembly.type, assembly.lanes
 
     def load(k: int, result: str) -> list[str]:
-        return [f"%x{k} = getelementptr double, ptr %x, i64 {k}", f"{result} = load double, ptr %x{k}, align 8"]
+        wide, at = (True, 8 * k) if places is None else places[k]
+        pointer = f"%x{k} = getelementptr i8, ptr %x, i64 {at}"
+        if wide:
+            return [pointer, f"{result} = load {t}, ptr %x{k}, align {8 * lanes}"]
+        return [
+            pointer,
+            f"%w{k} = load double, ptr %x{k}, align 8",
+            f"%u{k} = insertelement {t} poison, double %w{k}, i32 0",
+            f"{result} = shufflevector {t} %u{k}, {t} poison, <{LANES} x i32> zeroinitializer",
+        ]
 
     def store(k: int, value: str) -> list[str]:
-        return [f"%y{k} = getelementptr double, ptr %y, i64 {k}", f"store double {value}, ptr %y{k}, align 8"]
+        pointer = f"%y{k} = getelementptr i8, ptr %y, i64 {8 * lanes * k}"
+        return [pointer, f"store {t} {value}, ptr %y{k}, align {8 * lanes}"]
 
     names, scratch = assembly.pieces(store, load, "piece")
     lines = ["define i8 @run(ptr noalias %x, ptr noalias %y, ptr noalias %m) {"]
-    last = "true"
+    last, odd = "-1", "zeroinitializer"
     for k, name in enumerate(names):
-        lines.append(f"%r{k} = call i1 @{name}(ptr %x, ptr %y, ptr %m)")
-        lines.append(f"%k{k} = and i1 {last}, %r{k}")
+        lines.append(f"%r{k} = call i{lanes} @{name}(ptr %x, ptr %y, ptr %m)")
+        lines.append(f"%k{k} = and i{lanes} {last}, %r{k}")
         last = f"%k{k}"
-    outputs = len(lowered.program.outputs)
-    odd = "zeroinitializer"
-    for k in range(0, outputs, LANES):  # whole vectors: the memory behind y is as long
+    if places is not None:
+        assembly.functions.append("\n".join([*lines, f"ret i8 {last}", "}"]))
+        return assembly, scratch * LANES
+    for k in range(0, len(lowered.program.outputs), LANES):  # whole vectors: the memory behind y is as long
         lines.append(f"%p{k} = getelementptr double, ptr %y, i64 {k}")
         lines.append(f"%v{k} = load <{LANES} x double>, ptr %p{k}, align 8")
         lines.append(f"%u{k} = fcmp uno <{LANES} x double> %v{k}, zeroinitializer")
@@ -347,7 +359,7 @@ def llvm() -> Any:
     with _lock:
         if not changes_protection():
             raise NativeUnavailableError(
-                "machine code for this processor, and for batches on any, is made by LLVM, which needs memory that is "
+                "machine code for this processor, or for batches on it, is made by LLVM, which needs memory that is "
                 "written and then executable; this system refuses it (prctl PR_SET_MDWE, MemoryDenyWriteExecute, "
                 "SELinux): use backend='python'"
             )
@@ -360,7 +372,7 @@ def llvm() -> Any:
             version = binding.llvm_version_info[0]
         except ModuleNotFoundError as error:
             raise NativeUnavailableError(
-                "machine code for this processor, and for batches on any, needs llvmlite: pip install llvmlite numpy; "
+                "machine code for this processor, or for batches on it, needs llvmlite: pip install llvmlite numpy; "
                 "backend='python' needs nothing"
             ) from error
         except Exception as error:  # whatever the import of a broken installation, or of a very old one, runs into
@@ -393,8 +405,9 @@ def compiled(text: str, level: int = 2) -> Any:
         return engine
 
 
-def _machine(assembly: Assembly, scratch: int) -> Machine:
-    lowered = assembly.lowered
+def machine(lowered: Lowered, places: Sequence[tuple[bool, int]] | None = None) -> Machine:
+    """Machine code for one point, or, given `places`, for eight samples: see `module`."""
+    assembly, scratch = module(lowered, places)
     callbacks = []
     text = assembly.text()
     binding = llvm()
@@ -406,63 +419,3 @@ def _machine(assembly: Assembly, scratch: int) -> Machine:
         binding.add_symbol(unique, address)
     engine = compiled(text, 2 if len(lowered.program) <= OPTIMISED else 0)
     return Machine(engine.get_function_address("run"), b"", scratch, callbacks, engine)
-
-
-def scalar(lowered: Lowered) -> Machine:
-    """Machine code for one point."""
-    return _machine(*scalar_module(lowered))
-
-
-def kernel(lowered: Lowered, places: Sequence[tuple[bool, int]]) -> Machine:
-    """Machine code for eight samples."""
-    return _machine(*kernel_module(lowered, places))
-
-
-# ---- batches ---------------------------------------------------------------------------------------------------------
-
-
-def kernel_module(lowered: Lowered, places: Sequence[tuple[bool, int]]) -> tuple[Assembly, int]:
-    """`i8 @run(ptr x, ptr y, ptr m)` on eight samples: see batch_loop.py for what x and y hold.
-
-    `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is.
-    """
-    assembly = Assembly(lowered, LANES)
-    t = assembly.type
-
-    def load(k: int, result: str) -> list[str]:
-        wide, at = places[k]
-        pointer = f"%x{k} = getelementptr i8, ptr %x, i64 {at}"
-        if wide:
-            return [pointer, f"{result} = load {t}, ptr %x{k}, align 64"]
-        return [
-            pointer,
-            f"%w{k} = load double, ptr %x{k}, align 8",
-            f"%u{k} = insertelement {t} poison, double %w{k}, i32 0",
-            f"{result} = shufflevector {t} %u{k}, {t} poison, <{LANES} x i32> zeroinitializer",
-        ]
-
-    def store(k: int, value: str) -> list[str]:
-        return [f"%y{k} = getelementptr i8, ptr %y, i64 {64 * k}", f"store {t} {value}, ptr %y{k}, align 64"]
-
-    names, scratch = assembly.pieces(store, load, "piece")
-    lines = ["define i8 @run(ptr noalias %x, ptr noalias %y, ptr noalias %m) {"]
-    last = "-1"
-    for k, name in enumerate(names):
-        lines.append(f"%r{k} = call i8 @{name}(ptr %x, ptr %y, ptr %m)")
-        lines.append(f"%k{k} = and i8 {last}, %r{k}")
-        last = f"%k{k}"
-    assembly.functions.append("\n".join([*lines, f"ret i8 {last}", "}"]))
-    return assembly, scratch * LANES
-
-
-_driver: list[Any] = []
-
-
-def driver() -> Any:
-    """The loop over a batch, compiled once in a process."""
-    with _lock:
-        if not _driver:
-            engine = compiled(DRIVER, 3)
-            made = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 2, *[ctypes.c_void_p] * 13)
-            _driver.extend((made(engine.get_function_address("drive")), engine))
-        return _driver[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import math
+import mmap
 import sys
 import threading
 from ctypes.util import find_library
@@ -90,11 +91,20 @@ def raise_failed() -> None:
 # ---- memory that it works in -----------------------------------------------------------------------------------------
 
 
+LARGE = 1 << 22  # bytes from which memory is asked of the system, which makes pages when they are first written
+
+
+def _zeros(size: int) -> bytearray | mmap.mmap:
+    if size < LARGE or not hasattr(mmap, "MAP_PRIVATE"):
+        return bytearray(size)  # which writes all of it
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # a process that is forked has its own
+
+
 class AlignedMemory:
     """So many floats of zeros on a boundary of 64 bytes, behind bytes that are given."""
 
     def __init__(self, floats: int, before: bytes = b"") -> None:
-        self.floats = bytearray(8 * floats + len(before) + 64)
+        self.floats = _zeros(8 * floats + len(before) + 64)
         start = ctypes.addressof(ctypes.c_char.from_buffer(self.floats))
         self.address = -(-(start + len(before)) // 64) * 64
         ctypes.memmove(self.address - len(before), before, len(before))

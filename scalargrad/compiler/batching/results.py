@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from ...engine.value import Value
 from ...losses.summation import Ranges, put, total
 from ...transforms.trees import LEAF, Structure, container, flatten, unflatten
+from ..frontend.derived import LoopError
 from ..frontend.dispatch import Dispatcher
 from ..frontend.packing import is_array
 
@@ -51,6 +53,15 @@ def _like(column: Any, kind: str) -> Any:
     return column.tolist() if kind == "list" and type(column) is array else column
 
 
+@contextmanager
+def sample(i: int) -> Iterator[None]:
+    """Have the error of a loop say in which sample it was."""
+    try:
+        yield
+    except LoopError as error:
+        raise LoopError(f"sample {i}: {error}") from None
+
+
 # ---- on Values -------------------------------------------------------------------------------------------------------
 
 
@@ -86,11 +97,13 @@ def map_on_values(f: Dispatcher, arguments: Sequence[Any], axes: Sequence[int | 
     count = max(counts.values(), default=0)
     if set(counts.values()) != {count} or not count:
         raise ValueError(f"map: batch lengths differ: {counts}" if count else "map: an empty batch")
-    function = f.original("on Values")
+    f.original("on Values")
+    function: Any = f
     rows: list[list[Any]] = []
     structure: Structure = None
     for i in range(count):
-        result = function(*[mapped[k][i] if k in mapped else x for k, x in enumerate(arguments)])
+        with sample(i):
+            result = function(*[mapped[k][i] if k in mapped else x for k, x in enumerate(arguments)])
         row, found = flatten(result, "the result", static=True)
         if i and found != structure:
             raise TypeError(f"map: {f.name} returns results of different structures, by the branch it takes")

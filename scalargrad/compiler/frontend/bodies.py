@@ -69,7 +69,7 @@ def traced_bodies(
                 runs[-1] = tracer, ends
                 live = tracer.tape.needed([*ends, *tracer.failing])
                 outside |= {id(x): x for k, x in tracer.outside.items() if live[k] and from_outside(x, tracer)}
-            return [_program(*run, len(point), outside) for run, point in zip(runs, points, strict=True)], [
+            return [program_of(*run, len(point), outside) for run, point in zip(runs, points, strict=True)], [
                 *outside.values()
             ]
         finally:
@@ -77,7 +77,8 @@ def traced_bodies(
                 tracer.end()
 
 
-def _program(tracer: BodyTracer, ends: Sequence[int], count: int, outside: dict[int, Value]) -> Program:
+def program_of(tracer: BodyTracer, ends: Sequence[int], count: int, outside: dict[int, Value]) -> Program:
+    """What a tracer has recorded, as a program of those `Value`s from outside and so many inputs."""
     tape = tracer.tape
     inputs = [*map(tracer.entry, outside.values()), *range(count)]
     live = tape.needed([*ends, *tracer.failing])

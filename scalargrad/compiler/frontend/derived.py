@@ -27,9 +27,6 @@ from ..ir.lowering import Functions
 from ..ir.program import Program
 from .bodies import derived_program, replay
 
-WORTH_CODE = 10_000  # instructions that a loop runs from which it is made machine code, outside of compiled functions
-
-
 MUCH = 2_000_000  # instructions that a loop runs from which it is not run for tracing alone
 
 
@@ -78,6 +75,12 @@ class Linearised:
 def element(node: Any, k: int) -> Any:
     """One number of a block: of a node, or of what was computed."""
     return output(k)(node) if isinstance(node, Value) else node[k]
+
+
+def spread(made: Any, wanted: Sequence[bool]) -> list[Any]:
+    """For every operand that is wanted the next number of a block, None for others."""
+    places = iter(range(len(wanted)))
+    return [element(made, next(places)) if each else None for each in wanted]
 
 
 def pulled(spans: Sequence[tuple[int, int | None]], wanted: Sequence[bool], at: Iterable[Any], made: Any) -> list[Any]:
@@ -162,8 +165,7 @@ class DifferentiableCall(Runs, Call):
         made = self.derivative(("back", *seeded, -1, *chosen), back, [1.0] * len(seeded))(
             *operands, *[adjoint[k] for k in seeded]
         )
-        places = {k: i for i, k in enumerate(chosen)}
-        return [None] * skip + [element(made, places[k]) if k in places else None for k in range(len(operands) - skip)]
+        return spread(made, [*[False] * skip, *wanted[skip:]])
 
     def push_forward(self, node: Any, operands: Sequence[Any], tangents: Sequence[Any]) -> Vector:
         skip = int(self.chooses)
@@ -187,7 +189,9 @@ class DifferentiableCall(Runs, Call):
 
         def made() -> DifferentiableCall:
             bodies = [derived_program(make(body), point[start:]) for body in self.bodies]
-            return DifferentiableCall(f"{self.name}′", bodies, point, self.place)
+            call = DifferentiableCall(f"{self.name}′", bodies, point, self.place)
+            call.in_place = self.in_place
+            return call
 
         return self.once(key, made)  # type: ignore[no-any-return]
 
@@ -198,7 +202,7 @@ class DifferentiableLoop(Runs, Loop):
     # ---- computing ---------------------------------------------------------------------------------------------------
 
     def run(self, operands: Sequence[Any], keep: bool, functions: Functions) -> Sequence[float]:
-        if functions == "library" and (self.length or 0) * len(self.body) >= WORTH_CODE and blocks_backend.available():
+        if functions == "library" and blocks_backend.worth((self.length or 0) * len(self.body)):
             found = self._native(keep)(operands)
             if found is not None:
                 return found  # type: ignore[no-any-return]
@@ -440,11 +444,15 @@ class DifferentiableLoop(Runs, Loop):
 
 
 def failed(failure: str, notes: dict[int, str], carry: Sequence[float], steps: int, place: str) -> LoopError:
-    """The error of a loop that has come to its end; `notes` say what it means that a carried number is not zero."""
+    """The error of a loop that has come to its end; `notes` say what it means that a carried number is not zero, and
+    (where there is no text) from which on they are the search's own."""
+    shown = list(carry)
     for k, text in notes.items():
-        if carry[k]:
+        if not text:
+            shown = shown[:k]
+        elif carry[k]:
             failure = f"{failure}: {text.format(int(carry[k]))}"
-    return LoopError(f"{failure} after {steps} steps, at {_shown(carry)}\n  {place}")
+    return LoopError(f"{failure} after {steps} step{'s' * (steps != 1)}, at {_shown(shown)}\n  {place}")
 
 
 def _shown(carry: Sequence[float]) -> str:

@@ -12,13 +12,16 @@ from operator import countOf
 from time import perf_counter
 from typing import Any, Literal
 
+from ...engine import modes
 from ...engine.primitive import as_float
+from ...engine.value import Value
 from ...transforms.derivatives import parameters
 from ...transforms.trees import Static, Structure, flatten, shown, statics, without_static
-from ..backends import blocks as blocks_backend
 from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
+from ..ir.in_place import in_place
 from ..ir.lowering import Functions
+from .calls import Operations
 from .packing import Call, Pack, caller
 from .specialization import Runner, Specialization
 from .trace import TraceError, names, places_of_static, trace
@@ -60,6 +63,7 @@ class Dispatcher:
         self.hits = self.misses = 0
         self.token = ""  # by which workers know it
         self.callers: dict[Specialization, Call] = {}  # of traces whose backend is settled
+        self.operations = Operations()  # what it is on `Value`s
         self.recent: Call | None = None  # the last of them that a call was for
         self.postponed: BaseException | None = None  # what was raised below C, for the next call to raise
         self.shared_arguments: dict[str, tuple[Pack, Structure]] = {}  # of `map`: how they were flattened the last time
@@ -102,6 +106,19 @@ class Dispatcher:
                 f"not be pickled, cannot run {why}; define the function at a module's top level"
             )
         return self.function
+
+    def on_values(
+        self, arguments: tuple[Any, ...], keywords: dict[str, Any], leaves: list[Any], structure: Structure
+    ) -> Any:
+        """The result where `Value`s are among the arguments: one operation, or that of the function itself."""
+        function = self.original("on Values")
+        if modes.active and modes.current().anomaly:
+            return function(*arguments, **keywords)
+        if not all(isinstance(x, Value) or type(x) is float for x in leaves):
+            places = names(self.function, structure)
+            leaves = [x if isinstance(x, Value) else as_float(x, at) for x, at in zip(leaves, places, strict=True)]
+        made = self.operations.find(function, self.name, structure, leaves)
+        return function(*arguments, **keywords) if made is None else made.tree(leaves)
 
     def floats(self, leaves: Sequence[Any], structure: Structure) -> list[float]:
         """Leaves of the arguments as floats; what is no number is an error that names its place."""
@@ -146,6 +163,7 @@ class Dispatcher:
             start = perf_counter()
             function = self.original("a branch or a structure of arguments that was not traced before")
             program, result, captured = trace(function, structure, leaves)
+            program = in_place(program)
             seconds, before = perf_counter() - start, sum(len(v.captured) for v in known)
             made = Specialization(program, result, captured, self.name, self.functions, seconds, leaves, before)
             self.misses += 1
@@ -175,8 +193,6 @@ class Dispatcher:
 
     def backend_of(self, found: Specialization) -> str:
         """What is to run a trace now: "python" or "native"."""
-        if found.has_blocks and not blocks_backend.available():
-            return "python"
         if self.backend != "auto":
             return self.backend
         if "native" in found.runners:

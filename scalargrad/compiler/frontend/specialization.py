@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import threading
 from array import array
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from struct import Struct
 from time import perf_counter
 from typing import Any
@@ -22,7 +24,7 @@ from ..backends.blocks import machine
 from ..backends.machine import AlignedMemory, Machine, raise_failed
 from ..ir.lowering import Functions, elementary, lower
 from ..ir.program import Program, without_selections
-from .packing import unpacker
+from .packing import Unpack, unpacker
 
 ELSEWHERE = 40  # instructions of a row that is none, about
 Runner = Callable[[Sequence[float]], Sequence[float] | None]
@@ -48,12 +50,17 @@ class CallBuffers:
     """
 
     def __init__(
-        self, program: Program, machine: Machine, right: tuple[int, ...], otherwise: Callable[[int], Any] = int
+        self,
+        program: Program,
+        machine: Machine,
+        right: tuple[int, ...],
+        otherwise: Callable[[int], Any] = int,
+        memory: AlignedMemory | None = None,
     ) -> None:
         self.x = array("d", bytes(8 * program.inputs))
         self.y = array("d", bytes(8 * -(-max(len(program.outputs), 1) // 8) * 8))
         self.views: list[Any] = []  # NumPy's, of inputs and outputs that are arrays
-        m = AlignedMemory(machine.scratch, machine.preset)
+        self.memory = m = memory or AlignedMemory(machine.scratch, machine.preset)
         at = self.x.buffer_info()[0], self.y.buffer_info()[0], m.address
         self.call = native_backend.or_else(machine, *at, right, otherwise, (self.x, self.y, m))
 
@@ -155,12 +162,12 @@ class Specialization:
         self.lock = threading.Lock()
         self.runners: dict[str, Runner] = {}
         self.batches: dict[Any, Any] = {}  # kernels, by what is mapped and whether they add
-        self.has_blocks = self.program.has_blocks()  # asked at every call
-        plain = sum(map(elementary, self.program.operations))
-        self.work = 1 + plain + ELSEWHERE * (len(self.program) - plain)  # instructions a sample, about
-        self.work += sum(row.work for row in self.program.operations if row.several)
+        counts = Counter(self.program.operations)
+        self.has_blocks = any(row.several for row in counts)  # asked at every call
+        self.work = 1 + sum(  # instructions a sample, about
+            n * ((1 if elementary(row) else ELSEWHERE) + (row.work if row.several else 0)) for row, n in counts.items()
+        )
         self.refused = False  # whether the system did not let its machine code run
-        self.unpack = unpacker(self.result)
         self.without: Program | None = None
         self.checked = False
 
@@ -171,6 +178,11 @@ class Specialization:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._prepare()
+
+    @cached_property
+    def unpack(self) -> Unpack:
+        """What builds the result of flat outputs."""
+        return unpacker(self.result)
 
     def small(self, instructions: int) -> bool:
         """Whether it has no more instructions, and none that is a loop."""

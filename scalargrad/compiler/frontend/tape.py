@@ -8,6 +8,7 @@ is shortened before the end: derivatives follow the graph as it was recorded, en
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 
 from ...engine import table
@@ -108,14 +109,11 @@ class Tape:
         for p, x in constants.items():
             number[p] = program.constant(x)
             live[p] = 0
-        record, known, identity = program.record, program._known, table.identity
+        record, known, identity, sum_of = program.record, program._known, table.identity, table.add
         operations, all_operands = program.operations, program.operands
         at = program.inputs
-        k = -1
-        for row, a, b in zip(self.rows, self.left, self.right, strict=True):
-            k += 1
-            if not live[k]:
-                continue
+        columns = [compress(each, live) for each in (range(size), self.rows, self.left, self.right)]
+        for k, row, a, b in zip(*columns, strict=True):
             operands: tuple[int, ...]
             if b is None:
                 i = number[a]
@@ -130,20 +128,16 @@ class Tape:
             else:
                 i, j = number[a], number[b]
                 operands = (i, j)
-                plain = i >= 0 and j >= 0
-            if not plain:
+                plain = (i >= 0 and j >= 0) or (row is sum_of and (i >= 0 or j >= 0))
+            if not plain:  # what may have a shorter form
                 number[k] = record(row, operands)
                 at = program.inputs + len(operations)
                 continue
-            same = known[row]
-            found = same.get(operands)
-            if found is None:
-                number[k] = same[operands] = at
+            found = number[k] = known[row].setdefault(operands, at)
+            if found == at:
                 operations.append(row)
                 all_operands.append(operands)
                 at += 1
-            else:
-                number[k] = found
         program._index()  # what was known is not asked for again
         return program, number
 
@@ -222,7 +216,9 @@ class Walk:
     def by_templates(self) -> bool:
         """Whether there is a template for every row that is met."""
         rows, left, right, plan = self.tape.rows, self.tape.left, self.tape.right, self.tape.plan
-        met = {(rows[k], len(right[k]) if left[k] is None else 1 + (right[k] is not None)) for k in self.order}
+        met: set[tuple[Primitive, Any]] = {(row, row.arity) for row in set(map(rows.__getitem__, self.order))}
+        if any(count is None for _, count in met):
+            met = {(rows[k], len(right[k]) if left[k] is None else 1 + (right[k] is not None)) for k in self.order}
         return all(plan(row, count, None) for row, count in met)
 
     def _plan(self, row: Primitive, count: int, upstream: Gradient) -> Template:

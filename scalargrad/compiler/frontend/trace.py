@@ -249,8 +249,9 @@ class Tracer:
 
     def __init__(self, inputs: Sequence[Value] = ()) -> None:
         self.begun = begin()
+        self.mode: Any = None  # while it traces: see `modes.tracing`
         self.tape: Any = Tape(_template)  # None when tracing has ended
-        self.nodes: list[Value | None] = []  # by entry, as far as there are any
+        self.nodes: list[Value | None] = list(inputs)  # by entry, as far as there are any
         self.outside: dict[int, Value] = {}  # by entry: what was not made here
         self.strangers: dict[int, int] = {}  # their entries, by identity
         self.inner: set[Value] = set()  # leaves that an inner derivative made of plain numbers
@@ -261,35 +262,26 @@ class Tracer:
         self.unknown = False  # whether some loop was not run, and what follows from it is nan here
         self.found: dict[int, Any] = {}  # by entry, where numbers were asked for that follow from such
         for node in inputs:
-            self._put(_category(node), LEAF)
-
-    def _put(self, node: Value, row: Primitive, a: Any = None, b: Any = None) -> Value:
-        node._origin = k = self.tape.add(row, a, b)
-        if len(self.nodes) < k:
-            self.nodes += [None] * (k - len(self.nodes))
-        self.nodes.append(node)
-        return node
+            _category(node)._origin = self.tape.add(LEAF)
 
     def made(self, node: Value, recording: bool) -> Value:
         operation, tape, nodes = node.operation, self.tape, self.nodes
         node.__class__ = _kind(operation)
         a: Any = node._a
         b: Any = node._b
+        count = len(nodes)
         if a is None:
             b = tuple(map(self.entry, b))
-        else:
-            # As `entry`, of which most is asked here.
-            i = a._origin if a.__class__ in _TRACED else -1
-            a = i if 0 <= i < len(nodes) and nodes[i] is a else self.entry(a)
+        else:  # as `entry`, of which most is asked here
+            a = k if a.__class__ in _TRACED and (k := a._origin) < count and nodes[k] is a else self.entry(a)
             if b is not None:
-                i = b._origin if b.__class__ in _TRACED else -1
-                b = i if 0 <= i < len(nodes) and nodes[i] is b else self.entry(b)
+                b = k if b.__class__ in _TRACED and (k := b._origin) < count and nodes[k] is b else self.entry(b)
         node._origin = k = len(tape.rows)
         tape.rows.append(operation)
         tape.left.append(a)
         tape.right.append(b)
-        if len(nodes) < k:
-            nodes += [None] * (k - len(nodes))
+        if count < k:
+            nodes += [None] * (k - count)
         nodes.append(node)
         if recording or operation is detached:
             return node
@@ -316,7 +308,8 @@ class Tracer:
         """The node of an entry."""
         if k < 0:
             return constant(self.tape.constants[~k])
-        self.nodes += [None] * (k + 1 - len(self.nodes))
+        if len(self.nodes) <= k:
+            self.nodes += [None] * (k + 1 - len(self.nodes))
         found = self.nodes[k]
         if found is None:
             found = self.outside.get(k)

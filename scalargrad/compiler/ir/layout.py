@@ -3,6 +3,10 @@
 A program is cut at its loops and calls into segments, straight lines that read floats from one place in a frame of
 memory and write them to another. What remains is moving floats and counting steps: a short list of orders, which each
 backend writes in its own language. Every place in the frame is known beforehand.
+
+In lanes each float of the frame is a vector of one for each sample, and there is one order of steps for all samples. So
+masks say which samples a part of the program is for: numbers that are not zero where it is. A loop goes on while one
+sample does, and the others keep what they carry; of a choice both arms run, save one that no sample takes.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from typing import Any, NamedTuple
 
 from ...engine.several import Output
 from .loops import Block, Call, Foreign, Loop
+from .masks import ARMS, COUNT, masked, selection
 from .program import Guard, Program, bits
 
 Label = int
@@ -30,14 +35,15 @@ class Place(NamedTuple):
 class Order(NamedTuple):
     """One step of the list.
 
-    - copy: so many floats from one place to another; fill: so many from one place on with one float.
+    - copy: so many floats from one place to another.
     - point: a pointer to a place in the frame; advance: move it on by so many floats (`point_last`: to the last of as
       many rows of so many floats as a cell says).
     - segment, foreign: run one, of that number, from a place to a place.
-    - set, read: give a cell a number, or that of a float; increment; write: the number as a float.
-    - label, jump; unless: jump if a float is zero; repeat: count a cell down and jump if it is not zero; none: jump if
-      a cell is zero or below.
-    - limit: leave, as where a guard does not hold, if a cell has come to a number.
+    - set, read: give a cell a number, or that of a float (in lanes the largest); increment; write: the number as a
+      float.
+    - label, jump; unless: jump if a float is zero (in lanes all of them); repeat: count a cell down and jump if it is
+      not zero; limit: jump if a cell has come to a number; without a label leave, as where a guard does not hold.
+    - lose (in lanes): make a float zero where another one is not.
     """
 
     what: str
@@ -60,18 +66,26 @@ class Layout:
     size: int = 0  # floats
     cells: int = 0
     labels: int = 0
+    held: int | None = None  # in lanes: where in the frame is -1.0 for samples whose guards held so far, 0.0 for others
 
 
 class _Planner:
-    def __init__(self) -> None:
+    def __init__(self, lanes: bool = False) -> None:
         self.made = Layout()
+        self.aligned = 1 if lanes else ALIGNED
         self.known: dict[int, int] = {}  # segments, by the identity of their program
         self.cuts: dict[int, _Cut] = {}
         self.single: dict[bytes, int] = {}  # constants, by their bits
+        self.masked: dict[int, tuple[Program, Program]] = {}  # a loop's body and condition with masks, by its identity
+        self.masks: list[int] = []  # in lanes: the places of those that what runs now is under; the last one is its own
+        if lanes:
+            self.made.held = self.room(1)
+            self.masks.append(self.made.held)
+            self.gather([self.constant(-1.0)], self.made.held)
 
     def room(self, count: int) -> int:
         at = self.made.size
-        self.made.size += -(-max(count, 1) // ALIGNED) * ALIGNED
+        self.made.size += -(-max(count, 1) // self.aligned) * self.aligned
         return at
 
     def cell(self) -> Cell:
@@ -97,7 +111,11 @@ class _Planner:
             while equal < len(places) and places[equal] == places[k]:
                 equal += 1
             if equal > k + 2:
-                self.order("fill", places[k], target + k, equal - k)
+                self.copy(Place(places[k]), Place(target + k), 1)
+                start, done = target + k, 1
+                while done < equal - k:
+                    self.copy(Place(start), Place(start + done), min(done, equal - k - done))
+                    done *= 2
                 k = equal
                 continue
             stop = k + 1
@@ -116,7 +134,7 @@ class _Planner:
 
     def places(self, program: Program, x: int, y: int) -> list[int] | None:
         """The same, save that outputs stay where they are, and where that is; None if it is y."""
-        if not program.has_blocks():
+        if id(program) in self.known or not program.has_blocks():
             self.segment(program, x, y)
             return None
         cut = self.cuts.get(id(program))
@@ -181,8 +199,12 @@ class _Planner:
 
     def call(self, call: Call, places: list[int], at: int) -> None:
         given = places[call.chooses :]
-        x, y, end = self.room(len(given)), self.room(call.size), self.label()
+        x = self.room(len(given))
         self.gather(given, x)
+        if call.chooses and self.masks:
+            self.choose(call, places[0], x, at)
+            return
+        y, end = self.room(call.size), self.label()
         if call.chooses:
             other = self.label()
             self.order("unless", places[0], other)
@@ -193,21 +215,34 @@ class _Planner:
         self.order("label", end)
         self.copy(Place(y), Place(at), call.size)
 
+    def choose(self, call: Call, which: int, x: int, at: int) -> None:
+        """A choice in lanes: each arm under the mask of the samples that take it, then the selection."""
+        given, arms = self.room(2), self.room(2 + 2 * call.size)
+        self.gather([self.masks[-1], which], given)
+        self.segment(ARMS, given, arms)
+        self.masks += (arms, arms + 1)
+        for k, body in enumerate(call.bodies):
+            after = self.label()
+            self.order("unless", self.masks[-1], after)
+            self.program(body, x, arms + 2 + k * call.size)
+            self.order("label", after)
+            self.masks[-2:] = arms + 1, arms
+        del self.masks[-2:]
+        if call.size:
+            self.segment(selection(call.size), arms + 1, at)
+
     def loop(self, loop: Loop, places: list[int], at: int) -> None:
-        m, n, body = loop.shared, loop.carried, loop.body
+        m, n, body, condition = loop.shared, loop.carried, loop.body, loop.condition
+        differs = bool(self.masks) and loop.differs  # from sample to sample
+        if differs:
+            if id(loop) not in self.masked:
+                self.masked[id(loop)] = masked(loop)
+            body, condition = self.masked[id(loop)]
         x, y = self.room(body.inputs), self.room(len(body.outputs))
-        self.gather(places[: m + n], x)
-        top, end = self.label(), self.label()
-        done = self.cell()
-        if loop.condition is not None:
-            self.order("set", done, 0)
-        elif loop.counted:
-            self.order("read", done, places[m + n])
-            self.order("none", done, end)
-        else:
-            self.order("set", done, loop.length)
-            if not loop.length:
-                self.order("jump", end)
+        carry, moved = x + 2 * differs + m, n + differs  # lanes carry the number of the step, too
+        self.gather(places[: m + n], carry - m)
+        top, lost, end, done = self.label(), self.label(), self.label(), self.cell()
+        self.begin(loop, places[m + n] if loop.counted else 0, x if differs else None, done, end)
         columns = self.columns(loop, places, done)
         results = [(self.cell(), at + start, width) for start, width in zip(loop.starts, loop.results, strict=True)]
         if loop.keeps:
@@ -215,41 +250,81 @@ class _Planner:
         for pointer, start, width in results:
             self.point(loop, pointer, start, width, done)
         self.order("label", top)
-        if loop.condition is not None:
-            flag = self.room(1)
-            self.program(loop.condition, x, flag)
-            self.order("unless", flag, end)
-            if loop.length is not None:
-                self.order("limit", done, loop.length)
-        step = -1 if loop.backward else 1
-        offset = x + m + n
+        self.masks += (x, x + 1) if differs else ()
+        if condition is not None:
+            flag = x if differs else self.room(1)
+            self.program(condition, x, flag)
+            if loop.condition is not None:
+                self.order("unless", flag, end)
+                if loop.length is not None:
+                    self.order("limit", done, loop.length, lost if self.masks else None)
+        if differs:
+            self.masks[-2:] = x + 1, x
+        self.step(loop, body, (x, y, carry, moved), columns, results)
+        if loop.condition is None:
+            self.order("repeat", done, top)
+        else:
+            self.order("increment", done)
+            self.order("jump", top)
+        if differs:
+            del self.masks[-2:]
+            self.order("label", lost)  # with samples that would go on
+            for each in self.masks if loop.condition is not None else ():
+                self.order("lose", x, each)
+        self.order("label", end)
+        self.copy(Place(carry), Place(at), moved - (differs and loop.counted))
+        if loop.condition is not None and not differs:
+            self.order("write", done, at + n)
+
+    def begin(self, loop: Loop, count: int, x: int | None, done: Cell, end: Label) -> None:
+        """How many steps there are to be, or, with a condition, that there were none; in lanes, where x is given, what
+        the inputs of `masked` begin with."""
+        step = 0
+        if x is not None:
+            step = x + 2 + loop.shared + loop.carried
+            self.gather([self.masks[-1]], x + 1)
+            self.gather([self.constant(float(loop.counted))], step)
+        if x is not None and loop.counted:
+            given = self.room(2)
+            self.gather([self.masks[-1], count], given)
+            count = x + 1
+            self.segment(COUNT, given, count)
+        if loop.counted:
+            self.order("read", done, count)
+            self.order("limit", done, 0, end)
+            if step and loop.backward:
+                self.order("write", done, step)
+        else:
+            self.order("set", done, loop.length if loop.condition is None else 0)
+            if loop.condition is None and not loop.length:
+                self.order("jump", end)
+
+    def step(
+        self, loop: Loop, body: Program, at: tuple[int, int, int, int], columns: Sequence[tuple[Cell, int]],
+        results: Sequence[tuple[Cell, int, int]],
+    ) -> None:  # fmt: skip
+        """One step, from what is read and carried to what is carried on."""
+        x, y, carry, moved = at
+        by = -1 if loop.backward else 1
+        offset = carry + moved
         for pointer, width in columns:
             self.copy(Place(0, pointer), Place(offset), width)
-            self.order("advance", pointer, step * width)
+            self.order("advance", pointer, by * width)
             offset += width
         if loop.keeps:
-            pointer, _, _ = results[-1]
-            self.copy(Place(x + m), Place(0, pointer), n)
-            self.order("advance", pointer, step * n)
+            pointer, _, width = results[-1]
+            self.copy(Place(carry), Place(0, pointer), width)
+            self.order("advance", pointer, by * width)
         found = self.places(body, x, y) or list(range(y, y + len(body.outputs)))
-        position = n
+        position = moved
         for pointer, _, width in results[: len(loop.results)]:
             for o, start, count in runs(found[position : position + width]):
                 self.copy(Place(start), Place(o, pointer), count)
-            self.order("advance", pointer, step * width)
+            self.order("advance", pointer, by * width)
             position += width
-        if found[:n] != list(range(y, y + n)):  # what is carried may be where other carried numbers are still to go
-            self.gather(found[:n], y)
-        self.copy(Place(y), Place(x + m), n)
-        if loop.condition is not None:
-            self.order("increment", done)
-            self.order("jump", top)
-        else:
-            self.order("repeat", done, top)
-        self.order("label", end)
-        self.copy(Place(x + m), Place(at), n)
-        if loop.condition is not None:
-            self.order("write", done, at + n)
+        if found[:moved] != list(range(y, y + moved)):  # may be where other carried numbers are still to go
+            self.gather(found[:moved], y)
+        self.copy(Place(y), Place(carry), moved)
 
     def columns(self, loop: Loop, places: Sequence[int], count: Cell) -> list[tuple[Cell, int]]:
         """Pointers to the columns' numbers, which are brought to one place if they are not."""
@@ -382,9 +457,9 @@ def laid_out_block(block: Block) -> Layout:
     return made
 
 
-def laid_out(program: Program) -> Layout:
-    """A program with loops in memory."""
-    planner = _Planner()
+def laid_out(program: Program, lanes: bool = False) -> Layout:
+    """A program with loops in memory, for one point or in lanes."""
+    planner = _Planner(lanes)
     made = planner.made
     made.inputs = planner.room(program.inputs)
     places = planner.places(program, made.inputs, planner.room(len(program.outputs)))

@@ -40,6 +40,7 @@ class Block(Primitive):
 
     size: int
     place: str  # where the user's code asked for it
+    differs = False  # whether what it runs, or how often, depends on numbers
 
     def __init__(self, name: str) -> None:
         self.name = self.symbol = name
@@ -77,7 +78,7 @@ class Block(Primitive):
         )
 
     def _inside_fails(self) -> bool:
-        return any(getattr(row, "fails", False) for program in self.programs() for row in program.operations)
+        return any(program.fails() for program in self.programs())
 
     def run(self, operands: Sequence[Any], keep: bool, functions: Any) -> Sequence[float]:
         """The block, from operands that are floats, or blocks; with what reverse mode needs if that is to be kept."""
@@ -91,12 +92,15 @@ class Block(Primitive):
 class Call(Block):
     """A program that runs once; or one of two, by whether the first operand is true."""
 
+    in_place = False  # whether its instructions may stand in the place of the call
+
     def __init__(self, name: str, bodies: Sequence[Program], point: Sequence[float], place: str) -> None:
         super().__init__(name)
         self.bodies = tuple(bodies)
         self.point = list(point)  # operands to trace derivatives at
         self.place = place
         self.size = len(bodies[0].outputs)
+        self.differs = self.chooses
         self.fails = self._inside_fails()
 
     def programs(self) -> Sequence[Program]:
@@ -145,6 +149,7 @@ class Loop(Block):
         self.shared, self.carried = shared, carried
         self.columns, self.results = tuple(columns), tuple(results)
         self.length, self.backward, self.counted = length, backward, counted
+        self.differs = counted or condition is not None
         self.point = list(point)  # of the body's inputs, to trace derivatives at
         self.place, self.failure, self.notes = place, failure, notes or {}
         self.keeps = False

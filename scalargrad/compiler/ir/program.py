@@ -123,7 +123,11 @@ class Program:
 
     def has_blocks(self) -> bool:
         """Whether there are loops or calls among the instructions."""
-        return any(getattr(row, "several", False) for row in self.operations)
+        return any(getattr(row, "several", False) for row in set(self.operations))
+
+    def fails(self) -> bool:
+        """Whether it may come to no end: by a loop that goes on too long, or a function of Python's."""
+        return any(getattr(row, "fails", False) for row in self.operations)
 
     def roots(self) -> list[int]:
         return [*self.outputs, *(k for guard in self.guards for k in (guard.left, guard.right))]
@@ -197,6 +201,7 @@ def _effect_of_sign(row: Primitive, slot: int) -> str:
 
 
 _PRODUCTS = frozenset((table.chain, table.gate))
+_LINEAR = _PRODUCTS | {table.add, table.sub, table.mul, table.neg}  # what passes nan and a zero's sign on
 
 
 def _signs_stay_inside(program: Program) -> bool:
@@ -240,6 +245,38 @@ def without_selections(program: Program) -> Program | None:
     used = set(operations)
     if used.isdisjoint(_PRODUCTS):
         return None
+    if not _products_meet_sums_alone(program) and not _products_go_unnoticed(program, used):
+        return None
+    made = Program(program.inputs, program.names, program.constants)
+    made.operations = [table.mul if row in _PRODUCTS else row for row in operations]
+    made.operands, made.outputs, made.guards = program.operands, program.outputs, program.guards
+    made.labels = program.labels
+    return made
+
+
+def _products_meet_sums_alone(program: Program) -> bool:
+    """Whether products are followed by sums and products alone, and outputs begin with `0.0 + `, as most gradients do:
+    then nan goes through and the sign of zeros goes under, which need not be followed instruction by instruction."""
+    first, operations, operands = program.inputs, program.operations, program.operands
+    start = first + min(operations.index(row) for row in _PRODUCTS if row in operations)
+    others = [k for k, row in enumerate(operations) if row not in _LINEAR]
+    if any(p >= start for k in others for p in operands[k]):
+        return False
+    if any(k >= start for g in program.guards for k in (g.left, g.right)):
+        return False
+
+    def loses_sign(k: int) -> bool:
+        if operations[k - first] is not table.add:
+            return False
+        low = min(operands[k - first])
+        return low < 0 and bits(program.constants[~low]) != bits(-0.0)
+
+    return all(k < start or loses_sign(k) for k in program.outputs)
+
+
+def _products_go_unnoticed(program: Program, used: set[Operation]) -> bool:
+    """Whether nan of a product reaches an output, and no guard, and the sign of zeros of products none of them."""
+    operations = program.operations
     passes = {row for row in used if row in _PRODUCTS or _shows_nan(row)}
     k = program.inputs + len(program)
     shows = bytearray(k + len(program.constants))  # whether nan here is nan in an output
@@ -252,16 +289,8 @@ def without_selections(program: Program) -> Program | None:
                 for p in operands:
                     shows[p] = 1
         elif row in _PRODUCTS:
-            return None
-    if program.guards and _products_reach_guards(program):
-        return None
-    if not _signs_stay_inside(program):
-        return None
-    made = Program(program.inputs, program.names, program.constants)
-    made.operations = [table.mul if row in _PRODUCTS else row for row in operations]
-    made.operands, made.outputs, made.guards = program.operands, program.outputs, program.guards
-    made.labels = program.labels
-    return made
+            return False
+    return not (program.guards and _products_reach_guards(program)) and _signs_stay_inside(program)
 
 
 def _products_reach_guards(program: Program) -> bool:

@@ -1,7 +1,4 @@
-"""Training by compiled programs, with the same bits: imported when a training is compiled, or may be.
-
-`objective.py` has loss and gradient, `step.py` the optimizer's step; what this machine can do, the compiler knows.
-"""
+"""Training by compiled programs, with the same bits: imported when a training is compiled, or may be."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -12,16 +9,13 @@ if TYPE_CHECKING:
     from .objective import REFUSALS, CompiledObjective, UntraceableError
     from .step import CompiledStep
 
-_LATER = {
-    **dict.fromkeys(("REFUSALS", "CompiledObjective", "TraceError", "UntraceableError", "native"), "objective"),
-    "CompiledStep": "step",
-}
 
 __all__ = ["REFUSALS", "CompiledObjective", "CompiledStep", "TraceError", "UntraceableError", "native"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the compiler when it is first needed: a training on `Value`s does without."""
-    if name in _LATER:
-        return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    if name in __all__:
+        home = "step" if name == "CompiledStep" else "objective"
+        return getattr(import_module(f"{__name__}.{home}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

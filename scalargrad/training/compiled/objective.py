@@ -1,8 +1,7 @@
 """The objective as compiled functions: the same bits as on `Value`s, at the speed of machine code.
 
-A model is traced as a function of its parameters and one sample, so that the program does not grow with the batch; a
-batch is a `map` over it. What cannot be replayed is refused with a `TraceError` that says why: random numbers, a module
-that changes itself as it computes, a result of another structure from sample to sample.
+A model is traced as a function of its parameters and one sample; a batch is a `map` over it. What cannot be replayed is
+refused with a `TraceError` that says why: random numbers, a module that changes itself, results of several structures.
 """
 
 from __future__ import annotations
@@ -64,10 +63,7 @@ def _of_user(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class CompiledObjective:
-    """Predictions, loss and gradient of one objective as compiled functions, traced at these weights and this sample.
-
-    Raises `TraceError` where it cannot be replayed.
-    """
+    """An objective as compiled functions, traced at these weights and this sample; else `TraceError`."""
 
     def __init__(
         self, objective: Objective, backend: Any, weights: Sequence[float], x: Any, functions: Functions = "library"
@@ -103,18 +99,15 @@ class CompiledObjective:
         """Whether an eager number and a compiled one are the same; polynomials are only near the C library's."""
         return bits(a) == bits(b) or (self.functions == "polynomial" and abs(a - b) <= 1e-9 * max(abs(a), abs(b), 1.0))
 
-    # ---- the functions of one sample ---------------------------------------------------------------------------------
-
     def _outputs(self, parameters: Any, x: Any) -> list[Any]:
         return self._flat(watched(self.objective.model.with_parameters(parameters), x))
 
     def _evaluated(self, parameters: Any, x: Any) -> list[Any]:
         return self._flat(watched(self.objective.model.with_parameters(parameters).eval(), x))
 
-    def _pulled_back(self, parameters: Any, x: Any, derivatives: Any) -> list[Any]:
-        _, pull_back = vjp(lambda ws: self._outputs(ws, x), parameters)
-        gradient: list[Any] = pull_back(derivatives)[0]
-        return gradient
+    def _pulled_back(self, parameters: Any, x: Any, derivatives: Any) -> Any:
+        pull_back: Any = vjp(lambda ws: self._outputs(ws, x), parameters)[1]
+        return pull_back(derivatives)[0]
 
     def _loss_and_gradient(self, parameters: Any, x: Any, target: Any, share: Any) -> Any:
         """The terms of one sample's loss, and the derivatives of their share in the batch's by the parameters."""
@@ -132,10 +125,7 @@ class CompiledObjective:
             raise TraceError("the model's result is not of one structure for all samples")
         return outputs
 
-    # ---- batches -----------------------------------------------------------------------------------------------------
-
     def __call__(self, weights: Sequence[float], inputs: list[Any], targets: list[Any]) -> tuple[float, list[float]]:
-        """Loss and gradient, as those of the objective."""
         gradient: list[float]
         encoded = None if self.samples is None else self.samples.encoded(targets, self.structure)
         if self.samples is not None and encoded is not None:
@@ -153,9 +143,7 @@ class CompiledObjective:
         self.objective.checked = True
         return value, gradient
 
-    def _predictions(
-        self, function: Any, weights: Sequence[float], inputs: list[Any]
-    ) -> list[tuple[list[float], Structure]]:
+    def _predictions(self, function: Any, weights: Sequence[float], inputs: list[Any]) -> list[tuple[Any, Structure]]:
         columns = function.map(weights, inputs, in_axes=(None, 0))
         return [(list(row), self.structure) for row in zip(*columns, strict=True)]
 
@@ -171,16 +159,11 @@ class CompiledObjective:
         columns = self.terms.map(predictions, encoded)
         return mean.compute(*chain.from_iterable(zip(*columns, strict=True)))
 
-    # ---- whether it is still the same function -----------------------------------------------------------------------
-
     def check(self, weights: Sequence[float], x: Any) -> None:
-        """Raise `TraceError` if model or penalty, run on `Value`s, are another function than what was traced.
-
-        Not on plain numbers, whose `sum` is compensated from Python 3.12 on.
-        """
+        """Raise `TraceError` if model or penalty are another function than what was traced."""
         if state_of(self.objective.model) != self.state:
             raise TraceError("the model has been changed since it was traced")
-        numbers = [Value(w) for w in weights]
+        numbers = [Value(w) for w in weights]  # a `sum` of floats is compensated from Python 3.12 on
         with no_grad():
             outputs = _of_user(self.objective.model.with_parameters(numbers))(x)
         eager = [plain(y) for y in flatten(outputs)[0]]
@@ -194,16 +177,8 @@ class CompiledObjective:
             if not self._agree(now, then):
                 raise TraceError(f"the penalty is {now}, but was {then} when it was traced: it depends on more")
 
-    @property
-    def size(self) -> int:
-        """How many instructions a sample's gradient takes."""
-        every = (*self.pull_back.info.traces, *self.of_sample.info.traces)
-        return sum(t.instructions for t in every)
-
 
 def same(a: Program, b: Program) -> bool:
-    """Whether two programs do the same."""
-
     def operation(row: Any) -> Any:
         if not row.several:
             return row
@@ -222,22 +197,17 @@ def same(a: Program, b: Program) -> bool:
 
 def watched(model: Module, x: Any) -> Any:
     """The model's result; `TraceError` if it drew random numbers or changed itself, which is put back."""
-    generators = {id(each): each for each in _generators(model)}
-    before, states = state_of(model), {k: each.getstate() for k, each in generators.items()}
-    contents = _contents(model)
-    everybodys, numpys = random.getstate(), _of_numpy()
+    generators = _generators(model)
+    before, states = state_of(model), [get() for get, _ in generators]
+    mutable = [x for x in _held(model) if hasattr(x, "flat") or (isinstance(x, _CONTAINERS) and hasattr(x, "clear"))]
+    contents = [(x, copy(x)) for x in mutable]  # which copies of the model share
     try:
         result = model(x)
     finally:
-        drew = [k for k, each in generators.items() if each.getstate() != states[k]]
-        random_drawn = drew or random.getstate() != everybodys or repr(_of_numpy()) != repr(numpys)
-        if random_drawn:
-            for k in drew:
-                generators[k].setstate(states[k])
-            random.setstate(everybodys)
-            if numpys is not None:
-                sys.modules["numpy"].random.set_state(numpys)
-    if random_drawn:
+        drew = [(put, then) for (get, put), then in zip(generators, states, strict=True) if repr(get()) != repr(then)]
+        for put, then in drew:
+            put(then)
+    if drew:
         raise TraceError("the model draws random numbers, which a program would repeat for ever")
     if state_of(model) != before:
         for x, content in contents:
@@ -248,13 +218,6 @@ def watched(model: Module, x: Any) -> Any:
             (x.extend if hasattr(x, "extend") else x.update)(content)
         raise TraceError("the model changes its own attributes as it computes")
     return result
-
-
-def _contents(model: Module) -> list[tuple[Any, Any]]:
-    """What among all that a model holds can be changed, and what is in it, to be put back: its copies share it."""
-    return [
-        (x, copy(x)) for x in _held(model) if (isinstance(x, _CONTAINERS) and hasattr(x, "clear")) or hasattr(x, "flat")
-    ]
 
 
 def _held(model: Module) -> list[Any]:
@@ -277,13 +240,12 @@ _PLAIN = (int, float, complex, str, bytes, type(None), type, FunctionType)
 _CONTAINERS = (list, tuple, dict, set, frozenset, deque)
 
 
-def _of_numpy() -> Any:
-    numpy: Any = sys.modules.get("numpy")
-    return None if numpy is None else numpy.random.get_state()
-
-
-def _generators(model: Module) -> list[Random]:
-    return [x for x in _held(model) if isinstance(x, Random)]
+def _generators(model: Module) -> list[tuple[Callable[[], Any], Callable[[Any], Any]]]:
+    """How to read and to set the state of each generator of random numbers: the model's, Python's, NumPy's."""
+    found: list[Any] = [*[x for x in _held(model) if isinstance(x, Random)], random]
+    numpy = sys.modules.get("numpy")
+    of_numpy = [] if numpy is None else [(numpy.random.get_state, numpy.random.set_state)]
+    return [*[(x.getstate, x.setstate) for x in found], *of_numpy]
 
 
 def state_of(model: Module) -> list[Any]:

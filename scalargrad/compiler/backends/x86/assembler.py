@@ -4,11 +4,12 @@ Nothing is decided here: an instruction's name and its operands are looked up, a
 the Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2, sections 2.3 (VEX) and 2.7 (EVEX).
 
 Registers are numbers. A place in memory is a pair `(kind, displacement)` of a number that says which register it is
-relative to, how wide, and how long the displacement is, and of the bytes of that displacement: see `Addressing`.
+relative to, how wide, and how long the displacement is, and of the bytes of that displacement: see `place`.
 """
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 RBX, RBP, R14 = 3, 5, 14  # the registers that places are relative to: the inputs, the memory, the outputs
@@ -89,20 +90,15 @@ def evex(form: Form, r: int, v: int, rm: int, memory: bool, broadcast: bool, mas
     return bytes((0x62, first, second, third, form.opcode))
 
 
-class Addressing:
-    """Addressing in memory, for one width of values."""
-
-    def __init__(self, lanes: int) -> None:
-        self.lanes = lanes
-
-    def operand(self, base: int, width: int, displacement: int) -> MemoryOperand:
-        """`base` is an index into BASES, `width` one of PLAIN, WIDE and BROADCAST."""
-        unit = 64 if width == WIDE else 8 if width == BROADCAST else 1  # EVEX counts short displacements in operands
-        short, rest = divmod(displacement, unit)
-        kind = base << 3 | width << 1
-        if rest == 0 and -128 <= short < 128:
-            return kind, short.to_bytes(1, "little", signed=True)
-        return kind | 1, displacement.to_bytes(4, "little", signed=True)
+@lru_cache(maxsize=1 << 13)
+def place(base: int, width: int, displacement: int) -> MemoryOperand:
+    """A place in memory: `base` is an index into BASES, `width` one of PLAIN, WIDE and BROADCAST."""
+    unit = 64 if width == WIDE else 8 if width == BROADCAST else 1  # EVEX counts short displacements in operands
+    short, rest = divmod(displacement, unit)
+    kind = base << 3 | width << 1
+    if rest == 0 and -128 <= short < 128:
+        return kind, short.to_bytes(1, "little", signed=True)
+    return kind | 1, displacement.to_bytes(4, "little", signed=True)
 
 
 def address(r: int, kind: int) -> tuple[int, int]:

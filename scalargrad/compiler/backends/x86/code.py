@@ -37,15 +37,19 @@ from .assembler import (  # fmt: skip
     RETURN,
     RSI,
     SCALAR,
+    VECTOR,
     VZEROUPPER,
     WIDE,
-    Addressing,
     Form,
     MemoryOperand,
+    masked,
     move,
+    place,
     vex,
 )
-from .registers import INPUTS, MEMORY, OUTPUTS, RegisterAllocator
+from .registers import INPUTS, MEMORY, OUTPUTS, RegisterAllocator, leads_away
+
+ADDS = 7  # the mask register that says in which lanes outputs are added to what is there
 
 check: Any = None
 if os.environ.get("SCALARGRAD_CHECK"):
@@ -59,7 +63,6 @@ class Code:
         self.lowered = lowered
         self.lanes = lanes
         self.width = 8 * lanes
-        self.addressing = Addressing(lanes)
         self.out: list[bytes] = []
         self.labels: dict[str, int] = {}  # of places in `out`
         self.distances: list[tuple[int, str]] = []  # places in `out` that hold the distance to a label
@@ -68,6 +71,7 @@ class Code:
         self.pending: list[Callable[[], None]] = []  # functions that are called and not yet written
         self.arguments: dict[str, list[int]] = {}  # where they expect what they are given
         self.inputs: Sequence[tuple[bool, int]] | None = None  # see `kernel_code`; None where there is but one sample
+        self.adds: int | None = None
 
     def constant(self, what: int | str) -> int:
         found = self.constants.get(what)
@@ -101,7 +105,7 @@ class Code:
             def write() -> None:
                 self.label(name)
                 self.out.append(ENTER)
-                places = [self.addressing.operand(MEMORY, width, at) for at in found]
+                places = [place(MEMORY, width, at) for at in found]
                 line = RegisterAllocator(self, body, places, None)
                 line.run()
                 line.result()
@@ -119,13 +123,12 @@ class Code:
         return self.arguments[full]
 
     def _write_lanes(self, name: str, full: str, at: Sequence[int]) -> None:
-        scalar = Addressing(1)
         self.label(full)
         self.out.append(ENTER)
         for lane in range(8):
             self.out.append(bytes((0x41, 0xF6, 0xC7, 1 << lane)))  # test r15b, bit
             self.distance(b"\x0f\x84", f"{full} {lane}")
-            given = [scalar.operand(MEMORY, PLAIN, each + 8 * lane) for each in at]
+            given = [place(MEMORY, PLAIN, each + 8 * lane) for each in at]
             self.call_with(name, given[:-1])
             kind, tail = given[-1]
             self.out.append(REGISTERS[1][1][CODES[1]["store"] | kind] + tail)
@@ -175,7 +178,6 @@ def scalar_code(lowered: Lowered) -> Code:
     code = Code(lowered, 1)
     program = lowered.program
     code.out.append(PROLOGUE)
-    place = code.addressing.operand
     memory, store = REGISTERS[1][1], CODES[1]["store"]
 
     def stored(k: int, register: int) -> None:
@@ -198,28 +200,38 @@ def scalar_code(lowered: Lowered) -> Code:
     return code
 
 
-def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]]) -> Code:
+def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]], adds: int | None = None) -> Code:
     """`int run(double *x, double *y, char *m)` on eight samples: see batch_loop.py for what x and y hold.
 
-    `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is.
+    `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is. Outputs
+    are added to what is in their places, in the lanes of a mask that is at `adds` in x; such are read by nothing else.
     """
     code = Code(lowered, 8)
-    code.inputs = places
+    code.inputs, code.adds = places, adds
     program = lowered.program
     out = code.out
     out.append(PROLOGUE)
     if program.guards:
         at = code.constant("guards").to_bytes(4, "little", signed=True)
         out.append(b"\xc7\x85" + at + b"\xff\x00\x00\x00")  # mov dword [rbp + at], 255
-    place = code.addressing.operand
     memory, codes = REGISTERS[8][1], CODES[8]
     inputs = [place(INPUTS, WIDE if wide else BROADCAST, at) for wide, at in places]
+    calls, mask = any(map(leads_away, set(program.operations))), b""  # calls leave no register alone
 
     def stored(k: int, register: int) -> None:
         kind, tail = place(OUTPUTS, WIDE, 64 * k)
+        if adds is not None:
+            if calls:
+                out.append(mask)
+            out.append(masked(VECTOR["add"], register, register, kind, True, ADDS, False) + tail)
         out.append(memory[codes["store"] | register << 10 | kind] + tail)
 
     line = RegisterAllocator(code, program, inputs, stored)
+    if adds is not None:
+        line.free_masks.remove(line.number + ADDS)
+        kind, tail = place(INPUTS, PLAIN, adds)
+        mask = line.mask("load", ADDS, 0, kind, True) + tail
+        out.append(mask)
     line.run()
     if program.guards:
         out.append(b"\x8b\x85" + code.constant("guards").to_bytes(4, "little", signed=True))  # mov eax, [rbp + at]

@@ -1,66 +1,64 @@
 """The orders of a program with loops as machine code for x86-64: moves, counts, and calls of segments by address.
 
-The segments are functions that `code.py`, or LLVM, has made; between them only integer registers are used, and none of
-what they hold is kept across a call. Registers: rbx the inputs, r14 the outputs, rbp the frame, before which stand the
-constants, cells, and the memories of the segments.
+The segments are functions that `code.py`, or LLVM, has made; between them registers hold nothing that is kept across a
+call, but for rbx, the inputs, r14, the outputs, and rbp, the frame, before which stand the constants, cells, and the
+memories of the segments. Floats go through xmm0, or, in lanes, vectors of eight through zmm0, with AVX-512.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
-from ...ir.layout import Layout, Order, Place
-from .assembler import EPILOGUE, PROLOGUE, RAX, RBP, RBX, RDI, RDX, RSI, VZEROUPPER, move
+from ...ir.layout import Place
+from ..orders import Orders
+from .assembler import EPILOGUE, PROLOGUE, SCALAR, VECTOR, VZEROUPPER, Form, evex, move, vex
 
-RCX = 1
+RAX, RCX, RDX, RBX, _, RBP, RSI, RDI = range(8)
 UNROLLED = 16  # floats that are moved one by one; more by a string instruction
 LOAD, STORE, ADDRESS = 0x8B, 0x89, 0x8D
+NOT_ZERO, ZERO = Form(0x27, 2, w=1), Form(0x27, 2, 2, 1)  # vptestmq, vptestnmq
+TEST_NAN = "c5f157c9c5f92ec1"  # vxorpd xmm1, xmm1, xmm1; vucomisd xmm0, xmm1
 
 
-class Entry:
-    """How a segment is called: its address, its memory (the place of it from the frame), and what may be needed if a
-    result is nan: the same of a program that computes it exactly."""
-
-    def __init__(self, address: int, memory: int, guarded: bool, exact: Entry | None = None) -> None:
-        self.address, self.memory, self.guarded, self.exact = address, memory, guarded, exact
-
-
-class Orders:
+class X86Orders(Orders):
     """Machine code under construction."""
 
-    unit = 8  # bytes of what the layout counts as a float
-
-    def __init__(self, layout: Layout, cells: int, entries: Sequence[Entry], foreign: Sequence[int]) -> None:
-        self.layout, self.cells = layout, cells  # displacement of the first cell
-        self.entries, self.foreign = entries, foreign
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.forms = VECTOR if self.wide else SCALAR
         self.out = bytearray()
         self.labels: dict[Any, int] = {}
         self.distances: list[tuple[int, Any]] = []
-        self.count = 0
-        self.inputs = 0  # that are copied to the frame
 
     # ---- instructions ------------------------------------------------------------------------------------------------
+
+    def emit(self, code: str, *numbers: int) -> None:
+        """The bytes of an instruction, and numbers of 32 bits behind them."""
+        self.out += bytes.fromhex(code) + struct.pack(f"<{len(numbers)}i", *numbers)
 
     def memory(self, opcode: int, register: int, base: int, displacement: int) -> None:
         """An instruction of 64 bits on a register and a place."""
         self.out += bytes((0x48, opcode, 0x80 | register << 3 | base)) + struct.pack("<i", displacement)
 
+    def float(self, name: str, base: int, displacement: int, mask: int = 0) -> None:
+        """An instruction on xmm0, or zmm0, and a place; with a mask, lanes that it leaves out become zero."""
+        form = self.forms[name]
+        self.out += evex(form, 0, 0, base, True, False, mask, mask > 0) if self.wide else vex(form, 0, 0, base)
+        self.emit(f"{0x80 | base:02x}", displacement)
+
     def cell(self, k: int) -> int:
         return self.cells + 8 * k
 
-    def jump(self, opcode: bytes, label: Any) -> None:
-        self.out += opcode
+    def jump(self, opcode: str, label: Any) -> None:
+        self.emit(opcode)
         self.distances.append((len(self.out), label))
         self.out += b"????"
 
-    def label(self, name: Any) -> None:
+    def label(self, name: Any) -> Any:
         self.labels[name] = len(self.out)
-
-    def fresh(self) -> str:
-        self.count += 1
-        return f"own {self.count}"
+        return name
 
     def base(self, place: Place, register: int) -> tuple[int, int]:
         """The register and the displacement that a place is at; a pointer is brought to the register."""
@@ -73,23 +71,39 @@ class Orders:
         """Floats from one place to another; rcx and rdx may be what the places are relative to."""
         (a, at), (b, to) = source, target
         if count <= UNROLLED:
-            for k in range(0, 8 * count, 8):
-                self.memory(LOAD, RAX, a, at + k)
-                self.memory(STORE, RAX, b, to + k)
+            for k in range(0, self.unit * count, self.unit):
+                self.float("load", a, at + k)
+                self.float("store", b, to + k)
             return
         self.memory(ADDRESS, RSI, a, at)
         self.memory(ADDRESS, RDI, b, to)
-        self.out += b"\x48\xb9" + struct.pack("<q", count) + b"\xf3\x48\xa5"  # mov rcx, count; rep movsq
+        self.out += b"\x48\xb9" + struct.pack("<q", count * self.unit // 8) + b"\xf3\x48\xa5"  # mov rcx; rep movsq
 
-    def begin(self) -> None:
-        """Bring the inputs to the frame."""
-        self.copy((RBX, 0), (RBP, 8 * self.layout.inputs), self.inputs)
+    def spread(self, at: int, to: int, count: int) -> None:
+        """Inputs that all lanes share, each as a vector."""
+        self.memory(ADDRESS, RSI, RBX, at)
+        self.memory(ADDRESS, RDI, RBP, to)
+        self.out += b"\x48\xb9" + struct.pack("<q", count)  # mov rcx, count
+        top = self.label(object())
+        self.float("spread", RSI, 0)
+        self.float("store", RDI, 0)
+        self.emit("4883c6084883c74048ffc9")  # add rsi, 8; add rdi, 64; dec rcx
+        self.jump("0f85", top)
 
-    def end(self) -> None:
-        """Return whether all guards held."""
-        self.out += b"\xb8\x01\x00\x00\x00" + EPILOGUE  # mov eax, 1
-        self.label("fail")
-        self.out += b"\x31\xc0" + EPILOGUE
+    def test(self, form: Form, place: int) -> None:
+        """The lanes in which a float is not zero, or is, to k1."""
+        self.float("load", RBP, self.unit * place)
+        self.out += evex(form, 1, 0, 0, False, False, 0, False) + b"\xc8"
+
+    def keep(self, place: int) -> None:
+        """Make a float zero in the lanes that k1 does not have."""
+        self.float("load", RBP, self.unit * place, 1)
+        self.float("store", RBP, self.unit * place)
+
+    def call(self, address: int, x: int, y: int, memory: int = 0) -> None:
+        for register, at in ((RDI, self.unit * x), (RSI, self.unit * y), (RDX, memory)):
+            self.memory(ADDRESS, register, RBP, at)
+        self.out += move(RAX, address) + b"\xff\xd0"  # call rax
 
     # ---- orders ------------------------------------------------------------------------------------------------------
 
@@ -97,184 +111,91 @@ class Orders:
         """`int run(double *x, double *y, char *m)` as for a program without loops."""
         layout = self.layout
         self.out += PROLOGUE
-        self.begin()
-        for order in layout.orders:
-            getattr(self, "_" + order.what)(order)
+        for whole, at, to, count in self.inputs():
+            self.copy((RBX, at), (RBP, to), count) if whole else self.spread(at, to, count)
+        for what, *operands in layout.orders:
+            _ORDERS[what](self, *operands)
         for output, start, count in layout.outputs:
-            self.out += b"\x4c\x89\xf2"  # mov rdx, r14
+            self.emit("4c89f2")  # mov rdx, r14
             self.copy((RBP, self.unit * start), (RDX, self.unit * output), count)
-        self.end()
+        if layout.held is None:
+            self.emit("b8", 1)  # mov eax, 1
+        else:
+            self.test(NOT_ZERO, layout.held)
+            self.emit("c5f993c1")  # kmovb eax, k1
+        self.out += VZEROUPPER + EPILOGUE
+        self.label("fail")
+        self.out += b"\x31\xc0" + EPILOGUE
         for at, label in self.distances:
             self.out[at : at + 4] = struct.pack("<i", self.labels[label] - at - 4)
         return bytes(self.out)
 
-    def _copy(self, order: Order) -> None:
-        self.copy(self.base(order.a, RCX), self.base(order.b, RDX), order.c)
-
-    def _fill(self, order: Order) -> None:
-        self.memory(LOAD, RAX, RBP, 8 * order.a)
-        self.memory(ADDRESS, RDI, RBP, 8 * order.b)
-        self.out += b"\x48\xb9" + struct.pack("<q", order.c) + b"\xf3\x48\xab"  # mov rcx, count; rep stosq
-
-    def _point(self, order: Order) -> None:
-        self.memory(ADDRESS, RAX, RBP, self.unit * order.b)
-        self.memory(STORE, RAX, RBP, self.cell(order.a))
-
-    def _point_last(self, order: Order) -> None:
-        pointer, start, width, count = order.a, order.b, order.c, order.d
+    def point_last(self, pointer: int, start: int, width: int, count: int) -> None:
         self.memory(LOAD, RAX, RBP, self.cell(count))
-        self.out += b"\x48\x69\xc0" + struct.pack("<i", 8 * width)  # imul rax, rax, stride
-        self.memory(ADDRESS, RCX, RBP, 8 * (start - width))
-        self.out += b"\x48\x01\xc8"  # add rax, rcx
+        self.emit("4869c0", self.unit * width)  # imul rax, rax, stride
+        self.memory(ADDRESS, RCX, RBP, self.unit * (start - width))
+        self.emit("4801c8")  # add rax, rcx
         self.memory(STORE, RAX, RBP, self.cell(pointer))
 
-    def _advance(self, order: Order) -> None:
-        at = struct.pack("<ii", self.cell(order.a), self.unit * order.b)
-        self.out += b"\x48\x81\x85" + at  # add qword [rbp + d], n
-
-    def _segment(self, order: Order) -> None:
-        entry = self.entries[order.a]
-        end = self.fresh()
-        self.call(entry, order.b, order.c)
-        if entry.guarded:
-            self.out += b"\x84\xc0"  # test al, al
-            self.jump(b"\x0f\x84", "fail")
+    def segment(self, k: int, x: int, y: int, _: Any) -> None:
+        entry = self.entries[k]
+        if self.wide:
+            self.out += VZEROUPPER
+        self.call(entry.address, x, y, entry.memory)
+        if entry.guarded and self.layout.held is not None:
+            self.emit("c5f992c8")  # kmovb k1, eax
+            self.keep(self.layout.held)
+        elif entry.guarded:
+            self.emit("84c0")  # test al, al
+            self.jump("0f84", "fail")
         if entry.exact is not None:
-            self.out += b"\x3c\x03"  # cmp al, 3
-            self.jump(b"\x0f\x85", end)
-            self.call(entry.exact, order.b, order.c)
+            end = object()
+            self.emit("3c03")  # cmp al, 3
+            self.jump("0f85", end)
+            self.call(entry.exact.address, x, y, entry.exact.memory)
             self.label(end)
 
-    def call(self, entry: Entry, x: int, y: int) -> None:
-        for register, at in ((RDI, self.unit * x), (RSI, self.unit * y), (RDX, entry.memory)):
-            self.memory(ADDRESS, register, RBP, at)
-        self.out += move(RAX, entry.address) + b"\xff\xd0"  # call rax
+    def read(self, cell: int, place: int, *_: Any) -> None:
+        self.emit("31c9")  # xor ecx, ecx
+        for at in range(self.unit * place, self.unit * (place + 1), 8):
+            self.emit("f2480f2c85", at)  # cvttsd2si rax, [rbp + at]
+            self.emit("4839c8480f4fc8")  # cmp rax, rcx; cmovg rcx, rax
+        self.memory(STORE, RCX, RBP, self.cell(cell))
 
-    def _foreign(self, order: Order) -> None:
-        self.memory(ADDRESS, RDI, RBP, 8 * order.b)
-        self.memory(ADDRESS, RSI, RBP, 8 * order.c)
-        self.out += move(RAX, self.foreign[order.a]) + b"\xff\xd0"
+    def write(self, cell: int, place: int, *_: Any) -> None:
+        self.emit("c4e1fb2a85", self.cell(cell))  # vcvtsi2sd xmm0, xmm0, [rbp + d]
+        if self.wide:
+            self.out += evex(VECTOR["spread"], 0, 0, 0, False, False, 0, False) + b"\xc0"
+        self.float("store", RBP, self.unit * place)
 
-    def _set(self, order: Order) -> None:
-        self.out += b"\x48\xc7\x85" + struct.pack("<ii", self.cell(order.a), order.b)
-
-    def _read(self, order: Order) -> None:
-        self.out += b"\xf2\x48\x0f\x2c\x85" + struct.pack("<i", 8 * order.b)  # cvttsd2si rax, [rbp + d]
-        self.memory(STORE, RAX, RBP, self.cell(order.a))
-
-    def _write(self, order: Order) -> None:
-        self.out += b"\xc4\xe1\xfb\x2a\x85" + struct.pack("<i", self.cell(order.a))  # vcvtsi2sd xmm0, xmm0, [rbp + d]
-        self.out += b"\xc5\xfb\x11\x85" + struct.pack("<i", 8 * order.b)  # vmovsd [rbp + d], xmm0
-
-    def _increment(self, order: Order) -> None:
-        self.out += b"\x48\xff\x85" + struct.pack("<i", self.cell(order.a))
-
-    def _label(self, order: Order) -> None:
-        self.label(order.a)
-
-    def _jump(self, order: Order) -> None:
-        self.jump(b"\xe9", order.a)
-
-    def _unless(self, order: Order) -> None:
-        here = self.fresh()
-        self.out += b"\xc5\xfb\x10\x85" + struct.pack("<i", 8 * order.a)  # vmovsd xmm0, [rbp + d]
-        self.out += b"\xc5\xf1\x57\xc9\xc5\xf9\x2e\xc1"  # vxorpd xmm1, xmm1, xmm1; vucomisd xmm0, xmm1
-        self.jump(b"\x0f\x8a", here)  # jp: a nan is true
-        self.jump(b"\x0f\x84", order.b)
+    def unless(self, place: int, label: int, *_: Any) -> None:
+        here = object()
+        if self.wide:
+            self.test(NOT_ZERO, place)
+            self.emit("c5f993c184c0")  # kmovb eax, k1; test al, al
+        else:
+            self.float("load", RBP, self.unit * place)
+            self.emit(TEST_NAN)
+            self.jump("0f8a", here)  # jp: a nan is true
+        self.jump("0f84", label)
         self.label(here)
 
-    def _repeat(self, order: Order) -> None:
-        self.out += b"\x48\xff\x8d" + struct.pack("<i", self.cell(order.a))  # dec qword [rbp + d]
-        self.jump(b"\x0f\x85", order.b)
 
-    def _none(self, order: Order) -> None:
-        self._compare(order.a, 0)
-        self.jump(b"\x0f\x8e", order.b)
-
-    def _limit(self, order: Order) -> None:
-        self._compare(order.a, order.b)
-        self.jump(b"\x0f\x84", "fail")
-
-    def _compare(self, cell: int, number: int) -> None:
-        self.out += b"\x48\x81\xbd" + struct.pack("<ii", self.cell(cell), number)
-
-
-class LaneOrders(Orders):
-    """The same for eight samples, each float a vector of them; for loops whose steps are as many in all lanes."""
-
-    unit = 64
-
-    def __init__(
-        self, layout: Layout, cells: int, entries: Sequence[Entry], places: Sequence[tuple[bool, int]]
-    ) -> None:
-        super().__init__(layout, cells, entries, ())
-        self.places = places  # see `native.kernel`
-        self.held = self.cell(layout.cells)  # a byte with a bit for each lane whose guards hold
-
-    def vector(self, opcode: int, base: int, displacement: int, register: int = 0) -> None:
-        """A move of four floats: 0x10 loads, 0x11 stores."""
-        self.out += bytes((0xC5, 0xFD, opcode, 0x80 | register << 3 | base)) + struct.pack("<i", displacement)
-
-    def copy(self, source: tuple[int, int], target: tuple[int, int], count: int) -> None:
-        (a, at), (b, to) = source, target
-        if 64 * count > 32 * UNROLLED:
-            super().copy(source, target, 8 * count)
-            return
-        for k in range(0, 64 * count, 32):
-            self.vector(0x10, a, at + k)
-            self.vector(0x11, b, to + k)
-
-    def spread(self, base: int, displacement: int) -> None:
-        """One float in all places of a register."""
-        self.out += bytes((0xC4, 0xE2, 0x7D, 0x19, 0x80 | base)) + struct.pack("<i", displacement)
-
-    def begin(self) -> None:
-        self.out += b"\xc7\x85" + struct.pack("<ii", self.held, 255)  # mov dword [rbp + d], 255
-        k = 0
-        while k < len(self.places):
-            wide, at = self.places[k]
-            size = 64 if wide else 8
-            stop = k
-            while stop < len(self.places) and self.places[stop] == (wide, at + size * (stop - k)):
-                stop += 1
-            to = 64 * (self.layout.inputs + k)
-            if wide:
-                self.copy((RBX, at), (RBP, to), stop - k)
-            else:
-                self.broadcast(at, to, stop - k)
-            k = stop
-
-    def broadcast(self, at: int, to: int, count: int) -> None:
-        """Floats that all samples share as vectors."""
-        self.memory(ADDRESS, RSI, RBX, at)
-        self.memory(ADDRESS, RDI, RBP, to)
-        self.out += b"\x48\xb9" + struct.pack("<q", count)  # mov rcx, count
-        top = self.fresh()
-        self.label(top)
-        self.spread(RSI, 0)
-        self.vector(0x11, RDI, 0)
-        self.vector(0x11, RDI, 32)
-        self.out += bytes.fromhex("4883c608 4883c740 48ffc9")  # add rsi, 8; add rdi, 64; dec rcx
-        self.jump(b"\x0f\x85", top)
-
-    def end(self) -> None:
-        self.out += b"\x8b\x85" + struct.pack("<i", self.held) + VZEROUPPER + EPILOGUE  # mov eax, [rbp + d]
-
-    def _fill(self, order: Order) -> None:
-        self.vector(0x10, RBP, 64 * order.a)
-        self.vector(0x10, RBP, 64 * order.a + 32, 1)
-        self.memory(ADDRESS, RDI, RBP, 64 * order.b)
-        self.out += b"\x48\xb9" + struct.pack("<q", order.c)
-        top = self.fresh()
-        self.label(top)
-        self.vector(0x11, RDI, 0)
-        self.vector(0x11, RDI, 32, 1)
-        self.out += bytes.fromhex("4883c740 48ffc9")
-        self.jump(b"\x0f\x85", top)
-
-    def _segment(self, order: Order) -> None:
-        entry = self.entries[order.a]
-        self.out += VZEROUPPER
-        self.call(entry, order.b, order.c)
-        if entry.guarded:
-            self.out += b"\x21\x85" + struct.pack("<i", self.held)  # and [rbp + d], eax
+_ORDERS: dict[str, Callable[..., Any]] = {
+    "copy": lambda p, a, b, c, _: p.copy(p.base(a, RCX), p.base(b, RDX), c),
+    "point": lambda p, a, b, *_: (p.memory(ADDRESS, RAX, RBP, p.unit * b), p.memory(STORE, RAX, RBP, p.cell(a))),
+    "point_last": X86Orders.point_last,
+    "advance": lambda p, a, b, *_: p.emit("488185", p.cell(a), p.unit * b),  # add qword [rbp + d], n
+    "segment": X86Orders.segment,
+    "foreign": lambda p, a, b, c, _: p.call(p.foreign[a], b, c),
+    "set": lambda p, a, b, *_: p.emit("48c785", p.cell(a), b),
+    "read": X86Orders.read,
+    "write": X86Orders.write,
+    "increment": lambda p, a, *_: p.emit("48ff85", p.cell(a)),
+    "label": lambda p, a, *_: p.label(a),
+    "jump": lambda p, a, *_: p.jump("e9", a),
+    "unless": X86Orders.unless,
+    "repeat": lambda p, a, b, *_: (p.emit("48ff8d", p.cell(a)), p.jump("0f85", b)),
+    "limit": lambda p, a, b, c, _: (p.emit("4881bd", p.cell(a), b), p.jump("0f84", "fail" if c is None else c)),
+    "lose": lambda p, a, b, *_: (p.test(ZERO, a), p.keep(b)),
+}

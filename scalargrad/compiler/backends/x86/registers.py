@@ -30,6 +30,7 @@ from .assembler import (
     MemoryOperand,
     address,
     masked,
+    place,
     shift,
     vex,
 )
@@ -113,7 +114,7 @@ class RegisterAllocator:
         self.codes = CODES[self.lanes]
         first, count, constants = program.inputs, len(program), len(program.constants)
         width = BROADCAST if self.lanes > 1 else PLAIN
-        known = [code.addressing.operand(MEMORY, width, code.constant(pattern(c))) for c in program.constants]
+        known = [place(MEMORY, width, code.constant(pattern(c))) for c in program.constants]
         self.zeros = {~k for k, c in enumerate(program.constants) if pattern(c) == 0}  # 0.0, and not -0.0
         # Lists by the number of a value; those of constants are negative, and found from the end.
         self.home: list[MemoryOperand | None] = [*inputs, *[None] * count, *reversed(known)]
@@ -121,80 +122,81 @@ class RegisterAllocator:
         self.slot: dict[int, int] = {}
         self.saved: dict[int, MemoryOperand] = {}  # around calls; a called function has its own
         self.free_slots: list[int] = []
-        self.places: dict[tuple[int, bool], MemoryOperand] = {}  # of slots, for vectors and for masks
         number = 16 if self.lanes == 1 else 32
         self.free = list(range(number - 1, -1, -1))
         self.free_masks = list(range(number + 7, number, -1))  # k1 to k7 are registers 33 to 39
         self.occupant: list[int | None] = [None] * (number + 8)
+        self.due = [-1] * (number + 8)  # by register: when its occupant is used next
         self.number = number
         self.calls: dict[int, tuple[int, bool]] = {}
         self.outputs: dict[int, list[int]] = {}
-        for place, k in enumerate(program.outputs if stored else ()):
-            self.outputs.setdefault(k, []).append(place)
+        for output, k in enumerate(program.outputs if stored else ()):
+            self.outputs.setdefault(k, []).append(output)
         self.guards: dict[int, list[Guard]] = {}
         for g in program.guards:
             self.guards.setdefault(max(g.left, g.right, first - 1) - first, []).append(g)
         self._look_ahead()
 
     def _look_ahead(self) -> None:
-        """For every operand of every instruction, the instruction that uses it next."""
-        program = self.program
+        """For every result and every operand of every instruction, the result of the instruction that uses it next."""
+        program, first = self.program, self.program.inputs
         if any(map(leads_away, set(program.operations))):
             callbacks = {f"call {name}" for name in self.code.lowered.callbacks}
-            users = {program.inputs + i for i, each in enumerate(program.operations) if each in callbacks}
+            users = {first + i for i, each in enumerate(program.operations) if each in callbacks}
             self.calls = needs(program, users.union(k for k in program.roots() if k >= 0))
         when = [NEVER] * len(self.register)
+        v = first + len(program)
         if self.returns:
-            when[program.outputs[0]] = len(program)
-        arithmetic = {name: self.codes[name] for name in _ARITHMETIC}
-        self.arithmetic = list(map(arithmetic.get, program.operations))
+            when[program.outputs[0]] = v
+        codes = {name: self.codes[name] for name in _ARITHMETIC}
+        self.arithmetic = list(map(codes.get, program.operations))
         # Of plain arithmetic, for the first operand and for the second, else together.
-        following: list[Any] = [()] * len(program)
-        second: list[int] = [NEVER] * len(program)
-        after: dict[int, list[Sequence[int]]] = {}
-        operands = program.operands
+        following: list[Any] = []
+        second: list[int] = []
+        after: dict[int, list[tuple[int, int]]] = {}
         calls, guards = self.calls, self.guards
-        special, codes = bool(calls or guards), self.arithmetic
-        for i in range(len(operands) - 1, -1, -1):
-            if special:
+        special = calls.keys() | guards.keys()
+        next_of, next_of_second = following.append, second.append
+        for code, given in zip(reversed(self.arithmetic), reversed(program.operands), strict=True):
+            v -= 1
+            if special and v - first in special:
+                i = v - first
                 if i in guards:
-                    after[i] = [()] * len(guards[i])
-                    for j in range(len(guards[i]) - 1, -1, -1):
-                        g = guards[i][j]
-                        after[i][j] = (when[g.left], when[g.right])
-                        when[g.left] = when[g.right] = i
+                    self._look_behind(i, when, after)
                 if i in calls:
-                    c = calls[i][0]
-                    given = (*operands[i], c)
-                    following[i] = [when[p] for p in given]
-                    for p in given:
-                        when[p] = i
-                    continue
-            given = operands[i]
-            if codes[i] is not None:
+                    given = (*given, calls[i][0])
+            if code is not None:
                 a, b = given
-                following[i], second[i] = when[a], when[b]
-                when[a] = when[b] = i
+                next_of(when[a])
+                next_of_second(when[b])
+                when[a] = when[b] = v
             else:
-                following[i] = [when[p] for p in given]
+                next_of([when[p] for p in given])
+                next_of_second(NEVER)
                 for p in given:
-                    when[p] = i
+                    when[p] = v
         if -1 in guards:
-            after[-1] = [(when[g.left], when[g.right]) for g in guards[-1]]
+            self._look_behind(-1, when, after)
+        following.reverse()
+        second.reverse()
         self.when, self.following, self.second, self.after = when, following, second, after
+
+    def _look_behind(self, i: int, when: list[int], after: dict[int, list[tuple[int, int]]]) -> None:
+        """The same of the guards behind an instruction."""
+        v = max(i, 0) + self.program.inputs
+        after[i] = []
+        for g in reversed(self.guards[i]):
+            after[i].append((when[g.left], when[g.right]))
+            when[g.left] = when[g.right] = v
 
     # ---- registers and memory ----------------------------------------------------------------------------------------
 
     def new_slot(self, v: int) -> MemoryOperand:
         """Room in memory for a value."""
         at = self.slot[v] = self.free_slots.pop() if self.free_slots else self.code.room(self.code.width)
-        key = at, self.register[v] >= self.number
-        place = self.places.get(key)
-        if place is None:
-            width = PLAIN if self.lanes == 1 or key[1] else WIDE
-            place = self.places[key] = self.code.addressing.operand(MEMORY, width, at)
-        self.home[v] = place
-        return place
+        width = PLAIN if self.lanes == 1 or self.register[v] >= self.number else WIDE
+        found = self.home[v] = place(MEMORY, width, at)
+        return found
 
     def store(self, v: int) -> None:
         """Write a value that is in a register to its place in memory."""
@@ -225,13 +227,15 @@ class RegisterAllocator:
     def evict(self, keep: Sequence[int], masks: bool = False) -> None:
         """Free a register, of the value that is used last."""
         low, high = (self.number + 1, self.number + 8) if masks else (0, self.number)
-        register, when, values = self.register, self.when, self.occupant[low:high]
-        try:
-            v = max(values, key=when.__getitem__)  # type: ignore[arg-type]
-        except TypeError:  # some are nobody's yet
-            v = None
-        if v is None or register[v] in keep:
-            v = max([v for v in values if v is not None and register[v] not in keep], key=when.__getitem__)
+        due = self.due[low:high]
+        r = low + due.index(max(due))
+        if r in keep:
+            for k in keep:
+                if low <= k < high:
+                    due[k - low] = -1
+            r = low + due.index(max(due))
+        v = self.occupant[r]
+        assert v is not None
         if self.home[v] is None:
             self.store(v)
         self.leave(v)
@@ -240,12 +244,16 @@ class RegisterAllocator:
         """A register that is free, without those in `keep`."""
         if not self.free:
             self.evict(keep)
-        return self.free.pop()
+        r = self.free.pop()
+        self.due[r] = -1  # for as long as nothing is said to be there, it is not to be evicted
+        return r
 
     def grab_mask(self, *keep: int) -> int:
         if not self.free_masks:
             self.evict(keep, True)
-        return self.free_masks.pop()
+        r = self.free_masks.pop()
+        self.due[r] = -1
+        return r
 
     def operand_of(self, v: int) -> MemoryOperand:
         found = self.home[v]
@@ -267,36 +275,35 @@ class RegisterAllocator:
             self.out.append(self.memory[self.codes[name] | r << 10 | kind] + tail)
         self.register[v] = r
         self.occupant[r] = v
+        self.due[r] = 0  # of what is being used now
         return r
 
     def is_condition(self, v: int) -> bool:
         k = v - self.program.inputs
         return k >= 0 and self.program.operations[k] in CONDITIONS
 
-    def done(self, v: int, following: int, i: int) -> None:
-        """A value has been used, and is used next at `following`."""
-        self.when[v] = following
+    def done(self, v: int, following: int, at: int) -> None:
+        """A value has been used by the instruction that gives the value `at`, and is used next at `following`."""
         if following == NEVER:
             self.leave(v)
             if v in self.slot:
                 self.free_slots.append(self.slot.pop(v))
-        elif following - i > FAR and self.home[v] is not None:
+        elif following - at > FAR and self.home[v] is not None:
             self.leave(v)
+        elif self.register[v] >= 0:
+            self.due[self.register[v]] = following
 
-    def store_outputs(self, v: int, r: int) -> None:
-        for output in self.outputs[v]:
-            self.stored(output, r)
-
-    def gives(self, v: int, r: int, i: int) -> None:
-        """The instruction at i has left its result in a register."""
+    def gives(self, v: int, r: int) -> None:
+        """An instruction has left its result in a register."""
+        following = self.when[v]
         self.register[v] = r
         self.occupant[r] = v
-        if v in self.outputs:
-            self.store_outputs(v, r)
-        following = self.when[v]
+        self.due[r] = following
+        for output in self.outputs.get(v, ()):
+            self.stored(output, r)
         if following == NEVER:
             self.leave(v)
-        elif following - i > FAR:
+        elif following - v > FAR:
             self.store(v)
             self.leave(v)
 
@@ -304,83 +311,83 @@ class RegisterAllocator:
 
     def run(self) -> None:
         """All instructions, in order."""
-        first = self.program.inputs
-        operations, operands = self.program.operations, self.program.operands
-        register, home, when, following, occupant = (
-            self.register, self.home, self.when, self.following, self.occupant,
-        )  # fmt: skip
-        free, slot, free_slots, outputs, guards = self.free, self.slot, self.free_slots, self.outputs, self.guards
+        program, register, when, due = self.program, self.register, self.when, self.due
+        home: list[Any] = self.home
+        occupant, free, slot, free_slots = self.occupant, self.free, self.slot, self.free_slots
+        first, operations, outputs, guards = program.inputs, program.operations, self.outputs, self.guards
         codes, rr, rm, emit = self.codes, self.registers, self.memory, self.out.append
         commuting = {codes[name] for name in _COMMUTES}
         self._ends_of_inputs()
-        i = -1
-        for code, given, next_a, next_b in zip(self.arithmetic, operands, following, self.second, strict=True):
-            i += 1
+        guarded = set(map(first.__add__, guards))
+        v = first - 1
+        steps = zip(self.arithmetic, program.operands, self.following, self.second, when[first:], strict=False)
+        for code, given, next_a, next_b, next_v in steps:
+            v += 1
             if code is None:
-                self.other(i, operations[i], given)
+                self.other(v - first, operations[v - first], given)
             else:
                 a, b = given
-                far = i + FAR
                 ra, rb = register[a], register[b]
+                far = v + FAR
                 if ra < 0:
-                    if code in commuting and (rb >= 0 or next_b < next_a):  # what is used sooner stays loaded
+                    if (rb >= 0 or next_b < next_a) and code in commuting:  # what is used sooner stays loaded
                         a, b, ra, rb, next_a, next_b = b, a, rb, ra, next_b, next_a
-                    ra = ra if ra >= 0 else self.load(a, rb)
-                    rb = register[b]
-                place = home[b] if rb < 0 else None
-                when[a] = next_a
+                    if ra < 0:
+                        ra = self.load(a, rb)
+                        rb = register[b]
+                if rb < 0:
+                    found = home[b]
+                elif next_b > far and a != b and (next_b == NEVER or home[b] is not None):
+                    register[b] = -1
+                    occupant[rb] = None
+                    free.append(rb)
+                else:
+                    due[rb] = next_b
                 if next_a > far and (next_a == NEVER or home[a] is not None):
                     register[a] = -1
                     occupant[ra] = None
                     free.append(ra)
                     if next_a == NEVER and a in slot:
                         free_slots.append(slot.pop(a))
-                when[b] = next_b
-                if next_b == NEVER and rb >= 0 and a != b:
-                    register[b] = -1
-                    occupant[rb] = None
-                    free.append(rb)
+                else:
+                    due[ra] = next_a
                 if not free:
                     self.evict((ra, rb))
                 r = free.pop()
-                if place is None:
-                    emit(rr[code | r << 10 | ra << 5 | rb])
-                else:
-                    kind, tail = place
+                if rb < 0:
+                    kind, tail = found
                     emit(rm[code | r << 10 | ra << 5 | kind])
                     emit(tail)
+                else:
+                    emit(rr[code | r << 10 | ra << 5 | rb])
                 if next_b == NEVER and b in slot:  # not sooner: freeing a register may have written to a free slot
                     free_slots.append(slot.pop(b))
-                v = first + i
-                next_v = when[v]
-                if v in outputs:
-                    self.store_outputs(v, r)
-                if next_v == NEVER:
-                    free.append(r)
-                else:
+                if next_v <= far and v not in outputs:
                     register[v] = r
                     occupant[r] = v
-                    if next_v > far:
-                        self.store(v)
-                        self.leave(v)
-            if i in guards:
-                self.check(i)
+                    due[r] = next_v
+                else:
+                    self.gives(v, r)
+            if v in guarded:
+                self.check(v - first)
 
     def _ends_of_inputs(self) -> None:
         """Outputs that are inputs or constants, and guards on such."""
-        for k in self.outputs:
+        for k, places in self.outputs.items():
             if k < self.program.inputs:
-                self.store_outputs(k, self.load(k))
+                r = self.load(k)
+                for output in places:
+                    self.stored(output, r)
                 self.leave(k)
         if -1 in self.guards:
             self.check(-1)
 
     def other(self, i: int, operation: str, operands: Sequence[int]) -> None:
         """What is not plain arithmetic on two operands."""
-        if operation in PREDICATES:
-            self.compare(i, operation, *operands)
-        elif operation == "select":
+        if operation == "select":
             self.select(i, *operands)
+        elif operation in PREDICATES:
+            self.compare(i, operation, *operands)
         elif operation in ("and", "or", "not"):
             self.logic(i, operation, operands)
         elif operation in FUSED:
@@ -392,31 +399,30 @@ class RegisterAllocator:
 
     def finish(self, i: int, operands: Sequence[int], r: int) -> None:
         """The instruction at i has left its result in a register; its operands are used next when it is known."""
-        when, far = self.when, i + FAR
-        for v, following in zip(operands, self.following[i], strict=True):
-            when[v] = following
-            if following > far:
-                self.done(v, following, i)
-        self.gives(self.program.inputs + i, r, i)
+        v, register, due = self.program.inputs + i, self.register, self.due
+        for x, following in zip(operands, self.following[i], strict=True):
+            if following - v > FAR:
+                self.done(x, following, v)
+            elif register[x] >= 0:
+                due[register[x]] = following
+        self.gives(v, r)
 
     def op(self, name: str, r: int, v: int, x: int, keep: Sequence[int] = (), end: bytes = b"") -> None:
         """An instruction whose last operand is the value x, in its register or in memory."""
         rx = self.register[x]
-        of_two = self.lanes == 1 and name in ("and", "andnot", "or", "xor", "select")
-        if (
-            rx < 0 and of_two and self.operand_of(x)[0] >> 3 != MEMORY
-        ):  # these read two floats, and there may be but one
-            rx = self.load(x, r, v, *keep)
-        if rx >= 0:
-            self.out.append(self.registers[self.codes[name] | r << 10 | v << 5 | rx] + end)
-        else:
+        if rx < 0:
             kind, tail = self.operand_of(x)
-            self.out.append(self.memory[self.codes[name] | r << 10 | v << 5 | kind] + tail + end)
+            # Some read two floats, and there may be but one.
+            if self.lanes > 1 or kind >> 3 == MEMORY or name not in ("and", "andnot", "or", "xor", "select"):
+                self.out.append(self.memory[self.codes[name] | r << 10 | v << 5 | kind] + tail + end)
+                return
+            rx = self.load(x, r, v, *keep)
+        self.out.append(self.registers[self.codes[name] | r << 10 | v << 5 | rx] + end)
 
     def with_bits(self, name: str, r: int, v: int, bits: int) -> None:
         """An instruction on bits, with a constant."""
         width = BROADCAST if self.lanes > 1 else PLAIN
-        kind, tail = self.code.addressing.operand(MEMORY, width, self.code.constant(bits))
+        kind, tail = place(MEMORY, width, self.code.constant(bits))
         self.out.append(self.memory[self.codes[name] | r << 10 | v << 5 | kind] + tail)
 
     def unary(self, i: int, operation: str, operands: Sequence[int]) -> None:
@@ -579,19 +585,21 @@ class RegisterAllocator:
             self.call_if_needed(i, name, operands, *self.calls[i])
             return
         given = [self.register[x] if self.register[x] >= 0 else self.operand_of(x) for x in operands]
-        for x, following in zip(operands, self.following[i], strict=True):
-            self.when[x] = following  # what is not used again need not be kept
+        at, following = self.program.inputs + i, self.following[i]
+        for x, next_x in zip(operands, following, strict=True):
+            if next_x == NEVER:  # what is not used again need not be kept
+                self.leave(x)
         for v in [v for v in self.occupant if v is not None]:
-            if self.when[v] != NEVER and self.home[v] is None:
+            if self.home[v] is None:
                 self.store(v)
             self.leave(v)
         if self.lanes > 1:
             self.out.append(b"\x41\xbf\xff\x00\x00\x00")  # mov r15d, 255
         self.free.remove(0)
         self.call_with(name, given, 0)
-        for x in operands:
-            self.done(x, self.when[x], i)
-        self.gives(self.program.inputs + i, 0, i)
+        for x, next_x in zip(operands, following, strict=True):
+            self.done(x, next_x, at)
+        self.gives(at, 0)
 
     def call_if_needed(self, i: int, name: str, operands: Sequence[int], c: int, outcome: bool) -> None:
         """The same where a condition holds (or does not), out of line, so that it costs little where it is not."""
@@ -606,7 +614,7 @@ class RegisterAllocator:
         r = self.grab(mask, *[self.register[x] for x in operands])
         given = [self.register[x] if self.register[x] >= 0 else self.operand_of(x) for x in operands]
         for x, following in zip((*operands, c), self.following[i], strict=True):
-            self.done(x, following, i)
+            self.done(x, following, self.program.inputs + i)
         kept = [k for k, v in enumerate(self.occupant) if v is not None]
         away, back = f"away {len(out)}", f"back {len(out)}"
         if self.lanes > 1:
@@ -627,14 +635,14 @@ class RegisterAllocator:
             code.distance(JUMP, back)
 
         code.pending.append(write)
-        self.gives(self.program.inputs + i, r, i)
+        self.gives(self.program.inputs + i, r)
 
     def keep(self, k: int, name: str) -> None:
         """Write a register to memory that is this function's own for it, or read it from there."""
         code = self.code
         if k not in self.saved:
             width = PLAIN if self.lanes == 1 or k >= self.number else WIDE
-            self.saved[k] = code.addressing.operand(MEMORY, width, code.room(code.width))
+            self.saved[k] = place(MEMORY, width, code.room(code.width))
         kind, tail = self.saved[k]
         if k >= self.number:
             self.out.append(self.mask(name, k - self.number, 0, kind, True) + tail)
@@ -651,7 +659,7 @@ class RegisterAllocator:
             *at, result = code.lane_by_lane(name, len(given))
         else:
             at = code.own(name) if own else self.scratch(len(given))
-        places = [code.addressing.operand(MEMORY, wide, each) for each in at]
+        places = [place(MEMORY, wide, each) for each in at]
         t = 0
         while t in given:
             t += 1
@@ -669,7 +677,7 @@ class RegisterAllocator:
         else:
             code.call_with(name, places)
         if result >= 0:
-            kind, tail = code.addressing.operand(MEMORY, WIDE, result)
+            kind, tail = place(MEMORY, WIDE, result)
             out.append(self.memory[self.codes["load"] | r << 10 | kind] + tail)
         elif r:
             out.append(self.registers[self.codes["move"] | r << 10])
@@ -696,7 +704,7 @@ class RegisterAllocator:
 
     def check(self, i: int) -> None:
         """The guards behind an instruction."""
-        for g, (next_left, next_right) in zip(self.guards[i], self.after[i], strict=True):
+        for g, (next_left, next_right) in zip(self.guards[i], reversed(self.after[i]), strict=True):
             left, right, title = g.left, g.right, g.comparison
             if title in ("gt", "ge"):
                 left, right, title = right, left, {"gt": "lt", "ge": "le"}[title]
@@ -724,4 +732,4 @@ class RegisterAllocator:
                     self.out.append(b"\x35\xff\x00\x00\x00")  # xor eax, 255
                 self.out.append(b"\x21\x85" + self.code.constant("guards").to_bytes(4, "little", signed=True))
             for v, following in ((g.left, next_left), (g.right, next_right)):
-                self.done(v, following, max(i, 0))
+                self.done(v, following, max(i, 0) + self.program.inputs)
