@@ -412,7 +412,6 @@ def paths(structure: Structure, root: str = "") -> Iterator[str]:
 
 
 def statics(structure: Structure, root: str = "") -> Iterator[tuple[str, Static]]:
-    """What is static, with its place."""
     return ((place, part[1]) for place, part in _places(structure, root) if part != LEAF)
 
 

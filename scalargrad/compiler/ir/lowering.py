@@ -16,7 +16,7 @@ from typing import Any, Literal
 from ...engine import table
 from ...engine.primitive import TABLE, Primitive
 from .elementary import EVALUATE
-from .polynomials import POLYNOMIALS
+from .polynomials import FAST, POLYNOMIALS
 from .program import Program
 from .symbolic import body
 
@@ -63,11 +63,14 @@ def lower(program: Program, functions: Functions = "library", most: int | None =
     well, and products go into sums unrounded, which is other bits. Rows of more
     than `most` instructions become functions; if it is None, of more than is good for machine code.
     """
+    low = _lowered(program, "polynomial" if functions == "fast" and program.guards else functions, most)
     if functions == "fast":
-        low = lower(program, "polynomial", most)
         low.program = contracted(low.program)
         low.functions = {name: contracted(body) for name, body in low.functions.items()}
-        return low
+    return low
+
+
+def _lowered(program: Program, functions: Functions, most: int | None) -> Lowered:
     made = Program(program.inputs, program.names, program.constants)
     low = Lowered(made)
     zero = made.constant(0.0)
@@ -130,7 +133,8 @@ def lower(program: Program, functions: Functions = "library", most: int | None =
 def contracted(program: Program) -> Program:
     """The program with each product that only one sum or difference takes in that: rounded once instead of twice.
 
-    What guards depend on is left alone: calls branch as the function does.
+    A product with one or zero, by a condition, becomes a choice. What guards depend on is left alone: calls branch as
+    the function does.
     """
     first, operations = program.inputs, program.operations
     decides = bytearray(first + len(program) + len(program.constants))
@@ -156,6 +160,12 @@ def contracted(program: Program) -> Program:
             factor, other = (b, a) if later else (a, b)
             operation = "fma" if operation == "add" else "fnma" if later else "fms"
             operands = (*program.operands[factor - first], other)
+        elif operation == "mul" and not decides[v]:
+            for k, other in (operands, operands[::-1]):
+                chosen = _between_constants(program, k) or (0, 0, 0)
+                if [program.constants[~c] for c in chosen[1:] if c < 0] == [1.0, 0.0]:
+                    operation, operands = "select", (chosen[0], other, chosen[2])
+                    break
         number[v] = made.emit(operation, tuple([number[p] for p in operands]))
     made.outputs, made.guards = program.ends(number)
     return made.without_dead()
@@ -167,7 +177,7 @@ def _template(
     """How a row with so many operands is put into the program."""
     made = low.program
     found, longest = body_of(row, count, functions), max(INLINE, 6 * count)
-    if functions == "polynomial" and found is not None and found is not body_of(row, count, "library"):
+    if functions != "library" and found is not None and found is not body_of(row, count, "library"):
         longest = INLINE_POLYNOMIALS
     longest = longest if most is None else most
     if found is not None and len(found) <= longest:
@@ -189,7 +199,8 @@ def body_of(row: Primitive, count: int, functions: Functions) -> Program | None:
         return None
     if functions == "library":
         return body(row.compute, count)
-    whole = POLYNOMIALS.get(row.name) if TABLE.get(row.name) is row else None
+    whole = FAST.get(row.name) if functions == "fast" else None
+    whole = (whole or POLYNOMIALS.get(row.name)) if TABLE.get(row.name) is row else None
     found = body_of(row, count, "library") if whole is None else body(whole, count)
     if found is None or whole is not None or not any(each in POLYNOMIALS for each in found.operations):
         return found
