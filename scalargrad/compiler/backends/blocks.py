@@ -36,7 +36,7 @@ class NotInLanesError(CodeRefusedError):
 def machine(program: Program, functions: Functions) -> Machine:
     """Machine code for one point of a program with loops."""
     segments = _Segments(functions)
-    layout = _bounded(laid_out(program, segments.direct))
+    layout = laid_out(program, segments.direct)
     return _made(layout, segments, native.places_of((), 0, program.inputs))
 
 
@@ -53,18 +53,9 @@ def in_lanes(program: Program, masked: bool = False) -> bool:
 
 def kernel(program: Program, functions: Functions, places: Sequence[tuple[bool, int]]) -> Machine:
     """Machine code for eight samples; `places` are those of the inputs, as `native.kernel` has them."""
-    layout = laid_out(program, lanes=True) if in_lanes(program) else None
-    if layout is None or 64 * layout.size > FARTHEST:
-        raise NotInLanesError("what runs for a sample alone")
-    return _made(layout, _Segments(functions), places)
-
-
-def _bounded(layout: Layout) -> Layout:
-    if 8 * layout.size > FARTHEST:
-        raise MemoryError(
-            f"a loop keeps {8 * layout.size / 2**30:.1f} GiB of numbers for reverse mode: give scan a checkpoint"
-        )
-    return layout
+    if not in_lanes(program):
+        raise NotInLanesError("what calls Python for a sample alone")
+    return _made(laid_out(program, lanes=True), _Segments(functions), places)
 
 
 class Runner:
@@ -74,7 +65,7 @@ class Runner:
     def __init__(self, block: Block) -> None:
         self.spans = block.spans()
         segments = _Segments("library")
-        layout = _bounded(laid_out_block(block, segments.direct))
+        layout = laid_out_block(block, segments.direct)
         ((_, start, self.size),) = layout.outputs or [(0, 0, 0)]
         layout.outputs = []  # which are read from the frame, as the inputs are written to it
         self.inputs, self.outputs = 8 * layout.inputs, 8 * start
@@ -123,6 +114,10 @@ class _Segments:
 def _made(layout: Layout, segments: _Segments, places: Sequence[tuple[bool, int]]) -> Machine:
     wide, machines = layout.held is not None, list[Machine]()
     lanes = 8 if wide else 1
+    size = lanes * layout.size
+    if 8 * size > FARTHEST:
+        text = f"a loop keeps {8 * size / 2**30:.1f} GiB of numbers for reverse mode: give scan a checkpoint"
+        raise NotInLanesError(text) if wide else MemoryError(text)
     before = array("d", [x for x in reversed(layout.constants) for _ in range(lanes)]).tobytes()
 
     def room(size: int, preset: bytes = b"") -> int:
@@ -156,7 +151,7 @@ def _made(layout: Layout, segments: _Segments, places: Sequence[tuple[bool, int]
         code = llvm.compiled(LLVMOrders(*given).finish())
         address = code.get_function_address("run")
     callbacks = [*foreign, *(each for made in machines for each in made.callbacks)]
-    return Machine(address, before, lanes * layout.size + LINE, callbacks, [code, machines])
+    return Machine(address, before, size + LINE, callbacks, [code, machines])
 
 
 def _foreign(block: Foreign) -> Any:

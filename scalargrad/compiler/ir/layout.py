@@ -86,6 +86,7 @@ def nowhere(program: Program) -> None:
 class _Planner:
     def __init__(self, direct: Direct = nowhere, lanes: bool = False) -> None:
         self.made = Layout()
+        self.aligned = 1 if lanes else ALIGNED
         self.direct = direct
         self.calls = 0  # that are under way: their segments run at several places
         self.known: dict[Any, int] = {}  # segments, by the identity of their program, and their own places
@@ -100,7 +101,7 @@ class _Planner:
 
     def room(self, count: int) -> int:
         at = self.made.size
-        self.made.size += -(-max(count, 1) // ALIGNED) * ALIGNED
+        self.made.size += -(-max(count, 1) // self.aligned) * self.aligned
         return at
 
     def cell(self) -> Cell:
@@ -347,26 +348,25 @@ class _Planner:
     def begin(self, loop: Loop, count: int, x: int | None, done: Cell, end: Label) -> None:
         """How many steps there are to be, or, with a condition, that there were none; in lanes, where x is given, what
         the inputs of `masked` begin with."""
+        step = 0
         if x is not None:
             step = x + 2 + loop.shared + loop.carried
             self.gather([self.masks[-1]], x + 1)
             self.gather([self.constant(float(loop.counted))], step)
-        if loop.condition is not None:
-            self.order("set", done, 0)
-        elif not loop.counted:
-            self.order("set", done, loop.length)
-            if not loop.length:
-                self.order("jump", end)
-        else:
-            if x is not None:
-                given = self.room(2)
-                self.gather([self.masks[-1], count], given)
-                count = x + 1
-                self.segment(COUNT, given, count)
+        if x is not None and loop.counted:
+            given = self.room(2)
+            self.gather([self.masks[-1], count], given)
+            count = x + 1
+            self.segment(COUNT, given, count)
+        if loop.counted:
             self.order("read", done, count)
             self.order("limit", done, 0, end)
-            if x is not None and loop.backward:
+            if step and loop.backward:
                 self.order("write", done, step)
+        else:
+            self.order("set", done, loop.length if loop.condition is None else 0)
+            if loop.condition is None and not loop.length:
+                self.order("jump", end)
 
     def columns(self, loop: Loop, places: Sequence[int]) -> list[tuple[int, int]]:
         """Where the columns' numbers are, which are brought to one place if they are not, and how many a step."""
