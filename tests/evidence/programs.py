@@ -176,6 +176,7 @@ CONTROL = (  # loops, choices, calls and roots as operations
     "max_steps=1100)",
     "{t} = cond({0} > {1}, lambda a: scan(lambda c, x: (sin(c) * x, None), a, [{1}, 0.5])[0], lambda a: "
     "cond(a > 0.0, lambda u: u * {0}, lambda u: root(lambda y, a: y + 0.5 * sin(y) - a, 0.0, u), a), {2})",
+    "{t} = minimum(lambda y, a: cosh(y) - y * sin(a), 0.0, {0}) * {1}",
     "{t} = fixed_point(lambda y, a: 0.25 * sin(y) + a, 0.0, {0}) * {1}",
     "{t} = root(lambda y, a: y + 0.1 * fori_loop(0, 2, lambda i, c: sin(c), y) - a, 0.0, {0})",
     # calls of compiled functions, whose definitions are in CALLED
