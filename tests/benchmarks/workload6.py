@@ -1,4 +1,4 @@
-"""Workload 6: a loop of many steps, value and gradient, side by side with jax, casadi and aadc where they are installed.
+"""Workload 6: a loop of many steps, value and gradient, beside jax, casadi and aadc where they are installed.
 
     python -m tests.benchmarks.workload6 [--growth plot.png]
 
@@ -164,8 +164,8 @@ def aadc(n: int) -> Contender:
 MAKERS: dict[str, Callable[[int], Contender]] = {"casadi": casadi, "jax": jax, "aadc": aadc}
 
 
-# Up to how many steps a contender is measured; beyond, a first answer takes minutes.
-FARTHEST = {"jax": 10**7, "casadi": 10**5, "aadc": 10**5}
+# Up to how many steps a contender is measured; beyond, that takes minutes.
+FARTHEST = {"jax": 10**6, "casadi": 10**5, "aadc": 10**5}
 
 
 def contenders(n: int, peers: bool = True) -> list[Contender]:
