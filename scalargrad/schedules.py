@@ -361,7 +361,7 @@ def by_epoch(schedule: Rate, steps_per_epoch: int) -> ByEpoch:
     >>> schedule(99), schedule(100)
     (1.0, 0.5)
     """
-    return ByEpoch(schedule, steps_per_epoch)
+    return ByEpoch(schedule, whole("by_epoch: steps_per_epoch", steps_per_epoch))
 
 
 # ---- by a metric -----------------------------------------------------------------------------------------------------
