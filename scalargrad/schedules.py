@@ -300,9 +300,6 @@ class OneCycle(_Checked):
         return start
 
 
-# ---- schedules made of others ----------------------------------------------------------------------------------------
-
-
 class Joined(_Checked):
     """Several schedules in turn, as `join` makes them."""
 
@@ -362,9 +359,6 @@ def by_epoch(schedule: Rate, steps_per_epoch: int) -> ByEpoch:
     (1.0, 0.5)
     """
     return ByEpoch(schedule, whole("by_epoch: steps_per_epoch", steps_per_epoch))
-
-
-# ---- by a metric -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(eq=False, repr=False)
@@ -455,9 +449,6 @@ class ReduceOnPlateau:
             if not (isfinite(rate) and rate >= 0.0) or isnan(best):
                 raise ValueError(f"a rate of {rate!r} with a best metric of {best!r} cannot be")
         self.rate, self.best, self.bad_epochs, self.cooling = rate, best, bad_epochs, cooling
-
-
-# ---- what is inside a schedule ---------------------------------------------------------------------------------------
 
 
 def parts_with(name: str, rate: Any) -> list[Any]:
