@@ -44,15 +44,11 @@ def batch(name: str, predictions: Any, targets: Any, reduction: str) -> list[tup
     for what, given in (("predictions", predictions), ("targets", targets)):
         if not is_list(given):
             raise TypeError(f"{name}: expected a list of {what}, one for each sample, got one {type(given).__name__}")
-    return paired(name, predictions, targets)
-
-
-def paired(name: str, predictions: Any, targets: Any) -> list[tuple[Any, Any]]:
     ps, ts = list(predictions), list(targets)
     if len(ps) != len(ts):
         raise ValueError(f"{name}: {len(ps)} predictions but {len(ts)} targets")
     if not ps:
-        raise ValueError(f"{name}: an empty batch, of no predictions and no targets")
+        raise ValueError(f"{name}: an empty batch: no predictions and no targets")
     return list(zip(ps, ts, strict=True))
 
 

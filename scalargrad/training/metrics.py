@@ -13,7 +13,7 @@ from typing import Any
 
 from ..engine.primitive import as_float
 from ..engine.value import Value
-from ..losses.batches import is_list, paired
+from ..losses.batches import is_list
 
 Predictions = Iterable[Any]  # of numbers, or of lists of scores, one a class
 
@@ -79,7 +79,7 @@ def r2_score(predictions: Iterable[Any], targets: Iterable[Any]) -> float:
     """
     pairs = [
         (_number("r2_score", "prediction", k, p), _number("r2_score", "target", k, t))
-        for k, (p, t) in enumerate(paired("r2_score", predictions, targets))
+        for k, (p, t) in enumerate(_paired("r2_score", predictions, targets))
     ]
     mean = fsum(t for _, t in pairs) / len(pairs)
     spread = fsum((t - mean) ** 2 for _, t in pairs)
@@ -88,6 +88,15 @@ def r2_score(predictions: Iterable[Any], targets: Iterable[Any]) -> float:
             f"r2_score: not defined where all targets are equal: {len(pairs)} target(s) of {pairs[0][1]!r}"
         )
     return 1.0 - fsum((t - p) ** 2 for p, t in pairs) / spread
+
+
+def _paired(name: str, predictions: Iterable[Any], targets: Iterable[Any]) -> list[tuple[Any, Any]]:
+    ps, ts = list(predictions), list(targets)
+    if len(ps) != len(ts):
+        raise ValueError(f"{name}: {len(ps)} prediction(s) but {len(ts)} target(s)")
+    if not ps:
+        raise ValueError(f"{name}: of no predictions and no targets")
+    return list(zip(ps, ts, strict=True))
 
 
 def _number(name: str, what: str, k: int, x: Any) -> float:
@@ -121,7 +130,7 @@ def _classes(
         return int(number)
 
     found = []
-    for k, (p, t) in enumerate(paired(name, predictions, targets)):
+    for k, (p, t) in enumerate(_paired(name, predictions, targets)):
         if is_list(t) and (not is_list(p) or len(t) != len(p)):
             raise ValueError(f"{name}: target {k} is {t!r}, which is no one-hot list for the prediction {p!r}")
         if is_list(p) and not is_list(t):
