@@ -85,6 +85,7 @@ Compiling
                             GuardLimitError, WorkerLostError
 """
 
+# ruff: noqa: F403, F405  # of the functions, which have an `__all__`
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -94,15 +95,7 @@ from .engine.anomaly import AnomalyError
 from .engine.modes import detect_anomaly, group, no_grad
 from .engine.primitive import Primitive
 from .engine.value import Value
-
-# fmt: off
-from .functions import (  # isort: skip
-    abs as abs, max as max, min as min, pow as pow, round as round, sum as sum,
-    acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, ceil, clamp, cos, cosh, dot, erf, erfc, exp, exp2, expm1, floor,
-    floordiv, hypot, log, log1p, log2, log10, logsumexp, mean, mod, prod, relu, sigmoid, sign, sin, sinh, softplus,
-    sqrt, step, tan, tanh, where,
-)
-# fmt: on
+from .functions import *
 from .functions.custom import primitive
 from .transforms.derivatives import elementwise_grad, grad, hessian, hessp, hvp, jacobian, jvp, value_and_grad, vjp
 from .transforms.trees import register_pytree_node
@@ -119,16 +112,14 @@ if TYPE_CHECKING:
     # fmt: on
     from .drawing import Drawing, draw, draw_change, draw_network, name_values
 
-LATER = {
-    "compile": "compiler",
-    **dict.fromkeys(
-        (
-            *("LoopError", "checkpoint", "cond", "custom_jvp", "custom_root", "custom_vjp"),
-            *("fixed_point", "fori_loop", "minimum", "odeint", "root", "scan", "while_loop"),
-        ),
-        "control",
-    ),
-    **dict.fromkeys(("Drawing", "draw", "draw_change", "draw_network", "name_values"), "drawing"),
+LATER = {"compile": "compiler"} | {
+    name: room
+    for room, names in (
+        ("drawing", "Drawing draw draw_change draw_network name_values"),
+        ("control", "LoopError checkpoint cond custom_jvp custom_root custom_vjp fixed_point fori_loop odeint root"),
+        ("control", "minimum scan while_loop"),
+    )
+    for name in names.split()
 }
 ROOMS = (
     "activations", "compiler", "control", "data", "drawing", "losses", "nn", "optim", "plots", "schedules", "testing",

@@ -12,9 +12,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache, partial
+from itertools import repeat
 from math import isfinite
 from operator import index
 from types import MemberDescriptorType, MethodType
@@ -27,8 +28,6 @@ from .version import VERSION, is_this
 Path = str | os.PathLike[str]
 NOT_FINITE = ("inf", "-inf", "nan")
 
-# ---- files -----------------------------------------------------------------------------------------------------------
-
 
 def write_state(path: Path, expected: str, state: dict[str, Any]) -> None:
     """Write a state, under its format's name, to a file that appears, or replaces the one there, only when complete.
@@ -36,9 +35,8 @@ def write_state(path: Path, expected: str, state: dict[str, Any]) -> None:
     After an error, or where the power fails, the file is as before. Several threads and processes may write to one
     path: the last one stays. A link stays a link, and permissions stay as they are.
     """
-    text = json.dumps(
-        {"format": expected, "scalargrad": VERSION, **_encoded(state)}, ensure_ascii=False, separators=(",", ":")
-    )
+    content = {"format": expected, "scalargrad": VERSION, **_encoded(state)}
+    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     name = os.path.realpath(path)
     temporary = f"{name}.{os.urandom(8).hex()}.tmp"
     try:
@@ -116,9 +114,6 @@ def within(name: str) -> Iterator[None]:
         raise ValueError(f"{name}: {error}") from error
 
 
-# ---- what stands at a place ------------------------------------------------------------------------------------------
-
-
 def at(place: str, key: object) -> str:
     """The place of what a dict or a list at a place holds."""
     return f"{place}[{key!r:.80}]" if place else f"{key!s:.80}"
@@ -134,9 +129,10 @@ class Maybe(NamedTuple):
 
 
 class Each(NamedTuple):
-    """For `read_at`: a list of things like these; `what` says which thing is whose."""
+    """For `read_at`: a list of so many things like this; `what` says which thing is whose."""
 
-    likes: Sequence[Any]
+    like: Any
+    times: int
     what: str
 
 
@@ -148,42 +144,37 @@ def read_at(place: str, x: Any, like: Any) -> Any:
 
     >>> read_at("best", {"value": 3, "weights": [1, 0.5]}, {"value": 0.0, "weights": [0.0, 0.0]})
     {'value': 3.0, 'weights': [1.0, 0.5]}
-    >>> read_at("best", {"value": "3"}, {"value": 0.0})
-    Traceback (most recent call last):
-    ...
-    ValueError: expected a number at best['value'], got '3'
     """
     if like is ANY or (isinstance(like, Maybe) and x is None):
         return x
     if isinstance(like, Maybe):
         return read_at(place, x, like.like)
-    likes, what = like if isinstance(like, Each) else (like, "")
-    for kind, wanted, known in _KINDS:
-        if isinstance(likes, kind):
-            if not known(x):
-                raise ValueError(f"expected {wanted}{f' at {place}' if place else ''}, got {shown(x)}")
-            break
-    if isinstance(likes, dict):
-        for key in (*likes, *x):
-            if key not in x or key not in likes:
+    kind = list if isinstance(like, Each) else type(like)
+    wanted, known = _KINDS[kind]
+    if not known(x):
+        raise ValueError(f"expected {wanted}{f' at {place}' if place else ''}, got {shown(x)}")
+    if kind is dict:
+        for key in (*like, *x):
+            if key not in x or key not in like:
                 raise ValueError(f"{'unknown' if key in x else 'missing'} {at(place, key)}")
-        return {key: read_at(at(place, key), x[key], each) for key, each in likes.items()}
-    if isinstance(likes, list):
+        return {key: read_at(at(place, key), x[key], each) for key, each in like.items()}
+    if kind is list:
+        likes, count, what = (repeat(like.like), *like[1:]) if isinstance(like, Each) else (like, len(like), "")
         found = [read_at(at(place, k), y, each) for k, (y, each) in enumerate(zip(x, likes, strict=False))]
-        if len(x) != len(likes):
-            raise ValueError(f"expected {len(likes)} item(s) at {place}{what and f', {what}'}, got {len(x)}")
+        if len(x) != count:
+            raise ValueError(f"expected {count} item(s) at {place}{what and f', {what}'}, got {len(x)}")
         return found
-    return as_float(x, place) if isinstance(likes, float) else x
+    return as_float(x, place) if kind is float else x
 
 
-_KINDS: list[tuple[type, str, Callable[[Any], bool]]] = [
-    (float, "a number", is_number),
-    (int, "a whole number from 0 to 2**53", lambda x: type(x) is int and 0 <= x <= 2**53),
-    (str, "text", lambda x: isinstance(x, str)),
-    (type(None), "null", lambda x: x is None),
-    (list, "a list", lambda x: isinstance(x, list | tuple)),
-    (dict, "a dict", lambda x: isinstance(x, dict)),
-]
+_KINDS: dict[type, tuple[str, Callable[[Any], bool]]] = {
+    float: ("a number", is_number),
+    int: ("a whole number from 0 to 2**53", lambda x: type(x) is int and 0 <= x <= 2**53),
+    str: ("text", lambda x: isinstance(x, str)),
+    type(None): ("null", lambda x: x is None),
+    list: ("a list", lambda x: isinstance(x, list | tuple)),
+    dict: ("a dict", lambda x: isinstance(x, dict)),
+}
 
 
 def load_all(parts: Iterable[tuple[Callable[[], Any], Callable[[Any], Any], Any]]) -> None:
@@ -199,17 +190,8 @@ def load_all(parts: Iterable[tuple[Callable[[], Any], Callable[[Any], Any], Any]
         raise
 
 
-# ---- objects ---------------------------------------------------------------------------------------------------------
-
-
 def attributes(x: Any) -> dict[str, Any]:
-    """An object's attributes by name, those in `__slots__` too.
-
-    >>> class Slotted:
-    ...     __slots__ = ("a", "b")
-    >>> slotted = Slotted(); slotted.a = 1; attributes(slotted)
-    {'a': 1}
-    """
+    """An object's attributes by name, those in `__slots__` too."""
     found: dict[str, Any] = getattr(x, "__dict__", {})
     slots = slots_of(type(x))
     return {**found, **{name: getattr(x, name) for name in slots if hasattr(x, name)}} if slots else found
@@ -230,15 +212,8 @@ def inside(x: Any) -> list[Any]:
 slots_of: Callable[[type], tuple[str, ...]] = lru_cache(maxsize=1024)(_slots_of)  # what instances have slots for
 
 
-# ---- arguments -------------------------------------------------------------------------------------------------------
-
-
 def whole(what: str, n: Any, least: int = 1) -> int:
-    """A count that somebody gave, an integer of any type, as an `int`; `ValueError` for anything else.
-
-    >>> whole("fit: epochs", 3), whole("warmup: steps", 0, least=0)
-    (3, 0)
-    """
+    """A count that somebody gave, an integer of any type, as an `int`; `ValueError` for anything else."""
     try:
         if (count := index(n)) >= least and not isinstance(n, bool):
             return count

@@ -28,7 +28,7 @@ def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Machine code of our own, if there is such here; LLVM's, and nothing but that; and both, where AVX-512 is not."""
     monkeypatch.setenv("SCALARGRAD_NATIVE", "llvm" if request.param == "llvm" else "")
     if request.param == "llvm":
-        monkeypatch.setattr(orders.Orders, "finish", lambda self: pytest.fail("not by LLVM"))
+        monkeypatch.setattr(orders.X86Orders, "finish", lambda self: pytest.fail("not by LLVM"))
     elif request.param == "avx":
         found = native.features() - {"avx512"}
         monkeypatch.setattr(native, "features", lambda: found)

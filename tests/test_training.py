@@ -398,6 +398,7 @@ def test_checkpoints_come_every_so_often_and_at_the_end(tmp_path: Path) -> None:
         (lambda s: s["model"].update(parameters={}), "MLP: missing parameters['layers']"),
         (lambda s: s.update(format="other"), "expected a file of format"),
         (lambda s: s.update(epoch=4.0), "expected a whole number from 0 to 2**53 at epoch, got 4.0"),
+        (lambda s: s.update(epoch=2**53), "expected 9007199254740992 item(s) at history['columns']['loss']"),
         (lambda s: s.update(arguments=[]), "expected a dict at arguments, got a list of 0 item(s)"),
         (lambda s: s["best"].update(value="x"), "expected a number at best['value'], got 'x'"),
         (lambda s: s["best"].update(reference=[1]), "expected a number at best['reference'], got a list of 1 item(s)"),

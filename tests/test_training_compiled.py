@@ -25,8 +25,7 @@ from scalargrad.optim import SGD, Adam, NonFiniteGradientError, Optimizer, RMSPr
 from scalargrad.schedules import Cosine, Exponential, ReduceOnPlateau
 from scalargrad.training import History, Training, fit, trainer
 from scalargrad.training.compiled import CompiledObjective, CompiledStep
-from scalargrad.training.objective import Objective
-from scalargrad.training.step import OptimizerStep
+from scalargrad.training.objective import Objective, OptimizerStep
 
 BACKENDS = ["python", "native"]
 ADAM = partial(Adam, lr=0.05)
@@ -704,7 +703,7 @@ def test_what_is_no_way_of_compiling_is_told(given: Any) -> None:
 def test_the_flat_step_is_taken_with_machine_code_alone(backend: str) -> None:
     model = MLP(3, [1])
     own = trainer.Trainer(
-        Objective(model, model.parameters(), losses.mean_squared_error, None), SGD(model.parameters()), True
+        Objective(model, model.parameters(), losses.mean_squared_error, None), SGD(model.parameters()), True, "library"
     )
     own.batch(INPUTS, NUMBERS, None, 22)
     assert type(own.step) is (CompiledStep if backend == "native" else OptimizerStep)

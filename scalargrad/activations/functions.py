@@ -1,11 +1,9 @@
 """Activation functions: what makes a network more than one linear map, each with where it belongs.
 
 Floats in, a float out; a `Value` in, a `Value` out, as one node, with exact derivatives of any order (`softmax` and
-`log_softmax` take and return lists). Their values and derivatives are rows of `primitives.py`
-here, in `functions/` and of the engine's table.
-
-Parameters (`slope`, `alpha`, `beta`) are plain numbers, and part of the operation; where the text says so they may also
-be `Value`s, which are then learnt.
+`log_softmax` take and return lists). Their values and derivatives are rows of `primitives.py` here, in `functions/` and
+of the engine's table. Parameters (`slope`, `alpha`, `beta`) are plain numbers, and part of the operation; where the
+text says so they may also be `Value`s, which are then learnt.
 """
 
 # Rows are typed as returning Any, since one row serves floats and Values; the signatures here say which.
@@ -194,9 +192,6 @@ def softsign(x: T) -> T:
     return own.softsign(x)
 
 
-# ---- over a layer ----------------------------------------------------------------------------------------------------
-
-
 @overload
 def softmax(xs: Iterable[float], temperature: float = 1.0) -> list[float]: ...
 @overload
@@ -244,8 +239,6 @@ def _of_layer(share: Callable[[int], primitive.Primitive], xs: Any, temperature:
     return [share(k)(*scores) for k in range(len(scores))]
 
 
-# ---- by name ---------------------------------------------------------------------------------------------------------
-
 _NAMED: dict[str, Callable[..., Any]] = {name: globals()[name] for name in __all__ if name != "activation"}
 
 
@@ -265,11 +258,7 @@ def activation(name: str | Callable[..., Any], **parameters: Any) -> Callable[..
 
 
 def activation_title(function: Any) -> str:
-    """An activation's name as pictures and messages show it: with its parameters, where it was given some.
-
-    >>> activation_title(activation("elu", alpha=0.5))
-    'elu(alpha=0.5)'
-    """
+    """An activation's name as pictures and messages show it: with its parameters, where it was given some."""
     if isinstance(function, partial):
         given = [repr(x) for x in function.args] + [f"{k}={x!r}" for k, x in function.keywords.items()]
         return f"{activation_title(function.func)}({', '.join(given)})"

@@ -35,19 +35,12 @@ def _silu_third(y: Any, a: Any) -> tuple[Any, ...]:
     return (s * (a * (1.0 - 6.0 * s) - 3.0 * table.tanh(0.5 * a)),)
 
 
-def _gelu_third(y: Any, a: Any) -> tuple[Any, ...]:
-    density = primitives.erf_slope(a * SQRT_HALF) * (0.5 * SQRT_HALF)
-    return (-a * (y + 2.0 * density),)
-
-
 def _gelu_tanh_third(y: Any, a: Any) -> tuple[Any, ...]:
     w = TWO_K * a * (1.0 + CUBIC * a * a)
     w1, w2 = TWO_K * (1.0 + 3.0 * CUBIC * a * a), 6.0 * TWO_K * CUBIC * a
     s, th = table.sigmoid_slope(w), table.tanh(0.5 * w)  # σ'' = -th s, σ''' = s (1 - 6 s)
-    return (
-        s
-        * (3.0 * (w2 - th * w1 * w1) + a * (w1 * w1 * w1 * (1.0 - 6.0 * s) - 3.0 * th * w1 * w2 + 6.0 * TWO_K * CUBIC)),
-    )
+    bend = w1 * w1 * w1 * (1.0 - 6.0 * s) - 3.0 * th * w1 * w2 + 6.0 * TWO_K * CUBIC
+    return (s * (3.0 * (w2 - th * w1 * w1) + a * bend),)
 
 
 def _softsign_local(y: Any, a: Any) -> tuple[Any, ...]:
@@ -88,7 +81,6 @@ def _made(
 
 @family((0.1,), (-0.5,))
 def leaky_relu(slope: float) -> Primitive:
-    """`x` above 0, `slope x` at 0 and below."""
     step = leaky_step(slope)
     return _made(
         "leaky_relu", (slope,), lambda x: x if x > 0.0 else slope * x,
@@ -98,7 +90,6 @@ def leaky_relu(slope: float) -> Primitive:
 
 @family((0.1,))
 def leaky_step(slope: float) -> Primitive:
-    """1 above 0, `slope` at 0 and below: flat."""
     return _made(
         "leaky_step", (slope,), lambda x: 1.0 if x > 0.0 else slope if x <= 0.0 else nan,
         None, "0", "leaky relu′", "1 if a > 0 else p",
@@ -167,7 +158,6 @@ def hardtanh(low: float, high: float) -> Primitive:
 
 @family((-3.0, 3.0, 1 / 6))
 def between(low: float, high: float, height: float) -> Primitive:
-    """`height` for `low < x < high`, else 0: flat."""
     return _made(
         "between", (low, high, height), lambda x: nan if isnan(x) else height if low < x < high else 0.0,
         None, "0", "between", "r if p < a < q else 0",
@@ -176,7 +166,6 @@ def between(low: float, high: float, height: float) -> Primitive:
 
 @family()
 def share_of_log_softmax(k: int) -> Primitive:
-    """The logarithm of the k-th operand's share of the softmax, from 0."""
     return primitives.at_place(k, log_softmax_share) if k else log_softmax_share
 
 
@@ -187,7 +176,7 @@ def share_of_log_softmax(k: int) -> Primitive:
 silu_curvature       = _inner("silu_curvature",       1,    values.silu_curvature,       _silu_third,                              ("silu‴({a})",), (TAIL,), "silu″", oracle="sech(a/2)**2/4*(2 - a*tanh(a/2))")
 silu_slope           = _inner("silu_slope",           1,    values.silu_slope,           lambda y, a: (silu_curvature(a),),        ("σ′({a})·(2-{a}·tanh({a}/2))",), (TAIL,), "silu′", oracle="1/(1 + exp(-a)) + a*sech(a/2)**2/4")
 silu                 = _row("silu",                   1,    values.silu,                 lambda y, a: (silu_slope(a),),            ("σ({a})·(1+{a}·(1-σ({a})))",), (TAIL,), oracle="a/(1 + exp(-a))")
-gelu_curvature       = _inner("gelu_curvature",       1,    values.gelu_curvature,       _gelu_third,                              ("gelu‴({a})",), (Interval(-38.0, 38.0),), "gelu″", oracle="npdf(a)*(2 - a*a)")
+gelu_curvature       = _inner("gelu_curvature",       1,    values.gelu_curvature,       lambda y, a: (-a * (y + SQRT_HALF * primitives.erf_slope(a * SQRT_HALF)),), ("gelu‴({a})",), (Interval(-38.0, 38.0),), "gelu″", oracle="npdf(a)*(2 - a*a)")
 gelu_slope           = _inner("gelu_slope",           1,    values.gelu_slope,           lambda y, a: (gelu_curvature(a),),        ("φ({a})·(2-{a}²)",), (Interval(-38.0, 38.0),), "gelu′", oracle="erfc(-a/sqrt(2))/2 + a*npdf(a)")
 gelu                 = _row("gelu",                   1,    values.gelu,                 lambda y, a: (gelu_slope(a),),            ("Φ({a})+{a}·φ({a})",), (Interval(-38.0, 1e300),), oracle="a*erfc(-a/sqrt(2))/2")
 gelu_tanh_curvature  = _inner("gelu_tanh_curvature",  1,    values.gelu_tanh_curvature,  _gelu_tanh_third,                         ("gelu‴({a})",), (Interval(-20.0, 20.0),), "gelu″", oracle=f"diff({GELU_TANH}, a, 2)")

@@ -24,9 +24,6 @@ def times_exp(factor: float, x: float) -> float:
     return factor * math.exp(x + shift) * scale
 
 
-# ---- silu ------------------------------------------------------------------------------------------------------------
-
-
 def silu(x: float) -> float:
     if x < -700.0:
         return -0.0 if x < -800.0 else times_exp(x, x)
@@ -206,9 +203,6 @@ def gelu_tanh_curvature(x: float) -> float:
     return times_exp(quotient(h, -h * low, 1.0 + e * (2.0 + e)), -w)
 
 
-# ---- the others ------------------------------------------------------------------------------------------------------
-
-
 def softsign(x: float) -> float:
     return x / (1.0 + fabs(x)) if fabs(x) < inf else x if isnan(x) else copysign(1.0, x)
 
@@ -241,5 +235,4 @@ def log_softmax(xs: tuple[float, ...]) -> list[float]:
 
 
 def log_softmax_share(*xs: float) -> float:
-    """The logarithm of the first operand's share of the softmax of all operands."""
     return log_softmax(xs)[0]

@@ -22,25 +22,20 @@ def _find(kind: type) -> Container | None:
     return found
 
 
-def _ufunc(*given: Any, **options: Any) -> Any:
-    return import_module(f"{__name__}.ufuncs").call(*given, **options)
-
-
-def _method(*given: Any) -> Any:
-    return import_module(f"{__name__}.ufuncs").method(*given)
-
-
-def _function(*given: Any) -> Any:
-    return import_module(f"{__name__}.functions").call(*given)
+def _later(module: str, name: str, *first: Any, **options: Any) -> Any:
+    """Call a function of a module, which is imported at the first call."""
+    return getattr(import_module(f"{__name__}.{module}"), name)(*first, **options)
 
 
 finders.append(_find)
-register("ufunc", _ufunc)
-register("array function", _function)
+register("ufunc", partial(_later, "ufuncs", "call"))
+register("array function", partial(_later, "functions", "call"))
 for _name in (
     "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "cbrt", "conjugate", "cosh", "deg2rad",
     "exp2", "expm1", "fabs", "hypot", "log10", "log1p", "log2", "rad2deg", "rint", "sinh", "tan",
 ):  # fmt: skip
-    register(f"method {_name}", partial(_method, _name))  # NumPy's loops call it for the elements of np.array([v, w])
+    register(
+        f"method {_name}", partial(_later, "ufuncs", "method", _name)
+    )  # NumPy's loops call it for the elements of np.array([v, w])
 __all__: list[str] = []
 __dir__ = __all__.copy

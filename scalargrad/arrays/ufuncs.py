@@ -24,11 +24,7 @@ from .values import Array, Mask, filled, number, plain, wrapped
 
 def _with_numbers(of_values: Callable[[Any, Any], Any], row: Callable[..., Any]) -> Callable[[Any, Any], Any]:
     """An operator of Python for `Value`s, and the row for numbers alone, where Python's raises or is complex."""
-
-    def compute(a: Any, b: Any) -> Any:
-        return of_values(a, b) if isinstance(a, Value) or isinstance(b, Value) else row(a, b)
-
-    return compute
+    return lambda a, b: of_values(a, b) if isinstance(a, Value) or isinstance(b, Value) else row(a, b)
 
 
 # Rows that go by another name in NumPy, or in SciPy; those of the same name are found by it.
@@ -38,26 +34,17 @@ _ROWS = {
     "clip": "clamp", "logaddexp": "logsumexp", "expit": "sigmoid",
 }  # fmt: skip
 _NUMBERS: dict[str, Callable[..., Any]] = {
-    "add": operator.add,
-    "subtract": operator.sub,
-    "multiply": operator.mul,
-    "divide": _with_numbers(operator.truediv, table.div),
-    "power": _with_numbers(operator.pow, table.pow),
-    "float_power": _with_numbers(operator.pow, table.pow),
-    "remainder": _with_numbers(operator.mod, table.mod),
+    "add": operator.add, "subtract": operator.sub, "multiply": operator.mul,
+    "divide": _with_numbers(operator.truediv, table.div), "remainder": _with_numbers(operator.mod, table.mod),
+    **dict.fromkeys(("power", "float_power"), _with_numbers(operator.pow, table.pow)),
     "floor_divide": _with_numbers(operator.floordiv, table.floordiv),
-    "negative": operator.neg,
-    "positive": operator.pos,
-    "square": lambda x: x * x,
+    "negative": operator.neg, "positive": operator.pos, "conjugate": operator.pos, "square": lambda x: x * x,
     "reciprocal": lambda x: table.div(1.0, x),
-    "conjugate": operator.pos,
-    "deg2rad": lambda x: x * (pi / 180.0),
-    "radians": lambda x: x * (pi / 180.0),
-    "rad2deg": lambda x: x * (180.0 / pi),
-    "degrees": lambda x: x * (180.0 / pi),
+    **dict.fromkeys(("deg2rad", "radians"), lambda x: x * (pi / 180.0)),
+    **dict.fromkeys(("rad2deg", "degrees"), lambda x: x * (180.0 / pi)),
     "trunc": lambda x: primitives.where(x < 0.0, table.ceil(x), table.floor(x)),
     "heaviside": lambda x, at_zero: primitives.where(x == 0.0, at_zero, table.step(x)),
-}
+}  # fmt: skip
 _CONDITIONS: dict[str, Callable[..., Any]] = {
     "less": operator.lt, "less_equal": operator.le, "greater": operator.gt, "greater_equal": operator.ge,
     "equal": operator.eq, "not_equal": operator.ne, "isnan": lambda x: x != x, "isinf": lambda x: abs(x) == inf,
@@ -191,7 +178,7 @@ def lanes(x: Any, axis: Any) -> tuple[Any, tuple[int, ...]]:
 
 
 def reduced(
-    row: Callable[..., Any],
+    row: Any,
     empty: Any,
     what: str,
     x: Any,
@@ -204,27 +191,18 @@ def reduced(
     rows, gone = lanes(x, axis)
     shape = rows.shape[:-1]
     width = rows.shape[-1]
-    if not width and initial is None and empty is None:
-        raise ValueError(f"{what}.reduce: of no numbers, in an array of shape {numpy.shape(x)}")
     flat = rows.reshape(-1, width).tolist() if width else [[]] * int(numpy.prod(shape))
     if where is not True:
         chosen = lanes(numpy.broadcast_to(where, numpy.shape(x)), axis)[0].reshape(-1, width).tolist()
         flat = [[x for x, c in zip(lane, used, strict=True) if c] for lane, used in zip(flat, chosen, strict=True)]
     first = () if initial is None or type(initial).__name__ == "_NoValueType" else (initial,)
-    found = [
-        row(*first, *(number(each, what) for each in lane)) if lane or first else _of_none(empty, what, x)
-        for lane in flat
-    ]
+    if empty is None and not first and not all(flat):
+        raise ValueError(f"{what}.reduce: of no numbers, in an array of shape {numpy.shape(x)}")
+    found = [row(*first, *(number(each, what) for each in lane)) if lane or first else empty for lane in flat]
     if keepdims is True or keepdims == 1:
         whole = numpy.shape(x)
         return filled(tuple(1 if k in gone else whole[k] for k in range(len(whole))), found)
     return filled(shape, found) if shape else found[0]
-
-
-def _of_none(empty: Any, what: str, x: Any) -> Any:
-    if empty is None:
-        raise ValueError(f"{what}.reduce: of no numbers, in an array of shape {numpy.shape(x)}")
-    return empty
 
 
 def matmul(a: Any, b: Any) -> Any:

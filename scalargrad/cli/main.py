@@ -124,7 +124,6 @@ class Answer:
                 node.label = f"{prefix}{next(number)}"
 
     def forward(self) -> list[Computed]:
-        """Every computed node."""
         nodes = reversed(topological_order((self.y,)))
         return [Computed(shown_name(node), as_text(node), node.data) for node in nodes if node.parents]
 
@@ -191,7 +190,6 @@ def lined_up(rows: Iterable[Sequence[str]], columns: str, header: Sequence[str] 
 
 
 def report(answer: Answer, steps: bool, second: bool) -> list[str]:
-    """What is printed, as lines."""
     y = answer.name
     lines = [f"{y} = {' '.join(answer.expression.text.split())}", f"{' ' * len(y)} = {answer.number(answer.y.data)}"]
     if isnan(answer.y.data) and (undefined := answer.expression.undefined(answer.point)):
@@ -314,9 +312,8 @@ def point_of(expression: Expression, given: Sequence[str]) -> dict[str, float]:
         before, equals, text = each.partition("=")
         name = as_name(before)
         if not equals:
-            raise UsageError(
-                f"expected NAME=VALUE, got {each!r}" + (" (is the expression in quotes?)" if not point else "")
-            )
+            hint = "" if point else " (is the expression in quotes?)"
+            raise UsageError(f"expected NAME=VALUE, got {each!r}{hint}")
         if name not in expression.variables:
             if name in CONSTANTS:
                 raise UsageError(f"{name} is a constant: choose another name for the variable")
@@ -329,9 +326,8 @@ def point_of(expression: Expression, given: Sequence[str]) -> dict[str, float]:
             column = len(before) + 1 + error.column
             raise ExpressionError(f"the value of {name}: {error.message}", each, column, error.width) from None
         if value.variables:
-            raise UsageError(
-                f"the value of {name} holds the variable {value.variables[0]}: give a number, or such as pi/2"
-            )
+            fault = f"the value of {name} holds the variable {value.variables[0]}"
+            raise UsageError(f"{fault}: give a number, or such as pi/2")
         point[name] = value()
     if missing := [name for name in expression.variables if name not in point]:
         raise UsageError(f"no value for {', '.join(missing)}: add " + " ".join(f"{name}=..." for name in missing))
@@ -440,9 +436,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.expression is None:
             raise UsageError(f"no expression is given\n\n{EXAMPLES}\n\ntry 'scalargrad --help' for more")
         expression = parse(options.expression)
-        answer = Answer(
-            expression, point_of(expression, options.values), chosen(options.wrt, expression), options.digits
-        )
+        point = point_of(expression, options.values)
+        answer = Answer(expression, point, chosen(options.wrt, expression), options.digits)
         check_size(answer, options)
         if options.output:
             check_suffixes(options.output)

@@ -94,9 +94,8 @@ class Dataset:
     class_names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        inputs = [
-            [x if type(x) is float else as_float(x, f"inputs[{i}]") for x in r] for i, r in enumerate(self.inputs)
-        ]
+        rows = enumerate(self.inputs)
+        inputs = [[x if type(x) is float else as_float(x, f"inputs[{i}]") for x in row] for i, row in rows]
         targets = list(self.targets)
         if len(inputs) != len(targets):
             raise ValueError(f"Dataset: {len(inputs)} inputs but {len(targets)} targets")
@@ -118,11 +117,10 @@ class Dataset:
             for i, target in enumerate(targets):
                 if not isinstance(target, list) and target not in classes:
                     raise ValueError(f"Dataset: targets[{i}] is {target!r}, which is not among the classes {classes}")
-        for name, value in (
-            ("inputs", inputs), ("targets", targets), ("feature_names", features), ("classes", classes),
-            ("class_names", names or tuple(map(str, classes))),
-        ):  # fmt: skip
-            object.__setattr__(self, name, value)
+        vars(self).update(
+            inputs=inputs, targets=targets, feature_names=features, classes=classes,
+            class_names=names or tuple(map(str, classes)),
+        )  # fmt: skip
 
     def __repr__(self) -> str:
         kind = f", {len(self.classes)} classes" if self.classes else ""
@@ -193,8 +191,8 @@ class Dataset:
         return self.take(order[:count]), self.take(order[count:])
 
     def _stratified(self, order: Sequence[int], fraction: float, count: int) -> Iterable[int]:
-        members: list[list[int]] = [[] for _ in self._classes("split, stratify")]
-        index = self._index("split, stratify")
+        index, classes = self._index("split, stratify")
+        members: list[list[int]] = [[] for _ in range(classes)]
         for k in order:
             members[index[k]].append(k)
         quotas = [floor(fraction * len(each)) for each in members]
@@ -231,18 +229,14 @@ class Dataset:
         scaling = self.scaling()
         return tuple(replace(data, inputs=[scaling(row) for row in data.inputs]) for data in (self, *others))
 
-    def _classes(self, caller: str) -> tuple[Any, ...]:
-        if self.classes:
-            return self.classes
-        if all(isinstance(t, Real) and t % 1 == 0 for t in self.targets):
-            return tuple(sorted(set(self.targets)))
-        raise ValueError(f"{caller}: the targets are not classes; give Dataset(..., classes=...) if they are")
-
-    def _index(self, caller: str) -> list[int]:
-        position = {c: k for k, c in enumerate(self._classes(caller))}
-        if any(isinstance(t, list) for t in self.targets):
+    def _index(self, caller: str) -> tuple[list[int], int]:
+        """The place of each target among the classes, and how many these are."""
+        if any(isinstance(t, list) for t in self.targets) and self.classes:
             raise ValueError(f"{caller}: the targets are lists already, not classes")
-        return [position[t] for t in self.targets]
+        if not self.classes and not all(isinstance(t, Real) and t % 1 == 0 for t in self.targets):
+            raise ValueError(f"{caller}: the targets are not classes; give Dataset(..., classes=...) if they are")
+        position = {c: k for k, c in enumerate(self.classes or sorted(set(self.targets)))}
+        return [position[t] for t in self.targets], len(position)
 
     def one_hot(self) -> Dataset:
         """Replace each target by a list with 1.0 at its class and 0.0 elsewhere, in the order of `classes`.
@@ -252,7 +246,7 @@ class Dataset:
         >>> Dataset([[1], [2], [3]], [0, 2, 1]).one_hot().targets
         [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
         """
-        index, width = self._index("one_hot"), len(self._classes("one_hot"))
+        index, width = self._index("one_hot")
         return replace(self, targets=[[1.0 if k == c else 0.0 for k in range(width)] for c in index])
 
     def batches(

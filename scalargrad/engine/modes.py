@@ -9,7 +9,7 @@ from __future__ import annotations
 import linecache
 import os
 import sys
-from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from contextlib import ContextDecorator
 from contextvars import ContextVar
 from functools import lru_cache, wraps
@@ -65,7 +65,6 @@ recent = _current.get  # the mode as it was entered, which may have ended
 
 
 def current() -> Mode:
-    """The mode of this thread and task."""
     mode = each = _current.get()
     while each.by is not None:
         if each.by() is None:
@@ -93,12 +92,14 @@ def _without(mode: Mode, ended: _Context | None) -> tuple[Mode, _Entered | None]
     return mode, found
 
 
-class _Context(ABC, ContextDecorator):
+class _Context(ContextDecorator):
     """A context manager, and a decorator, that changes fields of the mode; it nests and can be entered again."""
 
-    @abstractmethod
+    changes: Mapping[str, Any] = {}
+
     def within(self, outer: Mode) -> Mode:
         """The mode that this context makes of the one around it."""
+        return outer._replace(**self.changes)
 
     def __enter__(self) -> None:
         outer = current()
@@ -142,22 +143,19 @@ class no_grad(_Context):  # noqa: N801  # named as its users know it, from PyTor
     (9.0, ())
     """
 
-    def within(self, outer: Mode) -> Mode:
-        return outer._replace(recording=False)
+    changes: Mapping[str, Any] = {"recording": False}
 
 
 class recording(_Context):  # noqa: N801
     """Record again, inside `no_grad()`: what a derivative taken there does for itself."""
 
-    def within(self, outer: Mode) -> Mode:
-        return outer._replace(recording=True)
+    changes: Mapping[str, Any] = {"recording": True}
 
 
 class not_tracing(_Context):  # noqa: N801
     """Compute on plain numbers while a function is compiled: what an operation's value does for itself."""
 
-    def within(self, outer: Mode) -> Mode:
-        return outer._replace(tracer=None)
+    changes: Mapping[str, Any] = {"tracer": None}
 
 
 class detect_anomaly(_Context):  # noqa: N801
@@ -188,6 +186,7 @@ class tracing(_Context):  # noqa: N801
 
     def __init__(self, tracer: Any) -> None:
         self.tracer = tracer
+        self.changes = {"tracer": tracer, "recording": True, "anomaly": False}
 
     def __enter__(self) -> None:
         super().__enter__()
@@ -196,9 +195,6 @@ class tracing(_Context):  # noqa: N801
     def __exit__(self, *error: Any) -> None:
         self.tracer.mode = None
         super().__exit__(*error)
-
-    def within(self, outer: Mode) -> Mode:
-        return outer._replace(tracer=self.tracer, recording=True, anomaly=False)
 
 
 def tracer() -> Any:

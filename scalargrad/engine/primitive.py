@@ -191,11 +191,7 @@ class Primitive:
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
-    def __copy__(self) -> Primitive:
-        return self
-
-    def __deepcopy__(self, memo: Any) -> Primitive:
-        return self
+    __copy__ = __deepcopy__ = lambda self, *memo: self
 
     def __reduce__(self) -> Any:
         make, arguments = self.remake
@@ -234,9 +230,8 @@ def family(*examples: tuple[float, ...]) -> Callable[[Callable[..., Primitive]],
 
     def decorate(make: Callable[..., Primitive]) -> Callable[..., Primitive]:
         code = make.__code__
-        kinds = [
-            int if make.__annotations__[x] in ("int", int) else float for x in code.co_varnames[: code.co_argcount]
-        ]
+        given = code.co_varnames[: code.co_argcount]
+        kinds = [int if make.__annotations__[x] in ("int", int) else float for x in given]
         pack = struct.Struct(f"<{len(kinds)}d").pack
         rows: dict[bytes, Primitive] = {}
         lock = threading.Lock()

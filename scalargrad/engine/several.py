@@ -75,11 +75,10 @@ class Unit(float):
         made.k = k
         return made
 
-    def __rmul__(self, upstream: Any) -> Any:
-        return self.of(upstream)
-
     def of(self, upstream: Any) -> Any:
         return upstream[self.k] if upstream.__class__ is Vector else Vector({self.k: upstream})
+
+    __rmul__ = of
 
 
 class Output(Primitive):
@@ -107,5 +106,4 @@ class Output(Primitive):
 
 @lru_cache(maxsize=1 << 16)
 def output(k: int) -> Output:
-    """The row of the k-th output."""
     return Output(k)

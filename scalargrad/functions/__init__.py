@@ -5,14 +5,9 @@
 `custom.py` is `@primitive`, for operations of one's own.
 """
 
-# fmt: off
-from .elementary import (  # isort: skip
-    abs, acos, acosh, asin, asinh, atan, atan2, atanh, cbrt, ceil, clamp, cos, cosh, erf, erfc, exp, exp2, expm1, floor,
-    floordiv, hypot, log, log1p, log2, log10, mod, pow, relu, round, sigmoid, sign, sin, sinh, softplus, sqrt, step,
-    tan, tanh, where,
-)
-# fmt: on
-from .reductions import dot, logsumexp, max, mean, min, prod, sum
+# ruff: noqa: F403, F405  # both have an `__all__`
+from .elementary import *
+from .reductions import *
 
 __all__ = [
     "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "clamp", "cos", "cosh", "dot",

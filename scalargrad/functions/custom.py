@@ -112,16 +112,10 @@ def primitive(
 
         if isinstance(local, tuple) and len(local) != (arity or 1):
             raise ValueError(f"{title}: {len(local)} local gradient(s) for {arity or 'any number of'} operand(s)")
-        made = OwnPrimitive(
-            title,
-            arity,
-            value,
-            rule if arity is None or callable(local) else local,
-            tuple(notation),
-            tuple(Interval(*each) for each in domain) or (REAL,) * (arity or 1),
-            symbol,
-            hides_nan=True,  # for all that is known
-        )
+        given = rule if arity is None or callable(local) else local
+        domains = tuple(Interval(*each) for each in domain) or (REAL,) * (arity or 1)
+        made = OwnPrimitive(title, arity, value, given, tuple(notation), domains, symbol)
+        made.hides_nan = True  # for all that is known
         made.__doc__, made.own = compute.__doc__, True
         made.remake = (named, (getattr(compute, "__qualname__", title), compute.__module__))
         facts = {"name": name, "notation": notation, "domain": made.domain, "symbol": symbol}

@@ -448,7 +448,6 @@ def where(condition: Any, a: Any, b: Any) -> Any:
     (0.0, 3.0)
     """
     if type(condition) is int and condition in (-1, -2):
-        raise TypeError(
-            f"where: the condition {condition} is what `~` makes of a bool, and is true either way: use `not`"
-        )
+        hint = "is what `~` makes of a bool, and is true either way: use `not`"
+        raise TypeError(f"where: the condition {condition} {hint}")
     return primitives.where(condition, a, b)

@@ -40,8 +40,6 @@ def __dir__() -> list[str]:
 
 Numbers = Iterable[Any]  # of numbers and Values, or of lists of them
 
-# ---- regression ------------------------------------------------------------------------------------------------------
-
 
 def mean_squared_error(predictions: Numbers, targets: Numbers, *, reduction: str = "mean") -> Any:
     """Compute the mean of `(p - t)**2`: the usual loss of a regression, under which the best constant is the mean.
@@ -83,9 +81,6 @@ def huber(predictions: Numbers, targets: Numbers, *, delta: float = 1.0, reducti
         raise ValueError(f"huber: delta must be above 0, got {width!r}")
     row = own.huber(width)
     return elementwise("huber", lambda p, t, at: row(table.sub(p, t)), predictions, targets, reduction)
-
-
-# ---- two classes -----------------------------------------------------------------------------------------------------
 
 
 def hinge(predictions: Numbers, targets: Numbers, *, reduction: str = "mean") -> Any:
@@ -149,9 +144,6 @@ def binary_cross_entropy_with_logits(
     return elementwise(name, lambda z, t, at: row(z, probability(t, name, at)), predictions, targets, reduction)
 
 
-# ---- several classes -------------------------------------------------------------------------------------------------
-
-
 def cross_entropy(
     predictions: Iterable[Numbers],
     targets: Numbers,
@@ -196,11 +188,9 @@ def categorical_cross_entropy(
     >>> categorical_cross_entropy([[0.9, 0.1]], [0]), categorical_cross_entropy([[0.4, 0.6]], [[1.0, 0.0]])
     (0.10536051565782628, 0.916290731874155)
     """
-    name = "categorical_cross_entropy"
     return by_class(
-        name, predictions, targets, lambda ps, k: own.minus_log(ps[k]),
-        lambda ps, ts: primitives.dot(*ts, *map(own.minus_log, ps)), class_weights, label_smoothing, reduction,
-        lambda ps, at: distribution(ps, name, f"the prediction of {at}"),
+        "categorical_cross_entropy", predictions, targets, lambda ps, k: own.minus_log(ps[k]),
+        lambda ps, ts: primitives.dot(*ts, *map(own.minus_log, ps)), class_weights, label_smoothing, reduction, True,
     )  # fmt: skip
 
 

@@ -27,9 +27,6 @@ LOGIT = Interval(-700.0, 700.0)
 _inner = partial(row, __name__)
 
 
-# ---- regression ------------------------------------------------------------------------------------------------------
-
-
 @family((1.5,), (0.75,))
 def huber(delta: float) -> Primitive:
     """`d**2/2` for `|d| <= delta`, `delta (|d| - delta/2)` beyond; slope `d` brought into [-delta, delta]."""
@@ -43,9 +40,6 @@ def huber(delta: float) -> Primitive:
         (f"clamp({{a}}, -{delta:g}, {delta:g})",), (REAL,), "huber",
         oracle=f"a*a/2 if abs(a) <= {delta!r} else mpf({delta!r})*(abs(a) - mpf({delta!r})/2)",
     )  # fmt: skip
-
-
-# ---- binary ----------------------------------------------------------------------------------------------------------
 
 
 def _minus_log(p: float) -> float:
@@ -91,9 +85,6 @@ def logistic_loss(weight: float) -> Primitive:
     oracle = f"mpf({weight!r})*b*log1p(exp(-a)) + (1 - b)*log1p(exp(a))"
     domain = (LOGIT, PROBABILITY)
     return Primitive(f"logistic_loss[{weight:g}]", 2, compute, local, (by_z, by_t), domain, "BCE with logits", oracle)
-
-
-# ---- of several classes ------------------------------------------------------------------------------------------------
 
 
 def _surprise_local(y: Any, *xs: Any) -> tuple[Any, ...]:

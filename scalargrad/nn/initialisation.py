@@ -37,7 +37,9 @@ INITIALISATIONS: dict[str, Callable[[Random, int, int], float]] = {
     "uniform": lambda random, n, m: _uniform(random, 1.0),
     "zeros": lambda random, n, m: 0.0,
 }
-_RECTIFIERS = {"relu", "leaky_relu", "elu", "gelu", "silu", "softplus"}  # half of their inputs come through
+_FITTING = {  # of rectifiers, half of the inputs come through
+    **dict.fromkeys(("relu", "leaky_relu", "elu", "gelu", "silu", "softplus"), "he_normal"), "selu": "lecun_normal",
+}  # fmt: skip
 
 
 def initialisation(name: Initialisation | None, activation: str = "") -> Callable[[Random, int, int], float]:
@@ -54,10 +56,7 @@ def initialisation(name: Initialisation | None, activation: str = "") -> Callabl
     """
     if callable(name):
         return name
-    if name is None:
-        name = (
-            "he_normal" if activation in _RECTIFIERS else "lecun_normal" if activation == "selu" else "glorot_uniform"
-        )
+    name = _FITTING.get(activation, "glorot_uniform") if name is None else name
     if name not in INITIALISATIONS:
         raise ValueError(f"initialisation: unknown name {name!r}; known: {', '.join(INITIALISATIONS)}")
     return INITIALISATIONS[name]

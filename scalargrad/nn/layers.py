@@ -248,12 +248,10 @@ class Dropout(Module):
             return [x * scale if random() >= p else 0.0 for x in inputs]
 
     def own_state(self) -> dict[str, Any]:
-        """The generator's state."""
         version, numbers, _ = self.random.getstate()
         return {"random": [version, list(numbers)]}
 
     def load_own_state(self, state: Any) -> None:
-        """Take over the generator's state."""
         try:
             version, numbers = state["random"]
             if not all(type(x) is int and 0 <= x < 2**32 for x in numbers):
@@ -340,7 +338,6 @@ class MLP(_Network):
 
 
 def _shown(activation: Any) -> str:
-    """An activation in a repr: quoted if it can be given by that name."""
     title = activation_title(activation)
     try:
         return repr(title) if named_activation(title) is activation else title

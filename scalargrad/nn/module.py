@@ -51,8 +51,6 @@ class Module:
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.parameters())} parameters)"
 
-    # ---- what it is made of ------------------------------------------------------------------------------------------
-
     def named_parameters(self) -> Iterator[tuple[str, Value]]:
         """Go through the parameters, each with the place where Python finds it.
 
@@ -85,8 +83,6 @@ class Module:
         """Switch this module and all in it to evaluation, where `Dropout` does nothing; return it."""
         return self.train(False)
 
-    # ---- as a function of its parameters -----------------------------------------------------------------------------
-
     def with_parameters(self, parameters: Iterable[Number]) -> Self:
         """Return a copy of this module that computes with these numbers (floats, `Value`s) in its parameters' places.
 
@@ -116,10 +112,7 @@ class Module:
         ([0.0, 0.0], [3.0, 1.0])
         """
 
-        def function(parameters: Sequence[Number], inputs: Any) -> Any:
-            return self.with_parameters(parameters)(inputs)
-
-        return [p.data for p in self.parameters()], function
+        return [p.data for p in self.parameters()], lambda parameters, inputs: self.with_parameters(parameters)(inputs)
 
     def frozen(self) -> Self:
         """Return a copy in evaluation mode that computes with plain numbers: the same bits, no graph, and fast.
@@ -141,8 +134,6 @@ class Module:
         0.0
         """
         return self.frozen()(inputs)
-
-    # ---- saving, loading ---------------------------------------------------------------------------------------------
 
     def draw(self, **options: Any) -> Any:
         """Draw the network by layer, or one of its neurons unfolded: see `scalargrad.draw_network`."""
@@ -265,17 +256,13 @@ def _walk(root: Module) -> list[tuple[str, Any]]:
 _PLAIN = (str, bytes, int, float, type(None), type, ModuleType, FunctionType, BuiltinFunctionType)
 
 
-def _in_class(kind: type) -> tuple[tuple[str, Any], ...]:
+def _in_class(kind: type) -> list[tuple[str, Any]]:
     """What stands in a module's class, where a parameter would be everybody's."""
-    found: list[tuple[str, Any]] = []
-    for each in kind.__mro__:
-        for name, x in vars(each).items():
-            if isinstance(x, _HOLDERS):
-                found.append((f"{name} of the class", x))  # a comprehension is one more call
-    return tuple(found)
+    members = [member for each in kind.__mro__ for member in vars(each).items()]
+    return [(f"{name} of the class", x) for name, x in members if isinstance(x, _HOLDERS)]
 
 
-_of_class: Callable[[type], tuple[tuple[str, Any], ...]] = lru_cache(maxsize=1024)(_in_class)
+_of_class: Callable[[type], list[tuple[str, Any]]] = lru_cache(maxsize=1024)(_in_class)
 
 
 def _hides_values(x: Any, known: set[int]) -> bool:
@@ -314,32 +301,25 @@ def _values(x: Any, seen: set[int]) -> Any:
 
 
 def _replaced(x: Any, swap: Callable[[Value], Any], done: dict[int, Any]) -> Any:
-    """A copy of a holder with what `swap` says in its parameters' places; a container without any is not copied.
-
-    `done` comes to hold the copy of every holder by its identity.
-    """
+    """A copy of a holder, kept in `done` by identity, with parameters swapped; a container without any is kept."""
     if id(x) in done:
         return done[id(x)]
     copied: Any  # known before what is in it, which may refer back
     copied = done[id(x)] = object.__new__(type(x)) if isinstance(x, Module) else copy(x) if isinstance(x, dict) else []
-    named = attributes(x) if isinstance(x, Module) else x if isinstance(x, dict) else {}
-    old, new = list(named.values() if isinstance(x, Module | dict) else x), []
+    named = attributes(x) if isinstance(x, Module) else x if isinstance(x, dict) else None
+    old, new = (x, copied) if named is None else (list(named.values()), [])
     for child in old:
         if isinstance(child, _HOLDERS):
             child = swap(child) if isinstance(child, Value) else _replaced(child, swap, done)
         new.append(child)
     if isinstance(x, Module):
-        slots = slots_of(type(x))
-        for key, child in zip(named, new, strict=True):
-            if key in slots:
-                setattr(copied, key, child)
-            else:
-                vars(copied)[key] = child
+        vars(copied).update(zip(named or (), new, strict=True))
+        for key in slots_of(type(x)):
+            if key in vars(copied):
+                setattr(copied, key, vars(copied).pop(key))
     elif isinstance(x, dict):
-        copied.update(zip(named, new, strict=True))
-    else:
-        copied += new
-        if type(x) is not list:
-            copied = type(x)(*copied) if hasattr(x, "_fields") else type(x)(copied)
+        copied.update(zip(x, new, strict=True))
+    elif type(x) is not list:
+        copied = type(x)(*copied) if hasattr(x, "_fields") else type(x)(copied)
     done[id(x)] = copied if isinstance(x, Module) or any(map(is_not, new, old)) else x
     return done[id(x)]

@@ -137,8 +137,6 @@ class Optimizer:
         for item in items if grouped else [{"params": items}]:
             self._add(item, grouped)
 
-    # ---- groups and hyperparameters ----------------------------------------------------------------------------------
-
     @property
     def _kind(self) -> str:
         return type(self).__name__
@@ -153,9 +151,7 @@ class Optimizer:
             raise TypeError(f'{self._kind}: group {number} must be a dict with "params", got {type(group).__name__}')
         own = {name: value for name, value in group.items() if name != "params"}
         params = listed(f"{self._kind}, group {number}" if named else self._kind, group["params"])
-        known = {
-            w: f"parameter {k} of group {i}" for i, each in enumerate(self.groups) for k, w in enumerate(each["params"])
-        }
+        known = {w: f"parameter {k} of group {i}" for i, g in enumerate(self.groups) for k, w in enumerate(g["params"])}
         for k, w in enumerate(params):
             place = f"parameter {k} of group {number}" if named else f"parameter {k}"
             check_leaf(self._kind, place, w)
@@ -213,8 +209,6 @@ class Optimizer:
         for group in self.groups:
             group.update(checked)
 
-    # ---- the step ----------------------------------------------------------------------------------------------------
-
     @classmethod
     def update(cls, w: float, g: float, t: int, s: State, h: Any) -> tuple[float, State]:
         """One step of one parameter: the rule, on a gradient or a parameter changed by weight decay.
@@ -237,7 +231,7 @@ class Optimizer:
         """
         if modes.active and (tracer := modes.tracer()) is not None:
             tracer.refuse("an optimizer's step")
-        moved = []
+        moved, apply = [], self.on_nonfinite == "apply"
         for i, group in enumerate(self.groups):
             h = self._resolved(group)
             start, update = self.start(h), self._update(h)
@@ -248,11 +242,8 @@ class Optimizer:
                         continue
                     g = gradient(w)
                 t, before = self._state.get(w, (0, start))
-                s = before
-                data, s = update(w._data, g, t + 1, s, h) if isfinite(g) or self.on_nonfinite == "apply" else (g, s)
-                if self.on_nonfinite != "apply" and not (
-                    isfinite(data) and (all(map(isfinite, s)) or not all(map(isfinite, before)))
-                ):
+                data, s = update(w._data, g, t + 1, before, h) if apply or isfinite(g) else (g, before)
+                if not (apply or (isfinite(data) and (all(map(isfinite, s)) or not all(map(isfinite, before))))):
                     if self.on_nonfinite == "skip":
                         self.skipped += 1
                         return
@@ -305,17 +296,15 @@ class Optimizer:
             for w in group["params"]:
                 w.zero_grad()
 
-    # ---- looking, saving, loading ------------------------------------------------------------------------------------
-
     def moments(self, w: Value) -> dict[str, float]:
         """What the method remembers of a parameter, by the names in its equations, and the number `t` of its steps."""
         for group in self.groups:
             if any(w is each for each in group["params"]):  # `in` would compare values
-                return self._moments(w, self.start(SimpleNamespace(**group)))
+                return self._moments(w, group)
         raise ValueError(f"{self._kind}: {w!r} is not one of its parameters")
 
-    def _moments(self, w: Value, start: State) -> dict[str, float]:
-        t, s = self._state.get(w, (0, start))
+    def _moments(self, w: Value, group: Mapping[str, Any]) -> dict[str, float]:
+        t, s = self._state.get(w) or (0, self.start(SimpleNamespace(**group)))
         return {"t": t, **dict(zip(self.state_names, s, strict=True))}
 
     def state_dict(self) -> dict[str, Any]:
@@ -329,9 +318,10 @@ class Optimizer:
         for group in self.groups:
             saved = {name: list(v) if isinstance(v, tuple) else v for name, v in group.items()}
             if callable(group["lr"]):
-                saved["lr"] = {"schedule": _states_in(group["lr"])}
-            start = self.start(SimpleNamespace(**group))  # not resolved: a schedule may have come to its end
-            saved["params"] = [{"label": w.label, **self._moments(w, start)} for w in group["params"]]
+                parts = parts_with("state_dict", group["lr"])
+                states = [part.state_dict() for part in parts]
+                saved["lr"] = {"schedule": states[0] if parts == [group["lr"]] else states or None}
+            saved["params"] = [{"label": w.label, **self._moments(w, group)} for w in group["params"]]
             groups.append(saved)
         return {"optimizer": self._kind, "steps": self.steps, "skipped": self.skipped, "groups": groups}
 
@@ -383,9 +373,6 @@ class Optimizer:
         return f"{self._kind}({count} parameter{'s' * (count != 1)}, {h})"
 
 
-# ---- checks ----------------------------------------------------------------------------------------------------------
-
-
 def listed(what: str, params: Any) -> list[Any]:
     """An iterable of parameters as a list; `TypeError` for what has no order, `ValueError` for none."""
     if isinstance(params, (Value, Mapping, Set, str)) or not isinstance(params, Iterable):
@@ -425,18 +412,8 @@ def _in_range(what: str, x: Any, below: float) -> float:
     return number
 
 
-# ---- the states of schedules -----------------------------------------------------------------------------------------
-
-
-def _states_in(rate: Any) -> Any:
-    """The state of a schedule, or a list of those inside it; None where nothing keeps any."""
-    if hasattr(rate, "state_dict"):
-        return rate.state_dict()
-    return [part.state_dict() for part in parts_with("state_dict", rate)] or None
-
-
 def _with_states(rate: Any, kept: Any, place: str) -> list[tuple[Any, Any]]:
-    """What `_states_in` saved, each with the schedule that is to take it over."""
+    """What `state_dict` saved of schedules, each with the one that is to take it over."""
     parts = parts_with("load_state_dict", rate)
     if bool(parts) != (kept is not None):
         raise ValueError(f"the schedule's state at {place}, {shown(kept)}, does not belong to {rate!r}")

@@ -63,9 +63,7 @@ class SGD(Optimizer):
         checked = super()._checked(h)
         if checked.get("nesterov") and (checked["momentum"] == 0.0 or checked["dampening"] != 0.0):
             momentum, dampening = checked["momentum"], checked["dampening"]
-            raise ValueError(
-                f"{self._kind}: nesterov needs a momentum and no dampening, got {momentum=} and {dampening=}"
-            )
+            raise ValueError(f"{self._kind}: nesterov needs a momentum, no dampening, got {momentum=} and {dampening=}")
         return checked
 
     @staticmethod
@@ -277,10 +275,8 @@ class NAdam(Optimizer):
 
         mu = beta1 (1 - 0.96^(t momentum_decay) / 2)          mu_next likewise, at t + 1
         mu_product = mu_product mu                            from 1
-        m = beta1 m + (1 - beta1) g
-        v = beta2 v + (1 - beta2) g^2
+        m, v, v_hat as in Adam
         m_hat = mu_next m / (1 - mu_product mu_next) + (1 - mu) g / (1 - mu_product)
-        v_hat = v / (1 - beta2^t)
         w = w - lr m_hat / (sqrt(v_hat) + eps)
 
     Weight decay: as in `Adam`. Dozat, "Incorporating Nesterov Momentum into Adam" (2016).
@@ -316,9 +312,7 @@ class NAdam(Optimizer):
 class RAdam(Optimizer):
     """Adam that does not divide by `v` until it rests on enough gradients to be trusted, and rectifies it by `r` then.
 
-        m = beta1 m + (1 - beta1) g
-        v = beta2 v + (1 - beta2) g^2
-        m_hat = m / (1 - beta1^t)
+        m, v, m_hat as in Adam
         rho_inf = 2 / (1 - beta2) - 1
         rho = rho_inf - 2 t beta2^t / (1 - beta2^t)
         w = w - lr m_hat                                              if rho <= 5, otherwise:

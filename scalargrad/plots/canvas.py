@@ -80,7 +80,6 @@ def figure_class() -> type[Figure]:
 
     class PlotFigure(Figure):
         def draw(self, renderer: Any) -> None:
-            """Draw itself."""
             with _quiet():
                 super().draw(renderer)
 
@@ -219,10 +218,8 @@ def by_name(what: str, given: Any, kind: type | tuple[type, ...], otherwise: str
         raise ValueError(f"{what}: {len(named)} series; at most {MOST} can be distinguished in one plot")
     for name, each in named.items():
         if not isinstance(each, kind):
-            kinds = kind if isinstance(kind, tuple) else (kind,)
-            raise TypeError(
-                f"{what}: expected {' or '.join(k.__name__ for k in kinds)}, got {type(each).__name__} for {name!r}"
-            )
+            kinds = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
+            raise TypeError(f"{what}: expected {kinds}, got {type(each).__name__} for {name!r}")
     return {str(name): each for name, each in named.items()}
 
 

@@ -113,9 +113,8 @@ def trajectory(
         way.points.append(here())
         way.values.append(y.data)
         way.gradients.append(gradients)
-        way.rates.append(
-            tuple(abs(b - a) / abs(g) if g != 0.0 else nan for a, b, g in zip(before, here(), gradients, strict=True))
-        )
+        moves = zip(before, here(), gradients, strict=True)
+        way.rates.append(tuple(abs(b - a) / abs(g) if g != 0.0 else nan for a, b, g in moves))
     return way
 
 
@@ -163,10 +162,8 @@ def decision_grid(
             if len(a) != count:
                 raise ValueError(f"decision_grid: {count} score(s) at the first point, but {len(a)} at another")
     scores = tuple([[_number(a[k]) for a in row] for row in answers] for k in range(count))
-    largest = [
-        [float(point.index(max(point))) for point in zip(*rows, strict=True)] for rows in zip(*scores, strict=True)
-    ]
-    return Grid(xs, ys, largest, scores)
+    points = [zip(*rows, strict=True) for rows in zip(*scores, strict=True)]
+    return Grid(xs, ys, [[float(point.index(max(point))) for point in row] for row in points], scores)
 
 
 def _number(x: Any) -> float:

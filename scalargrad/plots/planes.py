@@ -65,7 +65,7 @@ def plot_paths(
         axes.contour(grid.x, grid.y, grid.z, heights, colors=[paper.colours["muted"]], linewidths=0.5, alpha=0.6)
     axes.grid(False)
     handles = []
-    for k, (_, way) in enumerate(named.items()):
+    for k, way in enumerate(named.values()):
         xs, ys = [p[0] for p in way.points], [p[1] for p in way.points]
         look = {**paper.look(k, sparse=len(xs) > 60), "markersize": 3.5}
         handles += axes.plot(xs, ys, **look)
@@ -74,8 +74,7 @@ def plot_paths(
             xs[-1:], ys[-1:], marker=look["marker"], markersize=10, color=look["color"],
             markeredgecolor=paper.colours["page"],
         )  # fmt: skip
-    axes.set_xlim(*x_range)
-    axes.set_ylim(*y_range)
+    axes.set(xlim=x_range, ylim=y_range)
     paper.label(axes, x="x", y="y")
     if len(named) > 1 or isinstance(ways, Mapping):
         paper.legend(axes, handles, named, outside=True)
@@ -123,9 +122,7 @@ def plot_decision(
     >>> [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
     ['-1.0', '1.0', 'boundary']
     """
-    data = (
-        None if points is None else points if isinstance(points, Dataset) else Dataset(list(points[0]), list(points[1]))
-    )
+    data = points if points is None or isinstance(points, Dataset) else Dataset(list(points[0]), list(points[1]))
     if data is not None and len(data.feature_names) != 2:
         raise ValueError(f"plot_decision: the points have {len(data.feature_names)} features; a plane has two")
     if isinstance(model, Grid):
@@ -152,8 +149,7 @@ def plot_decision(
         )  # fmt: skip
     if boundary is not None:
         handles.append(boundary)
-    axes.set_xlim(*(xlim or (grid.x[0], grid.x[-1])))
-    axes.set_ylim(*(ylim or (grid.y[0], grid.y[-1])))
+    axes.set(xlim=xlim or (grid.x[0], grid.x[-1]), ylim=ylim or (grid.y[0], grid.y[-1]))
     x, y = ("x1", "x2") if data is None else data.feature_names
     paper.label(axes, x=x, y=y)
     if handles:
@@ -187,10 +183,8 @@ def _regions(paper: Paper, axes: Axes, grid: Grid, threshold: float | None, colo
         axes.imshow(grid.z, cmap=shades, vmin=-0.5, vmax=grid.classes - 0.5, alpha=0.3, interpolation="none", **image)
         for k in range(grid.classes):
             others = [grid.scores[j] for j in range(grid.classes) if j != k]
-            lead = [
-                [_within(own - max(rest)) for own, *rest in zip(*rows, strict=True)]
-                for rows in zip(grid.scores[k], *others, strict=True)
-            ]
+            rows = [zip(*each, strict=True) for each in zip(grid.scores[k], *others, strict=True)]
+            lead = [[_within(own - max(rest)) for own, *rest in row] for row in rows]
             if _has_both(lead, 0.0):
                 axes.contour(grid.x, grid.y, lead, [0.0], **line)
                 crossed = True

@@ -19,9 +19,8 @@ property-based test of a gradient is three lines:
 it is missing. `pytest --gradient-report` lists what was checked in a run.
 """
 
-from .checking import check_grads
+from .checking import check_grads, check_primitive
 from .measuring import Measurement, measure_derivative
-from .operations import check_primitive
 from .programs import Program
 from .reports import Finding, GradientError, Report, State, UndecidedError, Verdict
 

@@ -6,19 +6,89 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice, pairwise
-from math import frexp, isfinite, isnan, ldexp
+from math import frexp, fsum, isfinite, isnan, ldexp, ulp
 from random import Random
 from typing import Any
 
 from ..engine.modes import no_grad
 from ..engine.value import Value
 from ..transforms.trees import LEAF, Structure
-from .claims import Gradient, JacobianVector
-from .layouts import flat
-from .points import Point, ordered
+from .points import Layout, Point, flat, ordered
 from .reports import Finding, State, Verdict
 from .stencils import Restriction
-from .verdicts import judge
+from .verdicts import Case
+
+Rows = list[list[float]]
+
+
+@dataclass
+class Gradient:
+    """A function that returns all derivatives, those of each output in turn."""
+
+    claim: Callable[..., Any]
+    point: Point
+    levels: Sequence[Structure]
+    order: int = 1
+    own: bool = False
+
+    def rows(self, inputs: list[float], outputs: int) -> Rows:
+        """The claimed derivatives at these inputs."""
+        with no_grad() if self.own else nullcontext():  # graphs, where the function uses a `Value` made elsewhere
+            found = self.claim(*self.point.arguments(inputs))
+        claimed = ordered(found, "the claimed gradient", self.levels)
+        if any(isinstance(x, complex) and x.imag != 0.0 for x in claimed):
+            raise TypeError(f"the claimed derivatives of order {self.order}: expected real numbers, got complex ones")
+        if len(claimed) != outputs * len(inputs):
+            raise ValueError(
+                f"the claimed derivatives of order {self.order} are {len(claimed)} number(s), "
+                f"but {outputs} output(s) and {len(inputs)} input(s) have {outputs * len(inputs)}"
+            )
+        return [claimed[k * len(inputs) : (k + 1) * len(inputs)] for k in range(outputs)]
+
+    def along(self, rows: Rows, output: int, direction: dict[int, float]) -> tuple[float, float]:
+        """The claimed derivative of an output along a direction, and its rounding error."""
+        terms = [rows[output][where] * by for where, by in direction.items()]
+        if len(terms) == 1 or not all(map(isfinite, terms)):
+            return sum(terms), 0.0
+        return fsum(terms), 4.0 * ulp(fsum(map(abs, terms)))
+
+
+class JacobianVector(Gradient):
+    """A function of arguments and tangents that returns the derivative along them, `J v`."""
+
+    def product(self, inputs: list[float], direction: dict[int, float]) -> list[float]:
+        tangents = self.point.trees([direction.get(where, 0.0) for where in range(len(inputs))])
+        found = self.claim(tuple(self.point.arguments(inputs)), tuple(tangents))
+        return ordered(found, "the claimed jvp", self.levels)
+
+    def rows(self, inputs: list[float], outputs: int) -> Rows:
+        columns = [self.product(inputs, {where: 1.0}) for where in range(len(inputs))]
+        for column in columns:
+            if len(column) != outputs:
+                raise ValueError(f"the claimed jvp has {len(column)} number(s) for {outputs} output(s)")
+        return [list(row) for row in zip(*columns, strict=True)]
+
+    def along(self, rows: Rows, output: int, direction: dict[int, float]) -> tuple[float, float]:
+        _, rounding = super().along(rows, output, direction)
+        return self.product(self.point.inputs, direction)[output], rounding
+
+
+@dataclass
+class VectorJacobian(Gradient):
+    """A function of arguments and a cotangent that returns the derivatives of the outputs weighted by it, `v J`."""
+
+    outputs: Layout | None = None
+    cotangents: Sequence[Sequence[float]] = ()
+
+    def rows(self, inputs: list[float], outputs: int) -> Rows:
+        assert self.outputs is not None
+        rows: Rows = []
+        for each in self.cotangents:
+            found = self.claim(tuple(self.point.arguments(inputs)), self.outputs.build(each))
+            rows.append(ordered(found, "the claimed vjp", self.levels))
+            if len(rows[-1]) != len(inputs):
+                raise ValueError(f"the claimed vjp has {len(rows[-1])} number(s) for {len(inputs)} input(s)")
+        return rows
 
 
 @dataclass
@@ -41,8 +111,6 @@ class Function:
         return ordered(self.result(inputs), "the function's result", self.levels)
 
     def weighted(self, cotangents: Sequence[Sequence[float]]) -> Function:
-        """Sums of the outputs, with these weights."""
-
         def sums(*arguments: Any) -> list[Any]:
             found = ordered(self.f(*arguments), "the function's result", self.levels)
             return [sum(w * y for w, y in zip(each, found, strict=True) if w != 0.0) for each in cotangents]
@@ -86,8 +154,9 @@ class Check:
         chosen = list(range(n)) if n <= coordinates else sorted(random.sample(range(n), coordinates))
         if only is not None:
             chosen = [self.point.paths.index(only)]
-        lines = [(where, self.line({where: 1.0})) for where in chosen]
-        found = [[(where, self.judged(line, output)) for where, line in lines] for output in range(len(self.start))]
+        lines = ((where, self.line({where: 1.0})) for where in chosen)
+        judged = [[(where, self.judged(line, output)) for output in range(len(self.start))] for where, line in lines]
+        found = list(zip(*judged, strict=True))
         for output, verdicts in enumerate(found):
             yield from self.by_input(output, verdicts)
         if only is None:
@@ -96,7 +165,7 @@ class Check:
             several = n > coordinates or isinstance(self.claim, JacobianVector)
             yield from self.along_all(directions if several else 0, random)
 
-    def by_input(self, output: int, verdicts: list[tuple[int, Verdict]]) -> Iterator[Finding]:
+    def by_input(self, output: int, verdicts: Sequence[tuple[int, Verdict]]) -> Iterator[Finding]:
         rough = {verdict.state for _, verdict in verdicts} & {State.KINK, State.JUMP, State.SINGULAR, State.EDGE}
         for where, verdict in verdicts:
             if rough and isnan(verdict.claimed) and verdict.state is State.WRONG:
@@ -104,7 +173,7 @@ class Check:
                 verdict = replace(verdict, state=State.EDGE, note=note)
             yield self.finding(output, {where: 1.0}, verdict)
 
-    def along_kinks(self, output: int, verdicts: list[tuple[int, Verdict]]) -> Iterator[Finding]:
+    def along_kinks(self, output: int, verdicts: Sequence[tuple[int, Verdict]]) -> Iterator[Finding]:
         jumps = {where: abs(verdict.jump) for where, verdict in verdicts if verdict.state is State.KINK}
         for direction in _smooth_directions(jumps):
             verdict = self.judged(self.line(direction), output)
@@ -138,7 +207,7 @@ class Check:
     def judged(self, line: Restriction, output: int) -> Verdict:
         """Judge the claimed derivative along a line: the claimed gradient times the direction."""
         claimed, rounding = self.claim.along(self.claimed, output, line.direction)
-        return judge(line, output, claimed, self.rtol, rounding)
+        return Case(line, output, claimed, self.rtol, rounding).verdict()
 
     def bisected(self, direction: dict[int, float], output: int, verdict: Verdict) -> tuple[dict[int, float], Verdict]:
         """The smallest part of a direction, by halving, along which the claim is still found to be wrong."""

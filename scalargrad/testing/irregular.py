@@ -18,15 +18,7 @@ Kink = tuple[float, float, float, Level]  # the left and right derivatives, thei
 
 
 def jump_at(levels: Sequence[Level]) -> float:
-    """The size of a jump at the point, or 0.
-
-    At the finest steps the values on each side keep together, and apart from the other side or from the middle.
-
-    >>> from .stencils import measure
-    >>> sign = [measure(k, [-1.0, -1.0, -1.0, 0.0, 1.0, 1.0, 1.0]) for k in (-10, -20, -30)]
-    >>> jump_at(sign)
-    2.0
-    """
+    """The size of a jump at the point, or 0: at the finest steps, the values on each side keep together, and apart."""
     gaps: list[float] = []
     for level in levels[-3:]:
         a, b, c, middle, d, e, f = level.values
@@ -99,22 +91,18 @@ def growth_at(levels: Sequence[Level]) -> float:
     grows as well, as rounding stays when the step shrinks.
     """
     finest = levels[-6:]
-    for sizes in ([(x.k, abs(x.slope)) for x in finest], [(x.k, abs(x.jump)) for x in finest]):
-        if len(sizes) < 6 or not all(
-            100.0 * x.grain / x.h < size < inf for x, (_, size) in zip(finest, sizes, strict=True)
-        ):
-            continue
-        powers = [log2(b / a) / (j - k) for (j, a), (k, b) in pairwise(sizes)]
-        if max(powers) - min(powers) <= 0.02 <= min(powers):
-            return powers[-1]
+    for sizes in ([abs(x.slope) for x in finest], [abs(x.jump) for x in finest]):
+        seen = [100.0 * x.grain / x.h < size < inf for x, size in zip(finest, sizes, strict=True)]
+        if sum(seen) == 6:
+            pairs = zip(pairwise(finest), pairwise(sizes), strict=True)
+            powers = [log2(b / a) / (x.k - y.k) for (x, y), (a, b) in pairs]
+            if max(powers) - min(powers) <= 0.02 <= min(powers):
+                return powers[-1]
     return 0.0
 
 
 def one_sided(line: Restriction, output: int, sign: int) -> tuple[float, float, int] | None:
-    """The error, the derivative on the right (sign 1) or left (-1), and its exponent, of the best four-point stencil.
-
-    None if that side is not finite.
-    """
+    """Error, slope and exponent of the best four-point stencil to the right (1) or left (-1); None where not finite."""
     value = line.start[output]
     found: list[tuple[float, float, int]] = []
     third = 0.0  # the largest third difference seen at this step or a finer one

@@ -11,7 +11,7 @@ from .checks import Function
 from .points import Point
 from .reports import State
 from .stencils import Restriction
-from .verdicts import judge
+from .verdicts import Case
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def measure_derivative(f: Callable[[Any], Any], x: Any) -> Measurement:
     start = function.evaluate(point.inputs)
     if len(start) != 1 or isinstance(start[0], complex):
         raise TypeError(f"measure_derivative: expected a function of one number to one real number, got {start!r:.80}")
-    verdict = judge(Restriction(function.evaluate, point.inputs, {0: 1.0}, start), 0, 0.0, 1e-10, inf)
+    verdict = Case(Restriction(function.evaluate, point.inputs, {0: 1.0}, start), 0, 0.0, 1e-10, inf).verdict()
     if verdict.state in (State.AGREES, State.UNDECIDED, State.UNSEEN):
         return Measurement(verdict.measured, verdict.estimate, verdict.method, verdict.note)
     return Measurement(nan, inf, verdict.method, verdict.note or verdict.state.value)

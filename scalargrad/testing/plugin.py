@@ -1,7 +1,7 @@
 """A pytest plugin: `pytest --gradient-report` lists every gradient that `check_grads` checked in the run.
 
-Installed with the package, under the name `pytest_scalargrad` so that pytest, which loads it at every start, imports
-nothing else; scalargrad itself is imported once the report is asked for. It works with pytest-xdist, too.
+Installed under the name `pytest_scalargrad`, so that pytest, which loads it at every start, imports nothing else;
+scalargrad itself is imported once the report is asked for. It works with pytest-xdist, too.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Random programs: functions of some numbers, made of statements, that print as the Python they are.
 
-A `Program` is a function with its source text, and needs no hypothesis. What is drawn at random are statements, each an
-operation and its operands; operands are numbered, and any number stands for some operand, so that leaving out a
-statement, as shrinking does, leaves a program.
+A `Program` is a function with its source text. What is drawn at random are statements, each an operation and its
+operands; any number stands for some operand, so that leaving out a statement, as shrinking does, leaves a program.
 """
 
 from __future__ import annotations

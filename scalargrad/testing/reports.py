@@ -1,7 +1,4 @@
-"""What `check_grads` reports: the states of a check, findings, their collection, and the two errors that carry it.
-
-Their text is what a user reads when a test fails.
-"""
+"""What `check_grads` reports, and a user reads when a test fails: states, findings, the report, two errors."""
 
 from __future__ import annotations
 

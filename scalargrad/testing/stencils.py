@@ -14,7 +14,8 @@ the argument is taken for a property of the function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import frexp, inf, isfinite, ldexp, nan, ulp
 from typing import Any, NamedTuple
 
@@ -37,13 +38,9 @@ class Level(NamedTuple):
 
 
 def measure(k: int, values: Sequence[float], misplaced: float = 0.0) -> Level:
-    """The slope in the middle of seven finite values at distances of `2**k`, off by the share `misplaced` of it.
+    """The slope in the middle of seven finite values at distances of `2**k`, which are off by the share `misplaced`.
 
     Slopes beyond the range of floats are infinite.
-
-    >>> level = measure(-10, [(1.0 + m / 1024) ** 3 for m in range(-3, 4)])
-    >>> abs(level.slope - 3.0) < level.error < 1e-11
-    True
     """
     size = max(map(abs, values))
     scale = 2.0**40 if size > 1e300 else 1.0  # so that no sum below overflows
@@ -72,6 +69,7 @@ def measure(k: int, values: Sequence[float], misplaced: float = 0.0) -> Level:
     )
 
 
+@dataclass
 class Restriction:
     """A function along the line `t -> x + t d` through a point, measured at any step; every value is computed once.
 
@@ -79,20 +77,16 @@ class Restriction:
     `claims` the claimed slopes of all outputs.
     """
 
-    def __init__(
-        self,
-        evaluate: Evaluate,
-        point: Sequence[float],
-        direction: Mapping[int, float],
-        start: Sequence[float],
-        claims: Evaluate | None = None,
-    ) -> None:
-        self.evaluate, self.claims = evaluate, claims
-        self.point, self.direction, self.start = list(point), dict(direction), list(start)
-        self.fault = ""  # what a neighbour raised, if one did
+    evaluate: Evaluate
+    point: Sequence[float]
+    direction: dict[int, float]
+    start: Sequence[float]
+    claims: Evaluate | None = None
+    fault: str = ""  # what a neighbour raised, if one did
+
+    def __post_init__(self) -> None:
         self._values: dict[float, list[float]] = {}
         self._misplaced: dict[int, float] = {}
-        self._levels: dict[tuple[int, int], Level | None] = {}
         self._claimed: dict[float, list[float]] = {}
         sizes = [frexp(self.point[where] / by)[1] for where, by in self.direction.items() if self.point[where] != 0.0]
         self.at_zero = not sizes
@@ -103,7 +97,6 @@ class Restriction:
         return 0.0 if self.at_zero else ldexp(1.0, self.exponent)
 
     def moved(self, t: float) -> list[Any]:
-        """The inputs at `t`."""
         at: list[Any] = list(self.point)
         for where, by in self.direction.items():
             at[where] += t * by
@@ -121,16 +114,12 @@ class Restriction:
         return self._values[t]
 
     def side(self, k: int, output: int, sign: int) -> list[float]:
-        """An output at one, two and three steps to the right (sign 1) or the left (-1)."""
         return [self.at(m * sign * ldexp(1.0, k))[output] for m in (1, 2, 3)]
 
     def level(self, k: int, output: int) -> Level | None:
         """The measurement at step `2**k`; None where a value is not finite."""
-        if (k, output) not in self._levels:
-            values = [*reversed(self.side(k, output, -1)), self.start[output], *self.side(k, output, 1)]
-            finite = all(map(isfinite, values))
-            self._levels[k, output] = measure(k, values, self._misplacement(k)) if finite else None
-        return self._levels[k, output]
+        values = [*reversed(self.side(k, output, -1)), self.start[output], *self.side(k, output, 1)]
+        return measure(k, values, self._misplacement(k)) if all(map(isfinite, values)) else None
 
     def claims_at(self, t: float) -> list[float]:
         """The claimed slopes of all outputs at `t`; nan where they cannot be computed."""

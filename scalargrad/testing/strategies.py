@@ -1,7 +1,4 @@
-"""Hypothesis strategies: numbers, `Value`s, random functions, small networks and small data sets.
-
-Hypothesis is needed only when a strategy is made: it is imported there.
-"""
+"""Hypothesis strategies: numbers, functions, networks, data sets. Hypothesis is imported only when one is made."""
 
 from __future__ import annotations
 

@@ -15,7 +15,6 @@ Counts = list[float]  # points, largest error in ULP, then how many derivatives 
 
 
 def pytest_configure(config: Any) -> None:
-    """Called by pytest when the plugin has this module loaded."""
     config.pluginmanager.register(Summary(config))
 
 
@@ -35,7 +34,6 @@ class Summary:
         self.test = nodeid
 
     def add(self, report: Report) -> None:
-        """Count the findings of one check, which is one point."""
         for order in sorted({each.order for each in report.findings}):
             found = [each for each in report.findings if each.order == order]
             sharp = [x for x in found if abs(x.verdict.measured) > x.verdict.tolerance and x.state is State.AGREES]
@@ -45,7 +43,6 @@ class Summary:
             self.merge((self.test, report.name, order), [1, largest, *loud, len(found) - sum(loud)])
 
     def merge(self, key: Key, counts: Sequence[float]) -> None:
-        """Add to a line of the table."""
         line = self.lines.setdefault(key, [0.0] * 6)
         line[:] = [max(a, b) if k == 1 else a + b for k, (a, b) in enumerate(zip(line, counts, strict=True))]
 

@@ -8,6 +8,7 @@ derivative to measure (a kink, a jump, the edge of its domain), and where the va
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from math import copysign, inf, isfinite, isinf, isnan, nan, sqrt, ulp
 
 from .irregular import growth_at, jump_at, jump_near, kink_at, one_sided
@@ -20,24 +21,22 @@ NEARBY = 1e-7  # and above this part of the slopes nearby, beside which a deriva
 ROUNDING = 2.0**-18  # a step up to this part of the value may come of rounding, to single precision for one
 
 
-def judge(line: Restriction, output: int, claimed: float, rtol: float, allowance: float = 0.0) -> Verdict:
-    """Compare a claimed derivative along a line with the measured one.
+@dataclass
+class Case:
+    """One claim about the derivative along a line, and the levels measured for it, from coarse to fine.
 
-    `rtol` is a relative difference that is always allowed; `allowance` an absolute one, for the claim's own rounding;
+    `rtol` is a relative difference that is always allowed; `allowance` an absolute one, for the claim's own rounding:
     with an infinite one nothing is claimed, and the verdict tells what was measured.
     """
-    return _Case(line, output, claimed, rtol, allowance).verdict()
 
-
-class _Case:
-    """One claim, and the levels measured for it, from coarse to fine."""
-
-    def __init__(self, line: Restriction, output: int, claimed: float, rtol: float, allowance: float) -> None:
-        self.line, self.output = line, output
-        self.claimed, self.rtol, self.allowance = claimed, rtol, allowance
-        self.levels: list[Level] = []
-        self.outside: list[int] = []  # exponents of steps with a value that is not finite
-        self._errors: dict[int, float] = {}  # by exponent; a new level changes others
+    line: Restriction
+    output: int
+    claimed: float
+    rtol: float
+    allowance: float = 0.0
+    levels: list[Level] = field(default_factory=list)
+    outside: list[int] = field(default_factory=list)  # exponents of steps with a value that is not finite
+    _errors: dict[int, float] = field(default_factory=dict)  # by exponent; a new level changes others
 
     def verdict(self) -> Verdict:
         """Try a fitting step first, then every step, then steps near the best one, until one settles it."""
@@ -69,8 +68,6 @@ class _Case:
                 if ladder[-1] <= k <= ladder[0] and (settled := self.measured_at(k)):
                     return settled
         return self.weighed()
-
-    # ---- measuring ---------------------------------------------------------------------------------------------------
 
     def measured_at(self, k: int) -> Verdict | None:
         """Add a level; agreement, if it is sharp enough to settle the matter."""
@@ -130,7 +127,6 @@ class _Case:
         return self.error(level) * level.h <= 0.05 * level.variation or level.variation <= 64.0 * level.grain
 
     def near(self, level: Level) -> list[Level]:
-        """A level, and those of steps up to 256 times as long."""
         return [x for x in self.levels if level.k <= x.k <= level.k + 8]
 
     def vouches(self, level: Level) -> bool:
@@ -152,8 +148,6 @@ class _Case:
             return True
         found = self.special()
         return found is not None and found.state is not State.WRONG
-
-    # ---- comparing ---------------------------------------------------------------------------------------------------
 
     def tolerance(self, slope: float, error: float) -> float:
         return max(SAFETY * error, self.rtol * abs(slope)) + self.allowance
@@ -276,8 +270,6 @@ class _Case:
         if found is None or abs(found[0] - best.slope) > SAFETY * error or found[1] > error:
             return None
         return self.by("complex step", *found, State.AGREES)
-
-    # ---- where there is no derivative to measure ---------------------------------------------------------------------
 
     def special(self) -> Verdict | None:
         return self.edge() or self.jump() or self.kink() or self.singular()

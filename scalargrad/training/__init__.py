@@ -1,7 +1,7 @@
 """Training: the loop over epochs and batches, its history, early stopping, progress, checkpoints, and metrics.
 
-`fit.py` is where to start. `run.py` has an epoch and the checkpoint, `trainer.py` a batch's step, `objective.py` the
-loss of a batch and its gradient, on `Value`s; `compiled/` both of these as compiled programs.
+`fit.py` is where to start. `history.py` has an epoch and the checkpoint, `trainer.py` a batch's step, `objective.py`
+its loss and gradient, on `Value`s; `compiled/` both of these as compiled programs.
 
 >>> from scalargrad.data import iris
 >>> from scalargrad.losses import cross_entropy

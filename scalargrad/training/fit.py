@@ -1,13 +1,9 @@
-"""`fit`: the loop over epochs and batches, with all that makes it bearable, and exact to the bit when taken up again.
-
-A batch's loss and gradient at given weights are defined in `objective.py`. They are computed on `Value`s or by compiled
-"""
+"""`fit`: the loop over epochs and batches, with all that makes it bearable, and bit for bit when taken up again."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +14,10 @@ from ..nn import Module
 from ..optim.base import Optimizer
 from ..schedules import Rate, parts_with
 from ..state import Path, whole
-from .history import EarlyStopping, History
+from .history import Data, EarlyStopping, History, Run, dataset
 from .objective import Loss, Objective
-from .progress import Silent, reporter
-from .run import Data, Run, dataset
-from .trainer import Compile, Functions, Trainer
-
-Metrics = Mapping[str, Callable[[list[Any], list[Any]], float]]
+from .progress import reporter
+from .trainer import Compile, Functions, Metrics, Trainer
 
 
 @dataclass
@@ -56,17 +49,6 @@ def evaluate(model: Module, data: Data, metrics: Metrics) -> dict[str, float]:
     samples = dataset(data, "data")
     predictions = list(map(model.frozen(), samples.inputs))
     return {name: as_float(metric(predictions, samples.targets), name) for name, metric in metrics.items()}
-
-
-def _measured(trainer: Trainer, samples: Dataset, metrics: Metrics) -> dict[str, float]:
-    """As `evaluate`, of what is trained, compiled if it is."""
-    predictions = trainer.predictions(samples.inputs)
-    return {
-        name: trainer.loss_of(predictions, samples.targets)
-        if metric is trainer.objective.loss
-        else as_float(metric(predictions, samples.targets), name)
-        for name, metric in metrics.items()
-    }
 
 
 def fit(
@@ -160,28 +142,33 @@ def fit(
     followers, show = list(callbacks), reporter(progress)
     stop = run.out_of_patience(early_stopping)
     show.start(run.epochs, run.batches, run.epoch)
-    with _in_training(model, show):
-        try:
-            while run.epoch < run.epochs and not stop:
-                began = time.perf_counter()
-                rates.start_epoch(run.epoch)
-                numbers = {"rate": optimizer.lr, "loss": run.train(trainer, clip, show.batch)}
-                if named:
-                    numbers |= _measured(trainer, measured, named)
-                run.history.compiled = trainer.report
-                run.finish_epoch(numbers, monitor, rule, time.perf_counter() - began)
-                rates.observe(numbers[monitor])
-                state = Training(model, optimizer, run.history, run.epoch - 1, run.epochs)
-                for follow in followers:
-                    follow(state)
-                stop = "callback" if state.stopping else run.out_of_patience(early_stopping)
-                if checkpoint is not None and (run.epoch % every == 0 or run.epoch == run.epochs or stop):
-                    run.save(checkpoint)
-                show.epoch(run.epoch - 1, run.history.last)
-        except KeyboardInterrupt:
-            stop = "interrupted"
-        if rule.restore_best or stop == "interrupted":
-            run.restore_best()
+    modes = [(module, module.training) for _, module in model.named_modules()]
+    try:
+        model.train()
+        while run.epoch < run.epochs and not stop:
+            began = time.perf_counter()
+            rates.start_epoch(run.epoch)
+            numbers = {"rate": optimizer.lr, "loss": run.train(trainer, clip, show.batch)}
+            if named:
+                numbers |= trainer.measured(measured, named)
+            run.history.compiled = trainer.report
+            run.finish_epoch(numbers, monitor, rule, time.perf_counter() - began)
+            rates.observe(numbers[monitor])
+            state = Training(model, optimizer, run.history, run.epoch - 1, run.epochs)
+            for follow in followers:
+                follow(state)
+            stop = "callback" if state.stopping else run.out_of_patience(early_stopping)
+            if checkpoint is not None and (run.epoch % every == 0 or run.epoch == run.epochs or stop):
+                run.save(checkpoint)
+            show.epoch(run.epoch - 1, run.history.last)
+    except KeyboardInterrupt:
+        stop = "interrupted"
+    finally:
+        for module, mode in modes:
+            module.training = mode
+        show.close()
+    if rule.restore_best or stop == "interrupted":
+        run.restore_best()
     run.history.stopped = stop
     return run.history
 
@@ -195,19 +182,6 @@ def _measurements(samples: Dataset, validation: Data | None, loss: Loss, metrics
         return samples, metrics
     named = {f"validation_{name}": metric for name, metric in metrics.items()}
     return dataset(validation, "validation"), {"validation_loss": loss, **named}
-
-
-@contextmanager
-def _in_training(model: Module, show: Silent) -> Iterator[None]:
-    """Modules are in training mode, and afterwards as they were."""
-    modes = [(module, module.training) for _, module in model.named_modules()]
-    try:
-        model.train()
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        show.close()
 
 
 @dataclass

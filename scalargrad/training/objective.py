@@ -2,21 +2,17 @@
 
     L(w) = loss([f(w, x1), ..., f(w, xn)], targets) + penalty(w)
 
-A model sees one sample at a time, so the chain rule is cut at the predictions:
-
-1. the predictions `y_i = f(w, x_i)`, each by itself;
-2. the loss of all predictions, and its derivatives `c_i` by them;
-3. for each sample `g_i = c_i^T df(w, x_i)/dw`; they are added in the order of `losses/summation.py`; the penalty's
-   gradient is added to their sum.
-
-Here each step runs on `Value`s. `compiled/objective.py` replays the same steps as programs: 1 and 3 are functions of
-one sample, whatever the loss does with a whole batch of them.
+A model sees one sample at a time, so the chain rule is cut at the predictions `y_i = f(w, x_i)`: the loss gives its
+derivatives `c_i` by them, and each sample `g_i = c_i^T df(w, x_i)/dw`, which are added in the order of
+`losses/summation.py`, as a mean's terms are; the penalty's gradient is added to their sum. Here each step runs on
+`Value`s; `compiled/objective.py` replays the same steps as programs of one sample.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from functools import partial
 from itertools import islice
 from operator import add
 from typing import Any
@@ -26,15 +22,97 @@ from ..engine.anomaly import gradient_check
 from ..engine.chain_rule import NoGradient, float_adjoints, order_of_pass, order_since
 from ..engine.primitive import as_float
 from ..engine.value import Value, begin
+from ..functions import primitives, values
 from ..functions.primitives import mean
+from ..losses import functions as losses
+from ..losses import primitives as loss_rows
+from ..losses.batches import class_index, is_list
 from ..losses.batches import plain as plain_number
 from ..losses.summation import added
 from ..nn.module import Module
+from ..optim.base import Optimizer
 from ..transforms.trees import LEAF, Structure, flatten, unflatten
-from .sample_losses import SampleLoss
+
+ELEMENTWISE = (
+    losses.mean_squared_error, losses.mean_absolute_error, losses.huber, losses.hinge, losses.binary_cross_entropy,
+    losses.binary_cross_entropy_with_logits,
+)  # fmt: skip
+
+
+class SampleLoss:
+    """A loss of the library as the mean of its samples' losses, each a function of one sample.
+
+    These take part in nearly every training; as such they become part of the network's program, where any other loss
+    runs on `Value`s of the predictions, whatever it does with them. `found` gives None for any other.
+    """
+
+    def __init__(self, function: Callable[..., Any], keywords: dict[str, Any]) -> None:
+        self.function, self.keywords = function, keywords
+        self.by_class = function is losses.cross_entropy
+
+    @classmethod
+    def found(cls, loss: Any) -> SampleLoss | None:
+        """The same loss by samples, if it is known to be a mean of them."""
+        keywords: dict[str, Any] = {}
+        while isinstance(loss, partial):
+            if loss.args:
+                return None
+            keywords, loss = {**loss.keywords, **keywords}, loss.func
+        allowed = {"reduction"} if loss is losses.cross_entropy else {"reduction", "delta", "pos_weight"}
+        if loss not in (*ELEMENTWISE, losses.cross_entropy) or not set(keywords) <= allowed:
+            return None
+        return cls(loss, keywords) if keywords.pop("reduction", "mean") == "mean" else None
+
+    def of_batch(self, predictions: list[Any], targets: list[Any]) -> list[Any]:
+        return flatten(self.function(predictions, targets, reduction="none", **self.keywords))[0]
+
+    def mean(self, sums: Sequence[float], count: int) -> float:
+        """The loss of so many samples, of the sums of their first terms, their second ones, ..."""
+        return values.total(*sums) / (len(sums) * count)
+
+    def mean_of_terms(self, terms: Sequence[float], count: int) -> float:
+        """The loss of so many samples, each with as many of the terms."""
+        width = len(terms) // count
+        return self.mean(added([terms[k : k + width] for k in range(0, len(terms), width)]), count)
+
+    def of_sample(self, prediction: Any, target: Any) -> list[Any]:
+        """The terms of one sample, whose target is as `encoded` writes it."""
+        if self.by_class:
+            return [_surprise(prediction, target)]
+        return flatten(self.function([prediction], [target], reduction="none", **self.keywords))[0]
+
+    def encoded(self, targets: list[Any], structure: Structure) -> list[Any] | None:
+        """The targets as numbers, for predictions of that structure; None where they are not of one form."""
+        if self.by_class:
+            classes = 0 if structure == LEAF else len(structure[2])
+            if structure != (list, None, (LEAF,) * classes) or any(map(is_list, targets)):
+                return None
+            return [float(class_index(t, "cross_entropy", n, classes)) for n, t in enumerate(targets)]
+        if any(flatten(target)[1] != structure for target in targets):
+            return None
+        return targets
+
+    def width(self, structure: Structure) -> int:
+        """How many terms a sample has whose prediction is of that structure."""
+        return 1 if self.by_class or structure == LEAF else len(structure[2])
+
+
+def _surprise(logits: Any, k: Any) -> Any:
+    """The cross entropy of logits for a class that is known only when the program runs.
+
+    `cross_entropy` puts the logit of its class first and the others behind it. So does this, by selections: they hand
+    numbers and gradients on as they are.
+    """
+    first, others = logits[0], []
+    for j in range(1, len(logits)):
+        first = primitives.where(primitives.is_zero(k - j), logits[j], first)
+        others.append(primitives.where(primitives.less(j - 1, k), logits[j - 1], logits[j]))
+    return loss_rows.surprise(first, *others)
+
 
 Loss = Callable[[list[Any], list[Any]], Any]
 Penalty = Callable[[list[Any]], Any]
+Found = tuple[float, list[float]]  # a value and its gradient
 NUMBERS = (Value, float, int)
 
 
@@ -47,7 +125,7 @@ class Objective:
         self.parameters, self.own = parameters, set(parameters)
         self.checked = False
 
-    def __call__(self, inputs: list[Any], targets: list[Any]) -> tuple[float, list[float]]:
+    def __call__(self, inputs: list[Any], targets: list[Any]) -> Found:
         """Loss and gradient, on `Value`s, at the weights that the parameters have."""
         begun = begin()
         with modes.recording() if modes.active else nullcontext():
@@ -97,26 +175,19 @@ class Objective:
         supply = iter(flat)
         return value, [list(islice(supply, len(numbers))) for numbers, _ in predictions]
 
-    def with_penalty(self, value: float, gradient: list[float]) -> tuple[float, list[float]]:
-        """Loss and gradient with the penalty's added."""
+    def with_penalty(self, value: float, gradient: list[float]) -> Found:
         if self.penalty is not None:
             more, of_penalty = self._differentiated(self.penalty, [p._data for p in self.parameters], "penalty")
             value, gradient = value + more, list(map(add, gradient, of_penalty))
         self.checked = True
         return value, gradient
 
-    def _differentiated(
-        self, f: Callable[[list[Value]], Any], numbers: Sequence[float], what: str
-    ) -> tuple[float, list[float]]:
-        """The value of a function of numbers and its derivatives."""
+    def _differentiated(self, f: Callable[[list[Value]], Any], numbers: Sequence[float], what: str) -> Found:
         with modes.recording() if modes.active else nullcontext():
             leaves = [Value(x) for x in numbers]
             return self._gradient(f(leaves), leaves, what)
 
-    def _gradient(
-        self, y: Any, leaves: Sequence[Value], what: str, begun: NoGradient | None = None
-    ) -> tuple[float, list[float]]:
-        """The value of a result and its derivatives by leaves."""
+    def _gradient(self, y: Any, leaves: Sequence[Value], what: str, begun: NoGradient | None = None) -> Found:
         if isinstance(y, list | tuple | dict):
             raise TypeError(f"fit: the {what} must be one number, not a {type(y).__name__}")
         if not isinstance(y, Value):
@@ -148,3 +219,30 @@ def _order(results: Sequence[Value], stop: Iterable[Value], begun: NoGradient) -
                 "weights; keep its number, v.data, or v.detach()"
             )
     return [*order, *old]
+
+
+Clip = Callable[[list[Value]], Any]
+
+
+class OptimizerStep:
+    """The optimizer's own step. One that works on numbers of its own loads them, and stores them again."""
+
+    def __init__(self, optimizer: Optimizer, parameters: Sequence[Value]) -> None:
+        self.optimizer, self.parameters = optimizer, parameters
+
+    def load(self) -> None:
+        """Take over what parameters and optimizer hold."""
+
+    def store(self) -> None:
+        """Put it back."""
+
+    @property
+    def weights(self) -> Sequence[float]:
+        return [p._data for p in self.parameters]
+
+    def __call__(self, gradients: Sequence[float], clip: Clip | None) -> None:
+        for p, g in zip(self.parameters, gradients, strict=True):
+            p._grad = g
+        if clip is not None:
+            clip(list(self.parameters))
+        self.optimizer.step()

@@ -17,7 +17,6 @@ INTERVAL = 0.1  # seconds between two rewritings
 
 
 def described(numbers: Mapping[str, float]) -> str:
-    """Numbers by name on one line."""
     return "  ".join(f"{name} {x:.4g}" for name, x in numbers.items())
 
 

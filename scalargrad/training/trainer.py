@@ -5,22 +5,23 @@ Both ways give the same bits, so the decision may rest on what was measured: the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..data.dataset import Dataset
 from ..engine import modes
 from ..engine.primitive import as_float
 from ..optim.base import Optimizer
 from . import compiled
-from .objective import Objective
-from .step import Clip, OptimizerStep
+from .objective import Clip, Objective, OptimizerStep
 
 if TYPE_CHECKING:
     from .compiled import CompiledObjective
 
 Compile = Literal["auto"] | bool
 Functions = Literal["library", "polynomial"]
+Metrics = Mapping[str, Callable[[list[Any], list[Any]], float]]
 
 # Measured, in units of one sample's gradient on `Value`s: what it costs to trace and to build, and then every sample.
 # Machine code costs so many seconds besides; and less where it is made without LLVM.
@@ -33,11 +34,7 @@ MOST_TIMES = 3  # that a model which was changed is compiled again
 
 
 def choose(seconds: float, samples: int) -> str:
-    """The backend that is done first, "" for none, where a sample takes so long on `Value`s and so many are left.
-
-    >>> choose(1e-4, 20), choose(1e-4, 1000)
-    ('', 'python')
-    """
+    """The backend that is done first, "" for none, where a sample takes so long on `Value`s and so many are left."""
     left = seconds * samples
     python = MARGIN * SOURCE_COST * seconds + SOURCE_SHARE * left
     once, each = MACHINE_SECONDS_AT_ONCE, MACHINE_COST_AT_ONCE
@@ -54,9 +51,7 @@ def choose(seconds: float, samples: int) -> str:
 class Trainer:
     """Computes loss and gradient of batches, and makes the optimizer's steps, in one way or the other."""
 
-    def __init__(
-        self, objective: Objective, optimizer: Optimizer, wanted: Compile, functions: Functions = "library"
-    ) -> None:
+    def __init__(self, objective: Objective, optimizer: Optimizer, wanted: Compile, functions: Functions) -> None:
         if wanted not in ("auto", True, False) or (isinstance(wanted, int) and not isinstance(wanted, bool)):
             raise ValueError(f'fit: compile must be "auto", True or False, got {wanted!r}')
         if functions not in ("library", "polynomial"):
@@ -108,9 +103,8 @@ class Trainer:
         if not self.backend:
             self.backend = "native" if compiled.native.available(batches=True) else "python"
         try:
-            self.compiled = compiled.CompiledObjective(
-                self.objective, self.backend, self.step.weights, x, self.functions
-            )
+            weights, make = self.step.weights, compiled.CompiledObjective
+            self.compiled = make(self.objective, self.backend, weights, x, self.functions)
         except compiled.REFUSALS as error:
             self._refuse(error)
             return
@@ -142,20 +136,20 @@ class Trainer:
             else:
                 self._compile(x)
 
-    def end_epoch(self) -> None:
-        """Put weights, gradients and moments where everybody looks for them."""
-        self.step.store()
-
-    def predictions(self, inputs: Sequence[Any]) -> list[Any]:
-        """What the model says in evaluation mode."""
+    def measured(self, samples: Dataset, metrics: Metrics) -> dict[str, float]:
+        """As `evaluate` measures, by the compiled model and the compiled loss where these are compiled."""
+        objective, predictions = self.objective, None
         if self.compiled is not None:
             try:
-                return self.compiled.predictions([p.data for p in self.objective.parameters], list(inputs))
+                predictions = self.compiled.predictions([p.data for p in objective.parameters], samples.inputs)
             except compiled.REFUSALS as error:
                 self._refuse(error)
-        return list(map(self.objective.model.frozen(), inputs))
-
-    def loss_of(self, predictions: list[Any], targets: list[Any]) -> float:
-        """The loss of plain predictions."""
-        found = None if self.compiled is None else self.compiled.loss_of(predictions, targets)
-        return as_float(self.objective.loss(predictions, targets), "loss") if found is None else found
+        if predictions is None:
+            predictions = list(map(objective.model.frozen(), samples.inputs))
+        numbers = {}
+        for name, metric in metrics.items():
+            found = None
+            if self.compiled is not None and metric is objective.loss:
+                found = self.compiled.loss_of(predictions, samples.targets)
+            numbers[name] = as_float(metric(predictions, samples.targets), name) if found is None else found
+        return numbers

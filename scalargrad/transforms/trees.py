@@ -32,14 +32,11 @@ def _exact(x: Any) -> Any:
         return type(x), frozenset([_exact(each) for each in x])
     if hasattr(x, "__array_interface__"):
         return type(x), x.dtype.str, x.shape, x.tobytes()
-    if (
-        getattr(type(x), "__dataclass_fields__", None)
-        and type(x).__dataclass_params__.eq
-        and type(x).__hash__ is not None
-    ):
-        fields = [each.name for each in type(x).__dataclass_fields__.values() if each.compare]
-        return type(x), x, tuple([_exact(getattr(x, name, None)) for name in fields])
-    return type(x), repr(x) if isinstance(x, int | float) else x, str(x) if type(x).__name__ == "Decimal" else ""
+    kind: Any = type(x)
+    if getattr(kind, "__dataclass_fields__", None) and kind.__dataclass_params__.eq and kind.__hash__ is not None:
+        fields = [each.name for each in kind.__dataclass_fields__.values() if each.compare]
+        return kind, x, tuple([_exact(getattr(x, name, None)) for name in fields])
+    return kind, repr(x) if isinstance(x, int | float) else x, str(x) if kind.__name__ == "Decimal" else ""
 
 
 class Keys(tuple[Any, ...]):
@@ -207,11 +204,8 @@ def _same(made: Any, given: Any) -> bool:
     if made is given:
         return True
     (ours, structure), (theirs, wanted) = flatten(made), flatten(given)
-    pairs = zip(ours, theirs, strict=False)
-    return structure == wanted and all(
-        a is b or not isinstance(b, Value) or abs(a - b) <= 1e-9 * abs(b) or a == b or (a != a and b != b)
-        for a, b in pairs
-    )
+    moved = [(a, b) for a, b in zip(ours, theirs, strict=False) if a is not b and isinstance(b, Value)]
+    return structure == wanted and all(abs(a - b) <= 1e-9 * abs(b) or a == b or (a != a and b != b) for a, b in moved)
 
 
 class _Numbers(list[Any]):
@@ -367,10 +361,8 @@ def _children_like(tree: Any, structure: Structure, what: str) -> list[Any]:
         both_tuples = container(of) is container(kind) is None and issubclass(of, tuple) and issubclass(kind, tuple)
         if both_tuples or (of is kind and aux == keys):
             return list(inside)
-    found = flatten(tree)[1]
-    raise ValueError(
-        f"{what}: expected {described(structure)}, got {repr(tree) if found == LEAF else described(found)}"
-    )
+    got = repr(tree) if flatten(tree)[1] == LEAF else described(flatten(tree)[1])
+    raise ValueError(f"{what}: expected {described(structure)}, got {got}")
 
 
 def described(structure: Structure) -> str:
@@ -404,7 +396,7 @@ def steps(structure: Structure) -> Iterable[str]:
 
 def without_static(structure: Structure) -> Structure:
     """The structure with None where something is static: equal for those that differ in that alone."""
-    if structure == LEAF or type(structure[2]) is int:
+    if structure == LEAF or type(structure[2]) is int or structure[2].count(LEAF) == len(structure[2]) > 0:
         return structure
     kind, keys, children = structure
     return (kind, None if kind is Static else keys, tuple([without_static(child) for child in children]))
@@ -420,7 +412,6 @@ def paths(structure: Structure, root: str = "") -> Iterator[str]:
 
 
 def statics(structure: Structure, root: str = "") -> Iterator[tuple[str, Static]]:
-    """What is static, with its place."""
     return ((place, part[1]) for place, part in _places(structure, root) if part != LEAF)
 
 

@@ -16,7 +16,8 @@ from . import llvm, native
 from .executable import CodeRefusedError, Executable
 from .llvm_orders import LLVMOrders
 from .machine import AlignedMemory, Machine, note_failed, raise_failed
-from .x86.orders import Entry, Orders
+from .orders import Entry
+from .x86.orders import X86Orders
 
 LINE = 64  # bytes: what memory of segments is aligned to
 FARTHEST = 2**31 - 2**24  # bytes, that an instruction reaches
@@ -32,23 +33,9 @@ class NotInLanesError(CodeRefusedError):
     """A program that is made for one point alone."""
 
 
-class _Memory:
-    """What stands before the frame: memories of segments, cells and constants, from low to high addresses."""
-
-    def __init__(self) -> None:
-        self.image = bytearray()
-
-    def room(self, size: int, before: bytes = b"") -> int:
-        """Where so many bytes begin, behind some that are given, on a boundary."""
-        start = -(-(len(self.image) + len(before)) // LINE) * LINE
-        self.image += bytes(start - len(before) - len(self.image)) + before + bytes(size)
-        return start
-
-
 def machine(program: Program, functions: Functions) -> Machine:
     """Machine code for one point of a program with loops."""
-    layout = _bounded(laid_out(program))
-    return _made(layout, functions, native.places_of((), 0, program.inputs))
+    return _made(laid_out(program), functions, native.places_of((), 0, program.inputs))
 
 
 def in_lanes(program: Program, masked: bool = False) -> bool:
@@ -64,18 +51,9 @@ def in_lanes(program: Program, masked: bool = False) -> bool:
 
 def kernel(program: Program, functions: Functions, places: Sequence[tuple[bool, int]]) -> Machine:
     """Machine code for eight samples; `places` are those of the inputs, as `native.kernel` has them."""
-    layout = laid_out(program, True) if in_lanes(program) else None
-    if layout is None or 64 * layout.size > FARTHEST:
-        raise NotInLanesError("what runs for a sample alone")
-    return _made(layout, functions, places)
-
-
-def _bounded(layout: Layout) -> Layout:
-    if 8 * layout.size > FARTHEST:
-        raise MemoryError(
-            f"a loop keeps {8 * layout.size / 2**30:.1f} GiB of numbers for reverse mode: give scan a checkpoint"
-        )
-    return layout
+    if not in_lanes(program):
+        raise NotInLanesError("what calls Python for a sample alone")
+    return _made(laid_out(program, True), functions, places)
 
 
 class Runner:
@@ -84,7 +62,7 @@ class Runner:
 
     def __init__(self, block: Block) -> None:
         self.spans = block.spans()
-        layout = _bounded(laid_out_block(block))
+        layout = laid_out_block(block)
         ((_, start, self.size),) = layout.outputs or [(0, 0, 0)]
         layout.outputs = []  # which are read from the frame, as the inputs are written to it
         self.inputs, self.outputs = 8 * layout.inputs, 8 * start
@@ -111,39 +89,43 @@ class Runner:
 
 
 def _made(layout: Layout, functions: Functions, places: Sequence[tuple[bool, int]]) -> Machine:
-    memory, machines = _Memory(), list[Machine]()
-    wide = layout.held is not None
+    wide, machines = layout.held is not None, list[Machine]()
+    lanes = 8 if wide else 1
+    size = lanes * layout.size
+    if 8 * size > FARTHEST:
+        text = f"a loop keeps {8 * size / 2**30:.1f} GiB of numbers for reverse mode: give scan a checkpoint"
+        raise NotInLanesError(text) if wide else MemoryError(text)
+    before = array("d", [x for x in reversed(layout.constants) for _ in range(lanes)]).tobytes()
+
+    def room(size: int, preset: bytes = b"") -> int:
+        """Where so many bytes begin, before the frame and all that stands there, behind some that are given."""
+        nonlocal before
+        at = (-len(before) - size) // LINE * LINE
+        before = preset + bytes(-len(before) - at) + before
+        return at
 
     def entry(segment: Program, exact: Entry | None = None) -> Entry:
         lowered = lower(segment, functions)
         made = native.kernel(lowered, [True] * segment.inputs, 0) if wide else native.scalar(lowered)
         machines.append(made)
-        return Entry(made.address, memory.room(8 * made.scratch, made.preset), bool(segment.guards), exact)
+        return Entry(made.address, room(8 * made.scratch, made.preset), bool(segment.guards), exact)
 
-    entries = []
+    cells, entries = room(8 * layout.cells), list[Entry]()
     for segment in layout.segments:
         fast = None if wide else without_selections(segment)
         entries.append(entry(segment) if fast is None else entry(fast, entry(segment)))
-    cells = memory.room(8 * layout.cells)
-    lanes = 8 if wide else 1
-    constants = array("d", [x for x in reversed(layout.constants) for _ in range(lanes)]).tobytes()
-    end = memory.room(0, constants)
-    for each in entries:
-        for one in (each, each.exact):
-            if one is not None:
-                one.memory -= end
     foreign = [_foreign(each) for each in layout.foreign]
     addresses = [ctypes.cast(each, ctypes.c_void_p).value or 0 for each in foreign]
-    given = layout, cells - end, entries, addresses, places
+    given = layout, cells, entries, addresses, places
     code: Any
     if native.at_once(wide):
-        code = Executable(Orders(*given).finish())
+        code = Executable(X86Orders(*given).finish())
         address = code.address
     else:
         code = llvm.compiled(LLVMOrders(*given).finish())
         address = code.get_function_address("run")
     callbacks = [*foreign, *(each for made in machines for each in made.callbacks)]
-    return Machine(address, bytes(memory.image), lanes * layout.size + LINE, callbacks, [code, machines])
+    return Machine(address, before, size + LINE, callbacks, [code, machines])
 
 
 def _foreign(block: Foreign) -> Any:

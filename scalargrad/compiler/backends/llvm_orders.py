@@ -1,33 +1,23 @@
-"""The orders of a program with loops as LLVM assembly, for one point or for eight samples: see `ir/layout.py`.
-
-The segments are functions that are called by address, as from the orders that `x86/orders.py` writes: `run(x, y, m)`
-takes the inputs, the outputs and the frame, before which stand constants, cells, and the memories of the segments.
-"""
+"""The orders of a program with loops as LLVM assembly, for one point or for eight samples. Segments are called by
+address, as from the orders that `x86/orders.py` writes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from ..ir.layout import Layout, Place
-from .x86.orders import Entry
+from ..ir.layout import Place
+from .orders import Orders
 
 
-class LLVMOrders:
+class LLVMOrders(Orders):
     """The function under construction. A pointer in a cell is a number of bytes from the frame on."""
 
-    def __init__(
-        self, layout: Layout, cells: int, entries: Sequence[Entry], foreign: Sequence[int], places: Sequence[Any]
-    ) -> None:
-        self.layout, self.cells, self.entries, self.foreign = layout, cells, entries, foreign
-        self.places = places  # of the inputs, as `native.kernel` has them
-        self.wide = layout.held is not None
-        self.unit = 64 if self.wide else 8  # bytes of what the layout counts as a float
-        self.type, self.whole, self.bool = (
-            ("<8 x double>", "<8 x i64>", "<8 x i1>") if self.wide else ("double", "i64", "i1")
-        )
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
         self.lines: list[str] = []
         self.count = 0
+        self.type, self.bool = ("<8 x double>", "<8 x i1>") if self.wide else ("double", "i1")
 
     # ---- instructions ------------------------------------------------------------------------------------------------
 
@@ -91,21 +81,19 @@ class LLVMOrders:
 
     def keep(self, lanes: str, place: int) -> None:
         """Make a float zero but in some lanes, of which there is a bit each."""
-        chosen = self.new(f"bitcast i8 {lanes} to {self.bool}")
-        self.store(
-            self.new(f"select {self.bool} {chosen}, {self.type} {self.load(place)}, {self.type} zeroinitializer"), place
-        )
+        chosen, x = self.new(f"bitcast i8 {lanes} to {self.bool}"), self.load(place)
+        self.store(self.new(f"select {self.bool} {chosen}, {self.type} {x}, {self.type} zeroinitializer"), place)
 
     # ---- orders ------------------------------------------------------------------------------------------------------
 
     def finish(self) -> str:
         layout, unit = self.layout, self.unit
-        for k, (wide, at) in enumerate(self.places):
-            if wide:
-                x = self.new(f"load {self.type}, ptr {self.pointer(at, '%x')}, align {unit}")
-            else:
-                x = self.spread(self.new(f"load double, ptr {self.pointer(at, '%x')}, align 8"))
-            self.store(x, layout.inputs + k)
+        for whole, at, to, count in self.inputs():
+            if whole:
+                self.copy(self.pointer(at, "%x"), self.pointer(to), count)
+            for k in () if whole else range(count):
+                x = self.new(f"load double, ptr {self.pointer(at + 8 * k, '%x')}, align 8")
+                self.store(self.spread(x), to // unit + k)
         for what, *operands in layout.orders:
             _ORDERS[what](self, *operands)
         for output, start, count in layout.outputs:
@@ -116,17 +104,6 @@ class LLVMOrders:
             "declare i64 @llvm.vector.reduce.smax.v8i64(<8 x i64>)",
             "define i8 @run(ptr %x, ptr %y, ptr %m) {", *self.lines, f"ret i8 {code}", "fail:", "ret i8 0", "}",
         ])  # fmt: skip
-
-    def fill(self, source: int, at: int, count: int, _: Any) -> None:
-        x, start, k = self.load(source), self.pointer(self.unit * at), self.count
-        self.label(f"before{k}")
-        self.label(f"fill{k}")
-        self.lines += [
-            f"%k{k} = phi i64 [ 0, %before{k} ], [ %n{k}, %fill{k} ]",
-            f"%p{k} = getelementptr {self.type}, ptr {start}, i64 %k{k}",
-            f"store {self.type} {x}, ptr %p{k}, align {self.unit}", f"%n{k} = add i64 %k{k}, 1",
-            f"%c{k} = icmp ult i64 %n{k}, {count}", f"br i1 %c{k}, label %fill{k}, label %filled{k}", f"filled{k}:",
-        ]  # fmt: skip
 
     def segment(self, k: int, x: int, y: int, _: Any) -> None:
         entry = self.entries[k]
@@ -142,13 +119,12 @@ class LLVMOrders:
             self.label(right)
 
     def read(self, cell: int, place: int, *_: Any) -> None:
-        x = self.new(f"fptosi {self.type} {self.load(place)} to {self.whole}")
+        x = self.new(f"fptosi {self.type} {self.load(place)} to {'<8 x i64>' if self.wide else 'i64'}")
         self.put(cell, self.new(f"call i64 @llvm.vector.reduce.smax.v8i64(<8 x i64> {x})") if self.wide else x)
 
 
 _ORDERS: dict[str, Callable[..., Any]] = {
     "copy": lambda p, a, b, c, _: p.copy(p.place(a), p.place(b), c),
-    "fill": LLVMOrders.fill,
     "point": lambda p, a, b, *_: p.put(a, p.unit * b),
     "point_last": lambda p, a, b, c, d: p.put(
         a, p.whole_of("add", p.whole_of("mul", p.cell(d), p.unit * c), p.unit * (b - c))

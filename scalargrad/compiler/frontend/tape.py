@@ -242,6 +242,9 @@ class Walk:
         to_rows, to_left, to_right = rows.append, left.append, right.append
         add = table.add
         plans: Any = tape._plans  # `by_templates` has found all that do not depend on a number
+        usual: dict[Primitive, Any] = {
+            row: plan for (row, count, x), plan in plans.items() if x is None and count == row.arity
+        }
         adjoint: dict[Entry, Gradient] = {}
         known = adjoint.get
         for k, seed in seeds:
@@ -253,8 +256,9 @@ class Walk:
                 continue
             a, b = left[k], right[k]
             operands = (a, b) if a is not None and b is not None else b if a is None else (a,)
-            plan = plans[rows[k], len(operands), None]
-            if upstream.__class__ is not int:
+            if upstream.__class__ is int:
+                plan = usual.get(rows[k]) or plans[rows[k], len(operands), None]
+            else:
                 plan = self._plan(rows[k], len(operands), upstream)
             entries = [upstream, k, *operands, *plan.constants]
             if plan.code:

@@ -311,13 +311,11 @@ class Tracer:
         if len(self.nodes) <= k:
             self.nodes += [None] * (k + 1 - len(self.nodes))
         found = self.nodes[k]
-        if found is None:
-            found = self.outside.get(k)
-        if found is None:
+        if found is None and (found := self.outside.get(k)) is None:
             found = self.nodes[k] = constant(0.0)
             del found._data
-            found.operation = self.tape.rows[k]
-            found.__class__ = _kind(found.operation)
+            found.operation = row = self.tape.rows[k]
+            found.__class__ = _kind(row)
             found._made, found._origin = self, k
         return found
 
@@ -530,7 +528,8 @@ def _program(
     captured.sort(key=lambda each: each[1].label)
     inputs = [*range(len(places)), *(k for k, _ in captured)]
     places += [x.label or f"captured{k}" for k, (_, x) in enumerate(captured)]
-    constants = {k: x._data for k, x in needed if k not in inputs}
+    known = {k for k, _ in captured}
+    constants = {k: x._data for k, x in needed if k not in known}
     program, number = tape.program(inputs, places, live, constants, detached)
     program.labels = {number[k]: text for k, text in labels.items() if live[k] and text}
     program.outputs = [number[k] for k in ends]

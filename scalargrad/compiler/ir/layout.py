@@ -35,7 +35,7 @@ class Place(NamedTuple):
 class Order(NamedTuple):
     """One step of the list.
 
-    - copy: so many floats from one place to another; fill: so many from one place on with one float.
+    - copy: so many floats from one place to another.
     - point: a pointer to a place in the frame; advance: move it on by so many floats (`point_last`: to the last of as
       many rows of so many floats as a cell says).
     - segment, foreign: run one, of that number, from a place to a place.
@@ -72,6 +72,7 @@ class Layout:
 class _Planner:
     def __init__(self, lanes: bool = False) -> None:
         self.made = Layout()
+        self.aligned = 1 if lanes else ALIGNED
         self.known: dict[int, int] = {}  # segments, by the identity of their program
         self.cuts: dict[int, _Cut] = {}
         self.single: dict[bytes, int] = {}  # constants, by their bits
@@ -84,7 +85,7 @@ class _Planner:
 
     def room(self, count: int) -> int:
         at = self.made.size
-        self.made.size += -(-max(count, 1) // ALIGNED) * ALIGNED
+        self.made.size += -(-max(count, 1) // self.aligned) * self.aligned
         return at
 
     def cell(self) -> Cell:
@@ -110,7 +111,11 @@ class _Planner:
             while equal < len(places) and places[equal] == places[k]:
                 equal += 1
             if equal > k + 2:
-                self.order("fill", places[k], target + k, equal - k)
+                self.copy(Place(places[k]), Place(target + k), 1)
+                start, done = target + k, 1
+                while done < equal - k:
+                    self.copy(Place(start), Place(start + done), min(done, equal - k - done))
+                    done *= 2
                 k = equal
                 continue
             stop = k + 1
@@ -274,26 +279,25 @@ class _Planner:
     def begin(self, loop: Loop, count: int, x: int | None, done: Cell, end: Label) -> None:
         """How many steps there are to be, or, with a condition, that there were none; in lanes, where x is given, what
         the inputs of `masked` begin with."""
+        step = 0
         if x is not None:
             step = x + 2 + loop.shared + loop.carried
             self.gather([self.masks[-1]], x + 1)
             self.gather([self.constant(float(loop.counted))], step)
-        if loop.condition is not None:
-            self.order("set", done, 0)
-        elif not loop.counted:
-            self.order("set", done, loop.length)
-            if not loop.length:
-                self.order("jump", end)
-        else:
-            if x is not None:
-                given = self.room(2)
-                self.gather([self.masks[-1], count], given)
-                count = x + 1
-                self.segment(COUNT, given, count)
+        if x is not None and loop.counted:
+            given = self.room(2)
+            self.gather([self.masks[-1], count], given)
+            count = x + 1
+            self.segment(COUNT, given, count)
+        if loop.counted:
             self.order("read", done, count)
             self.order("limit", done, 0, end)
-            if x is not None and loop.backward:
+            if step and loop.backward:
                 self.order("write", done, step)
+        else:
+            self.order("set", done, loop.length if loop.condition is None else 0)
+            if loop.condition is None and not loop.length:
+                self.order("jump", end)
 
     def step(
         self, loop: Loop, body: Program, at: tuple[int, int, int, int], columns: Sequence[tuple[Cell, int]],

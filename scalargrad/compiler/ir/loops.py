@@ -40,6 +40,7 @@ class Block(Primitive):
 
     size: int
     place: str  # where the user's code asked for it
+    differs = False  # whether what it runs, or how often, depends on numbers
 
     def __init__(self, name: str) -> None:
         self.name = self.symbol = name
@@ -76,11 +77,6 @@ class Block(Primitive):
             len(program) + sum(row.work for row in program.operations if row.several) for program in self.programs()
         )
 
-    @property
-    def differs(self) -> bool:
-        """Whether what it runs, or how often, depends on numbers."""
-        return False
-
     def _inside_fails(self) -> bool:
         return any(program.fails() for program in self.programs())
 
@@ -104,6 +100,7 @@ class Call(Block):
         self.point = list(point)  # operands to trace derivatives at
         self.place = place
         self.size = len(bodies[0].outputs)
+        self.differs = self.chooses
         self.fails = self._inside_fails()
 
     def programs(self) -> Sequence[Program]:
@@ -113,10 +110,6 @@ class Call(Block):
     def chooses(self) -> bool:
         """Whether it has a first operand that says which program is run."""
         return len(self.bodies) == 2
-
-    @property
-    def differs(self) -> bool:
-        return self.chooses
 
     def spans(self) -> list[tuple[int, int | None]]:
         return [(1, None)] * (self.bodies[0].inputs + self.chooses)
@@ -156,6 +149,7 @@ class Loop(Block):
         self.shared, self.carried = shared, carried
         self.columns, self.results = tuple(columns), tuple(results)
         self.length, self.backward, self.counted = length, backward, counted
+        self.differs = counted or condition is not None
         self.point = list(point)  # of the body's inputs, to trace derivatives at
         self.place, self.failure, self.notes = place, failure, notes or {}
         self.keeps = False
@@ -167,10 +161,6 @@ class Loop(Block):
     @property
     def work(self) -> int:
         return (self.length or 0) * super().work
-
-    @property
-    def differs(self) -> bool:
-        return self.counted or self.condition is not None
 
     @property
     def size(self) -> int:  # type: ignore[override]

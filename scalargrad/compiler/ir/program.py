@@ -11,7 +11,8 @@ import struct
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import lru_cache
-from math import isfinite
+from itertools import compress
+from math import copysign, isfinite
 from typing import Any, NamedTuple
 
 from ...engine import table
@@ -201,6 +202,7 @@ def _effect_of_sign(row: Primitive, slot: int) -> str:
 
 
 _PRODUCTS = frozenset((table.chain, table.gate))
+_AS_PRODUCT: dict[Operation, Operation] = dict.fromkeys(_PRODUCTS, table.mul)
 _LINEAR = _PRODUCTS | {table.add, table.sub, table.mul, table.neg}  # what passes nan and a zero's sign on
 
 
@@ -248,7 +250,7 @@ def without_selections(program: Program) -> Program | None:
     if not _products_meet_sums_alone(program) and not _products_go_unnoticed(program, used):
         return None
     made = Program(program.inputs, program.names, program.constants)
-    made.operations = [table.mul if row in _PRODUCTS else row for row in operations]
+    made.operations = list(map(_AS_PRODUCT.get, operations, operations))
     made.operands, made.outputs, made.guards = program.operands, program.outputs, program.guards
     made.labels = program.labels
     return made
@@ -259,19 +261,16 @@ def _products_meet_sums_alone(program: Program) -> bool:
     then nan goes through and the sign of zeros goes under, which need not be followed instruction by instruction."""
     first, operations, operands = program.inputs, program.operations, program.operands
     start = first + min(operations.index(row) for row in _PRODUCTS if row in operations)
-    others = [k for k, row in enumerate(operations) if row not in _LINEAR]
-    if any(p >= start for k in others for p in operands[k]):
-        return False
+    other = set(operations) - _LINEAR
+    for given in compress(operands, map(other.__contains__, operations)):
+        if any(p >= start for p in given):
+            return False
     if any(k >= start for g in program.guards for k in (g.left, g.right)):
         return False
 
-    def loses_sign(k: int) -> bool:
-        if operations[k - first] is not table.add:
-            return False
-        low = min(operands[k - first])
-        return low < 0 and bits(program.constants[~low]) != bits(-0.0)
-
-    return all(k < start or loses_sign(k) for k in program.outputs)
+    lose_sign = [c != 0.0 or copysign(1.0, c) > 0.0 for c in program.constants]
+    begun = [(operations[k - first], min(operands[k - first], default=0)) for k in program.outputs if k >= start]
+    return all(row is table.add and low < 0 and lose_sign[~low] for row, low in begun)
 
 
 def _products_go_unnoticed(program: Program, used: set[Operation]) -> bool:

@@ -1,7 +1,4 @@
-"""Training by compiled programs, with the same bits: imported when a training is compiled, or may be.
-
-`objective.py` has loss and gradient, `step.py` the optimizer's step; what this machine can do, the compiler knows.
-"""
+"""Training by compiled programs, with the same bits: imported when a training is compiled, or may be."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

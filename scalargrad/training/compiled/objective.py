@@ -63,10 +63,7 @@ def _of_user(f: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class CompiledObjective:
-    """Predictions, loss and gradient of one objective as compiled functions, traced at these weights and this sample.
-
-    Raises `TraceError` where it cannot be replayed.
-    """
+    """An objective as compiled functions, traced at these weights and this sample; else `TraceError`."""
 
     def __init__(
         self, objective: Objective, backend: Any, weights: Sequence[float], x: Any, functions: Functions = "library"
@@ -79,9 +76,8 @@ class CompiledObjective:
         self.samples = objective.samples
         self.of_sample = self._compiled(_of_user(self._loss_and_gradient))
         self.terms = None if self.samples is None else self._compiled(self.samples.of_sample)
-        self.penalty = None
-        if objective.penalty is not None:
-            self.penalty = self._compiled(_of_user(value_and_grad(objective.penalty)))
+        penalty = objective.penalty
+        self.penalty = None if penalty is None else self._compiled(_of_user(value_and_grad(penalty)))
         leaves, structure = flatten(((list(weights), x), {}))
         leaves = [as_float(each, "a sample") for each in leaves]
         program = self.predict.traced(leaves, structure).program
@@ -102,18 +98,15 @@ class CompiledObjective:
         """Whether an eager number and a compiled one are the same; polynomials are only near the C library's."""
         return bits(a) == bits(b) or (self.functions == "polynomial" and abs(a - b) <= 1e-9 * max(abs(a), abs(b), 1.0))
 
-    # ---- the functions of one sample ---------------------------------------------------------------------------------
-
     def _outputs(self, parameters: Any, x: Any) -> list[Any]:
         return self._flat(watched(self.objective.model.with_parameters(parameters), x))
 
     def _evaluated(self, parameters: Any, x: Any) -> list[Any]:
         return self._flat(watched(self.objective.model.with_parameters(parameters).eval(), x))
 
-    def _pulled_back(self, parameters: Any, x: Any, derivatives: Any) -> list[Any]:
-        _, pull_back = vjp(lambda ws: self._outputs(ws, x), parameters)
-        gradient: list[Any] = pull_back(derivatives)[0]
-        return gradient
+    def _pulled_back(self, parameters: Any, x: Any, derivatives: Any) -> Any:
+        pull_back: Any = vjp(lambda ws: self._outputs(ws, x), parameters)[1]
+        return pull_back(derivatives)[0]
 
     def _loss_and_gradient(self, parameters: Any, x: Any, target: Any, share: Any) -> Any:
         """The terms of one sample's loss, and the derivatives of their share in the batch's by the parameters."""
@@ -131,10 +124,7 @@ class CompiledObjective:
             raise TraceError("the model's result is not of one structure for all samples")
         return outputs
 
-    # ---- batches -----------------------------------------------------------------------------------------------------
-
     def __call__(self, weights: Sequence[float], inputs: list[Any], targets: list[Any]) -> tuple[float, list[float]]:
-        """Loss and gradient, as those of the objective."""
         gradient: list[float]
         encoded = None if self.samples is None else self.samples.encoded(targets, self.structure)
         if self.samples is not None and encoded is not None:
@@ -152,9 +142,7 @@ class CompiledObjective:
         self.objective.checked = True
         return value, gradient
 
-    def _predictions(
-        self, function: Any, weights: Sequence[float], inputs: list[Any]
-    ) -> list[tuple[list[float], Structure]]:
+    def _predictions(self, function: Any, weights: Sequence[float], inputs: list[Any]) -> list[tuple[Any, Structure]]:
         columns = function.map(weights, inputs, in_axes=(None, 0))
         return [(list(row), self.structure) for row in zip(*columns, strict=True)]
 
@@ -170,16 +158,11 @@ class CompiledObjective:
         columns = self.terms.map(predictions, encoded)
         return mean.compute(*chain.from_iterable(zip(*columns, strict=True)))
 
-    # ---- whether it is still the same function -----------------------------------------------------------------------
-
     def check(self, weights: Sequence[float], x: Any) -> None:
-        """Raise `TraceError` if model or penalty, run on `Value`s, are another function than what was traced.
-
-        Not on plain numbers, whose `sum` is compensated from Python 3.12 on.
-        """
+        """Raise `TraceError` if model or penalty are another function than what was traced."""
         if state_of(self.objective.model) != self.state:
             raise TraceError("the model has been changed since it was traced")
-        numbers = [Value(w) for w in weights]
+        numbers = [Value(w) for w in weights]  # a `sum` of floats is compensated from Python 3.12 on
         with no_grad():
             outputs = _of_user(self.objective.model.with_parameters(numbers))(x)
         eager = [plain(y) for y in flatten(outputs)[0]]
@@ -195,8 +178,6 @@ class CompiledObjective:
 
 
 def same(a: Program, b: Program) -> bool:
-    """Whether two programs do the same."""
-
     def operation(row: Any) -> Any:
         if not row.several:
             return row

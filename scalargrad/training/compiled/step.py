@@ -1,15 +1,14 @@
 """An optimizer's step for all parameters of a group at once: its update rule, compiled and mapped over flat arrays.
 
-The rule is the optimizer's own `update`, a pure function of one parameter's numbers, so that here is no equation, and
-the bits are those of `Optimizer.step`. What a step checks and counts is the same too: a gradient that is not finite is
-handed to `Optimizer.step` itself, which raises, skips or applies. While a `CompiledStep` works, arrays hold
-what the parameters and the optimizer will hold after `store`.
+The rule is the optimizer's own `update`, so that here is no equation, and the bits, checks and counts are those of
+`Optimizer.step`: it is handed gradients that are not finite, and raises, skips or applies. While it works,
+arrays hold what the parameters and the optimizer will hold after `store`.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import isfinite
 from types import SimpleNamespace
 from typing import Any
@@ -17,19 +16,18 @@ from typing import Any
 from ...compiler import CompiledFunction, GuardLimitError, compile  # noqa: A004
 from ...engine.value import Value
 from ...optim.base import Optimizer, gradient
-from ..step import Clip, OptimizerStep
+from ..objective import Clip, OptimizerStep
 
 
 class FlatGroup:
-    """One group's parameters and moments as arrays."""
+    """One group's parameters and moments as arrays, after `t` steps."""
 
     def __init__(self, number: int, at: list[int], t: int, flat: Sequence[float], moments: list[Any]) -> None:
-        self.number, self.at, self.t, self.moments = number, at, t, moments  # t: the steps made
+        self.number, self.at, self.t, self.moments = number, at, t, moments
         self.whole = at == list(range(len(flat)))  # whether it has all parameters, in order
         self.w = self.of(flat)
 
     def of(self, flat: Sequence[float]) -> array[float]:
-        """Its share of a list with one number for each of the model's parameters."""
         return array("d", flat if self.whole else [flat[k] for k in self.at])
 
 
@@ -49,8 +47,6 @@ class CompiledStep(OptimizerStep):
     def usable(optimizer: Optimizer) -> bool:
         """Whether a step is what this package's `Optimizer` does, so that it may be done otherwise."""
         return all(getattr(type(optimizer), name) is getattr(Optimizer, name) for name in ("step", "_resolved"))
-
-    # ---- arrays and parameters ---------------------------------------------------------------------------------------
 
     def load(self) -> None:
         o = self.optimizer
@@ -87,8 +83,6 @@ class CompiledStep(OptimizerStep):
     def weights(self) -> Sequence[float]:
         return super().weights if self.groups is None else self.flat
 
-    # ---- the step ----------------------------------------------------------------------------------------------------
-
     def __call__(self, gradients: Sequence[float], clip: Clip | None) -> None:
         if self.groups is None:
             return super().__call__(gradients, clip)
@@ -97,22 +91,19 @@ class CompiledStep(OptimizerStep):
             self.store()
             clip(list(self.parameters))
             if any(not p.has_gradient for p in self.parameters):
-                return self._own()
+                return self._own(stored=True)
             self.gradients = gradients = [gradient(p) for p in self.parameters]
             self.flat = array("d", [p.data for p in self.parameters])
             for group in self.groups:
                 group.w = group.of(self.flat)
-        if self.optimizer.on_nonfinite != "apply" and not isfinite(sum(gradients)):
-            self.store()  # one of them may be inf or nan
+        if self.optimizer.on_nonfinite != "apply" and not isfinite(sum(gradients)):  # one of them may be inf or nan
             return self._own()
         try:
             moved = [self._moved(group, gradients) for group in self.groups]
         except (TypeError, ValueError, GuardLimitError) as error:
-            self.store()
             self.refused = str(error)  # a rule that cannot be traced; or an error of its own, raised again there
             return self._own()
         if self.optimizer.on_nonfinite != "apply" and not all(isfinite(sum(x)) for w, s in moved for x in (w, *s)):
-            self.store()
             return self._own()
         for group, (w, moments) in zip(self.groups, moved, strict=True):
             group.w, group.moments, group.t = w, moments, group.t + 1
@@ -124,8 +115,9 @@ class CompiledStep(OptimizerStep):
         self.optimizer.steps += 1
         return None
 
-    def _own(self) -> None:
-        """The optimizer's own step."""
+    def _own(self, stored: bool = False) -> None:
+        if not stored:
+            self.store()
         self.optimizer.step()
         self.gradients = ()
         self.load()
@@ -133,20 +125,17 @@ class CompiledStep(OptimizerStep):
     def _moved(self, group: FlatGroup, gradients: Sequence[float]) -> tuple[Any, list[Any]]:
         h = self.optimizer._resolved(self.optimizer.groups[group.number])
         count = len(group.moments)
-        key = (count, *((name, value) for name, value in vars(h).items() if name != "lr"))
+        fixed = {name: value for name, value in vars(h).items() if name != "lr"}
+        key = (count, *fixed.items())
         update = self.updates.get(key)
         if update is None:
-            update = self.updates[key] = compile(self._update(h), backend="native")
+            of_one = type(self.optimizer).update
+
+            def updated(w: Any, g: Any, s: Any, t: Any, lr: Any) -> Any:
+                w, s = of_one(w, g, t, s, SimpleNamespace(**fixed, lr=lr))
+                return w, tuple(s)
+
+            update = self.updates[key] = compile(updated, backend="native")
         axes = (0, 0, 0 if count else None, None, None)
         w, moments = update.map(group.w, group.of(gradients), tuple(group.moments), group.t + 1.0, h.lr, in_axes=axes)
         return w, list(moments)
-
-    def _update(self, h: SimpleNamespace) -> Callable[..., Any]:
-        """The update of one parameter, for these hyperparameters; the rate is an argument, as it changes."""
-        update = type(self.optimizer).update
-
-        def updated(w: Any, g: Any, s: Any, t: Any, lr: Any) -> Any:
-            w, s = update(w, g, t, s, SimpleNamespace(**{**vars(h), "lr": lr}))
-            return w, tuple(s)
-
-        return updated

@@ -37,15 +37,19 @@ from .assembler import (  # fmt: skip
     RETURN,
     RSI,
     SCALAR,
+    VECTOR,
     VZEROUPPER,
     WIDE,
     Form,
     MemoryOperand,
+    masked,
     move,
     place,
     vex,
 )
-from .registers import INPUTS, MEMORY, OUTPUTS, RegisterAllocator
+from .registers import INPUTS, MEMORY, OUTPUTS, RegisterAllocator, leads_away
+
+ADDS = 7  # the mask register that says in which lanes outputs are added to what is there
 
 check: Any = None
 if os.environ.get("SCALARGRAD_CHECK"):
@@ -67,6 +71,7 @@ class Code:
         self.pending: list[Callable[[], None]] = []  # functions that are called and not yet written
         self.arguments: dict[str, list[int]] = {}  # where they expect what they are given
         self.inputs: Sequence[tuple[bool, int]] | None = None  # see `kernel_code`; None where there is but one sample
+        self.adds: int | None = None
 
     def constant(self, what: int | str) -> int:
         found = self.constants.get(what)
@@ -195,13 +200,14 @@ def scalar_code(lowered: Lowered) -> Code:
     return code
 
 
-def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]]) -> Code:
+def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]], adds: int | None = None) -> Code:
     """`int run(double *x, double *y, char *m)` on eight samples: see batch_loop.py for what x and y hold.
 
-    `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is.
+    `places` says of each input whether it is a vector, or a number that stands for one, and where in x it is. Outputs
+    are added to what is in their places, in the lanes of a mask that is at `adds` in x; such are read by nothing else.
     """
     code = Code(lowered, 8)
-    code.inputs = places
+    code.inputs, code.adds = places, adds
     program = lowered.program
     out = code.out
     out.append(PROLOGUE)
@@ -210,12 +216,22 @@ def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]]) -> Code:
         out.append(b"\xc7\x85" + at + b"\xff\x00\x00\x00")  # mov dword [rbp + at], 255
     memory, codes = REGISTERS[8][1], CODES[8]
     inputs = [place(INPUTS, WIDE if wide else BROADCAST, at) for wide, at in places]
+    calls, mask = any(map(leads_away, set(program.operations))), b""  # calls leave no register alone
 
     def stored(k: int, register: int) -> None:
         kind, tail = place(OUTPUTS, WIDE, 64 * k)
+        if adds is not None:
+            if calls:
+                out.append(mask)
+            out.append(masked(VECTOR["add"], register, register, kind, True, ADDS, False) + tail)
         out.append(memory[codes["store"] | register << 10 | kind] + tail)
 
     line = RegisterAllocator(code, program, inputs, stored)
+    if adds is not None:
+        line.free_masks.remove(line.number + ADDS)
+        kind, tail = place(INPUTS, PLAIN, adds)
+        mask = line.mask("load", ADDS, 0, kind, True) + tail
+        out.append(mask)
     line.run()
     if program.guards:
         out.append(b"\x8b\x85" + code.constant("guards").to_bytes(4, "little", signed=True))  # mov eax, [rbp + at]

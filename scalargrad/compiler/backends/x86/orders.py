@@ -8,54 +8,25 @@ memories of the segments. Floats go through xmm0, or, in lanes, vectors of eight
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from ...ir.layout import Layout, Place
-from .assembler import (
-    EPILOGUE,
-    PROLOGUE,
-    RAX,
-    RBP,
-    RBX,
-    RDI,
-    RDX,
-    RSI,
-    SCALAR,
-    VECTOR,
-    VZEROUPPER,
-    Form,
-    evex,
-    move,
-    vex,
-)
+from ...ir.layout import Place
+from ..orders import Orders
+from .assembler import EPILOGUE, PROLOGUE, SCALAR, VECTOR, VZEROUPPER, Form, evex, move, vex
 
-RCX = 1
+RAX, RCX, RDX, RBX, _, RBP, RSI, RDI = range(8)
 UNROLLED = 16  # floats that are moved one by one; more by a string instruction
 LOAD, STORE, ADDRESS = 0x8B, 0x89, 0x8D
 NOT_ZERO, ZERO = Form(0x27, 2, w=1), Form(0x27, 2, 2, 1)  # vptestmq, vptestnmq
 TEST_NAN = "c5f157c9c5f92ec1"  # vxorpd xmm1, xmm1, xmm1; vucomisd xmm0, xmm1
 
 
-class Entry:
-    """How a segment is called: its address, its memory (the place of it from the frame), and what may be needed if a
-    result is nan: the same of a program that computes it exactly."""
-
-    def __init__(self, address: int, memory: int, guarded: bool, exact: Entry | None = None) -> None:
-        self.address, self.memory, self.guarded, self.exact = address, memory, guarded, exact
-
-
-class Orders:
+class X86Orders(Orders):
     """Machine code under construction."""
 
-    def __init__(
-        self, layout: Layout, cells: int, entries: Sequence[Entry], foreign: Sequence[int], places: Sequence[Any]
-    ) -> None:
-        self.layout, self.cells = layout, cells  # displacement of the first cell
-        self.entries, self.foreign = entries, foreign
-        self.places = places  # of the inputs, as `native.kernel` has them
-        self.wide = layout.held is not None
-        self.unit = 64 if self.wide else 8  # bytes of what the layout counts as a float
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
         self.forms = VECTOR if self.wide else SCALAR
         self.out = bytearray()
         self.labels: dict[Any, int] = {}
@@ -108,16 +79,15 @@ class Orders:
         self.memory(ADDRESS, RDI, b, to)
         self.out += b"\x48\xb9" + struct.pack("<q", count * self.unit // 8) + b"\xf3\x48\xa5"  # mov rcx; rep movsq
 
-    def repeated(self, at: int, count: int, spread: bool = False) -> None:
-        """Store the register so often from a place on; or the floats that rsi points to, each in all lanes."""
-        self.memory(ADDRESS, RDI, RBP, at)
+    def spread(self, at: int, to: int, count: int) -> None:
+        """Inputs that all lanes share, each as a vector."""
+        self.memory(ADDRESS, RSI, RBX, at)
+        self.memory(ADDRESS, RDI, RBP, to)
         self.out += b"\x48\xb9" + struct.pack("<q", count)  # mov rcx, count
         top = self.label(object())
-        if spread:
-            self.float("spread", RSI, 0)
-            self.emit("4883c608")  # add rsi, 8
+        self.float("spread", RSI, 0)
         self.float("store", RDI, 0)
-        self.emit(f"4883c7{self.unit:02x}48ffc9")  # add rdi, unit; dec rcx
+        self.emit("4883c6084883c74048ffc9")  # add rsi, 8; add rdi, 64; dec rcx
         self.jump("0f85", top)
 
     def test(self, form: Form, place: int) -> None:
@@ -141,7 +111,8 @@ class Orders:
         """`int run(double *x, double *y, char *m)` as for a program without loops."""
         layout = self.layout
         self.out += PROLOGUE
-        self.begin()
+        for whole, at, to, count in self.inputs():
+            self.copy((RBX, at), (RBP, to), count) if whole else self.spread(at, to, count)
         for what, *operands in layout.orders:
             _ORDERS[what](self, *operands)
         for output, start, count in layout.outputs:
@@ -158,22 +129,6 @@ class Orders:
         for at, label in self.distances:
             self.out[at : at + 4] = struct.pack("<i", self.labels[label] - at - 4)
         return bytes(self.out)
-
-    def begin(self) -> None:
-        """Bring the inputs to the frame, those that lie in a row at once."""
-        k = 0
-        while k < len(self.places):
-            whole, at = self.places[k][0] or not self.wide, self.places[k][1]
-            size, stop = self.unit if whole else 8, k
-            while stop < len(self.places) and self.places[stop] == (self.places[k][0], at + size * (stop - k)):
-                stop += 1
-            to = self.unit * (self.layout.inputs + k)
-            if whole:
-                self.copy((RBX, at), (RBP, to), stop - k)
-            else:
-                self.memory(ADDRESS, RSI, RBX, at)
-                self.repeated(to, stop - k, True)
-            k = stop
 
     def point_last(self, pointer: int, start: int, width: int, count: int) -> None:
         self.memory(LOAD, RAX, RBP, self.cell(count))
@@ -228,19 +183,18 @@ class Orders:
 
 _ORDERS: dict[str, Callable[..., Any]] = {
     "copy": lambda p, a, b, c, _: p.copy(p.base(a, RCX), p.base(b, RDX), c),
-    "fill": lambda p, a, b, c, _: (p.float("load", RBP, p.unit * a), p.repeated(p.unit * b, c)),
     "point": lambda p, a, b, *_: (p.memory(ADDRESS, RAX, RBP, p.unit * b), p.memory(STORE, RAX, RBP, p.cell(a))),
-    "point_last": Orders.point_last,
+    "point_last": X86Orders.point_last,
     "advance": lambda p, a, b, *_: p.emit("488185", p.cell(a), p.unit * b),  # add qword [rbp + d], n
-    "segment": Orders.segment,
+    "segment": X86Orders.segment,
     "foreign": lambda p, a, b, c, _: p.call(p.foreign[a], b, c),
     "set": lambda p, a, b, *_: p.emit("48c785", p.cell(a), b),
-    "read": Orders.read,
-    "write": Orders.write,
+    "read": X86Orders.read,
+    "write": X86Orders.write,
     "increment": lambda p, a, *_: p.emit("48ff85", p.cell(a)),
     "label": lambda p, a, *_: p.label(a),
     "jump": lambda p, a, *_: p.jump("e9", a),
-    "unless": Orders.unless,
+    "unless": X86Orders.unless,
     "repeat": lambda p, a, b, *_: (p.emit("48ff8d", p.cell(a)), p.jump("0f85", b)),
     "limit": lambda p, a, b, c, _: (p.emit("4881bd", p.cell(a), b), p.jump("0f84", "fail" if c is None else c)),
     "lose": lambda p, a, b, *_: (p.test(ZERO, a), p.keep(b)),

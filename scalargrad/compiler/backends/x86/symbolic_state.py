@@ -33,6 +33,9 @@ _PREDICATES = {
 _ROUNDINGS = {8: "rint", 9: "floor", 10: "ceil"}
 
 
+ADDING = -2  # no number of a value: the mask of outputs that are added to what is there
+
+
 class State:
     """What is known at one point of a function's code, for one float (`lanes` 1) or eight."""
 
@@ -48,6 +51,7 @@ class State:
         self.entered = 16
         self.cells: dict[int, dict[int, Held]] = {RBX: {}, RBP: {}, R14: {}, RSP: {}}
         self.spread: dict[int, int] = {}  # floats at rbx that may be spread over lanes
+        self.adds: int | None = None  # where at rbx the mask is by which outputs are added to what is there
         self.masks: dict[int, Held] = {}  # cells that hold a mask in their first byte
         self.writes: set[int] = set()
         self.undo: list[tuple[dict[int, Held], int, Held]] | None = None  # what a call out of line has overwritten
@@ -246,6 +250,10 @@ class State:
         now = self.now
         if now.name == "kmovb store":
             self.store(self.k[now.r], True)
+        elif now.name == "kmovb load" and now.base == RBX:
+            if now.displacement != self.adds:
+                self.fail("a mask that is no input")
+            self.k[now.r] = ADDING
         elif now.name == "kmovb load":
             held = self.known(self.masks.get(now.displacement)) if now.base == RBP else None
             if held is None:
