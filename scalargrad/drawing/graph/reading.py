@@ -233,7 +233,7 @@ class PictureMaker:
         """What runs in an operation with several outputs, in words and as a picture of its own."""
         v = self.graph.values[i]
         names = self.names_of(self.graph.operands[i])
-        body = body_of(v.operation, names, [p._data for p in v.parents], v._data, self.bars(i))
+        body = body_of(v, names, self.bars(i))
         says = clean(shortened(summary(v.operation, names), 60))
         if body is None:
             return {"says": says}
