@@ -14,13 +14,10 @@ from typing import Any
 
 def chain_of_layers(model: Any) -> list[Any]:
     """The model's layers in order; an error where they are not a chain."""
-    walk = getattr(model, "named_modules", None)
-    if callable(walk):
-        layers = [module for _, module in walk() if hasattr(module, "neurons")]
-        if not layers and hasattr(model, "weights") and hasattr(model, "bias"):
-            layers = [model]
-    else:
-        layers = []
+    walk = getattr(model, "named_modules", lambda: ())
+    layers = [module for _, module in walk() if hasattr(module, "neurons")]
+    if not layers and hasattr(model, "named_modules") and hasattr(model, "weights") and hasattr(model, "bias"):
+        layers = [model]
     if not layers:
         raise TypeError(
             f"draw_network: {type(model).__name__} has no layers; it takes an MLP, Layer or Neuron, or a Module with "
