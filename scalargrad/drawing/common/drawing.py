@@ -1,7 +1,5 @@
 """What drawings have in common: shown by themselves in a notebook, saved by suffix, printed as text."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b

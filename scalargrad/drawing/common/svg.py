@@ -4,8 +4,6 @@ The sheet is scoped by the drawing's own id, so that several drawings share a pa
 gets its own by a media query. Text is text, in fonts that every system has.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 from .assets import asset

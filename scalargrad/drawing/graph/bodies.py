@@ -1,7 +1,5 @@
 """What runs inside a loop, a choice, a call or a root: one line that says it, and the body's own graph of one step."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple

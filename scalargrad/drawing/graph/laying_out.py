@@ -1,7 +1,5 @@
 """Who lays a picture out: networks and recurrences are laid out here, other graphs by an engine."""
 
-from __future__ import annotations
-
 from .columns import lay_out_columns
 from .dot import to_boxes
 from .labels import Labels

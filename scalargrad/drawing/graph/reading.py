@@ -3,8 +3,6 @@
 Here `Value`s are read; what is read off them is plain from here on.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate

@@ -4,8 +4,6 @@ Lengths are whole tenths of a point from where they enter (`layout.py`, `labels.
 fewest digits.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from math import inf
 

@@ -1,7 +1,5 @@
 """Tooltips: what a pointer that rests on a node or edge shows, every number in full."""
 
-from __future__ import annotations
-
 from ..common.text import clean
 from .picture import Edge, Node
 

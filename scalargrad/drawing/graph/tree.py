@@ -3,8 +3,6 @@
 A value that is used several times is shown once; elsewhere a mark points to it.
 """
 
-from __future__ import annotations
-
 from ..common.text import number
 from .labels import DASH
 from .picture import Node, Picture

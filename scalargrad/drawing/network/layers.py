@@ -4,8 +4,6 @@ Nothing here imports `scalargrad.nn`: a layer is what has neurons, a neuron what
 user's own are drawn as well.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise

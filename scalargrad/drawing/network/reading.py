@@ -4,8 +4,6 @@ What is shown is read off the model once, into plain numbers; so a drawing stays
 two of them can be compared.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -4,8 +4,6 @@ The page writes numbers as the picture does (`common/numbers.js`). What computes
 in `live.py`.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from types import SimpleNamespace
 from typing import Any, NamedTuple

@@ -3,8 +3,6 @@
 Whatever a label holds reaches the page as data or as escaped text.
 """
 
-from __future__ import annotations
-
 import re
 from base64 import b64encode
 from collections.abc import Iterable

@@ -3,8 +3,6 @@
 It is of use without the page, too. What the page can compute is a chain of layers whose activations can be compiled.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
