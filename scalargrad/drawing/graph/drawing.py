@@ -18,9 +18,8 @@ from ..common.notebook import InlinePage
 from ..page.html import to_html
 from ..page.live import Recorded, record
 from .columns import lay_out_columns
-from .dot import to_dot
+from .dot import lay_out, to_dot
 from .labels import Labels, labels_of
-from .laying_out import lay_out
 from .layout import Layout, as_laid_out
 from .layout_engines import LayoutError, LayoutTimeoutError
 from .picture import Picture
@@ -28,7 +27,7 @@ from .reading import PictureMaker
 from .replay import frames, to_dict
 from .selection import Graph, select
 from .svg import GraphDrawer
-from .tree import to_text
+from .words import to_text
 
 LABELS = ("local", "contribution", "full", "none")
 SHOWN, MOST_SHOWN = 2.0, 800  # of what a display draws by itself: seconds of an engine; nodes that are put in columns

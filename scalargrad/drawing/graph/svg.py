@@ -13,7 +13,7 @@ from ..common.text import clean, shortened, tenths, width, written, xml
 from .labels import HEADER, HEADER_HEIGHT, PADDING, ROW, ROW_HEIGHT, RULE, EdgeLabel, Labels, NodeLabel, edge_widths
 from .layout import Curve, Layout
 from .picture import Edge, Node, Picture
-from .tooltips import edge_tooltip, node_tooltip
+from .words import edge_tooltip, node_tooltip
 
 FAR = 30.0  # a label as far as this from its edge is tied to it
 # Where a curve is looked at for the place nearest to its label: weights of its four control points.
