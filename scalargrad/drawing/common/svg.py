@@ -80,7 +80,7 @@ class Drawer:
 
     def rules(self) -> tuple[str, str]:
         """The rules of this drawing: for shapes, and for colours, which are variables."""
-        parts = [asset(name).split("@colours") for name in ("common/drawing.css", self.sheet)]
+        parts = [asset(name).split("@colours\n") for name in ("common/drawing.css", self.sheet)]
         shapes, colours = ("".join(each).replace("&", f"#{self.prefix}") for each in zip(*parts, strict=True))
         return _filled(shapes, {"fonts": FONTS, "small": f"{SMALL:g}px", **self.sizes}), colours
 

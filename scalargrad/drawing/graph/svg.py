@@ -177,7 +177,7 @@ class GraphDrawer(Drawer):
         shapes, colours = super().rules()
         names = [SCALE_CLASSES[k] for k in sorted(self.scales)]
         scale = [f"#{self.prefix} .{each} rect,#{self.prefix} rect.{each}{{fill:var(--{each})}}" for each in names]
-        return shapes, colours.replace("@scale", "".join(scale))
+        return shapes, colours.replace("@scale\n", "".join(scale))
 
 
 # ---- the legend's items, each with its width -------------------------------------------------------------------------
