@@ -30,7 +30,7 @@ from ..backends import blocks as blocks_backend
 from ..backends import native as native_backend
 from ..backends.batch_loop import SLOT, SLOTS
 from ..backends.executable import CodeRefusedError
-from ..backends.machine import AlignedMemory, Machine, raise_failed
+from ..backends.machine import AlignedMemory, Machine, array_address, raise_failed
 from ..frontend.dispatch import Dispatcher
 from ..frontend.packing import Pack, as_floats, is_array, packer
 from ..frontend.specialization import Specialization, errors_of_ours
@@ -133,7 +133,7 @@ def _numpy_part(x: Any, axis: int, what: str) -> Part:
             as_float(x[tuple(place)], f"{what}{place}")
     x = x if x.dtype == numpy.float64 else x.astype(numpy.float64)
     structure, offsets = _of_shape(numpy.ndarray, x.shape[1:], x.strides[1:])
-    start = x.__array_interface__["data"][0]
+    start = array_address(x)
     strides = array("q", x.strides[:1]) * len(offsets)
     return Part(structure, array("q", [start + o for o in offsets]), strides, len(x), "numpy", (x,))
 
@@ -611,14 +611,14 @@ def _prepared(f: Dispatcher, batch: Batch, arguments: Sequence[Any], reduce: str
         return None
     if len(chunks(0, batch.count, threads, trace.work)) > 1:
         return None
-    mapped, shared, numbers = list[Mapped](), list[Shared](), 0
+    mapped, shared, numbers = list[Mapped](), list[Shared](), idle[-1].shared_address - idle[-1].x.start
     for k, (x, part) in enumerate(zip(arguments, batch.parts, strict=True)):
         pack = f.shared_arguments.get(f"argument {k}", (None, None))[0] if part.samples is None else None
         if pack is not None and type(x) is not array:
-            shared.append(Shared(k, pack, numbers, len(part.leaves)))
-            numbers += len(part.leaves)
+            shared.append(Shared(k, pack, numbers, numbers + 8 * len(part.leaves)))
+            numbers += 8 * len(part.leaves)
         elif part.kind == "numpy" and part.keep[0] is x:
-            start = x.__array_interface__["data"][0]
+            start = array_address(x)
             mapped.append(Mapped(k, appearance(x), place, [each - start for each in part.leaves]))
             place += len(part.leaves)
         else:
@@ -628,10 +628,20 @@ def _prepared(f: Dispatcher, batch: Batch, arguments: Sequence[Any], reduce: str
 
 def _manner(arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int) -> Any:
     """What is the same in calls of one kind; None if they may not be alike."""
-    if reduce is None or type(in_axes) not in (int, tuple):
+    if reduce is None or type(in_axes) not in (int, tuple) or type(threads) is not int:
         return None
     axes = in_axes if type(in_axes) is tuple else (in_axes,)
     return reduce, threads, in_axes, *map(type, axes), *[getattr(x, "shape", None) for x in arguments]
+
+
+def map_again(f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int) -> list[Any]:
+    """A list with what `map_batch` returns, if that is prepared; else an empty one."""
+    again = None if modes.active else f.again.get(_manner(arguments, in_axes, reduce, threads))
+    found = None if again is None else again(arguments)
+    if found is None:
+        return []
+    f.manner = None
+    return found  # type: ignore[no-any-return]
 
 
 def map_batch(
@@ -639,10 +649,6 @@ def map_batch(
 ) -> Any:
     """`CompiledFunction.map`: see there."""
     manner = _manner(arguments, in_axes, reduce, threads) if start is None and not modes.active else None
-    if manner is not None and (again := f.again.get(manner)) is not None:
-        found = again(arguments)
-        if found is not None:
-            return found[0]
     try:
         batch = Batch(f, arguments, in_axes, start if isinstance(start, int) else 0)
     except TypeError:
@@ -663,7 +669,9 @@ def map_batch(
         return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
     first, answers = done
     if manner is not None:
-        if manner == f.manner and manner not in f.again:  # a call like the last one is likely to have others behind it
+        if manner == f.manner and f.again.get(
+            manner, True
+        ):  # a call like the last one is likely to have more behind it
             if len(f.again) >= WAYS:
                 f.again.clear()
             f.again[manner] = _prepared(f, batch, arguments, reduce, threads)
