@@ -189,7 +189,7 @@ class CompiledFunction(Dispatcher):
         ...     f.map(3.0, [1.0, 2.0], in_axes=(None, 0), reduce="sum", executor=pool, chunk_size=1)
         (45.0, 30.0)
         """
-        plain = start is executor is chunk_size is None and not progress
+        plain = start is None and executor is None and chunk_size is None and not progress
         if plain and self.again and (found := map_again(self, arguments, in_axes, reduce, threads)):
             return found[0]
         if reduce not in (None, "sum", "mean"):

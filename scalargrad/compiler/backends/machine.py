@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import mmap
+import struct
 import sys
 import threading
 from ctypes.util import find_library
@@ -107,6 +108,12 @@ _pointer.restype, _pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes
 def array_address(x: Any) -> int:
     """Where an array's first number is, by NumPy's array interface in C, which takes a fifth of that in Python."""
     return ctypes.c_int64.from_address(_pointer(x.__array_struct__, None) + 40).value  # behind 8 + 16 + 2 * 8 bytes
+
+
+def of_float(x: float) -> int:
+    """A float's bits, for a slot."""
+    found: int = struct.unpack("<q", struct.pack("<d", x))[0]
+    return found
 
 
 class AlignedMemory:

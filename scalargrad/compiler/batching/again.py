@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from struct import pack, unpack
 from threading import Lock
 from typing import Any, NamedTuple
 
 from ...transforms.trees import Structure
 from ..backends.batch_loop import SLOT
-from ..backends.machine import array_address, raise_failed
+from ..backends.machine import array_address, of_float, raise_failed
 from ..backends.native import driver
 from ..frontend.dispatch import Dispatcher
 from ..frontend.packing import Pack, unpacker
@@ -68,7 +67,7 @@ class Again:
         self.bases, self.strides = array("q", bytes(len(strides) * 8)), strides
         space["bases"], space["strides"] = self.bases.buffer_info()[0], strides.buffer_info()[0]
         space["stop"], space["finish"] = count, 1
-        (space["divisor"],) = unpack("<q", pack("<d", count if reduce == "mean" else 1.0))
+        space["divisor"] = of_float(count if reduce == "mean" else 1.0)
         self.drive = driver()
         self.lock = Lock()
 
