@@ -37,8 +37,7 @@ def _recording() -> AbstractContextManager[None]:
 
 def _fresh(x: Any) -> Value:
     if isinstance(x, Value):
-        node: Value = table.identity(x)
-        return node
+        return Value._record(table.identity, (x,))
     leaf = Value(x)
     if modes.active and (tracer := modes.tracer()) is not None:
         tracer.inner.add(leaf)

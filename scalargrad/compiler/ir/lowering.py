@@ -87,14 +87,17 @@ def _lowered(program: Program, functions: Functions, most: int | None) -> Lowere
 
     templates: dict[tuple[Primitive, int], Callable[[tuple[int, ...]], int]] = {}
     in_bodies: set[str] = set()  # what an elementary row may be equal to
-    met = set(program.operations)
+    met = dict.fromkeys(program.operations)
     products = {table.chain: chain_product, table.gate: gate_product}
-    for product in met & products.keys():
+    for product in products.keys() & met:
         templates[product, 2] = products[product]
         in_bodies.add("mul")
-    others = met - _ELEMENTARY.keys() - products.keys()
-    pairs = zip(program.operations, program.operands, strict=True) if others else ()
-    for row, count in dict.fromkeys([(row, len(given)) for row, given in pairs if row in others]):
+    others = [row for row in met if row not in _ELEMENTARY and row not in products]
+    kinds = {(row, row.arity): None for row in others}
+    if any(row.arity is None for row in others):
+        kinds = dict.fromkeys(zip(program.operations, map(len, program.operands), strict=True))
+        kinds = {(row, count): None for row, count in kinds if row in others}
+    for row, count in kinds:
         templates[row, count] = _template(low, row, count, functions, most)
         if (found := body_of(row, count, functions)) is not None:
             in_bodies.update(found.operations)
@@ -225,6 +228,7 @@ def _polynomial(name: str) -> Program:
 
 
 _COMPARISONS = frozenset(("lt", "le", "eq", "ne", "nle"))
+_CHOOSING = frozenset(("select", "not"))
 _SHORTENED = _COMPARISONS | {"select"}
 
 
@@ -233,6 +237,9 @@ def emit_short(into: Program, operation: Any, operands: tuple[int, ...]) -> int:
 
     A comparison that is data is `select(c, 1, 0)`, and `ne` of that with 0 is c itself.
     """
+    first, operations = into.inputs, into.operations
+    if not any(p >= first and operations[p - first] in _CHOOSING for p in operands):
+        return into.emit(operation, operands)
     if operation in _COMPARISONS:
         for slot, p in enumerate(operands):
             other = operands[1 - slot]
@@ -247,9 +254,9 @@ def emit_short(into: Program, operation: Any, operands: tuple[int, ...]) -> int:
                 return chosen[0] if if_true else into.emit("not", (chosen[0],))
     elif operation == "select":
         c, a, b = operands
-        if c >= into.inputs and into.operations[c - into.inputs] == "not":
+        if c >= first and operations[c - first] == "not":
             into.shortened = True
-            return emit_short(into, operation, (into.operands[c - into.inputs][0], b, a))
+            return emit_short(into, operation, (into.operands[c - first][0], b, a))
         for join, inner, same in (("and", a, 2), ("or", b, 1)):  # one selection where an arm selects again
             chosen = _between_constants(into, inner)
             if chosen is not None and chosen[same] == operands[same]:
