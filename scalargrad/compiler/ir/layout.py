@@ -232,14 +232,15 @@ class _Planner:
             self.segment(selection(call.size), arms + 1, at)
 
     def loop(self, loop: Loop, places: list[int], at: int) -> None:
-        m, n, body, condition = loop.shared, loop.carried, loop.body, loop.condition
+        m, n, first, body = loop.shared, loop.carried, loop.condition, loop.body
         differs = bool(self.masks) and loop.differs  # from sample to sample
         if differs:
             if id(loop) not in self.masked:
                 self.masked[id(loop)] = masked(loop)
-            body, condition = self.masked[id(loop)]
+            first, body = self.masked[id(loop)]
         x, y = self.room(body.inputs), self.room(len(body.outputs))
-        carry, moved = x + 2 * differs + m, n + differs  # lanes carry the number of the step, too
+        carry, moved = x + differs + m, n + 2 * differs
+        flag = carry + n + 1 if differs else self.room(1)
         self.gather(places[: m + n], carry - m)
         top, lost, end, done = self.label(), self.label(), self.label(), self.cell()
         self.begin(loop, places[m + n] if loop.counted else 0, x if differs else None, done, end)
@@ -249,17 +250,17 @@ class _Planner:
             results.append((self.cell(), at + loop.kept, n))
         for pointer, start, width in results:
             self.point(loop, pointer, start, width, done)
+        if differs and first is not None:
+            self.masks.append(x)
+            self.program(first, x, flag)
+            self.masks[-1] = flag
         self.order("label", top)
-        self.masks += (x, x + 1) if differs else ()
-        if condition is not None:
-            flag = x if differs else self.room(1)
-            self.program(condition, x, flag)
-            if loop.condition is not None:
-                self.order("unless", flag, end)
-                if loop.length is not None:
-                    self.order("limit", done, loop.length, lost if self.masks else None)
-        if differs:
-            self.masks[-2:] = x + 1, x
+        if loop.condition is not None:
+            if not differs:
+                self.program(loop.condition, x, flag)
+            self.order("unless", flag, end)
+            if loop.length is not None:
+                self.order("limit", done, loop.length, lost if self.masks else None)
         self.step(loop, body, (x, y, carry, moved), columns, results)
         if loop.condition is None:
             self.order("repeat", done, top)
@@ -267,12 +268,12 @@ class _Planner:
             self.order("increment", done)
             self.order("jump", top)
         if differs:
-            del self.masks[-2:]
+            self.masks.pop()
             self.order("label", lost)  # with samples that would go on
             for each in self.masks if loop.condition is not None else ():
-                self.order("lose", x, each)
+                self.order("lose", flag, each)
         self.order("label", end)
-        self.copy(Place(carry), Place(at), moved - (differs and loop.counted))
+        self.copy(Place(carry), Place(at), n + (differs and not loop.counted))
         if loop.condition is not None and not differs:
             self.order("write", done, at + n)
 
@@ -281,13 +282,13 @@ class _Planner:
         the inputs of `masked` begin with."""
         step = 0
         if x is not None:
-            step = x + 2 + loop.shared + loop.carried
-            self.gather([self.masks[-1]], x + 1)
+            step = x + 1 + loop.shared + loop.carried
+            self.gather([self.masks[-1]], x)
             self.gather([self.constant(float(loop.counted))], step)
         if x is not None and loop.counted:
             given = self.room(2)
             self.gather([self.masks[-1], count], given)
-            count = x + 1
+            count = x
             self.segment(COUNT, given, count)
         if loop.counted:
             self.order("read", done, count)
