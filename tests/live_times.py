@@ -12,7 +12,6 @@ from typing import Any
 
 from scalargrad.drawing import Playground, draw
 from scalargrad.drawing.common.assets import asset
-from scalargrad.drawing.playground import html
 from scalargrad.drawing.playground.lab import prepared
 from scalargrad.drawing.playground.lab import programs as programs_of_page
 from scalargrad.losses import mean_squared_error
@@ -89,7 +88,7 @@ console.log(times[30], times[0]);
 def epochs(browser: Any) -> None:
     print("an epoch of the circle set: 250 samples, network 2-4-2-1, batches of 10, SGD")
     programs, known = programs_of_page()
-    code = "\n".join([programs, asset(html.__package__, "training.js"), f"const lab = {json.dumps(known)};", STEPS])
+    code = "\n".join([programs, asset("playground/training.js"), f"const lab = {json.dumps(known)};", STEPS])
     told = subprocess.run(["node", "-"], input=code, capture_output=True, text=True, check=True).stdout.split()
     print(f"  trained in Node, median and least of 60: {float(told[0]):.1f} ms, {float(told[1]):.1f} ms")
     times = opened(browser, Playground(live=True).html()).evaluate(EPOCHS)

@@ -479,11 +479,11 @@ FAULTS: dict[str, tuple[Plant, list[int]]] = {
         another_function_of_its_own_is_called,
         operands_of_a_call_change_places,
         a_rounding_is_another,
-        a_predicate_is_not_that_of_swapped_operands,
         the_assembler_takes_min_for_max,
     )
 } | {
     "a_guard_is_negated": (a_guard_is_negated, [1]),
+    "a_predicate_is_not_that_of_swapped_operands": (a_predicate_is_not_that_of_swapped_operands, [8]),
     "operands_of_sub_change_places": (rewritten("vsub", swapped), [1, 8]),
     "operands_of_div_change_places": (rewritten("vdiv", swapped), [1, 8]),
     "operands_of_a_comparison_change_places": (rewritten("vcmp", swapped), [1, 8]),

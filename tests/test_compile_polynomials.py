@@ -19,7 +19,7 @@ from scalargrad.compiler.ir.elementary import EVALUATE, FUSED, fma
 from scalargrad.compiler.ir.lowering import lower
 from scalargrad.compiler.ir.program import Program
 
-from .accuracy import POLYNOMIALS, measure_polynomial
+from .accuracy import FAST, POLYNOMIALS, measure_polynomial
 from .extras import HAS_LLVM, needs_llvm
 from .test_compile import bits
 
@@ -40,11 +40,31 @@ def test_errors_are_within_what_is_stated(name: str) -> None:
 
 
 @needs_fused
-@pytest.mark.parametrize("name", POLYNOMIALS)
+@pytest.mark.parametrize("name", POLYNOMIALS | FAST)
 def test_errors_of_fused_products_are_within_what_is_stated(name: str) -> None:
-    bound, _ = POLYNOMIALS[name]
+    bound, _ = (POLYNOMIALS | FAST)[name]
     worst = measure_polynomial(name, 1500, fast=True)
     assert 0.3 < worst.error <= bound, worst.at
+
+
+def test_the_quotient_for_tanh_is_as_near_as_stated() -> None:
+    with mp.workdps(40):
+        for k in range(1, 200):
+            r = mp.log(2) / 4 * k / 199
+            above, below = (
+                sum(c * r ** (2 * j) for j, c in enumerate(each))
+                for each in (polynomials.TANH_ABOVE, polynomials.TANH_BELOW)
+            )
+            assert abs(r * above / below / mp.tanh(r) - 1) < 2e-17
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "relu"])
+def test_ends_of_fast_functions_and_of_their_slopes(name: str) -> None:
+    f = sg.value_and_grad(getattr(sg, name))
+    fast = compile(f, backend="native" if features() else "python", functions="fast")
+    for x in (0.0, -0.0, 5e-324, -1e-310, 1e-300, 1.0, -1.0, inf, -inf, 1e300, -1e300, 800.0, -800.0, 340.0, -2.0):
+        assert fast(x) == pytest.approx(f(x), rel=2e-15, abs=5e-324)
+    assert math.isnan(fast(nan)[0])
 
 
 @pytest.mark.parametrize("name", POLYNOMIALS)

@@ -416,6 +416,6 @@ def test_without_llvmlite_and_numpy_all_goes_on_in_generated_source() -> None:
     assert done.stdout.splitlines() == [
         "6.0 800.0",
         "Python source",
-        "machine code for this processor, and for batches on any, needs llvmlite: pip install llvmlite numpy; "
+        "machine code for this processor, or for batches on it, needs llvmlite: pip install llvmlite numpy; "
         "backend='python' needs nothing",
     ]

@@ -24,8 +24,8 @@ from scalargrad.drawing import Drawing, draw, draw_network
 from scalargrad.drawing.common import style
 from scalargrad.drawing.common.images import NoPainterError
 from scalargrad.drawing.common.text import clean, marked, number, shortened, signed, width
+from scalargrad.drawing.graph import labels as styles
 from scalargrad.drawing.graph import layout_engines as engines
-from scalargrad.drawing.graph import styles
 from scalargrad.drawing.graph.labels import labels_of, node_label
 from scalargrad.drawing.graph.layout import read_layout
 from scalargrad.drawing.graph.layout_engines import LayoutError, LayoutTimeoutError, NoEngineError
@@ -391,7 +391,7 @@ def graphs(draw_from):
 @given(graphs(), st.sampled_from(["LR", "TB"]), st.sampled_from(["local", "full", "none"]))
 def test_every_value_edge_and_number_is_in_the_picture(chosen, y, direction, labels):
     from scalargrad.drawing.graph.dot import to_boxes
-    from scalargrad.drawing.graph.svg import to_svg
+    from scalargrad.drawing.graph.svg import GraphDrawer
     from scalargrad.engine.chain_rule import topological_order
 
     y.backward()
@@ -399,7 +399,9 @@ def test_every_value_edge_and_number_is_in_the_picture(chosen, y, direction, lab
     drawing = draw(y, direction=direction, labels=labels)
     picture = drawing.picture
     output = engines.run(chosen, to_boxes(picture, labels_of(picture)), "json0", 60.0)
-    by_id = elements(to_svg(picture, labels_of(picture), read_layout(output, picture, chosen.name), drawing.prefix))
+    by_id = elements(
+        GraphDrawer(picture, labels_of(picture), read_layout(output, picture, chosen.name), drawing.prefix).svg()
+    )
     assert len(picture.nodes) == len(values)
     for n, v in zip(picture.nodes, values, strict=True):
         shown = by_id[f"{drawing.prefix}-{n.id}"]
@@ -520,7 +522,7 @@ def contrast(a, b):
 def test_everything_is_legible_on_light_and_dark(dark):
     behind = [style.scale_colour(k, dark) for k in style.SCALE]
     behind += [style.COLOURS[name][dark] for name in ("page", "plain", "group")]
-    for name in ("ink", "muted", "pos text", "neg text", "bad text"):
+    for name in ("ink", "muted", "pos-text", "neg-text", "bad-text"):
         assert min(contrast(style.COLOURS[name][dark], colour) for colour in behind) >= 4.5, name
     for name in ("pos", "neg", "bad", "line"):
         assert contrast(style.COLOURS[name][dark], style.COLOURS["page"][dark]) >= 3.0, name
@@ -874,7 +876,7 @@ def test_save_by_suffix(tmp_path):
 
 def test_saving_where_it_cannot_be(tmp_path):
     drawing = draw(micrograd())
-    with pytest.raises(ValueError, match=r"'\.gif' .* the suffixes are \.svg, \.dot, \.json"):
+    with pytest.raises(ValueError, match=r"'\.gif' .* the suffixes are \.svg, \.dot, \.html, \.json"):
         drawing.save(tmp_path / "x.gif")
     with pytest.raises(ValueError, match=r"no suffix"):
         drawing.save(tmp_path / "x")

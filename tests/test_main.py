@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import webbrowser
 from pathlib import Path
 from time import process_time, sleep
@@ -651,22 +650,17 @@ def test_a_layout_engine_ends_with_what_has_started_it(arguments: list[str], cod
 
 
 @pytest.mark.skipif(os.name != "posix", reason="scripts as programs")
-@pytest.mark.parametrize("nth", [1, 2, 3])
-def test_an_engine_ends_where_a_signal_comes_before_its_threads_are_started(
-    nth: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    from scalargrad.drawing.graph import layout_engines
+def test_an_engine_ends_where_it_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    started: list[subprocess.Popen[bytes]] = []
+    waits = subprocess.Popen.wait
 
-    class Interrupted(threading.Thread):
-        count = 0
+    def wait(child: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        if child not in started:
+            started.append(child)
+            raise KeyboardInterrupt
+        return waits(child, timeout)
 
-        def start(self) -> None:
-            Interrupted.count += 1
-            if Interrupted.count == nth:
-                raise KeyboardInterrupt
-            super().start()
-
-    monkeypatch.setattr(layout_engines, "Thread", Interrupted)
+    monkeypatch.setattr(subprocess.Popen, "wait", wait)
     engine = tmp_path / "dot"
     engine.write_text("#!/bin/sh\nsleep 300\n")
     engine.chmod(0o755)
@@ -674,6 +668,7 @@ def test_an_engine_ends_where_a_signal_comes_before_its_threads_are_started(
     x = Value(2.0, label="x")
     with pytest.raises(KeyboardInterrupt):
         draw(x * x).svg()
+    assert started[0].returncode == -signal.SIGKILL
 
 
 @pytest.mark.skipif(os.name != "posix", reason="scripts as programs")

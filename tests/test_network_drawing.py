@@ -252,21 +252,23 @@ def pixels(uri):
     size = int.from_bytes(data[start - 4 : start])
     wide = int.from_bytes(data[16:20])
     raw = zlib.decompress(data[start + 4 : start + 4 + size])
-    return [list(raw[k + 1 : k + 1 + wide]) for k in range(0, len(raw), wide + 1)]
+    rows = [raw[k + 1 : k + 1 + 4 * wide] for k in range(0, len(raw), 4 * wide + 1)]
+    return [[(row[k : k + 3].hex(), row[k + 3]) for k in range(0, len(row), 4)] for row in rows]
 
 
 def test_a_field_is_coloured_by_sign_and_hatched_below_zero():
     rows = pixels(heat_picture([[1.0, 0.5, 0.0, -0.0001, -1.0, inf, nan]]))
     assert len({tuple(row) for row in rows}) <= 2
     (row, *_) = rows
-    assert row[0] == 15  # the strongest shade of what is positive
-    assert row[2] == 8
-    assert row[4] == 0
-    assert row[6] == 16  # below zero, however little
-    assert row[10] == row[12] == 31
+    blue, orange, red = (COLOURS[name][0][1:] for name in ("pos", "neg", "bad"))
+    assert row[0] == (blue, 235)  # the strongest shade of what is positive
+    assert row[2] == (blue, 125)
+    assert row[4][1] == 0
+    assert row[6] == (orange, 15)  # below zero, however little
+    assert row[10] == row[12] == (red, 255)
     negative = pixels(heat_picture([[-1.0] * 10] * 10))
-    assert {x for row in negative for x in row} == {30, 20}  # with stripes
-    assert {x for row in pixels(heat_picture([[1.0] * 10] * 10)) for x in row} == {15}
+    assert {x for row in negative for x in row} == {(orange, 235), (orange, 78)}  # with stripes
+    assert {x for row in pixels(heat_picture([[1.0] * 10] * 10)) for x in row} == {(blue, 235)}
 
 
 def test_units_show_their_output_over_a_region():

@@ -17,11 +17,10 @@ from scalargrad import Value, losses
 from scalargrad.cli.expression import parse
 from scalargrad.cli.main import EXAMPLES, Answer
 from scalargrad.drawing import draw
+from scalargrad.drawing.common.style import SCALE_CLASSES
 from scalargrad.drawing.common.text import number
-from scalargrad.drawing.graph.labels import labels_of
-from scalargrad.drawing.graph.styles import edge_widths, node_scale
-from scalargrad.drawing.graph.svg import SCALE_CLASSES
-from scalargrad.drawing.page import data, live
+from scalargrad.drawing.graph.labels import edge_widths, labels_of, node_scale
+from scalargrad.drawing.page import live
 from scalargrad.engine import table
 
 from .test_page import PAGE, at, named, press, text, until, visit  # noqa: F401
@@ -213,13 +212,13 @@ def test_numbers_are_written_as_python_writes_them(tmp_path):
     ]
     xs += [r.uniform(-1, 1) * 10.0 ** r.randint(-12, 12) for _ in range(2000)]
     xs += [r.randint(-99999, 99999) / 2.0 ** r.randint(0, 20) for _ in range(2000)]
-    code = (PAGE / "numbers.js").read_text(encoding="utf-8")
+    code = (PAGE.parent / "common" / "numbers.js").read_text(encoding="utf-8")
     given = json.dumps([repr(x) for x in [*xs, -math.inf, math.nan]])
-    asked = f"{code}\nconsole.log(JSON.stringify({given}.map((x) => both(parsed(x)))));"
+    asked = f"{code}\nconsole.log(JSON.stringify({given}.map((x) => [shown(parsed(x)), repr(parsed(x))])));"
     (tmp_path / "asked.js").write_text(asked, encoding="utf-8")
     done = subprocess.run(["node", str(tmp_path / "asked.js")], capture_output=True, text=True, check=True)
     for x, told in zip([*xs, -math.inf, math.nan], json.loads(done.stdout), strict=True):
-        assert told == data.short_and_full(x), x
+        assert told == [number(x), repr(x)], x
 
 
 def said(page):
@@ -446,7 +445,11 @@ def test_pages_of_networks_and_recurrences_compute(visit):  # noqa: F811
     assert len(picture.nodes) == 12
     assert_same(page, picture._replace(nodes=tuple(n._replace(parts=()) for n in picture.nodes)))
     page = visit(draw(recurrent()))
+    tags = page.locator("#picture .tag + text")
+    names = tags.all_text_contents()
     put(page, {"w": 1.2})
+    assert names
+    assert tags.all_text_contents() == names
     nodes, picture = seen(page)[0], draw(recurrent(1.2)).picture
     page.locator("#position").fill("99")
     terms = page.locator("#sum .number")

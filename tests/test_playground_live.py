@@ -16,7 +16,7 @@ import scalargrad as sg
 from scalargrad.cli import main as command
 from scalargrad.drawing import Playground
 from scalargrad.drawing.common.assets import asset
-from scalargrad.drawing.playground import html, lab
+from scalargrad.drawing.playground import lab
 from scalargrad.losses import mean_squared_error
 from scalargrad.training import fit
 
@@ -40,7 +40,7 @@ def visit(visit_page):
 def in_node(tmp_path, asked):
     """What an expression in JavaScript gives, beside the page's programs and training.js."""
     programs, known = lab.programs()
-    code = [programs, asset(html.__package__, "training.js"), f"const lab = {json.dumps(known)};"]
+    code = [programs, asset("playground/training.js"), f"const lab = {json.dumps(known)};"]
     (tmp_path / "asked.js").write_text("\n".join([*code, f"console.log(JSON.stringify({asked}));"]), encoding="utf-8")
     done = subprocess.run(["node", str(tmp_path / "asked.js")], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -106,7 +106,7 @@ def test_a_browser_trains_as_fit_does(browser):
     """The page's own scripts, alone, in Chromium."""
     programs, known = lab.programs()
     page = browser.new_page()
-    page.add_script_tag(content=f"{programs}\n{asset(html.__package__, 'training.js')}")
+    page.add_script_tag(content=f"{programs}\n{asset('playground/training.js')}")
     choice = {
         "set": "spiral", "features": [k in (0, 1, 6) for k in range(7)], "shape": 4, "activation": "sigmoid", "seed": 9,
         "noise": 0.15, "share": 0.4,

@@ -91,7 +91,6 @@ def wrapped(x: Any) -> Any:
 
 
 def filled(shape: tuple[int, ...], xs: Sequence[Any]) -> Array:
-    """The array of that shape of these objects."""
     return numpy.fromiter(xs, object, len(xs)).reshape(shape).view(Array)  # which asks them for nothing
 
 
@@ -134,5 +133,4 @@ CONTAINER = Container(numpy.ndarray, _taken, _built, True, None, _places, lambda
 
 
 def number(x: Any, what: str) -> Any:
-    """An operand as a `Value` or a float."""
     return x if isinstance(x, Value) else as_float(x, what)

@@ -124,7 +124,6 @@ class Answer:
                 node.label = f"{prefix}{next(number)}"
 
     def forward(self) -> list[Computed]:
-        """Every computed node."""
         nodes = reversed(topological_order((self.y,)))
         return [Computed(shown_name(node), as_text(node), node.data) for node in nodes if node.parents]
 
@@ -191,7 +190,6 @@ def lined_up(rows: Iterable[Sequence[str]], columns: str, header: Sequence[str] 
 
 
 def report(answer: Answer, steps: bool, second: bool) -> list[str]:
-    """What is printed, as lines."""
     y = answer.name
     lines = [f"{y} = {' '.join(answer.expression.text.split())}", f"{' ' * len(y)} = {answer.number(answer.y.data)}"]
     if isnan(answer.y.data) and (undefined := answer.expression.undefined(answer.point)):

@@ -36,8 +36,6 @@ INTERVAL = 0.2  # seconds between two looks at the clock
 
 
 class Chapter(NamedTuple):
-    """A script of the tour."""
-
     number: int
     title: str
     about: str

@@ -572,18 +572,19 @@ def compile(
     call that would take another branch is traced again and kept beside the first; never answered from the wrong branch.
 
     - `backend`: "python", generated source; "native", machine code for this processor: on x86-64 under Linux with the
-      standard library alone, elsewhere, and for `map`, through llvmlite (`pip install llvmlite numpy`); "auto", source
-      for what is short, else machine code where it is made as fast as source, elsewhere for what is called often, if
-      llvmlite is there.
+      standard library alone (`map`: with AVX-512), elsewhere through llvmlite (`pip install llvmlite numpy`); "auto",
+      source for what is short, else machine code where it is made as fast as source, elsewhere for what is called
+      often, if llvmlite is there.
     - `max_traces`: how many ways to branch are kept for one structure of arguments, and how many values of what is
       static: str, None, enumerations, functions, and what `static_argnames` names, are part of what finds a trace.
     - `static_argnames`: parameters whose arguments `f` gets as they are, such as the number of turns of a loop.
     - `functions`: where exp, expm1, log, log1p, tanh, sin and cos come from: "library", the C library, whose bits are
       Python's; or "polynomial", arithmetic that runs on eight samples at once, several times as fast in `map`, within
       a few ULP (`compiler/ir/polynomials.py`). Results are then the same on every backend, but not those of the eager
-      run. "fast" is "polynomial", and machine code rounds a product once with the sum that it goes into (FMA): each
-      such sum is nearer to the exact one, and an elementary function within the same few ULP; results differ by
-      rounding from backend to backend. What decides a branch is computed as with "polynomial".
+      run. "fast" is "polynomial", and machine code rounds a product once with the sum that it goes into (FMA), and
+      has a tanh and a sigmoid of its own, within 5 ULP, and so for their slopes; results differ by rounding from
+      backend to backend, and are the same at every run, for any number of threads and any parts that are merged.
+      Functions with branches that were traced have the functions of "polynomial", and branch as with that.
 
     Loops that are written in Python unroll; `scan` and its kin are loops. What the function does besides computing
     happens while tracing only: printing, random numbers, changes to other objects. `Value`s from outside are read anew

@@ -65,7 +65,6 @@ recent = _current.get  # the mode as it was entered, which may have ended
 
 
 def current() -> Mode:
-    """The mode of this thread and task."""
     mode = each = _current.get()
     while each.by is not None:
         if each.by() is None:

@@ -106,5 +106,4 @@ class Output(Primitive):
 
 @lru_cache(maxsize=1 << 16)
 def output(k: int) -> Output:
-    """The row of the k-th output."""
     return Output(k)

@@ -129,7 +129,6 @@ def _dot_notation(y: str, operands: Sequence[str]) -> tuple[str, ...]:
 
 @family((1,), (2,))
 def exp2_slope(n: int) -> Primitive:
-    """The n-th derivative of `2**a`."""
     return Primitive(
         f"exp2_slope[{n}]", 1, lambda a: values.exp2_derivative(a, n), lambda y, a: (exp2_slope(n + 1)(a),),
         ("{y}·ln 2",), (MODERATE,), oracle=f"2**a*log(2)**{n}",

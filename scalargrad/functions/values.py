@@ -384,7 +384,6 @@ def softmax(*xs: float) -> tuple[float, ...]:
 
 
 def softmax_share(*xs: float) -> float:
-    """The first operand's share of the softmax of all operands."""
     return softmax(*xs)[0]
 
 

@@ -80,7 +80,6 @@ def figure_class() -> type[Figure]:
 
     class PlotFigure(Figure):
         def draw(self, renderer: Any) -> None:
-            """Draw itself."""
             with _quiet():
                 super().draw(renderer)
 

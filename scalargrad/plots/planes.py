@@ -65,7 +65,7 @@ def plot_paths(
         axes.contour(grid.x, grid.y, grid.z, heights, colors=[paper.colours["muted"]], linewidths=0.5, alpha=0.6)
     axes.grid(False)
     handles = []
-    for k, (_, way) in enumerate(named.items()):
+    for k, way in enumerate(named.values()):
         xs, ys = [p[0] for p in way.points], [p[1] for p in way.points]
         look = {**paper.look(k, sparse=len(xs) > 60), "markersize": 3.5}
         handles += axes.plot(xs, ys, **look)
@@ -74,8 +74,7 @@ def plot_paths(
             xs[-1:], ys[-1:], marker=look["marker"], markersize=10, color=look["color"],
             markeredgecolor=paper.colours["page"],
         )  # fmt: skip
-    axes.set_xlim(*x_range)
-    axes.set_ylim(*y_range)
+    axes.set(xlim=x_range, ylim=y_range)
     paper.label(axes, x="x", y="y")
     if len(named) > 1 or isinstance(ways, Mapping):
         paper.legend(axes, handles, named, outside=True)
@@ -150,8 +149,7 @@ def plot_decision(
         )  # fmt: skip
     if boundary is not None:
         handles.append(boundary)
-    axes.set_xlim(*(xlim or (grid.x[0], grid.x[-1])))
-    axes.set_ylim(*(ylim or (grid.y[0], grid.y[-1])))
+    axes.set(xlim=xlim or (grid.x[0], grid.x[-1]), ylim=ylim or (grid.y[0], grid.y[-1]))
     x, y = ("x1", "x2") if data is None else data.feature_names
     paper.label(axes, x=x, y=y)
     if handles:

@@ -37,8 +37,7 @@ def _recording() -> AbstractContextManager[None]:
 
 def _fresh(x: Any) -> Value:
     if isinstance(x, Value):
-        node: Value = table.identity(x)
-        return node
+        return Value._record(table.identity, (x,))
     leaf = Value(x)
     if modes.active and (tracer := modes.tracer()) is not None:
         tracer.inner.add(leaf)
@@ -100,7 +99,7 @@ class _Run:
         tracer = modes.tracer()
         mark = tracer.mark() if tracer is not None else None
         self.inputs: list[Value] = []
-        self.structures: list[Structure] = []
+        structures: list[Structure] = []
         with _recording():
             for k in chosen:
                 holder: Any = keywords if isinstance(k, str) else given
@@ -119,7 +118,7 @@ class _Run:
                     as_float(holder[k], parameter(f, k))
                 holder[k] = unflatten(structure, nodes, "argument")
                 self.inputs += nodes
-                self.structures.append(structure)
+                structures.append(structure)
             differentiating.begun.append(begun)
             try:
                 result = f(*given, **keywords)
@@ -128,6 +127,7 @@ class _Run:
                 raise
             finally:
                 differentiating.begun.pop()
+        self.structure = (tuple, None, tuple(structures))
         self.aux: Any = None
         if aux:
             if not isinstance(result, tuple) or len(result) != 2:
@@ -191,7 +191,6 @@ class _Run:
         return [found.get(x, 0.0) for x in self.inputs]
 
     def forward(self, seeds: dict[Value, Any]) -> list[Any]:
-        """The directional derivative of every output."""
         if self.walk is not None:
             return [self.kept(x) for x in self.walk.forward(seeds)]
         with _recording():
@@ -203,9 +202,8 @@ class _Run:
 
     def split(self, flat: Sequence[Any]) -> Tree:
         """A flat list over all inputs as one tree an argument; the one alone, where it was asked for."""
-        supply = iter(flat)
-        trees = [unflatten(structure, supply, "derivative") for structure in self.structures]
-        return trees[0] if self.one else tuple(trees)
+        trees = unflatten(self.structure, flat, "derivative")
+        return trees[0] if self.one else trees
 
 
 Argnums = int | Sequence[int] | None
@@ -426,11 +424,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tree]
         raise ValueError(f"jvp: {len(tangents)} tangent(s) for {len(primals)} primal(s)")
     with Resting():
         run = _Run(f, primals, range(len(primals)), {}, False, False)
-        directions = [
-            x
-            for k, (tangent, structure) in enumerate(zip(tangents, run.structures, strict=True))
-            for x in _numbers_like(tangent, structure, f"tangents[{k}]")
-        ]
+        directions = _numbers_like(tuple(tangents), run.structure, "tangents")
         seeds = dict(zip(run.inputs, run.seeds(directions), strict=True))
         return run.value(), unflatten(run.output_structure, run.forward(seeds), "derivative")
 

@@ -396,7 +396,7 @@ def steps(structure: Structure) -> Iterable[str]:
 
 def without_static(structure: Structure) -> Structure:
     """The structure with None where something is static: equal for those that differ in that alone."""
-    if structure == LEAF or type(structure[2]) is int:
+    if structure == LEAF or type(structure[2]) is int or structure[2].count(LEAF) == len(structure[2]) > 0:
         return structure
     kind, keys, children = structure
     return (kind, None if kind is Static else keys, tuple([without_static(child) for child in children]))
@@ -412,7 +412,6 @@ def paths(structure: Structure, root: str = "") -> Iterator[str]:
 
 
 def statics(structure: Structure, root: str = "") -> Iterator[tuple[str, Static]]:
-    """What is static, with its place."""
     return ((place, part[1]) for place, part in _places(structure, root) if part != LEAF)
 
 

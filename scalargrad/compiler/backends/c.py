@@ -11,7 +11,7 @@ import re
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from math import inf, isinf, isnan
-from typing import Literal
+from typing import Any, Literal
 
 from ..ir.elementary import BINARY_LIBRARY, CONDITIONS
 from ..ir.layout import ALIGNED, Place, laid_out
@@ -29,6 +29,8 @@ FORMS = {
     "isnan": "isnan({0})", "unordered": "isunordered({0}, {1})", "select": "{0} ? {1} : {2}",
     "min": "{0} < {1} ? {0} : {1}", "max": "{0} > {1} ? {0} : {1}", "abs": "fabs{f}({0})", "sqrt": "sqrt{f}({0})",
     "floor": "floor{f}({0})", "ceil": "ceil{f}({0})", "rint": "rint{f}({0})", "copysign": "copysign{f}({0}, {1})",
+    # Of programs with loops: a float that is an integer as one, their memory from some place on, and their end.
+    "whole": "(long){0}", "part": "f + {0}", "left": "{{ free(f); return {0}; }}",
 }  # fmt: skip
 _FUNCTIONS = {
     "scale": """static {real} {full}({real} y, {real} n)
@@ -115,7 +117,6 @@ class Writer:
         return full
 
     def row(self, lowered: Lowered, row: str, prefix: str) -> str:
-        """A function for the body of a row."""
         full = f"{prefix}_{row}"
         if full not in self.helpers:
             body = lowered.functions[row]
@@ -207,18 +208,6 @@ class Writer:
             "    (void)p; (void)x; (void)y;",
         ]
 
-    def left(self, code: int) -> str:
-        """The end of such a program."""
-        return f"{{ free(f); return {code}; }}"
-
-    def part(self, at: int) -> str:
-        """The memory from some place on."""
-        return f"f + {at}"
-
-    def whole(self, number: str) -> str:
-        """A float that is an integer as one."""
-        return f"(long){number}"
-
     def traces(self, programs: Sequence[Program], captured: Sequence[Sequence[float]]) -> tuple[int, int, str, str]:
         """Write the functions of all traces of one structure of arguments; how many inputs and outputs they have, what
         the inputs are, and the statements that try one trace after another."""
@@ -244,7 +233,6 @@ class Looped:
         self.writer, self.full, self.shift = writer, full, 0
 
     def write(self, program: Program, captured: Sequence[float]) -> None:
-        """Write the functions of one trace."""
         writer, layout, full = self.writer, laid_out(program), self.full
         writer.refuse("a function", [each.name for each in layout.foreign])
         for k, segment in enumerate(layout.segments):
@@ -258,7 +246,7 @@ class Looped:
         lines += [_ORDERS[what](self, *operands) for what, *operands in layout.orders]
         for output, start, count in layout.outputs:
             lines.append(f"for (i = 0; i < {count}; i++) y[{output} + i] = {self.float(start, 'i')};")
-        lines += [writer.left(0), "}"]
+        lines += [self.form("left", 0), "}"]
         head = writer.head("int", full, "xy")
         body = [*begin, "    for (;;) switch (s) {", "    case 0:", *(f"    {line}" for line in lines)]
         writer.helpers[full] = "\n".join([head, "{", *body, "}"])
@@ -269,11 +257,8 @@ class Looped:
     def place(self, place: Place) -> str:
         return self.float(place.at, "i") if place.pointer is None else f"f[p[{place.pointer}] + {place.at} + i]"
 
-    def part(self, at: int) -> str:
-        return self.writer.part(at + self.shift)
-
-    def when(self, comparison: str, a: str, b: int, then: str) -> str:
-        return f"if ({self.writer.forms[comparison].format(a, b)}) {then}"
+    def form(self, name: str, *given: Any) -> str:
+        return self.writer.forms[name].format(*given)
 
 
 def _to(label: int) -> str:
@@ -285,16 +270,18 @@ _ORDERS: dict[str, Callable[..., str]] = {
     "point": lambda p, a, b, *_: f"p[{a}] = {b + p.shift};",
     "point_last": lambda p, a, b, c, d: f"p[{a}] = {b + p.shift} + (p[{d}] - 1) * {c};",
     "advance": lambda p, a, b, *_: f"p[{a}] += {b};",
-    "segment": lambda p, a, b, c, _: f"if ({p.full}_s{a}({p.part(b)}, {p.part(c)})) {p.writer.left(1)}",
+    "segment": lambda p, a, b, c, _: (
+        f"if ({p.full}_s{a}({p.form('part', b + p.shift)}, {p.form('part', c + p.shift)})) {p.form('left', 1)}"
+    ),
     "set": lambda p, a, b, *_: f"p[{a}] = {b};",
-    "read": lambda p, a, b, *_: f"p[{a}] = {p.writer.whole(p.float(b))};",
+    "read": lambda p, a, b, *_: f"p[{a}] = {p.form('whole', p.float(b))};",
     "write": lambda p, a, b, *_: f"{p.float(b)} = p[{a}];",
     "increment": lambda p, a, *_: f"p[{a}] += 1;",
     "label": lambda p, a, *_: f"/* fall through */\n    case {a + 1}:",
     "jump": lambda p, a, *_: _to(a),
-    "unless": lambda p, a, b, *_: p.when("eq", p.float(a), 0, _to(b)),
-    "repeat": lambda p, a, b, *_: f"p[{a}] -= 1;\n    {p.when('ne', f'p[{a}]', 0, _to(b))}",
-    "limit": lambda p, a, b, c, _: p.when("eq", f"p[{a}]", b, p.writer.left(1) if c is None else _to(c)),
+    "unless": lambda p, a, b, *_: f"if ({p.form('eq', p.float(a), 0)}) {_to(b)}",
+    "repeat": lambda p, a, b, *_: f"p[{a}] -= 1;\n    if ({p.form('ne', f'p[{a}]', 0)}) {_to(b)}",
+    "limit": lambda p, a, b, c, _: f"if ({p.form('eq', f'p[{a}]', b)}) {p.form('left', 1) if c is None else _to(c)}",
 }
 
 

@@ -23,6 +23,7 @@ _WORDS = """
 _FORMS = {
     **FORMS, **{each: f"Math.{each}({{0}})" for each in ("abs", "sqrt", "floor", "ceil")},
     "eq": "{0} === {1}", "ne": "{0} !== {1}", "isnan": "{0} !== {0}", "unordered": "{0} !== {0} || {1} !== {1}",
+    "whole": "{0}", "part": "f.subarray({0})", "left": "return {0};",
 }  # fmt: skip
 _BITS = "const {full} = new DataView(new ArrayBuffer(8));"
 # What JavaScript lacks, or has with other values at 1 and -1; all others are functions of Math.
@@ -100,15 +101,6 @@ class _Writer(Writer):
     def frame(self, full: str, constants: str, known: int, size: int, cells: int) -> list[str]:
         self.helpers[f"{full}_k"] = f"const {full}_k = [{constants}], {full}_f = new Float64Array({size});"
         return [f"    const f = {full}_f, p = [];", "    let s = 0, i;", f"    f.set({full}_k);"]
-
-    def left(self, code: int) -> str:
-        return f"return {code};"
-
-    def part(self, at: int) -> str:
-        return f"f.subarray({at})"
-
-    def whole(self, number: str) -> str:
-        return number
 
     def constant(self, x: float) -> str:
         if isnan(x) or isinf(x):

@@ -1,7 +1,7 @@
 """Programs as machine code for this processor, through llvmlite: LLVM's assembly as text, compiled in memory.
 
-llvmlite, of the extra `native`, is imported when first used: for processors that `x86/` does not make code for, and for
-the loop over a batch. The same text serves one point and a batch: where a program computes with `double`, a batch
+llvmlite, of the extra `native`, is imported when first used: for processors that `x86/` does not make code for, or not
+for batches. The same text serves one point and a batch: where a program computes with `double`, a batch
 computes with vectors of eight, whatever the processor's own width, so that results do not depend on it. A long program
 is cut into functions of bounded length, which share one block of memory, because LLVM's time grows faster than a
 function. No operation is contracted, reordered or replaced, and library functions are called by address, so that bits
@@ -10,7 +10,6 @@ stay those of Python.
 
 from __future__ import annotations
 
-import ctypes
 import re
 import struct
 import threading
@@ -21,7 +20,6 @@ from typing import Any
 from ..ir.elementary import CONDITIONS, FUSED, LIBRARY
 from ..ir.lowering import Lowered, is_call
 from ..ir.program import Guard
-from .batch_loop import DRIVER
 from .executable import changes_protection
 from .machine import Machine, NativeUnavailableError, callback, library_address
 
@@ -361,7 +359,7 @@ def llvm() -> Any:
     with _lock:
         if not changes_protection():
             raise NativeUnavailableError(
-                "machine code for this processor, and for batches on any, is made by LLVM, which needs memory that is "
+                "machine code for this processor, or for batches on it, is made by LLVM, which needs memory that is "
                 "written and then executable; this system refuses it (prctl PR_SET_MDWE, MemoryDenyWriteExecute, "
                 "SELinux): use backend='python'"
             )
@@ -374,7 +372,7 @@ def llvm() -> Any:
             version = binding.llvm_version_info[0]
         except ModuleNotFoundError as error:
             raise NativeUnavailableError(
-                "machine code for this processor, and for batches on any, needs llvmlite: pip install llvmlite numpy; "
+                "machine code for this processor, or for batches on it, needs llvmlite: pip install llvmlite numpy; "
                 "backend='python' needs nothing"
             ) from error
         except Exception as error:  # whatever the import of a broken installation, or of a very old one, runs into
@@ -421,16 +419,3 @@ def machine(lowered: Lowered, places: Sequence[tuple[bool, int]] | None = None) 
         binding.add_symbol(unique, address)
     engine = compiled(text, 2 if len(lowered.program) <= OPTIMISED else 0)
     return Machine(engine.get_function_address("run"), b"", scratch, callbacks, engine)
-
-
-_driver: list[Any] = []
-
-
-def driver() -> Any:
-    """The loop over a batch, compiled once in a process."""
-    with _lock:
-        if not _driver:
-            engine = compiled(DRIVER, 3)
-            made = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 2, *[ctypes.c_void_p] * 13)
-            _driver.extend((made(engine.get_function_address("drive")), engine))
-        return _driver[0]

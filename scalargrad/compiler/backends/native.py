@@ -12,15 +12,19 @@ import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..ir.elementary import FUSED, LIBRARY
 from ..ir.lowering import Lowered
+from ..ir.paired import paired
 from . import llvm as llvm_backend
+from .batch_loop import drive
 from .builtin import builtin
 from .executable import CodeRefusedError, Executable, features
+from .llvm_loop import LLVMLoop
 from .machine import Machine, NativeUnavailableError, callback, library_address
-from .x86.code import Code, call_on, kernel_code, scalar_code
+from .x86.code import Code, Places, call_on, kernel_code, scalar_code
+from .x86.loop import X86Loop
 
 BRIEF = 10_000  # instructions up to which no other thread is let run meanwhile, as that costs more than it is worth
 
@@ -37,7 +41,7 @@ def chosen() -> str:
 
 def available(batches: bool = False) -> bool:
     """Whether machine code can be made here. To be asked where it is wanted, since llvmlite is imported to know."""
-    return (not batches and chosen() == "x86") or _has_llvm()
+    return at_once(batches) or _has_llvm()
 
 
 @lru_cache(maxsize=1)
@@ -60,11 +64,16 @@ def require() -> None:
         llvm_backend.llvm()
 
 
-def scalar(lowered: Lowered) -> Machine:
-    """Machine code for one point."""
-    if chosen() == "x86" and ("fma" in features() or not _fused(lowered)):
-        return _machine(scalar_code(lowered))
+def scalar(lowered: Lowered, places: Places | None = None) -> Machine:
+    """Machine code for one point. It reads and writes at `places`, if they are given and if it `takes_places`."""
+    if takes_places(lowered):
+        return _machine(scalar_code(lowered, places))
     return llvm_backend.machine(lowered)
+
+
+def takes_places(lowered: Lowered) -> bool:
+    """Whether code is made here, and not by LLVM."""
+    return chosen() == "x86" and ("fma" in features() or not _fused(lowered))
 
 
 def _fused(lowered: Lowered) -> bool:
@@ -101,14 +110,26 @@ def or_else(
     return call
 
 
-def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int) -> Machine:
-    """Machine code for eight samples: see batch_loop.py for what x and y hold.
+class PairPlaces(NamedTuple):
+    """Where in x a kernel of pairs finds what another one has no need of, in bytes: see batch_loop.py."""
+
+    flag: int
+    second: int
+
+
+def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int, pairs: PairPlaces | None = None) -> Machine:
+    """Machine code for eight samples, or for eight pairs of them: see batch_loop.py for what x and y hold.
 
     `mapped` says of each leaf of the arguments whether it is mapped; further inputs of the program are shared numbers,
     behind so many others.
     """
     places = places_of(mapped, skip, lowered.program.inputs)
-    if chosen() == "x86" and "avx512" in features():
+    if pairs is not None:
+        both = paired(lowered.program, [wide for wide, _ in places])
+        second = [(True, pairs.second + 64 * k) for k in range(both.inputs - len(places))]
+        doubled = Lowered(both, lowered.functions, lowered.callbacks)
+        return _machine(kernel_code(doubled, places + second, pairs.flag))
+    if at_once(batches=True):
         return _machine(kernel_code(lowered, places))
     return llvm_backend.machine(lowered, places)
 
@@ -119,6 +140,25 @@ def places_of(mapped: Sequence[bool], skip: int, inputs: int) -> list[tuple[bool
     places = [(each, next(columns if each else shared)) for each in mapped]
     behind = 64 * sum(mapped) + 8 * (len(mapped) - sum(mapped) + skip)
     return places + [(False, behind + 8 * k) for k in range(inputs - len(mapped))]
+
+
+@lru_cache(maxsize=1)
+def driver() -> Callable[[int], None]:
+    """The loop over a batch, made once in a process: see batch_loop.py."""
+    make = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+    if at_once(batches=True):
+        loop = X86Loop()
+        drive(loop)
+        code = Executable(loop.finish())
+        run: Any = make(code.address)
+        run.keep = code
+        return run  # type: ignore[no-any-return]
+    text = LLVMLoop()
+    drive(text)
+    engine = llvm_backend.compiled(text.finish(), 2)
+    run = make(engine.get_function_address("drive"))
+    run.keep = engine
+    return run  # type: ignore[no-any-return]
 
 
 def _machine(code: Code) -> Machine:

@@ -66,6 +66,13 @@ _EXPRESSIONS: dict[Primitive, str] = {
     primitives.less: "1.0 if {0} < {1} else 0.0 if {0} >= {1} else nan",
     **{row: f"1.0 if {test} else 0.0" for row, test in _TESTS.items()},
 }
+_SUMS: dict[Primitive, Callable[[Sequence[str]], str]] = {
+    primitives.sum: " + ".join,
+    primitives.prod: " * ".join,
+    primitives.dot: lambda xs: " + ".join(map("{} * {}".format, xs[: len(xs) // 2], xs[len(xs) // 2 :])),
+    # No name of the user's begins with an underscore.
+    primitives.mean: lambda xs: f"(_s / {len(xs)} if -inf < (_s := {' + '.join(xs)}) < inf else mean({', '.join(xs)}))",
+}
 _INFIX = {"add": "+", "sub": "-", "mul": "*"}
 _SIGNS = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 MOST_FUSED = 12  # operands of an expression with tests inside
@@ -84,19 +91,7 @@ def _expression(row: Primitive, operands: Sequence[str]) -> str | None:
         return operands[0]
     if isinstance(row, Output):
         return f"{operands[0]}[{row.k}]"
-    n = len(operands)
-    if not 0 < n <= LONGEST_SUM:
-        return None
-    if row is primitives.sum:
-        return " + ".join(operands)
-    if row is primitives.mean:
-        # No name of the user's begins with an underscore.
-        return f"(_s / {n} if -inf < (_s := {' + '.join(operands)}) < inf else mean({', '.join(operands)}))"
-    if row is primitives.dot:
-        return " + ".join(f"{x} * {w}" for x, w in zip(operands[: n // 2], operands[n // 2 :], strict=True))
-    if row is primitives.prod:
-        return " * ".join(operands)
-    return None
+    return _SUMS[row](operands) if row in _SUMS and 0 < len(operands) <= LONGEST_SUM else None
 
 
 def _identifier(text: str) -> str:
@@ -107,8 +102,6 @@ def _identifier(text: str) -> str:
 
 
 class _Writer:
-    """The source of one program, under construction."""
-
     def __init__(self, program: Program, name: str, functions: Functions) -> None:
         self.program = program
         self.functions = unfused(functions)
@@ -209,7 +202,6 @@ class _Writer:
             yield f"    if {f'not {test}' if guard.outcome else test}: return {failed}{comment}"
 
     def whole(self) -> list[str]:
-        """One function."""
         program = self.program
         inputs = "".join(f"{self.value(k)}, " for k in range(program.inputs))
         lines = [f"def {self.name}(inputs):", f"    {inputs or '()'} = inputs", *self.checks(-1, "None")]

@@ -9,14 +9,15 @@ from __future__ import annotations
 import ctypes
 from array import array
 from collections.abc import Sequence
+from struct import pack, unpack
 from threading import Lock
 from typing import Any, NamedTuple
 
-from ...losses.summation import Ranges, put, total
 from ...transforms.trees import Structure
 from ..backends.machine import raise_failed
+from ..backends.native import driver
 from ..frontend.dispatch import Dispatcher
-from ..frontend.packing import Pack
+from ..frontend.packing import Pack, unpacker
 from ..frontend.specialization import Specialization
 
 
@@ -55,23 +56,18 @@ class Again:
         mapped: Sequence[Mapped],
         shared: Sequence[Shared],
         space: Any,
-        drive: Any,
         count: int,
         strides: array[int],
     ) -> None:
         self.known, self.structure = f.specializations, structure
-        self.trace, self.reduce, self.mapped, self.shared = trace, reduce, mapped, shared
-        self.space, self.drive, self.count = space, drive, count
+        self.trace, self.mapped, self.shared, self.space, self.count = trace, mapped, shared, space, count
+        self.unpack = unpacker(trace.result, buffers=True)
         self.starts = [-1] * len(mapped)
         self.bases, self.strides = array("q", bytes(len(strides) * 8)), strides
-        held = 2 * count.bit_length()
-        self.width = -(-space.outputs // 8) * 8
-        self.sums, self.sizes = array("d", bytes(8 * held * self.width)), array("q", bytes(8 * held))
-        nothing = array("q")
-        self.given = (
-            0, count, space.info_address, *(each.buffer_info()[0] for each in (self.bases, strides)), *space.before,
-            nothing.buffer_info()[0], *space.behind, *(each.buffer_info()[0] for each in (self.sums, self.sizes)),
-        )  # fmt: skip
+        space["bases"], space["strides"] = self.bases.buffer_info()[0], strides.buffer_info()[0]
+        space["stop"], space["finish"] = count, 1
+        (space["divisor"],) = unpack("<q", pack("<d", count if reduce == "mean" else 1.0))
+        self.drive = driver()
         self.lock = Lock()
 
     def __call__(self, arguments: Sequence[Any]) -> Any:
@@ -79,42 +75,26 @@ class Again:
         if len(self.known[self.structure]) > 1 or not self.lock.acquire(blocking=False):
             return None
         try:
-            for j, (k, like, at, offsets) in enumerate(self.mapped):
+            for j, (k, (kind, dtype, shape, strides), at, offsets) in enumerate(self.mapped):
                 x = arguments[k]
-                if x.__class__ is not like[0] or appearance(x) != like:
+                if x.__class__ is not kind or x.dtype != dtype or x.shape != shape or x.strides != strides:
                     return None
                 start = x.__array_interface__["data"][0]
                 if start != self.starts[j]:
                     self.starts[j] = start
                     self.bases[at : at + len(offsets)] = array("q", [start + each for each in offsets])
+            space = self.space
             for k, pack, to, size in self.shared:
                 numbers = pack(arguments[k])
                 if numbers is None or len(numbers) != size:
                     return None
-                ctypes.memmove(to, numbers.buffer_info()[0], 8 * size)
-            return self._sum()
+                ctypes.memmove(space.shared_address + 8 * to, numbers.buffer_info()[0], 8 * size)
+            space["nan"] = space["row"] = space["held"] = 0
+            self.drive(space.address)
+            raise_failed()
+            if space["stopped"] >= 0 or space["nan"]:
+                return None
+            self.trace.calls += self.count
+            return [self.unpack(space.sums[: space.outputs])]
         finally:
             self.lock.release()
-
-    def _sum(self) -> Any:
-        flags, outputs = self.space.flags, self.space.outputs
-        flags[0] = flags[2] = flags[4] = 0
-        stopped = self.drive(*self.given)
-        raise_failed()
-        if stopped >= 0:
-            return None
-        if flags[4] == 1:
-            row = self.sums[:outputs].tolist()
-        else:
-            ranges: Ranges = {}
-            first = 0
-            for k in range(flags[4]):
-                size = self.sizes[k]
-                put(ranges, size, first, self.sums[k * self.width : k * self.width + outputs])
-                first += size
-            row = total(ranges)
-        whole = sum(row)
-        if whole != whole:
-            return None
-        self.trace.calls += self.count
-        return [self.trace.unpack([y / self.count for y in row] if self.reduce == "mean" else row)]

@@ -28,8 +28,8 @@ from ...transforms.collector import Resting
 from ...transforms.trees import LEAF, Structure, container, flatten
 from ..backends import blocks as blocks_backend
 from ..backends import native as native_backend
+from ..backends.batch_loop import SLOT, SLOTS
 from ..backends.executable import CodeRefusedError
-from ..backends.llvm import driver
 from ..backends.machine import AlignedMemory, Machine, raise_failed
 from ..frontend.dispatch import Dispatcher
 from ..frontend.packing import Pack, as_floats, is_array, packer
@@ -46,6 +46,7 @@ UNKNOWN = "unknown"  # of `start`
 LEAST_WORK, MOST_WORK = 1 << 21, 1 << 32
 SMALLEST_CHUNK = 32  # samples; a power of two
 WAYS = 4  # of calling `map` for which memory is kept ready
+MOST_PAIRED = 4000  # instructions of a program that is made for pairs of samples, as that takes twice the time
 UNEVEN = 1.15  # how many times its share of the samples a thread may get
 
 
@@ -326,19 +327,19 @@ def _cuts(first: int, count: int, size: int) -> list[tuple[int, int]]:
 
 
 class Answers:
-    """Where the outputs go: an array for each, or sums."""
+    """Where the outputs go: an array for each, or sums over ranges, or one over all samples."""
 
     def __init__(self, batch: Batch, outputs: int, reduce: bool) -> None:
         self.columns = [] if reduce else [array("d", bytes(8 * batch.count)) for _ in range(outputs)]
         self.ranges: Ranges = {}
         self.lock = Lock()
 
-    def add(self, first: int, sizes: Iterable[int], sums: array[float], outputs: int) -> None:
+    def add(self, first: int, space: Workspace) -> None:
         """Take over the sums of ranges, one behind the other."""
         with self.lock:
-            for k, size in enumerate(sizes):
-                at = k * wide(outputs)
-                put(self.ranges, size, first, sums[at : at + outputs])
+            for k, size in enumerate(space.sizes[: space["held"]]):
+                at = k * wide(space.outputs)
+                put(self.ranges, size, first, space.sums[at : at + space.outputs])
                 first += size
 
     def has_nan(self) -> bool:
@@ -365,34 +366,68 @@ def _same_result(f: Dispatcher, found: Specialization, batch: Batch) -> None:
         raise TypeError(f"map: {f.name} returns results of different structures, by the branch it takes")
 
 
-class _Workspace:
-    """The traces of a function as machine code for one way of mapping, and the memory in which one thread runs them."""
+class Workspace:
+    """The traces of a function as machine code for one way of mapping, and the memory in which one thread runs them.
+
+    Its items are the slots of `batch_loop.py`.
+    """
 
     def __init__(
         self, known: tuple[Specialization, ...], layout: tuple[tuple[bool, int], ...], reduce: bool, fast: bool
     ) -> None:
-        self.known = known
+        self.known, self.layout, self.reduce, self.fast = known, layout, reduce, fast
         self.outputs = len(known[0].program.outputs)
-        machines = [_kernel(v, layout, reduce, fast) for v in known]
-        codes = array("Q", [each.address for each in machines])
+        self.captured = sorted({v.first_captured: v.captured for v in known}.items())
         columns = sum(count for mapped, count in layout if mapped)
         numbers = sum(count for mapped, count in layout if not mapped)
-        self.captured = sorted({v.first_captured: v.captured for v in known}.items())
         numbers += max((at + len(each) for at, each in self.captured), default=0)
-        guarded = any(v.program.guards or v.program.fails() for v in known) or len(known) > 1
-        self.info = array("q", [columns, self.outputs, len(known), guarded, reduce])
-        self.info_address = _address(self.info)
-        self.codes = codes
-        self.x = AlignedMemory(8 * columns + numbers)
+        self.slots = array("q", bytes(8 * len(SLOTS)))
+        self.address = _address(self.slots)
+        pitch = 64 * (wide(self.outputs) | 1) if reduce else 0
+        flag = 64 * columns + 8 * numbers
+        second = -(-(flag + 8) // 64) * 64
+        places = native_backend.PairPlaces(flag, second)
+        self.x = AlignedMemory(second // 8 + 8 * columns)
+        self.turns = AlignedMemory(3 * pitch // 8)
+        self.answers = AlignedMemory(16 * self.outputs)
+        self.sums, self.sizes = array("d"), array("q")
+        self.codes, self.places = (array("q", bytes(8 * len(known))) for _ in range(2))
+        self.memory: list[AlignedMemory] = []
         self.shared_address = self.x.address + 64 * columns
-        self.rows = AlignedMemory(64 * (wide(self.outputs) + 1) if reduce else 0)
-        self.answers = AlignedMemory(8 * self.outputs), AlignedMemory(8 * self.outputs)
-        self.memory = [AlignedMemory(each.scratch, each.preset) for each in machines]
-        self.places = array("Q", [each.address for each in self.memory])
-        self.flags = array("q", [0] * 5)
-        temp, merged = (each.address for each in self.answers)
-        self.before = (self.x.address, _address(codes), self.rows.address, temp, merged)
-        self.behind = (_address(self.places), _address(self.flags))
+        pair = _kernel(known[0], layout, reduce, fast, places) if reduce and _pairs(known) else None
+        if pair is not None:
+            self["pair"], self["pair_memory"] = self._room(pair)
+        for name, value in (
+            ("columns", 8 * columns), ("outputs", 8 * self.outputs), ("traces", 8 * len(known)), ("reduce", reduce),
+            ("wide", 8 * wide(self.outputs)), ("pitch", pitch), ("paired", pair is not None), ("x", self.x.address),
+            ("flag", self.x.address + flag), ("second", self.x.address + second), ("codes", _address(self.codes)),
+            ("turns", self.turns.address), ("memories", _address(self.places)),
+            ("temp", self.answers.address), ("merged", self.answers.address + 64 * self.outputs),
+        ):  # fmt: skip
+            self[name] = value
+
+    def __getitem__(self, name: str) -> int:
+        return self.slots[SLOT[name]]
+
+    def __setitem__(self, name: str, value: int) -> None:
+        self.slots[SLOT[name]] = value
+
+    def _room(self, machine: Machine) -> tuple[int, int]:
+        """The addresses of a kernel and of its memory."""
+        memory = AlignedMemory(machine.scratch, machine.preset)
+        self.memory.append(memory)
+        return machine.address, memory.address
+
+    def prepare(self, longest: int, odd: bool) -> None:
+        """Have room for the sums over a chunk, and the kernels that it takes; `odd` tells whether those of pairs do not
+        suffice."""
+        held = 2 * longest.bit_length() + 2 if self.reduce else 0
+        if held > len(self.sizes):
+            self.sums, self.sizes = array("d", bytes(8 * held * wide(self.outputs))), array("q", bytes(8 * held))
+            self["sums"], self["sizes"] = _address(self.sums), _address(self.sizes)
+        if not self.codes[0] and (odd or not self["paired"]):
+            for k, v in enumerate(self.known):
+                self.codes[k], self.places[k] = self._room(_kernel(v, self.layout, self.reduce, self.fast))
 
     def share(self, numbers: array[float]) -> None:
         """Put the numbers that all samples share where kernels find them, those of captured `Value`s last."""
@@ -402,23 +437,36 @@ class _Workspace:
             ctypes.memmove(self.shared_address + 8 * (len(numbers) + at), _address(outside), 8 * len(outside))
 
 
-def _kernel(v: Specialization, layout: tuple[tuple[bool, int], ...], reduce: bool, fast: bool) -> Machine:
-    """A trace's machine code for eight samples."""
-    key = (layout, reduce, fast)
+def _pairs(known: Sequence[Specialization]) -> bool:
+    """Whether a kernel may take two samples a lane at once: code of ours, of one program that is not too long."""
+    (v, *others) = known
+    plain = not (others or v.has_blocks or v.program.guards)
+    return plain and len(v.program) <= MOST_PAIRED and native_backend.at_once(batches=True)
+
+
+def _kernel(
+    v: Specialization,
+    layout: tuple[tuple[bool, int], ...],
+    reduce: bool,
+    fast: bool,
+    places: native_backend.PairPlaces | None = None,
+) -> Machine:
+    """A trace's machine code for eight samples, or, if there are places for them, for eight pairs."""
+    key = (layout, reduce, fast, places)
     with v.lock:
         found: Machine | None = v.batches.get(key)
         if found is None:
             start = perf_counter()
             with errors_of_ours(v.name), Resting():
-                driver()  # which the first batch of a process waits for
+                native_backend.driver()  # which the first batch of a process waits for
                 program = (v.fast() if fast else None) or v.program
                 program = summands(program) if reduce else program
                 mapped = [each for each, count in layout for _ in range(count)]
                 if v.has_blocks:
-                    places = native_backend.places_of(mapped, v.first_captured, program.inputs)
-                    found = blocks_backend.kernel(program, v.functions, places)
+                    inputs = native_backend.places_of(mapped, v.first_captured, program.inputs)
+                    found = blocks_backend.kernel(program, v.functions, inputs)
                 else:
-                    found = native_backend.kernel(lower(program, v.functions), mapped, v.first_captured)
+                    found = native_backend.kernel(lower(program, v.functions), mapped, v.first_captured, places)
                 v.batches[key] = found
             v.seconds["batch"] = v.seconds.get("batch", 0.0) + perf_counter() - start
         return found
@@ -428,37 +476,38 @@ def _in_machine_code(
     f: Dispatcher, batch: Batch, every: Sequence[tuple[int, int]], answers: Answers, reduce: bool, fast: bool
 ) -> bool:
     """Run some chunks; whether an output that was stored is nan."""
-    drive = driver()
+    drive = native_backend.driver()
     bases = array("q", [_wrapped(a - batch.first * s) for a, s in zip(batch.addresses, batch.strides, strict=True)])
     outs = array("q", [_wrapped(_address(c) - 8 * batch.first) for c in answers.columns])
-    odd = 0
+    longest = max(stop - start for start, stop in every)
 
-    def workspace(known: tuple[Specialization, ...]) -> _Workspace:
+    def workspace(known: tuple[Specialization, ...], before: Workspace | None = None) -> Workspace:
         idle = f.idle.setdefault((known, batch.layout, reduce, fast), [])
         try:
-            made: _Workspace = idle.pop()
+            made: Workspace = idle.pop()
         except IndexError:
-            made = _Workspace(known, batch.layout, reduce, fast)
+            made = Workspace(known, batch.layout, reduce, fast)
         made.share(batch.shared)
-        made.flags[0] = made.flags[2] = 0
+        made.prepare(longest, any((start | stop) % 16 for start, stop in every))
+        for name, buffer in (("bases", bases), ("strides", batch.strides), ("outs", outs)):
+            made[name] = _address(buffer)
+        made["row"] = made["nan"] = made["held"] = made["finish"] = 0
+        if before is not None:  # what was added so far
+            for name in ("row", "nan", "held"):
+                made[name] = before[name]
+            for name, size in (("turns", 2 * made["pitch"]), ("sums", made["held"] * made["wide"])):
+                ctypes.memmove(made[name], before[name], size)
+            made.sizes[: made["held"]] = before.sizes[: made["held"]]
         return made
 
     space = workspace(tuple(f.specializations[batch.structure]))
-    fixed = (_address(bases), _address(batch.strides), _address(outs))
-    held = 2 * max(stop - start for start, stop in every).bit_length() if reduce else 0
-    sums, sizes = array("d", bytes(8 * held * wide(space.outputs))), array("q", bytes(8 * held))
     for start, stop in every:
-        at = start
-        space.flags[4] = 0
+        space["start"], space["stop"], space["held"] = start, stop, 0
         while True:
-            stopped = drive(
-                at, stop, space.info_address, fixed[0], fixed[1], *space.before, fixed[2], *space.behind,
-                _address(sums), _address(sizes),
-            )  # fmt: skip
-            if stopped < 0:
+            drive(space.address)
+            if (stopped := space["stopped"]) < 0:
                 break
-            at, (pending, row, step) = stopped, space.flags[1:4]
-            i = at + row + step * ((pending & -pending).bit_length() - 1)
+            i = stopped + space["row"] + space["rows"] * ((space["pending"] & -space["pending"]).bit_length() - 1)
             with f.lock:
                 if set(f.specializations[batch.structure]) <= set(space.known):
                     if any(v.program.fails() for v in space.known):  # which a call with this sample alone tells
@@ -470,19 +519,15 @@ def _in_machine_code(
                         found = f.traced(batch.sample(i), batch.structure)
                     _same_result(f, found, batch)
                 more = tuple(v for v in f.specializations[batch.structure] if v not in space.known)
-            larger = workspace(space.known + more)
-            odd |= space.flags[0]
-            if reduce:  # what was added so far
-                ctypes.memmove(larger.rows.address, space.rows.address, 512 * (wide(space.outputs) + 1))
-            larger.flags[2], larger.flags[4] = row, space.flags[4]
-            space = larger
+            space = workspace(space.known + more, space)
+            space["start"], space["stop"] = stopped, stop
         for v in space.known:
             v.calls += stop - start
-        answers.add(start, sizes[: space.flags[4]], sums, space.outputs)
+        if reduce:
+            answers.add(start, space)
     raise_failed()
-    odd |= space.flags[0]
     f.idle[space.known, batch.layout, reduce, fast].append(space)
-    return bool(odd)
+    return bool(space["nan"])
 
 
 def _on_threads(
@@ -557,20 +602,12 @@ def nothing(f: Dispatcher, reduce: str, start: Any) -> PartialSum | BinnedSum:
     return PartialSum(f.name, reduce, None, (), {}) if start != UNKNOWN else BinnedSum(f.name, reduce, None, 0, [])
 
 
-def _manner(arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int) -> Any:
-    """What is the same in calls of one kind; None if they may not be alike."""
-    if reduce is None or type(in_axes) not in (int, tuple):
-        return None
-    axes = in_axes if type(in_axes) is tuple else (in_axes,)
-    lie = [(getattr(x, "shape", None), getattr(x, "strides", None)) for x in arguments]
-    return reduce, threads, in_axes, *map(type, axes), *lie
-
-
 def _prepared(f: Dispatcher, batch: Batch, arguments: Sequence[Any], reduce: str, threads: int) -> Again | None:
     """What answers further calls like this one, if they are such as it may answer."""
     known = f.specializations[batch.structure]
     (trace, *others), place = known, 0
-    if others or trace.captured or f.static_positions or (batch.layout, True, True) not in trace.batches:
+    idle = f.idle.get((tuple(known), batch.layout, True, True))
+    if others or trace.captured or f.static_positions or not idle:
         return None
     if len(chunks(0, batch.count, threads, trace.work)) > 1:
         return None
@@ -586,9 +623,15 @@ def _prepared(f: Dispatcher, batch: Batch, arguments: Sequence[Any], reduce: str
             place += len(part.leaves)
         else:
             return None
-    space = _Workspace((trace,), batch.layout, True, True)
-    shared = [each._replace(at=space.shared_address + 8 * each.at) for each in shared]
-    return Again(f, batch.structure, trace, reduce, mapped, shared, space, driver(), batch.count, batch.strides)
+    return Again(f, batch.structure, trace, reduce, mapped, shared, idle.pop(), batch.count, batch.strides)
+
+
+def _manner(arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int) -> Any:
+    """What is the same in calls of one kind; None if they may not be alike."""
+    if reduce is None or type(in_axes) not in (int, tuple):
+        return None
+    axes = in_axes if type(in_axes) is tuple else (in_axes,)
+    return reduce, threads, in_axes, *map(type, axes), *[getattr(x, "shape", None) for x in arguments]
 
 
 def map_batch(

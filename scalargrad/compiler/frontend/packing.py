@@ -36,6 +36,7 @@ class _Source:
     def __init__(self, head: str) -> None:
         self.lines = [head]
         self.scope: dict[str, Any] = {"as_float": as_float, "as_floats": as_floats, "countOf": countOf, "C": container}
+        self.scope["array"] = array
         self.leaves: list[str] = []  # expressions that make up the list of the leaves
         self.counts: list[int] = []  # and how many they stand for
         self.floats: list[str] = []  # what holds if they are all floats
@@ -43,6 +44,7 @@ class _Source:
         self.slow: list[str] = []  # what is to be done before the leaves of arrays are as that says
         self.names = 0
         self.at = 0
+        self.buffers = False  # whether `o` is an array, of which an array of NumPy's may keep a slice
 
     def known(self, x: Any) -> str:
         name = f"T{len(self.scope)}"
@@ -129,6 +131,8 @@ class _Source:
             return self.known(keys.value)
         if (known := container(kind)) is not None and known.flat:
             self.at += children
+            if self.buffers and is_array(known):
+                return f"{self.known(known.kind)}({keys!r}, buffer=o[{self.at - children}:{self.at}])"
             if direct is not None and is_array(known) and children:
                 direct.append((kind, keys, "y", self.at - children))
                 return f"b.views[{len(direct) - 1}].copy()"
@@ -157,14 +161,36 @@ def packer(structure: Structure) -> Pack:
     """A function that flattens trees of that structure, and returns None for any other, or for what is no number."""
     source = _Source("def made(tree):")
     source.take_apart(structure, "tree")
+    if source.arrays:
+        source.lines += _joined_bytes(source)
     source.lines += source.slow
     source.lines += [f"    try: return as_floats([{', '.join(source.leaves)}])", f"    {_NO_NUMBER}"]
     return source.function()  # type: ignore[no-any-return]
 
 
-def unpacker(structure: Structure) -> Unpack:
-    """A function that builds the tree of that structure from a flat sequence."""
+def _joined_bytes(source: _Source) -> list[str]:
+    """Return all leaves at once where arrays are of float64, and the rest are floats."""
+    conditions, pieces, numbers, count = list[str](), list[str](), list[str](), 0
+    for k, (leaf, many, holds) in enumerate(zip(source.leaves, source.counts, source.floats, strict=True)):
+        if k in source.arrays:
+            name, kind, shape = source.arrays[k]
+            holds = f"type({name}) is {source.known(kind)} and {name}.dtype is {source.known(kind(0).dtype)}"
+            conditions.append(f"{holds} and {name}.shape == {shape!r}")
+            pieces.append(f"{name}.tobytes()")
+            continue
+        conditions.append(holds)
+        numbers.append(leaf)
+        count += many
+        if k + 1 == len(source.leaves) or k + 1 in source.arrays:
+            pieces.append(f"{source.known(Struct(f'{count}d').pack)}({', '.join(numbers)})")
+            numbers, count = [], 0
+    return [f"    if {' and '.join(conditions)}: return array('d', b''.join(({', '.join(pieces)}, )))"]
+
+
+def unpacker(structure: Structure, buffers: bool = False) -> Unpack:
+    """A function that builds the tree of that structure from a flat sequence; with `buffers`, from an `array` alone."""
     source = _Source("def made(o):")
+    source.buffers = buffers
     source.lines.append(f"    return {source.built(structure)}")
     return source.function()  # type: ignore[no-any-return]
 

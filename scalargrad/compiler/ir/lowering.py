@@ -16,7 +16,7 @@ from typing import Any, Literal
 from ...engine import table
 from ...engine.primitive import TABLE, Primitive
 from .elementary import EVALUATE
-from .polynomials import POLYNOMIALS
+from .polynomials import FAST, POLYNOMIALS
 from .program import Program
 from .symbolic import body
 
@@ -63,11 +63,14 @@ def lower(program: Program, functions: Functions = "library", most: int | None =
     well, and products go into sums unrounded, which is other bits. Rows of more
     than `most` instructions become functions; if it is None, of more than is good for machine code.
     """
+    low = _lowered(program, "polynomial" if functions == "fast" and program.guards else functions, most)
     if functions == "fast":
-        low = lower(program, "polynomial", most)
         low.program = contracted(low.program)
         low.functions = {name: contracted(body) for name, body in low.functions.items()}
-        return low
+    return low
+
+
+def _lowered(program: Program, functions: Functions, most: int | None) -> Lowered:
     made = Program(program.inputs, program.names, program.constants)
     low = Lowered(made)
     zero = made.constant(0.0)
@@ -84,14 +87,17 @@ def lower(program: Program, functions: Functions = "library", most: int | None =
 
     templates: dict[tuple[Primitive, int], Callable[[tuple[int, ...]], int]] = {}
     in_bodies: set[str] = set()  # what an elementary row may be equal to
-    met = set(program.operations)
+    met = dict.fromkeys(program.operations)
     products = {table.chain: chain_product, table.gate: gate_product}
-    for product in met & products.keys():
+    for product in products.keys() & met:
         templates[product, 2] = products[product]
         in_bodies.add("mul")
-    others = met - _ELEMENTARY.keys() - products.keys()
-    pairs = zip(program.operations, program.operands, strict=True) if others else ()
-    for row, count in dict.fromkeys([(row, len(given)) for row, given in pairs if row in others]):
+    others = [row for row in met if row not in _ELEMENTARY and row not in products]
+    kinds = {(row, row.arity): None for row in others}
+    if any(row.arity is None for row in others):
+        kinds = dict.fromkeys(zip(program.operations, map(len, program.operands), strict=True))
+        kinds = {(row, count): None for row, count in kinds if row in others}
+    for row, count in kinds:
         templates[row, count] = _template(low, row, count, functions, most)
         if (found := body_of(row, count, functions)) is not None:
             in_bodies.update(found.operations)
@@ -127,7 +133,8 @@ def lower(program: Program, functions: Functions = "library", most: int | None =
 def contracted(program: Program) -> Program:
     """The program with each product that only one sum or difference takes in that: rounded once instead of twice.
 
-    What guards depend on is left alone: calls branch as the function does.
+    A product with one or zero, by a condition, becomes a choice. What guards depend on is left alone: calls branch as
+    the function does.
     """
     first, operations = program.inputs, program.operations
     decides = bytearray(first + len(program) + len(program.constants))
@@ -153,6 +160,12 @@ def contracted(program: Program) -> Program:
             factor, other = (b, a) if later else (a, b)
             operation = "fma" if operation == "add" else "fnma" if later else "fms"
             operands = (*program.operands[factor - first], other)
+        elif operation == "mul" and not decides[v]:
+            for k, other in (operands, operands[::-1]):
+                chosen = _between_constants(program, k) or (0, 0, 0)
+                if [program.constants[~c] for c in chosen[1:] if c < 0] == [1.0, 0.0]:
+                    operation, operands = "select", (chosen[0], other, chosen[2])
+                    break
         number[v] = made.emit(operation, tuple([number[p] for p in operands]))
     made.outputs, made.guards = program.ends(number)
     return made.without_dead()
@@ -164,7 +177,7 @@ def _template(
     """How a row with so many operands is put into the program."""
     made = low.program
     found, longest = body_of(row, count, functions), max(INLINE, 6 * count)
-    if functions == "polynomial" and found is not None and found is not body_of(row, count, "library"):
+    if functions != "library" and found is not None and found is not body_of(row, count, "library"):
         longest = INLINE_POLYNOMIALS
     longest = longest if most is None else most
     if found is not None and len(found) <= longest:
@@ -186,7 +199,8 @@ def body_of(row: Primitive, count: int, functions: Functions) -> Program | None:
         return None
     if functions == "library":
         return body(row.compute, count)
-    whole = POLYNOMIALS.get(row.name) if TABLE.get(row.name) is row else None
+    whole = FAST.get(row.name) if functions == "fast" else None
+    whole = (whole or POLYNOMIALS.get(row.name)) if TABLE.get(row.name) is row else None
     found = body_of(row, count, "library") if whole is None else body(whole, count)
     if found is None or whole is not None or not any(each in POLYNOMIALS for each in found.operations):
         return found
@@ -214,6 +228,7 @@ def _polynomial(name: str) -> Program:
 
 
 _COMPARISONS = frozenset(("lt", "le", "eq", "ne", "nle"))
+_CHOOSING = frozenset(("select", "not"))
 _SHORTENED = _COMPARISONS | {"select"}
 
 
@@ -222,6 +237,9 @@ def emit_short(into: Program, operation: Any, operands: tuple[int, ...]) -> int:
 
     A comparison that is data is `select(c, 1, 0)`, and `ne` of that with 0 is c itself.
     """
+    first, operations = into.inputs, into.operations
+    if not any(p >= first and operations[p - first] in _CHOOSING for p in operands):
+        return into.emit(operation, operands)
     if operation in _COMPARISONS:
         for slot, p in enumerate(operands):
             other = operands[1 - slot]
@@ -236,9 +254,9 @@ def emit_short(into: Program, operation: Any, operands: tuple[int, ...]) -> int:
                 return chosen[0] if if_true else into.emit("not", (chosen[0],))
     elif operation == "select":
         c, a, b = operands
-        if c >= into.inputs and into.operations[c - into.inputs] == "not":
+        if c >= first and operations[c - first] == "not":
             into.shortened = True
-            return emit_short(into, operation, (into.operands[c - into.inputs][0], b, a))
+            return emit_short(into, operation, (into.operands[c - first][0], b, a))
         for join, inner, same in (("and", a, 2), ("or", b, 1)):  # one selection where an arm selects again
             chosen = _between_constants(into, inner)
             if chosen is not None and chosen[same] == operands[same]:

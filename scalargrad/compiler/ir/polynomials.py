@@ -12,6 +12,9 @@ eager engine computes with those of `ieee.py`.
 | tanh | 3 | |
 | sin, cos | 2.5 | beyond 1e6 |
 
+`compile(..., functions="fast")` has some of its own, which share what a function and its slope have in common: at most
+5 ULP for tanh, its slope, sigmoid and its slope. Of a nan, relu's slope is 0 there.
+
 Each reduces its argument to a small interval and takes a polynomial there. Coefficients are those of the Chebyshev
 approximation on that interval, found with mpmath's `chebyfit`, as the tests do again.
 """
@@ -67,8 +70,7 @@ def polynomial(coefficients: tuple[float, ...], x: float) -> float:
 
 def reduced(x: float) -> tuple[float, float]:
     """`n` and `exp(r) - 1` for `x = n log(2) + r`; `x` is kept where `exp` is neither 0 nor inf."""
-    x = -750.0 if x < -750.0 else x
-    x = 710.0 if x > 710.0 else x
+    x = min(max(x, -750.0), 710.0)
     n = ieee.round_half_even(x * LOG2_E)
     r = (x - n * LN2_HIGH) - n * LN2_LOW
     return n, r + r * r * polynomial(EXP, r)
@@ -151,3 +153,68 @@ def cos(x: float) -> float:
 
 
 POLYNOMIALS = {"exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "tanh": tanh, "sin": sin, "cos": cos}
+
+
+# ---- "fast" ----------------------------------------------------------------------------------------------------------
+
+# tanh(r)/r = (1 + a z + b z**2)/(1 + c z + d z**2), z = r**2, for |r| <= log(2)/4, within 2e-17; 1, a, b and 1, c, d
+TANH_ABOVE = (1.0, 0.11110147886040408, 0.0010575592524237915)
+TANH_BELOW = (1.0, 0.44443481219373676, 0.01586916331769181)
+
+
+def halved(x: float) -> tuple[float, float, float]:
+    """`s, p, q` with `exp(2x) = s (q + p)/(q - p)` and s a power of two, for x from -375 to 0."""
+    n = ieee.round_half_even(x * (2.0 * LOG2_E))
+    r = (x - n * (0.5 * LN2_HIGH)) - n * (0.5 * LN2_LOW)
+    z = r * r
+    return scale(1.0, n), r * polynomial(TANH_ABOVE, z), polynomial(TANH_BELOW, z)
+
+
+def _tanh(x: float) -> tuple[float, float, float]:
+    """tanh(-|x|) = (e - 1)/(e + 1) with e = exp(-2|x|), times `q - p` above and below; and what of it a slope needs."""
+    s, p, q = halved(max(-fabs(x), -375.0))
+    e = s * (q + p)
+    inverse = 1.0 / (e + (q - p))
+    return ((s - 1.0) * q + (s + 1.0) * p) * inverse, e, inverse
+
+
+def fast_tanh(x: float) -> float:
+    return copysign(_tanh(x)[0], x)
+
+
+def fast_tanh_slope(x: float) -> float:
+    """`(1 + y)(1 - y)` with `y = tanh(-|x|)`, `1 + y = 2e/(e + 1)`."""
+    y, e, inverse = _tanh(x)
+    return ((e + e) * inverse) * (1.0 - y)
+
+
+def _sigmoid(x: float) -> tuple[float, float]:
+    """sigmoid(|x|) and sigmoid(-|x|): 1/(1 + e) and e/(1 + e) with e = exp(-|x|), times `q - p` above and below."""
+    s, p, q = halved(max(-0.5 * fabs(x), -375.0))
+    e, one = s * (q + p), q - p
+    inverse = 1.0 / (e + one)
+    return one * inverse, e * inverse
+
+
+def fast_sigmoid(x: float) -> float:
+    large, small = _sigmoid(x)
+    return small if x < 0.0 else large
+
+
+def fast_sigmoid_slope(x: float) -> float:
+    large, small = _sigmoid(x)
+    return large * small
+
+
+def fast_relu(x: float) -> float:
+    return 0.0 if x < 0.0 else x
+
+
+def fast_step(x: float) -> float:
+    return 1.0 if x > 0.0 else 0.0
+
+
+FAST = {
+    "tanh": fast_tanh, "tanh_slope": fast_tanh_slope, "sigmoid": fast_sigmoid, "sigmoid_slope": fast_sigmoid_slope,
+    "relu": fast_relu, "step": fast_step,
+}  # fmt: skip

@@ -10,14 +10,15 @@ import json
 import re
 import webbrowser
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
-from .style import COLOURS
+from .style import palette
 
 MEDIA = {"auto": "screen and (prefers-color-scheme:dark)", "dark": "screen", "light": "not all"}  # of the dark sheet
 # A text, which stays as it is, or space beside a sign. Beside + and - it stays, as "+ +" is not "++"; so does a line's
@@ -28,25 +29,29 @@ _SPACES = re.compile(
 
 
 @cache
-def asset(package: str, name: str) -> str:
-    """A file of a page without indents, comments and spaces around signs."""
-    text = (files(package) / name).read_text(encoding="utf-8")
+def asset(name: str) -> str:
+    """A file of a page, such as "page/main.js", without indents, comments and spaces around signs."""
+    text = files(__package__).joinpath("..", name).read_text(encoding="utf-8")
     lines = [re.sub(" // .*", "", line.strip()) for line in text.splitlines()]
     text = "\n".join(line for line in lines if line and not line.startswith(("//", "/*")))
     if name.endswith(".css"):
-        return re.sub(" ?([{};,]) ?|(?<=:) ", r"\1", text)
+        return re.sub("\\s?([{};,])\\s?|(?<=:) ", r"\1", text).replace(";}", "}")
     return _SPACES.sub(lambda match: match[1] or "", text) if name.endswith(".js") else text
 
 
-def script(package: str, names: Iterable[str], first: str = "") -> str:
+def script(names: Iterable[str], first: str = "") -> str:
     """The scripts of a page, which share one scope, in the order in which they run; behind what is made for it."""
-    parts = "\n".join([first, *(asset(package, f"{name}.js") for name in names)])
+    parts = "\n".join([first, *(asset(f"{name}.js") for name in names)])
     return f'(async () => {{\n"use strict";\n{parts}\n}})();'
 
 
-def filled(template: str, values: Mapping[str, str]) -> str:
-    """A template with its `{{names}}` replaced by their values, in which nothing is replaced again."""
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], template)
+def page(name: str, code: str, theme: str, sheet: str = "", **values: str) -> str:
+    """The page of that name, as text: its template with every `{{name}}` replaced by its value, in which nothing is
+    replaced again. `sheet` is of what is made for it."""
+    style, light, dark = sheet + asset(f"{name}.css"), _colours(False), _colours(True)
+    values |= {"theme": theme, "style": style, "light": light, "dark": dark, "dark_media": MEDIA[theme]}
+    values |= {"script": code, "policy": policy([code], [style, light, dark])}
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match[1]], asset(f"{name}.html"))
 
 
 def policy(scripts: Iterable[str], styles: Iterable[str]) -> str:
@@ -57,6 +62,18 @@ def policy(scripts: Iterable[str], styles: Iterable[str]) -> str:
 
 def _source(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def module(f: Any, name: str, *arguments: Any) -> str:
+    """A compiled function, called once with these arguments, as JavaScript that defines a function of that name."""
+    f(*arguments)
+    return compact(f.to_js(name))
+
+
+def compact(source: str) -> str:
+    """What the JavaScript backend writes, for a page: without its head and its indents."""
+    text = source.replace("export ", "").partition("*/\n")[2]
+    return "\n".join([line.strip() for line in text.splitlines() if line.strip()])
 
 
 def as_json(data: object) -> str:
@@ -73,8 +90,8 @@ def opened(page: str, name: str) -> Path:
     return file
 
 
-def sheet(dark: bool) -> str:
+def _colours(dark: bool) -> str:
     """The colours of pictures, and of whose turn it is, as variables for the page."""
-    own = {"now-line": ("#b7791f", "#f5b83d"), "halo": ("#facc15", "#f5b83d")}
-    values = "".join(f"--{name.replace(' ', '-')}:{pair[dark]};" for name, pair in (COLOURS | own).items())
+    colours = palette(dark) | {"now-line": ("#b7791f", "#f5b83d")[dark], "halo": ("#facc15", "#f5b83d")[dark]}
+    values = "".join(f"--{name}:{colour};" for name, colour in colours.items())
     return f":root{{{values}color-scheme:{'dark' if dark else 'light'}}}"

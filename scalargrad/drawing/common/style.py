@@ -28,12 +28,13 @@ COLOURS = {
     "pos": ("#2563eb", "#6ea8ff"),
     "neg": ("#e0561a", "#ff9350"),
     "bad": ("#d11a45", "#ff6b87"),
-    "pos text": ("#1b3fa8", "#a9ccff"),
-    "neg text": ("#86290a", "#ffc09a"),
-    "bad text": ("#8f0c2f", "#ffb3c1"),
+    "pos-text": ("#1b3fa8", "#a9ccff"),
+    "neg-text": ("#86290a", "#ffc09a"),
+    "bad-text": ("#8f0c2f", "#ffb3c1"),
 }
 _ENDS = (("#9dd9d0", "#0f5b54"), ("#d6b8ef", "#593089"))  # of the scale of |gradient|: vanishing, exploding
 SCALE = range(-6, 4)  # powers of ten of |gradient|
+SCALE_CLASSES = {k: f"m{-k}" if k < 0 else f"p{k}" for k in SCALE}
 
 
 def _mixed(a: str, b: str, t: float) -> str:
@@ -46,6 +47,13 @@ def scale_colour(k: int, dark: bool) -> str:
     """The fill of a node whose |gradient| is about 10**k: neutral at 1, two hues towards vanishing and exploding."""
     end = _ENDS[k > 0][dark]
     return _mixed(COLOURS["plain"][dark], end, abs(k) / (3.0 if k > 0 else 6.0))
+
+
+@cache
+def palette(dark: bool) -> dict[str, str]:
+    """All colours of a theme: by name, and those of the scale by class."""
+    scale = {name: scale_colour(k, dark) for k, name in SCALE_CLASSES.items()}
+    return {name: pair[dark] for name, pair in COLOURS.items()} | scale
 
 
 def magnitude(gradient: float) -> int:

@@ -13,31 +13,23 @@ from math import isfinite
 from typing import Any
 from unicodedata import bidirectional, category, combining, east_asian_width
 
-# Advance widths of Helvetica and Helvetica Bold, in thousandths of the font size, from space to tilde (Adobe Font
-# Metrics); Arial, Liberation Sans and Arimo have the same. Engines get sizes computed from these.
-_HELVETICA = (
-    278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556, 556, 556, 556, 556,
-    556, 556, 556, 278, 278, 584, 584, 584, 556, 1015, 667, 667, 722, 722, 667, 611, 778, 722, 278, 500, 667, 556, 833,
-    722, 778, 667, 778, 722, 667, 611, 722, 667, 944, 667, 667, 611, 278, 278, 278, 469, 556, 333, 556, 556, 500, 556,
-    556, 278, 556, 556, 222, 222, 500, 222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334,
-    260, 334, 584,
-)  # fmt: skip
-_BOLD = (
-    278, 333, 474, 556, 556, 889, 722, 238, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556, 556, 556, 556, 556,
-    556, 556, 556, 333, 333, 584, 584, 584, 611, 975, 722, 722, 722, 722, 667, 611, 778, 722, 278, 556, 722, 611, 833,
-    722, 778, 667, 778, 722, 667, 611, 722, 667, 944, 667, 667, 611, 333, 278, 333, 584, 556, 333, 556, 611, 556, 611,
-    556, 333, 611, 611, 278, 278, 556, 278, 889, 611, 611, 611, 611, 389, 556, 333, 611, 556, 778, 556, 556, 500, 389,
-    280, 389, 584,
-)  # fmt: skip
-# Of other letters and signs: Liberation Sans, and where it has none, as of small digits, DejaVu Sans Condensed.
-_OTHERS = {
-    278: "∕′·ÌÍÎÏìíîïιίΙΪ", 333: "‘’“”´¸¹²³", 360: "″⁰⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉ºª", 398: "τ°", 445: "ζξεέ", 476: "⁺⁻₊₋ς",
-    499: "∂çýÿγκλν↑↓", 554: "χΰυ±÷√≤≥≠≈Γ«»àáâãäåèéêëðñòóôõöùúûüþήηθο–δ", 580: "ρβμµάα−×", 611: "∇■¿ßøΖΤσΣ",
-    666: "φΞÀÁÂÃÄÅÈÉÊËÝÞΑΒΕΚΡΥΧΫΔΛ", 713: "πψ∑∞ÇÐÑÙÚÛÜΗΝΠ", 751: "Ω↵", 780: "ÒÓÔÕÖØΘΟωΦ", 832: "⚠ΜΨ", 900: "æ⋮�",
-    1000: "Æ…—→←",
+# Advance widths in thousandths of the font size: of Helvetica (Adobe Font Metrics; Arial, Liberation Sans, Arimo have
+# the same), beyond ASCII of Liberation Sans, and where it has none, as of small digits, of DejaVu Sans Condensed; and
+# what is wider in Helvetica Bold. Engines get sizes computed from these.
+_WIDTHS = {
+    191: "'", 222: "ijl", 260: "|", 278: " !,./:;I[\\]ft∕′·ÌÍÎÏìíîïιίΙΪ", 333: "()-`r‘’“”´¸¹²³", 334: "{}", 355: "\"",
+    360: "″⁰⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉ºª", 389: "*", 398: "τ°", 445: "ζξεέ", 469: "^", 476: "⁺⁻₊₋ς", 499: "∂çýÿγκλν↑↓",
+    500: "Jcksvxyz", 554: "χΰυ±÷√≤≥≠≈Γ«»àáâãäåèéêëðñòóôõöùúûüþήηθο–δ", 556: "#$0123456789?L_abdeghnopqu",
+    580: "ρβμµάα−×", 584: "+<=>~", 611: "FTZ∇■¿ßøΖΤσΣ", 666: "φΞÀÁÂÃÄÅÈÉÊËÝÞΑΒΕΚΡΥΧΫΔΛ", 667: "&ABEKPSVXY",
+    713: "πψ∑∞ÇÐÑÙÚÛÜΗΝΠ", 722: "CDHNRUw", 751: "Ω↵", 778: "GOQ", 780: "ÒÓÔÕÖØΘΟωΦ", 832: "⚠ΜΨ", 833: "Mm", 889: "%",
+    900: "æ⋮�", 944: "W", 1000: "Æ…—→←", 1015: "@",
 }  # fmt: skip
-_regular = {chr(k): wide for k, wide in enumerate(_HELVETICA, 32)} | {c: k for k, each in _OTHERS.items() for c in each}
-_ADVANCES = (_regular, _regular | {chr(k): wide for k, wide in enumerate(_BOLD, 32)})
+_BOLD = {
+    238: "'", 278: "ijl", 280: "|", 333: "!:;[]ft", 389: "r{}", 474: "\"", 556: "Jcksvxy", 584: "^",
+    611: "?Lbdghnopqu", 722: "&ABK", 778: "w", 889: "m", 975: "@",
+}  # fmt: skip
+_regular, _bold = ({c: wide for wide, each in widths.items() for c in each} for widths in (_WIDTHS, _BOLD))
+_ADVANCES = (_regular, _regular | _bold)
 GENEROUS = 1.02
 _RIGHT_TO_LEFT = frozenset(("R", "AL", "AN"))
 _ISOLATE, _END_ISOLATE = "\u2068", "\u2069"
@@ -76,8 +68,8 @@ class Changed(float):
         return f"{float(self)!r}, before {self.before!r}"
 
 
-def number(x: float) -> str:
-    """A number in four significant digits, whole ones below a million in full; a warning sign before inf and nan.
+def number(x: float, digits: int = 4) -> str:
+    """A number in so many significant digits, whole ones below a million in full; a warning sign before inf and nan.
 
     >>> [number(x) for x in (-3.0, 0.5, -0.0, 1234567.0, 1.23456e-9, float("-inf"))]
     ['−3', '0.5', '0', '1.235e6', '1.235e−9', '⚠ −inf']
@@ -85,22 +77,23 @@ def number(x: float) -> str:
     if isinstance(x, Changed):
         now = float(x)
         arrow = " ↑" if now > x.before else " ↓" if now < x.before else ""
-        return f"{number(x.before)} → {number(now)}{arrow}"
+        return f"{number(x.before, digits)} → {number(now, digits)}{arrow}"
     if not isfinite(x):
         return f"⚠ {x}".replace("-", "−")
     if x == int(x) and abs(x) < 1e6:
         return str(int(x)).replace("-", "−")
-    digits, e, exponent = f"{x:.4g}".partition("e")
-    return (digits + (f"e{int(exponent)}" if e else "")).replace("-", "−")
+    mantissa, e, exponent = f"{x:.{digits}g}".partition("e")
+    return (mantissa + (f"e{int(exponent)}" if e else "")).replace("-", "−")
 
 
-def signed(x: float) -> str:
+def signed(x: float, digits: int = 4) -> str:
     """As `number`, with a plus before what is positive.
 
     >>> signed(6.0), signed(-6.0), signed(0.0)
     ('+6', '−6', '0')
     """
-    return f"+{number(x)}" if x > 0.0 and isfinite(x) else number(x)
+    has_plus = x > 0.0 and isfinite(x) and not isinstance(x, Changed)
+    return f"+{number(x, digits)}" if has_plus else number(x, digits)
 
 
 def clean(text: str) -> str:
@@ -246,7 +239,7 @@ def tenths(x: float) -> str:
 def plain(x: Any) -> Any:
     """What JSON holds: named tuples as dicts, tuples as lists; inf and nan as the strings that `float()` reads."""
     if isinstance(x, float):
-        return x if isfinite(x) else str(x)
+        return float(x) if isfinite(x) else str(float(x))
     if isinstance(x, dict) or hasattr(x, "_asdict"):
         return {key: plain(value) for key, value in (x if isinstance(x, dict) else x._asdict()).items()}
     return [plain(each) for each in x] if isinstance(x, tuple | list) else x

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ..common.style import SMALL
 from ..common.text import width
 from .folding import levels
-from .layout import Box, Curve, Layout, Point
+from .layout import Box, Curve, Frame, Layout, Point
 from .picture import Edge, Picture
 from .selection import outer_groups
 
@@ -130,8 +130,7 @@ class _Columns:
                     own = [each for each in near if item.group and group[each] == item.group]
                     found = [y[each] for each in own or near]
                     wanted.append(sum(found) / len(found) if found else y[item.name])
-                settled = _settled(wanted, [_weight(item) for item in self.columns[k]], offsets[k])
-                y |= {item.name: each for item, each in zip(self.columns[k], settled, strict=True)}
+                y |= _settled(self.columns[k], wanted, offsets[k])
         self.clear(y, offsets)
         return y
 
@@ -154,8 +153,7 @@ class _Columns:
                 elif below.group and not above.group:
                     room = y[below.name] - frames[outer_groups(below.group)[0]][0] + above.high / 2.0 + APART / 2.0
                 apart.append(apart[-1] + room)
-            settled = _settled([y[item.name] for item in column], [_weight(item) for item in column], apart)
-            y |= {item.name: each for item, each in zip(column, settled, strict=True)}
+            y |= _settled(column, [y[item.name] for item in column], apart)
 
     # ---- places ------------------------------------------------------------------------------------------------------
 
@@ -188,7 +186,7 @@ class _Columns:
             for k, path in enumerate(self.picture.groups)
             if (frame := self.frame(path, nodes)) is not None
         }
-        return self.shifted(x, nodes, edges, clusters)
+        return self.shifted(nodes, edges, clusters)
 
     def curves(
         self, name: str, box: Box, nodes: dict[str, Box], starts: list[float], ends: list[float]
@@ -245,7 +243,7 @@ class _Columns:
         points += _bent(points[-1], (starts[self.rank[e.target]], base[1]))
         return points + _straight(points[-1], base)[1:]
 
-    def frame(self, path: str, nodes: dict[str, Box]) -> tuple[float, float, float, float] | None:
+    def frame(self, path: str, nodes: dict[str, Box]) -> Frame | None:
         """A frame around a group, where nothing else is inside of it."""
         around = max(n.group.count("/") for n in self.picture.nodes if f"{n.group}/".startswith(f"{path}/"))
         around -= path.count("/")
@@ -260,22 +258,15 @@ class _Columns:
                 return None
         return x1, y1, x2, y2
 
-    def shifted(
-        self,
-        wide: float,
-        nodes: dict[str, Box],
-        edges: dict[str, Curve],
-        clusters: dict[str, tuple[float, float, float, float]],
-    ) -> Layout:
+    def shifted(self, nodes: dict[str, Box], edges: dict[str, Curve], frames: dict[str, Frame]) -> Layout:
         """All of it to the right and downwards, so that nothing is left of 0 or above; mirrored for "RL"."""
         boxes = [*nodes.values(), *(c.tag for c in edges.values() if c.tag is not None)]
         texts = [(c.label, self.labels.edges[name]) for name, c in edges.items() if c.label is not None]
         boxes += [Box(*place, label.width, label.height) for place, label in texts]
         boxes += [Box(*p, 0.0, 0.0) for e in self.around for p in edges[e.id].points]
-        left = min([b.x - b.width / 2.0 for b in boxes] + [c[0] for c in clusters.values()])
-        right = max([b.x + b.width / 2.0 for b in boxes] + [c[2] for c in clusters.values()])
-        top = min([b.y - b.height / 2.0 for b in boxes] + [c[1] for c in clusters.values()])
-        low = max([b.y + b.height / 2.0 for b in boxes] + [c[3] for c in clusters.values()])
+        ends = [(b.x - b.width / 2.0, b.y - b.height / 2.0, b.x + b.width / 2.0, b.y + b.height / 2.0) for b in boxes]
+        lefts, tops, rights, lows = zip(*ends, *frames.values(), strict=True)
+        left, top, right, low = min(lefts), min(tops), max(rights), max(lows)
         flip = self.picture.direction == "RL"
 
         def moved(x: float, y: float) -> Point:
@@ -284,17 +275,20 @@ class _Columns:
         def box(b: Box) -> Box:
             return Box(*moved(b.x, b.y), b.width, b.height)
 
-        for name, b in nodes.items():
-            nodes[name] = box(b)
-        for name, c in edges.items():
-            place = None if c.label is None else moved(*c.label)
-            tag = None if c.tag is None else box(c.tag)
-            edges[name] = Curve([moved(*p) for p in c.points], moved(*c.tip), place, tag)
-        frames = {}
-        for name, (x1, y1, x2, y2) in clusters.items():
-            (ax, ay), (bx, by) = moved(x2 if flip else x1, y1), moved(x1 if flip else x2, y2)
-            frames[name] = ax, ay, bx, by
-        return Layout(round(right - left, 1), round(low - top, 1), nodes, edges, frames)
+        def curve(c: Curve) -> Curve:
+            label, tag = c.label and moved(*c.label), c.tag and box(c.tag)
+            return Curve([moved(*p) for p in c.points], moved(*c.tip), label, tag)
+
+        def frame(x1: float, y1: float, x2: float, y2: float) -> Frame:
+            return (*moved(x2 if flip else x1, y1), *moved(x1 if flip else x2, y2))
+
+        return Layout(
+            round(right - left, 1),
+            round(low - top, 1),
+            {name: box(b) for name, b in nodes.items()},
+            {name: curve(c) for name, c in edges.items()},
+            {name: frame(*each) for name, each in frames.items()},
+        )
 
 
 def _ranks(picture: Picture) -> tuple[dict[str, int], dict[str, int]]:
@@ -328,10 +322,6 @@ def _ranks(picture: Picture) -> tuple[dict[str, int], dict[str, int]]:
     return {name: used[each] for name, each in rank.items()}, apart
 
 
-def _weight(item: _Item) -> float:
-    return HELD if item.group else 1.0
-
-
 def _grouped(means: dict[_Item, float]) -> dict[_Item, list[tuple[float, str]]]:
     """What to sort by, so that those of a group stand side by side, inner groups too: the means of all around each."""
     of_group: dict[str, list[float]] = defaultdict(list)
@@ -355,18 +345,19 @@ def _offsets(column: Sequence[_Item]) -> list[float]:
     return offset
 
 
-def _settled(wanted: Sequence[float], weights: Sequence[float], offset: Sequence[float]) -> list[float]:
+def _settled(column: Sequence[_Item], wanted: Sequence[float], offset: Sequence[float]) -> dict[str, float]:
     """The places nearest to those wanted, in weighted least squares, that keep the order and leave room: adjacent
     violators are pooled."""
     pools: list[tuple[float, float, int]] = []  # the sum of their wishes, their weight, and of how many
-    for wish, weight, by in zip(wanted, weights, offset, strict=True):
+    for item, wish, by in zip(column, wanted, offset, strict=True):
+        weight = HELD if item.group else 1.0
         pool = (wish - by) * weight, weight, 1
         while pools and pools[-1][0] / pools[-1][1] >= pool[0] / pool[1]:
             last = pools.pop()
             pool = last[0] + pool[0], last[1] + pool[1], last[2] + pool[2]
         pools.append(pool)
     places = [total / weight for total, weight, count in pools for _ in range(count)]
-    return [place + by for place, by in zip(places, offset, strict=True)]
+    return {item.name: place + by for item, place, by in zip(column, places, offset, strict=True)}
 
 
 def _bent(a: Point, b: Point) -> list[Point]:

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..common.style import COLOURS, SMALL, scale_colour
 from ..common.text import clean, shortened, width, xml
-from .labels import ROW, Labels, NodeLabel
+from .labels import ROW, Labels, NodeLabel, edge_widths
 from .picture import Node, Picture
-from .styles import edge_widths
 from .tooltips import edge_tooltip, node_tooltip
 from .tree import to_text
 

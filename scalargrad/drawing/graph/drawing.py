@@ -5,8 +5,7 @@ What is drawn is fixed when `draw` is called; the engine runs when an image is a
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,24 +13,21 @@ from typing import Any
 from ...engine.value import Value
 from ...state import whole
 from ..common.assets import opened
-from ..common.images import painted
-from ..common.notebook import InlinePage, picture_html
-from ..common.style import THEMES
-from ..common.svg_drawing import file_for, new_prefix
+from ..common.drawing import BaseDrawing
+from ..common.notebook import InlinePage
 from ..page.html import to_html
 from ..page.live import Recorded, record
 from .columns import lay_out_columns
 from .dot import to_dot
-from .frames import frames
 from .labels import Labels, labels_of
 from .laying_out import lay_out
 from .layout import Layout, as_laid_out
 from .layout_engines import LayoutError, LayoutTimeoutError
 from .picture import Picture
 from .reading import PictureMaker
-from .replay import to_dict
+from .replay import frames, to_dict
 from .selection import Graph, select
-from .svg import to_svg
+from .svg import GraphDrawer
 from .tree import to_text
 
 LABELS = ("local", "contribution", "full", "none")
@@ -40,11 +36,13 @@ MOST_VALUES = 10_000  # of a graph that a display draws by itself
 DIRECTIONS = ("LR", "RL", "TB", "BT")
 
 
-class Drawing:
+class Drawing(BaseDrawing):
     """A picture of a graph: shown by itself in a notebook, saved by suffix, printed as a tree of text.
 
     Made by `draw(value)` or `value.draw()`. It holds numbers and texts, not the graph.
     """
+
+    picture: Picture
 
     def __init__(
         self,
@@ -54,21 +52,10 @@ class Drawing:
         layout: Layout | None = None,
         recorded: Recorded | None = None,
     ) -> None:
-        self.picture = picture
+        super().__init__(picture, theme)
         self.recorded = recorded
-        self.theme = theme
         self.time_limit = time_limit
-        self.prefix = new_prefix("sg", picture)
         self._layout = layout
-        self._svg = ""
-
-    # ---- forms -------------------------------------------------------------------------------------------------------
-
-    def svg(self) -> str:
-        """The picture as SVG text. Raises `LayoutError` where no engine is found, or one fails or takes too long."""
-        if not self._svg:
-            self._svg = self._drawn(self.theme)
-        return self._svg
 
     def _drawn(self, theme: str) -> str:
         if self._layout is None:
@@ -82,27 +69,17 @@ class Drawing:
     def _drawn_on(self, layout: Layout, theme: str) -> str:
         picture = as_laid_out(self.picture, layout)
         labels = self._labels if picture is self.picture else labels_of(picture)
-        return to_svg(picture, labels, layout, self.prefix, theme)
+        return GraphDrawer(picture, labels, layout, self.prefix, theme).svg()
 
     def _shown(self) -> str:
         """The SVG in the few seconds that a display has: in columns, where an engine would take longer."""
-        if self._svg or self._layout is not None:
-            return self.svg()
         try:
-            self._layout = lay_out(self.picture, self._labels, min(self.time_limit, SHOWN))
+            self._layout = self._layout or lay_out(self.picture, self._labels, min(self.time_limit, SHOWN))
         except LayoutTimeoutError:
             if len(self.picture.nodes) > MOST_SHOWN or self.picture.direction not in ("LR", "RL"):
                 raise
             return self._drawn_on(lay_out_columns(self.picture, self._labels), self.theme)
         return self.svg()
-
-    def image(self, form: str) -> bytes:
-        """The SVG as `"png"` or `"pdf"`, on light paper unless the theme is dark.
-
-        Raises as `svg()`, and `NoPainterError` without the extra `images`.
-        """
-        title = self.picture.title.strip() or f"Computation graph of {self.picture.name}"
-        return painted(self._drawn("dark" if self.theme == "dark" else "light"), form, title)
 
     def frames(self) -> list[Drawing]:
         """The backward pass as drawings for print: before it begins, and after each step; all with the same layout.
@@ -159,16 +136,9 @@ class Drawing:
         """
         return to_dict(self.picture)
 
-    def json(self) -> str:
-        """`to_dict()` as JSON, which may also stand inside a page's script."""
-        return json.dumps(self.to_dict(), allow_nan=False).replace("<", "\\u003c")
-
     def text(self) -> str:
         """The picture as a tree of text, which `print` shows; needs no engine."""
         return to_text(self.picture)
-
-    def __str__(self) -> str:
-        return self.text()
 
     def __repr__(self) -> str:
         return f"<Drawing of {self.picture.name}: {len(self.picture.nodes)} nodes, {len(self.picture.edges)} edges>"
@@ -176,37 +146,14 @@ class Drawing:
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """What a notebook shows: the picture, or the tree of text where no engine is found or it takes too long."""
         try:
-            svg = self._shown()
-            html = picture_html(svg, self.picture.description)
-            return {"text/html": html, "image/svg+xml": svg, "text/plain": repr(self)}
+            return super()._repr_mimebundle_()
         except LayoutError as error:
             return {"text/plain": f"{self.text()}\n\n{error}"}
 
-    # ---- files -------------------------------------------------------------------------------------------------------
-
-    def save(self, path: Any) -> Drawing:
-        """Write the picture to a file, in the form that its suffix names; return the drawing.
-
-        .html is the step-through page. .svg, .html, .png and .pdf need a layout engine, .png and .pdf also the extra
-        `images`, which paints the SVG; .dot, .json and .txt need nothing.
-        Raises `ValueError` for another suffix, `FileNotFoundError` for a folder that is not there, `LayoutError` as
-        `svg()`, `NoPainterError` for .png and .pdf without the extra.
-        """
-        file, form = file_for(path, FORMS)
-        made = form(self)
-        file.write_bytes(made if isinstance(made, bytes) else made.encode())
-        return self
+    forms = {".svg": BaseDrawing.svg, ".dot": dot, **BaseDrawing.forms}  # noqa: RUF012  # a ClassVar, as in the base
 
 
-FORMS: dict[str, Callable[[Drawing], str | bytes]] = {
-    ".svg": Drawing.svg,
-    ".dot": Drawing.dot,
-    ".json": Drawing.json,
-    ".txt": lambda drawing: drawing.text() + "\n",
-    ".html": Drawing.html,
-    ".png": lambda drawing: drawing.image("png"),
-    ".pdf": lambda drawing: drawing.image("pdf"),
-}
+FORMS = Drawing.forms
 
 
 def draw(
@@ -267,7 +214,7 @@ def draw(
     ├─ a = 2   ∂c/∂a = −3
     └─ b = −3   ∂c/∂b = 2
     """
-    _check(labels, direction, theme, depth, hops, time_limit, path, title)
+    _check(labels, direction, depth, hops, time_limit, path, title)
     roots = [value] if isinstance(value, Value) else _values(value, "draw")
     if not roots:
         raise ValueError("draw: got no value at all")
@@ -282,14 +229,11 @@ def draw(
     return Drawing(picture, theme, time_limit, recorded=record(graph, shown.drawn_with(), guards))
 
 
-def _check(
-    labels: Any, direction: Any, theme: Any, depth: Any, hops: Any, time_limit: float, path: Any, title: Any
-) -> None:
+def _check(labels: Any, direction: Any, depth: Any, hops: Any, time_limit: float, path: Any, title: Any) -> None:
     """See that options are in their ranges."""
     for name, given, known in (
         ("labels", labels, (None, *LABELS)),
         ("direction", direction, DIRECTIONS),
-        ("theme", theme, THEMES),
     ):
         if given not in known:
             raise ValueError(

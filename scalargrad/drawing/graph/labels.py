@@ -5,15 +5,14 @@ DOT and SVG both draw these lines, so that an engine lays out what is drawn late
 
 from __future__ import annotations
 
-from math import ceil, isfinite, isnan
+from math import ceil, isfinite, isnan, sqrt
 from typing import NamedTuple
 
-from ..common.style import SMALL, sign_style
+from ..common.style import EXPLODING, SMALL, VANISHING, magnitude, sign_style
 from ..common.text import Changed, number, shortened, signed, width
 from .columns import lay_out_columns
 from .layout import Layout
 from .picture import PATH_LINES, Edge, Node, Path, Picture
-from .styles import edge_style, node_scale, node_style
 
 HEADER, ROW = 13.5, 12.0  # font sizes, in points
 HEADER_HEIGHT, ROW_HEIGHT, RULE, PADDING, GAP = 24.0, 17.0, 5.0, 10.0, 14.0
@@ -23,7 +22,7 @@ DASH = "—"
 
 
 class Row(NamedTuple):
-    """A line of a node: a key to the left and a number to the right; `kind` is the class of its text."""
+    """A line of a node: a key to the left and a number to the right; `kind` is its text's class, "g" the gradient's."""
 
     key: str
     text: str
@@ -99,13 +98,13 @@ def _node_lines(node: Node, compact: bool) -> NodeLabel:
         if node.gradient_range:
             low, high = node.gradient_range
             low_high = number(low) if low == high else f"{number(low)} … {number(high)}"
-        rows = [Row(shortened(operations + more, 44), "", "muted", True), Row(node.gradient_name, low_high)]
+        rows = [Row(shortened(operations + more, 44), "", "muted", True), Row(node.gradient_name, low_high, "g")]
         return _measured(node.name, f"  {node.formula}", rows)
     value = number(node.value) if node.value is not None else DASH  # of several outputs: none of its own
     rows = [Row("value", value, _way(node.value), rule=True)]
     gradient = DASH if node.gradient is None else number(node.gradient)
     if compact:
-        return _measured(node.name, "", [*rows, Row("gradient", gradient, _way(node.gradient))])
+        return _measured(node.name, "", [*rows, Row("gradient", gradient, _way(node.gradient, "g"))])
     lines = [*_path_rows(node.paths)]
     if node.elsewhere is not None:
         lines.append(Row("elsewhere", signed(node.elsewhere), "muted"))
@@ -113,9 +112,9 @@ def _node_lines(node: Node, compact: bool) -> NodeLabel:
         lines.append(Row(f"{node.arrived[0]} of {node.arrived[1]} paths arrived", "", "muted"))
     if lines:
         lines[0] = lines[0]._replace(rule=True)
-        lines.append(Row(f"{node.gradient_name} = sum", gradient, _way(node.gradient), rule=True))
+        lines.append(Row(f"{node.gradient_name} = sum", gradient, _way(node.gradient, "g"), rule=True))
     else:
-        lines.append(Row(node.gradient_name, gradient, _way(node.gradient)))
+        lines.append(Row(node.gradient_name, gradient, _way(node.gradient, "g")))
     rows += lines
     rows += [Row(name, number(x), "muted", rule=k == 0) for k, (name, x) in enumerate(node.parts)]
     if node.says:
@@ -128,9 +127,9 @@ def _node_lines(node: Node, compact: bool) -> NodeLabel:
     return _measured(node.name, f" = {node.formula}" if node.formula else "", rows)
 
 
-def _way(x: float | None) -> str:
+def _way(x: float | None, kind: str = "") -> str:
     """The class of a number that has changed: as that of the difference."""
-    return sign_style(x - x.before) if isinstance(x, Changed) else ""
+    return f"{kind} {sign_style(x - x.before)}" if isinstance(x, Changed) else kind
 
 
 def path_lines(paths: tuple[Path, ...]) -> list[list[Path]]:
@@ -217,3 +216,56 @@ def local_text(edge: Edge, limit: int = 28) -> str:
     local = number(edge.local or 0.0)
     same = not edge.notation or edge.notation == local
     return f"× {local}" if same else f"× {shortened(edge.notation, limit)} = {local}"
+
+
+# ---- looks: line styles, the scale of |gradient|, widths -------------------------------------------------------------
+# DOT, SVG and the legend follow these. Nothing is said by colour alone: signs are printed, and vanishing and exploding
+# gradients have line styles of their own.
+
+
+def node_style(node: Node) -> str:
+    """The rule of a node's look: "none" before any pass, "bad" for inf and nan, "vanishing", "exploding", "usual".
+
+    A gradient of zero is not vanishing: nothing flows there at all.
+    """
+    known = [node.gradient] if node.gradient is not None else list(node.gradient_range or ())
+    if not all(map(isfinite, known)) or (node.value is not None and not isfinite(node.value)):
+        return "bad"
+    if not known:
+        return "none"
+    size = max(map(abs, known))
+    return "vanishing" if 0.0 < size < VANISHING else "exploding" if size > EXPLODING else "usual"
+
+
+def node_scale(node: Node) -> int | None:
+    """The power of ten that colours a node; None before any pass and at zero. A block takes its largest gradient's."""
+    known = node.gradient if node.gradient is not None else max(node.gradient_range or (), default=None)
+    return None if not known or known != known else magnitude(known)
+
+
+def edge_style(edge: Edge) -> str:
+    """The rule of an edge's look: "constant", "around" a loop, "none" before any pass, "bad", "zero", "pos", "neg", or
+    "mixed"."""
+    if edge.to_constant or edge.says:
+        return "constant" if edge.to_constant else "around"
+    brought = edge.contributions or (() if edge.contribution is None else (edge.contribution,))
+    if not brought:
+        return "none"
+    if not all(map(isfinite, brought)):
+        return "bad"
+    low, high = min(brought), max(brought)
+    if low == high == 0.0:
+        return "zero"
+    return "pos" if low >= 0.0 else "neg" if high <= 0.0 else "mixed"
+
+
+def edge_size(edge: Edge) -> float:
+    """|contribution|, which sets the edge's width; 0 where there is none."""
+    brought = edge.contributions or (() if edge.contribution is None else (edge.contribution,))
+    return max(map(abs, filter(isfinite, brought)), default=0.0)
+
+
+def edge_widths(picture: Picture) -> dict[str, float]:
+    """The width of each edge in points: by the square root of |contribution|, the largest in the picture widest."""
+    largest = picture.largest or 1.0
+    return {e.id: 1.0 if e.to_constant else round(1.0 + 3.0 * sqrt(edge_size(e) / largest), 2) for e in picture.edges}

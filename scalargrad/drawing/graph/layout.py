@@ -14,6 +14,7 @@ from .layout_engines import LayoutError
 from .picture import PATH_LINES, Picture
 
 Point = tuple[float, float]
+Frame = tuple[float, float, float, float]
 
 
 class Box(NamedTuple):
@@ -42,7 +43,7 @@ class Layout(NamedTuple):
     height: float
     nodes: dict[str, Box]
     edges: dict[str, Curve]
-    clusters: dict[str, tuple[float, float, float, float]]
+    clusters: dict[str, Frame]
 
 
 def read_layout(output: bytes, picture: Picture, engine: str) -> Layout:
@@ -75,7 +76,7 @@ def _parsed(output: bytes) -> Layout:
         return round(float(x) - left, 1), round(top - float(y), 1)
 
     nodes: dict[str, Box] = {}
-    clusters: dict[str, tuple[float, float, float, float]] = {}
+    clusters: dict[str, Frame] = {}
     for each in found.get("objects", ()):
         if "pos" in each:
             x, y = point(each["pos"])

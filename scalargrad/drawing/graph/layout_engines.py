@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
-from threading import Thread, current_thread, main_thread
+from tempfile import TemporaryFile
+from threading import current_thread, main_thread
 from time import monotonic
 from typing import IO, Any, NamedTuple
 
@@ -112,16 +113,50 @@ def run(engine: Engine, dot: str, format: str, time_limit: float) -> bytes:  # n
         "draw less of the graph (depth=, focus=, path=, collapse=), or leave out the labels (labels='none'), "
         f"or choose another engine by ${VARIABLE}"
     )
-    command, pipe = [*engine.command, f"-T{format}"], subprocess.PIPE
     # A group of its own, as an engine can be a script that starts another; on Windows, no window.
     apart: Any = {"process_group": 0} if os.name == "posix" else {"creationflags": 0x08000000}
-    with _EndedBySignals() as signals:
+    with TemporaryFile() as given, TemporaryFile() as out, TemporaryFile() as errors, _EndedBySignals() as signals:
+        given.write(dot.encode())
+        given.seek(0)
         try:
-            child = signals.child = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, **apart)
+            command = [*engine.command, f"-T{format}"]
+            child = signals.child = subprocess.Popen(command, stdin=given, stdout=out, stderr=errors, **apart)
         except OSError as error:
             raise LayoutError(f"{engine.name} could not be started: {error}") from error
-        signals.follow()
-        return _answer(engine, child, dot, time_limit, hint)
+        try:
+            signals.follow()
+            ended, end = False, monotonic() + time_limit
+            while not ended and monotonic() < end and _size(out) <= MOST_WRITTEN and _size(errors) <= MOST_SAID:
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(max(min(end - monotonic(), 0.1), 0.0))
+                    ended = True
+        finally:
+            if child.returncode is None:
+                _kill(child)
+            child.wait()
+        if _size(out) > MOST_WRITTEN:
+            raise LayoutError(
+                f"{engine.name} wrote more than {MOST_WRITTEN:,} bytes, and was stopped: is it Graphviz's dot?"
+            )
+        if not ended and _size(errors) <= MOST_SAID:
+            raise LayoutTimeoutError(
+                f"{engine.name} was stopped after {time_limit:g} s, the time limit of a layout: {hint}, "
+                "or give it longer (time_limit=)"
+            )
+        out.seek(0)
+        errors.seek(0)
+        found = out.read()
+        if child.returncode != 0 or not found:
+            said = errors.read(MOST_SAID).decode(errors="replace").strip().splitlines()[-5:]
+            raise LayoutError(
+                f"{engine.name} failed with exit code {child.returncode}: {'; '.join(said) or 'it said nothing'}.\n"
+                f"To get on: {hint}"
+            )
+    return found
+
+
+def _size(file: IO[bytes]) -> int:
+    return os.fstat(file.fileno()).st_size
 
 
 class _EndedBySignals:
@@ -156,66 +191,9 @@ class _EndedBySignals:
             os.kill(os.getpid(), self.came)
 
 
-def _answer(engine: Engine, child: subprocess.Popen[bytes], dot: str, time_limit: float, hint: str) -> bytes:
-    out, errors = bytearray(), bytearray()
-    threads = [
-        Thread(target=_feed, args=(child.stdin, dot.encode()), daemon=True),
-        Thread(target=_drain, args=(child.stderr, errors, MOST_SAID), daemon=True),
-        Thread(target=_drain, args=(child.stdout, out, MOST_WRITTEN), daemon=True),
-    ]
-    ended = False
-    try:
-        end = monotonic() + time_limit
-        for thread in threads:
-            thread.start()
-        threads[-1].join(time_limit)
-        if not threads[-1].is_alive() and len(out) <= MOST_WRITTEN:
-            child.wait(max(end - monotonic(), 0.0))
-            ended = True
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        if not ended:
-            _kill(child)
-        child.wait()
-        for thread, stream in zip(threads, (child.stdin, child.stderr, child.stdout), strict=True):
-            if thread.is_alive():  # not where a signal came before its start
-                thread.join(1.0)
-            if not thread.is_alive() and stream is not None:
-                stream.close()
-    if len(out) > MOST_WRITTEN:
-        raise LayoutError(
-            f"{engine.name} wrote more than {MOST_WRITTEN:,} bytes, and was stopped: is it Graphviz's dot?"
-        )
-    if not ended:
-        raise LayoutTimeoutError(
-            f"{engine.name} was stopped after {time_limit:g} s, the time limit of a layout: {hint}, "
-            "or give it longer (time_limit=)"
-        )
-    if child.returncode != 0 or not out:
-        said = errors.decode(errors="replace").strip().splitlines()[-5:]
-        raise LayoutError(
-            f"{engine.name} failed with exit code {child.returncode}: {'; '.join(said) or 'it said nothing'}.\n"
-            f"To get on: {hint}"
-        )
-    return bytes(out)
-
-
 def _kill(child: subprocess.Popen[bytes]) -> None:
     if os.name != "posix":
         child.kill()
         return
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
-
-
-def _feed(stream: IO[bytes], data: bytes) -> None:
-    with suppress(OSError), stream:  # an engine may end without reading all
-        stream.write(data)
-
-
-def _drain(stream: IO[bytes], into: bytearray, most: int) -> None:
-    """Read a stream to its end, or until it has given more than so many bytes."""
-    with suppress(OSError), stream:
-        while len(into) <= most and (data := stream.read1(1 << 20)):  # type: ignore[attr-defined]  # it is buffered
-            into += data

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..common.text import clean, shortened
+
 PATH_LINES = 6  # on a node: of more paths, the last ones share a line
 
 
@@ -86,7 +88,13 @@ class Picture(NamedTuple):
     is_layered: bool  # a network or recurrence, which is laid out here, in columns
     is_compact: bool  # too many nodes for more than a name and two numbers
     largest: float  # |contribution| in the picture: the widest edge's
+    of: str = ""  # what gradients are derivatives of, by name, where that is one result
     active: str = ""  # the edge whose turn it is, in a frame of the backward pass
+
+    @property
+    def heading(self) -> str:
+        """The title, or what it is."""
+        return clean(shortened(self.title, 200)) if self.title.strip() else f"Computation graph of {self.name}"
 
     @property
     def has_gradients(self) -> bool:

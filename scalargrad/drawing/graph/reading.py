@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from math import isfinite, nan
 from typing import Any
 
@@ -18,9 +19,9 @@ from ..common.text import clean, number, shortened
 from .bodies import body_of, summary
 from .folding import Neuron, is_neuron, levels
 from .formulas import formula, notations
+from .labels import edge_size
 from .picture import Edge, Node, Path, Picture
 from .selection import EVERYTHING, HIDDEN, UNLABELLED, Graph, Selection, outer_groups, select
-from .styles import edge_size
 
 NAME_LIMIT = 16  # columns of a name inside a formula
 OFTEN, LONG = 4, 8  # an input used so often along so many levels makes a recurrence
@@ -29,11 +30,13 @@ _SUM = "Σ θ·x + b"
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
-class _Facts:
-    """What the values of a graph say of themselves, read once; by position."""
+class _Facts(dict[tuple[int, int], str]):
+    """What the values of a graph say of themselves, read once, by position; and, by position and columns at most, what
+    they are called: their label, a constant's number, or v₁, v₂, ... in the order of computation."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, neurons: Mapping[int, Neuron], letter: str) -> None:
         values, operands = graph.values, graph.operands
+        self.neurons, self.letter = neurons, letter
         self.data = [nan if v.operation.several else v.data for v in values]
         self.labels = [v.label for v in values]
         self.gradients = [gradient_of(v) for v in values]
@@ -44,33 +47,19 @@ class _Facts:
             # What `x > 0` came to, on plain `Value`s, where nobody has named it.
             if v.operation is where and self.kinds[slots[0]] == "constant" and not self.labels[slots[0]].strip():
                 self.labels[slots[0]] = "true" if self.data[slots[0]] != 0.0 else "false"
-
-
-class _Names(dict[tuple[int, int], str]):
-    """What values are called, in at most so many columns: their label, a constant's number, or v₁, v₂, ... in the order
-    of computation."""
-
-    def __init__(self, facts: _Facts, neurons: Mapping[int, Neuron], letter: str) -> None:
-        self.facts, self.letter = facts, letter
-        self.neurons = neurons
-        self.counts: list[int] = []
-        k = 0
-        for label, kind in zip(facts.labels, facts.kinds, strict=True):
-            k += not label.strip() and kind != "constant"
-            self.counts.append(k)
+        named = zip(self.labels, self.kinds, strict=True)
+        self.counts = list(accumulate([int(not label.strip() and kind != "constant") for label, kind in named]))
 
     def __missing__(self, key: tuple[int, int]) -> str:
         i, limit = key
-        name = self.facts.labels[i].strip()
-        if not name:
-            is_constant = self.facts.kinds[i] == "constant"
-            name = (
-                number(self.facts.data[i]) if is_constant else f"{self.letter}{self.counts[i]}".translate(_SUBSCRIPTS)
-            )
-            if i in self.neurons:
-                name = self.neurons[i].name
-        elif len(name) > limit or not name.isascii() or not name.isprintable():
+        name = self.labels[i].strip()
+        if name and (len(name) > limit or not name.isascii() or not name.isprintable()):
             name = clean(shortened(name, limit))
+        elif not name and i in self.neurons:
+            name = self.neurons[i].name
+        elif not name:
+            is_constant = self.kinds[i] == "constant"
+            name = number(self.data[i]) if is_constant else f"{self.letter}{self.counts[i]}".translate(_SUBSCRIPTS)
         self[key] = name
         return name
 
@@ -107,11 +96,10 @@ class PictureMaker:
         self.selection = selection
         self.direction = direction
         self.title = title
-        self.facts = _Facts(graph)
         self.neurons = selection.neurons
         self.owner = {i: output for output, each in self.neurons.items() for i in each.inner}
         self.place = selection.drawn_with()
-        self.names = _Names(self.facts, self.neurons, "v" if of is None else "u")
+        self.facts = self.names = _Facts(graph, self.neurons, "v" if of is None else "u")
         self.parameters = None if parameters is None else set(parameters)
         self.drawn = [i for i, place in enumerate(selection.place) if place == i]
         count = len(self.drawn) + len(selection.blocks)
@@ -119,6 +107,7 @@ class PictureMaker:
         self.is_compact = count > UNLABELLED
         self.locals: dict[int, tuple[float, ...]] = {}
         self.pulled_back: dict[int, list[float]] = {}
+        self.flows: dict[tuple[int, int], tuple[float | None, float, float | None]] = {}
         self.roots = graph.roots
         # Where the last pass began, or before any, gradients are derivatives of the root by name.
         gradients = self.facts.gradients
@@ -154,6 +143,7 @@ class PictureMaker:
             is_layered=self.is_layered(groups),
             is_compact=self.is_compact,
             largest=max(map(edge_size, edges), default=0.0),
+            of=self.of,
         )
 
     def is_layered(self, groups: Iterable[str]) -> bool:
@@ -185,6 +175,7 @@ class PictureMaker:
         if kind == "input" and (self.parameters is None or v in self.parameters):
             kind = "parameter"
         operation = v.operation
+        group = "" if self.selection.groups is None else self.selection.groups[i]
         if neuron := self.neurons.get(i):
             operands = ()
         return Node(
@@ -201,7 +192,7 @@ class PictureMaker:
             gradient_name=f"∂{self.of}/∂{self.names[i, 10]}" if self.of and elsewhere is None else "gradient",
             paths=paths if len(paths) > 1 else (),
             elsewhere=elsewhere,
-            group=self.group(i, neuron),
+            group=group.rpartition("/")[0] if neuron is not None else group,  # the layer, of a neuron
             undrawn=len([j for j in operands if place[j] == HIDDEN]) if operands else 0,
             is_root=i in self.roots,
             is_stale=stale,
@@ -209,21 +200,13 @@ class PictureMaker:
             **(self.unfolding(i) if operation.several else {}),
         )
 
-    def written(self, i: int) -> list[str]:
-        """The operands' names, and a condition as it reads."""
-        operands, values = self.graph.operands[i], self.graph.values
-        names = self.names_of(operands)
-        if values[i].operation is where and (condition := values[operands[0]].operation).symbol in ("<", "≤", "=", "≠"):
-            names[0] = formula(condition, self.names_of(self.graph.operands[operands[0]]))
-        return names
-
     def formula(self, i: int) -> str:
-        operation, names = self.graph.values[i].operation, self.written(i)
+        """An operation on its operands' names, and on a condition as it reads."""
+        operands, values = self.graph.operands[i], self.graph.values
+        operation, names = values[i].operation, self.names_of(operands)
+        if operation is where and (condition := values[operands[0]].operation).symbol in ("<", "≤", "=", "≠"):
+            names[0] = formula(condition, self.names_of(self.graph.operands[operands[0]]))
         return f"output {operation.k + 1} of {names[0]}" if isinstance(operation, Output) else formula(operation, names)
-
-    def group(self, i: int, neuron: Neuron | None) -> str:
-        path = "" if self.selection.groups is None else self.selection.groups[i]
-        return path.rpartition("/")[0] if neuron is not None else path  # the layer, of a neuron
 
     def formula_of(self, neuron: Neuron | None) -> str:
         """What a neuron computes: its activation of z, or of several operations f."""
@@ -273,10 +256,8 @@ class PictureMaker:
     def paths(self, i: int) -> tuple[Path, ...]:
         found = []
         for k, slot in self.graph.consumers[i]:
-            upstream = self.upstream(k)
-            if upstream is not None:
-                local = self.local(k)[slot]
-                brought = self.brought(k, slot, upstream, local)
+            upstream, local, brought = self.flow(k, slot)
+            if upstream is not None and brought is not None:
                 shown = self.owner.get(k, k)
                 place = self.selection.place[shown]
                 block = clean(shortened(self.selection.blocks[-2 - place].name, NAME_LIMIT)) if place < -1 else ""
@@ -323,16 +304,18 @@ class PictureMaker:
             return {}
         return {row.k: g for row, g in users if isinstance(row, Output) and g is not None}
 
-    def upstream(self, i: int) -> float | None:
-        """The gradient of an operation; of one with several outputs nan, if it has any."""
-        if self.graph.values[i].operation.several:
-            return nan if self.pulled(i) else None
-        return self.facts.gradients[i]
-
-    def brought(self, i: int, slot: int, upstream: float, local: float) -> float:
-        """What an operation brings to an operand."""
-        operation = self.graph.values[i].operation
-        return self.pulled(i)[slot] if operation.several else edge_product(operation, slot, upstream, local)
+    def flow(self, k: int, slot: int) -> tuple[float | None, float, float | None]:
+        """The upstream gradient, the local one and the contribution of an edge; None before any pass. What has several
+        outputs has nan for an upstream gradient."""
+        if (k, slot) not in self.flows:
+            operation, local = self.graph.values[k].operation, self.local(k)[slot]
+            upstream, brought = self.facts.gradients[k], None
+            if operation.several and (pulled := self.pulled(k)):
+                upstream, brought = nan, pulled[slot]
+            elif upstream is not None:
+                brought = edge_product(operation, slot, upstream, local)
+            self.flows[k, slot] = upstream, local, brought
+        return self.flows[k, slot]
 
     def is_stale(self, i: int) -> bool:
         operands = self.graph.operands[i]
@@ -379,9 +362,8 @@ class PictureMaker:
 
     def edge(self, k: int, slot: int, notation: str) -> Edge:
         j = self.graph.operands[k][slot]
-        upstream, local = self.upstream(k), self.local(k)[slot]
+        upstream, local, brought = self.flow(k, slot)
         to_constant = self.facts.kinds[j] == "constant"
-        known = upstream is not None and not to_constant
         return Edge(
             id=f"e{k + 1}_{slot + 1}",
             source=place_id(self.place[j]),
@@ -390,7 +372,7 @@ class PictureMaker:
             notation=notation,
             local=local,
             upstream=upstream,
-            contribution=self.brought(k, slot, upstream or 0.0, local) if known else None,
+            contribution=None if to_constant else brought,
             to_constant=to_constant,
         )
 
@@ -415,11 +397,8 @@ class PictureMaker:
                 k, slot, _ = slots[0]
                 yield self.edge(k, slot, (*self.notations(k), "")[slot])
                 continue
-            brought = [
-                self.brought(i, slot, upstream, self.local(i)[slot])
-                for i, slot, j in slots
-                if (upstream := self.upstream(i)) is not None and facts.kinds[j] != "constant"
-            ]
+            flows = [self.flow(i, slot)[2] for i, slot, j in slots if facts.kinds[j] != "constant"]
+            brought = [x for x in flows if x is not None]
             yield Edge(
                 id=f"m{source}_{target}",
                 source=source,

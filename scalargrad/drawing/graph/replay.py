@@ -1,16 +1,18 @@
 """The backward pass over a picture, step by step: which edge has its turn, what has arrived where, and the sums.
 
 The one replay: frames, the step-through page, JSON and the command line's `--steps` show its numbers, which are the
-picture's, added up in the order of `backward()`.
+picture's, added up in the order of `backward()`. A frame, for print and slides, takes away from a picture what comes
+later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from math import isclose
 from typing import Any, NamedTuple
 
-from ..common.text import clean, plain, shortened
+from ..common.text import clean, number, plain, shortened
+from .labels import product
 from .picture import PATH_LINES, Edge, Node, Picture
 from .reading import NAME_LIMIT
 
@@ -147,3 +149,46 @@ class _Receiver:
 def _same(a: float, b: float) -> bool:
     """Whether two sums are the same but for the order in which they were added up."""
     return isclose(a, b, rel_tol=1e-9) or (a != a and b != b)
+
+
+# ---- frames ----------------------------------------------------------------------------------------------------------
+
+
+def frames(picture: Picture) -> Iterator[Picture]:
+    """The picture before the first step and after each: the gradients that have arrived, the edge whose turn it is."""
+    if not picture.has_gradients:
+        raise ValueError("frames: there is no backward pass to show yet; call backward() before draw()")
+    if any(n.kind == "block" for n in picture.nodes):
+        raise ValueError("frames: values are folded into blocks; draw all of them (full=True), or less of the graph")
+    steps, _, due, _ = replay(picture)
+    names = {n.id: n.name for n in picture.nodes}
+    for k in range(len(steps) + 1):
+        done = {picture.edges[s.edge].id for s in steps[:k]}
+        latest = {s.node: s for s in steps[:k]}
+        note, active = f"step {k} of {len(steps)}: the gradient of the result by itself", ""
+        if k:
+            now = steps[k - 1]
+            e = picture.edges[now.edge]
+            brought = product(e.upstream or 0.0, e.local or 0.0, e.contribution or 0.0)
+            note, active = f"step {k} of {len(steps)}: {names[e.target]} brings {names[e.source]} {brought}", e.id
+            if due[now.node] > 1:
+                note += f", path {now.arrived} of {due[now.node]}, sum {number(now.running or 0.0)}"
+        yield picture._replace(
+            nodes=tuple(_at(n, latest.get(i), due.get(i, 0), done) for i, n in enumerate(picture.nodes)),
+            edges=tuple(
+                e if e.id in done or e.contribution is None else e._replace(upstream=None, contribution=None)
+                for e in picture.edges
+            ),
+            notes=(*picture.notes, note),
+            active=active,
+        )
+
+
+def _at(node: Node, latest: Step | None, due: int, done: set[str]) -> Node:
+    """The node as far as its gradient has arrived."""
+    arrived = 0 if latest is None else latest.arrived
+    if arrived == due:
+        return node
+    paths = tuple(p for p in node.paths if p.edge in done)
+    running = None if latest is None else latest.running
+    return node._replace(gradient=running, paths=paths, elsewhere=None, arrived=(arrived, due))

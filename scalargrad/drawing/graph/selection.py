@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from itertools import takewhile
+from functools import cached_property
+from itertools import accumulate
+from posixpath import commonprefix
 from typing import Any, NamedTuple
 
 from ...engine.chain_rule import topological_order
@@ -34,18 +36,15 @@ class Graph:
         position = self.position
         self.operands: list[tuple[int, ...]] = [tuple([position[p] for p in v.parents]) for v in self.values]
         self.roots = sorted({position[v] for v in roots})
-        self._consumers: list[list[tuple[int, int]]] | None = None
 
-    @property
+    @cached_property
     def consumers(self) -> list[list[tuple[int, int]]]:
         """Who uses a value, as (position, operand slot), in the order in which `backward()` adds up what they bring."""
-        if self._consumers is None:
-            found: list[list[tuple[int, int]]] = [[] for _ in self.values]
-            for i in range(len(self.values) - 1, -1, -1):
-                for slot, j in enumerate(self.operands[i]):
-                    found[j].append((i, slot))
-            self._consumers = found
-        return self._consumers
+        found: list[list[tuple[int, int]]] = [[] for _ in self.values]
+        for i in range(len(self.values) - 1, -1, -1):
+            for slot, j in enumerate(self.operands[i]):
+                found[j].append((i, slot))
+        return found
 
     def at(self, value: Any, option: str) -> int:
         """The position of a value that an option names."""
@@ -57,21 +56,14 @@ class Graph:
 
     def within(self, starts: Iterable[int], hops: int, up: bool, down: bool) -> set[int]:
         """Positions at most so many edges away: towards the operands (down), the consumers (up), or both."""
-        seen = set(starts)
-        rim = list(seen)
+        seen = rim = set(starts)
         for _ in range(hops):
-            new: list[int] = []
-            for i in rim:
-                near = [*self.operands[i]] if down else []
-                if up:
-                    near += [k for k, _ in self.consumers[i]]
-                for j in near:
-                    if j not in seen:
-                        seen.add(j)
-                        new.append(j)
-            rim = new
+            near = {j for i in rim for j in self.operands[i]} if down else set()
+            near |= {k for i in rim for k, _ in self.consumers[i]} if up else set()
+            rim = near - seen
             if not rim:
                 break
+            seen = seen | rim
         return seen
 
 
@@ -101,8 +93,7 @@ def group_paths(graph: Graph, given: Groups | None) -> list[str] | None:
 
 def _common(paths: Iterable[str]) -> str:
     """The innermost group that all of these are in."""
-    shared = list(takewhile(lambda each: len(set(each)) == 1, zip(*[path.split("/") for path in paths], strict=False)))
-    return "/".join([each[0] for each in shared])
+    return "/".join(commonprefix([path.split("/") for path in paths]))
 
 
 def _path(name: str) -> str:
@@ -149,15 +140,12 @@ def select(
 ) -> Selection:
     """Cut the graph to what the options ask for, fold groups, and fold what is still too much to be read."""
     total = len(graph.values)
-    shown = (
-        set(range(total)) if depth is None and focus is None and path is None else _cut(graph, depth, focus, hops, path)
-    )
+    shown = _cut(graph, depth, focus, hops, path)
     notes = []
     if len(shown) < total:
-        kept = [f"depth={depth}"] if depth is not None else []
-        kept += [f"focus, hops={hops}"] if focus is not None else []
-        kept += ["path"] if path is not None else []
-        notes.append(f"{len(shown):,} of {total:,} values drawn ({', '.join(kept)})")
+        options = ((f"depth={depth}", depth), (f"focus, hops={hops}", focus), ("path", path))
+        kept = ", ".join([text for text, given in options if given is not None])
+        notes.append(f"{len(shown):,} of {total:,} values drawn ({kept})")
     paths = group_paths(graph, groups)
     place = [i if i in shown else HIDDEN for i in range(total)]
     blocks: list[Block] = []
@@ -191,8 +179,7 @@ def _cut(graph: Graph, depth: int | None, focus: Value | None, hops: int, path: 
     if focus is not None:
         shown &= graph.within([graph.at(focus, "focus")], hops, up=True, down=True)
     if path is not None:
-        start, end = (graph.at(v, "path") for v in path)
-        limit = len(graph.values)
+        (start, end), limit = (graph.at(v, "path") for v in path), len(graph.values)
         between = graph.within([start], limit, up=True, down=False) & graph.within([end], limit, up=False, down=True)
         if not between:
             raise ValueError(f"draw: path: {path[1]!r} does not depend on {path[0]!r}")
@@ -209,8 +196,7 @@ def outer_groups(path: str) -> list[str]:
     >>> outer_groups("layer1/neuron0")
     ['layer1', 'layer1/neuron0']
     """
-    parts = path.split("/") if path else []
-    return ["/".join(parts[: k + 1]) for k in range(len(parts))]
+    return list(accumulate(path.split("/"), "{}/{}".format)) if path else []
 
 
 def _groups_to_fold(
@@ -236,12 +222,10 @@ def _fold_groups(paths: list[str], folded: set[str], place: list[int], blocks: l
     block_of: dict[str, int] = {}
     outermost: dict[str, str] = {}  # of each path, the outermost group to fold, or ""
     for i, path in enumerate(paths):
-        if not path or place[i] == HIDDEN:
-            continue
         if path not in outermost:
             outermost[path] = next((each for each in outer_groups(path) if each in folded), "")
         name = outermost[path]
-        if name:
+        if name and place[i] != HIDDEN:
             if name not in block_of:
                 block_of[name] = len(blocks)
                 blocks.append(Block(name, [], True))
@@ -282,10 +266,10 @@ def _fold_to_read(
         place[:] = before
         blocks.clear()
         return {}
-    count = len(place) - _count(place) + 2 * len(drawn)
-    counted = (("neuron", len(drawn)), ("block", len(blocks)))
-    what = [f"{n} {kind}{'s' * (n > 1)}" for kind, n in counted if n]
-    count -= len(drawn)
+    count = len(place) - _count(place) + len(drawn)
+    what = [
+        f"{len(each)} {kind}{'s' * (len(each) > 1)}" for kind, each in (("neuron", drawn), ("block", blocks)) if each
+    ]
     notes.append(f"{count:,} of {len(place):,} values folded into {' and '.join(what)} (full=True draws all)")
     return drawn
 

@@ -1,31 +1,25 @@
 """The picture as SVG: places from a layout engine, everything else drawn here.
 
-One style sheet, scoped by the drawing's own id, so that several drawings share a page; colours are classes, and a dark
-page gets its own by a media query. Text is text, in fonts that every system has. Lengths are whole tenths of a point
-from where they enter (`layout.py`, `labels.py`), so that `.9g` writes them in the fewest digits.
+Lengths are whole tenths of a point from where they enter (`layout.py`, `labels.py`), so that `.9g` writes them in the
+fewest digits.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import inf
 
-from ..common.style import COLOURS, FONTS, MARGIN, SCALE, SMALL, scale_colour
+from ..common.style import SCALE, SCALE_CLASSES, SMALL
+from ..common.svg import Drawer, Item, legend_item, legend_text
 from ..common.text import clean, shortened, tenths, width, written, xml
-from .labels import HEADER, HEADER_HEIGHT, PADDING, ROW, ROW_HEIGHT, RULE, EdgeLabel, Labels, NodeLabel
+from .labels import HEADER, HEADER_HEIGHT, PADDING, ROW, ROW_HEIGHT, RULE, EdgeLabel, Labels, NodeLabel, edge_widths
 from .layout import Curve, Layout
 from .picture import Edge, Node, Picture
-from .styles import edge_widths
 from .tooltips import edge_tooltip, node_tooltip
 
 FAR = 30.0  # a label as far as this from its edge is tied to it
-SCALE_CLASSES = {k: f"m{-k}" if k < 0 else f"p{k}" for k in SCALE}
 # Where a curve is looked at for the place nearest to its label: weights of its four control points.
 _ALONG = [((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3) for t in (k / 8.0 for k in range(9))]
-
-
-def to_svg(picture: Picture, labels: Labels, layout: Layout, prefix: str, theme: str = "auto") -> str:
-    """Draw the picture."""
-    return GraphDrawer(picture, labels, layout, prefix, theme).svg()
 
 
 def _leader(curve: Curve, label: EdgeLabel) -> str:
@@ -47,50 +41,24 @@ def _leader(curve: Curve, label: EdgeLabel) -> str:
     return f'<path class="l d" d="M{round(sx, 1):.9g},{round(sy, 1):.9g}L{round(fx, 1):.9g},{round(fy, 1):.9g}"/>'
 
 
-class GraphDrawer:
-    """One drawing under way. The page derives its own from it."""
+class GraphDrawer(Drawer):
+    """One drawing of a graph under way. The page derives its own from it."""
 
-    def __init__(self, picture: Picture, labels: Labels, layout: Layout, prefix: str, theme: str) -> None:
+    sheet, sizes = "graph/graph.css", {"header": f"{HEADER}px", "row": f"{ROW}px"}
+
+    def __init__(self, picture: Picture, labels: Labels, layout: Layout, prefix: str, theme: str = "auto") -> None:
+        super().__init__(prefix, theme)
         self.picture, self.labels, self.layout = picture, labels, layout
-        self.prefix, self.theme = prefix, theme
-        self.out: list[str] = []
         self.scales: set[int] = set()
         self.names = {n.id: n.name for n in picture.nodes}
         self.widths = edge_widths(picture)
-        self.top = MARGIN + (30.0 if picture.title else 0.0)
-        self.receiver = ""
-        for e in picture.edges:
-            if e.id == picture.active:
-                self.receiver = e.source
+        self.receiver = next((e.source for e in picture.edges if e.id == picture.active), "")
 
     def svg(self) -> str:
-        picture, prefix, add = self.picture, self.prefix, self.out.append
-        title, wide = f"Computation graph of {picture.name}", self.layout.width
-        if picture.title:
-            shown = clean(shortened(picture.title, 120))
-            title = clean(shortened(picture.title, 200))
-            wide = max(wide, width(shown, 17.0, bold=True))
-        legend, legend_width, legend_height = self.legend(max(wide, 300.0))
-        wide = round(max(wide, legend_width), 1)
-        shift, total_width = MARGIN + (wide - self.layout.width) / 2.0, wide + 2.0 * MARGIN
-        high = self.top + self.layout.height + legend_height + MARGIN
-        add(f'<rect class="page" x=".5" y=".5" width="{total_width - 1:.9g}" height="{high - 1:.9g}" rx="10"/>')
-        if picture.title:
-            add(written("t", MARGIN, MARGIN + 14.0, (shown, ""), size=17.0, bold=True))
-        add(f'<g transform="translate({shift:.9g} {self.top:.9g})">')
+        picture, layout = self.picture, self.layout
         self.graph()
-        add("</g>")
-        if legend:
-            y = self.top + self.layout.height + 12.0
-            add(f'<g class="legend" transform="translate({MARGIN:g} {y:.9g})">{legend}</g>')
-        body = "\n".join(self.out)
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" id="{prefix}" class="scalargrad" role="img" '
-            f'aria-labelledby="{prefix}-title {prefix}-desc" viewBox="0 0 {total_width:.9g} {high:.9g}" '
-            f'width="{total_width:.9g}" height="{high:.9g}" style="max-width:100%;height:auto">\n'
-            f'<title id="{prefix}-title">{xml(title)}</title>\n'
-            f'<desc id="{prefix}-desc">{xml(picture.description)}</desc>\n'
-            f"<style>{self.style()}</style>\n{body}\n</svg>\n"
+        return self.framed(
+            picture.title, picture.heading, picture.description, picture.notes, layout.width, layout.height, 300.0
         )
 
     # ---- nodes and edges ---------------------------------------------------------------------------------------------
@@ -197,100 +165,41 @@ class GraphDrawer:
         if label.inside is not None:
             self.inside(label, node.id, box.x, top + high)
 
-    # ---- legend ------------------------------------------------------------------------------------------------------
+    # ---- legend and style --------------------------------------------------------------------------------------------
 
-    def legend(self, room: float) -> tuple[str, float, float]:
-        """What colours, widths and signs mean, and the notes; with the width and height that it takes."""
-        items: list[tuple[float, str]] = []
-        if self.picture.has_gradients:
-            self.scales.update(SCALE)
-            styles = {label.style for label in self.labels.nodes.values()}
-            items = [_SCALE_ITEM, *(item for kind, item in _STYLE_ITEMS.items() if kind in styles), *_SIGN_ITEMS]
-        x = y = widest = 0.0
-        out = []
-        for wide, item in items:
-            if x and x + wide > room:
-                x, y = 0.0, y + 20.0
-            out.append(f'<g transform="translate({x:.9g} {y:.9g})">{item}</g>')
-            x += wide + 20.0
-            widest = max(widest, x - 20.0)
-        if items:
-            y += 20.0
-        for note in self.picture.notes:
-            out.append(_legend_text(note, 0.0, y + 10.0))
-            widest, y = max(widest, width(note, SMALL)), y + 18.0
-        return "".join(out), widest, y + (10.0 if out else 0.0)
+    def items(self) -> Iterable[Item]:
+        """What colours, widths and signs mean."""
+        if not self.picture.has_gradients:
+            return []
+        self.scales.update(SCALE)
+        styles = {label.style for label in self.labels.nodes.values()}
+        return [_SCALE_ITEM, *(item for kind, item in _STYLE_ITEMS.items() if kind in styles), *_SIGN_ITEMS]
 
-    # ---- style -------------------------------------------------------------------------------------------------------
-
-    def style(self) -> str:
-        """The style sheet: shapes, then colours for a light page, then, by media query, those for a dark one."""
-        shapes = (
-            f"& text{{font-family:{FONTS}}}& .t{{font-size:17px;font-weight:bold}}& .h{{font-size:{HEADER}px}}"
-            f"& .b{{font-weight:bold}}& .k,& .v{{font-size:{ROW}px}}& .v{{text-anchor:end}}"
-            f"& .e{{font-size:{SMALL}px;text-anchor:middle}}& .legend .k{{font-size:{SMALL}px}}"
-            "& .l{fill:none}& .zero .l,& .d{stroke-dasharray:1.5 3}& .around .l{stroke-dasharray:6 4}"
-            "& .r{fill:none;stroke-width:.7;opacity:.55}"
-            "& .node rect{stroke-width:1.1}& .node.parameter rect{stroke-width:2.2}& .node .o{stroke-width:1.6}"
-            "& .vanishing rect{stroke-dasharray:4 3}& .edge .now{fill:none;stroke-linecap:round}"
-            "& .node .now{stroke-width:0}"
-        )
-        dark = self.colours(True)
-        light = self.colours(False)
-        if self.theme == "auto":
-            sheet = f"{shapes}{light}@media (prefers-color-scheme:dark){{{dark}}}"
-        else:
-            sheet = shapes + (dark if self.theme == "dark" else light)
-        return sheet.replace("&", f"#{self.prefix}")
-
-    def colours(self, dark: bool) -> str:
-        c = {name: pair[dark] for name, pair in COLOURS.items()}
-        rules = [
-            f"& text{{fill:{c['ink']}}}& .page{{fill:{c['page']};stroke:{c['frame']}}}",
-            f"& .k,& .constant text,& .muted,& .e.none,& .e.zero{{fill:{c['muted']}}}",
-            f"& .node rect{{fill:{c['plain']};stroke:{c['line']}}}& .r{{stroke:{c['line']}}}",
-            f"& .node.parameter rect{{stroke:{c['leaf']}}}",
-            f"& .cluster rect{{fill:{c['group']};stroke:{c['line']}}}",
-            f"& .l{{stroke:{c['line']}}}& .a{{fill:{c['line']}}}",
-            f"& .mixed .l{{stroke:{c['muted']}}}& .mixed .a{{fill:{c['muted']}}}",
-        ]
-        for k in sorted(self.scales):
-            name = SCALE_CLASSES[k]
-            rules.append(f"& .{name} rect,& rect.{name}{{fill:{scale_colour(k, dark)}}}")
-        for kind in ("pos", "neg", "bad"):
-            rules.append(f"& .{kind} .l{{stroke:{c[kind]}}}& .{kind} .a{{fill:{c[kind]}}}")
-            rules.append(f"& text.{kind},& .b.{kind}{{fill:{c[f'{kind} text']}}}")
-        rules.append(f"& .node.bad rect{{stroke:{c['bad']}}}& .node .o{{fill:none}}")
-        rules.append(f"& .tag{{fill:{c['plain']};stroke:{c['leaf']}}}")
-        if self.picture.active:
-            rules.append(f"& .edge .now{{stroke:{c['now']}}}& .node .now{{fill:{c['now']}}}")
-        return "".join(rules)
+    def rules(self) -> tuple[str, str]:
+        shapes, colours = super().rules()
+        names = [SCALE_CLASSES[k] for k in sorted(self.scales)]
+        scale = [f"#{self.prefix} .{each} rect,#{self.prefix} rect.{each}{{fill:var(--{each})}}" for each in names]
+        return shapes, colours.replace("@scale", "".join(scale))
 
 
 # ---- the legend's items, each with its width -------------------------------------------------------------------------
 
 
-def _legend_text(text: str, x: float, y: float = 10.0) -> str:
-    return written("k", round(x, 1), y, (text, ""), size=SMALL)
-
-
-def _scale_item() -> tuple[float, str]:
+def _scale_item() -> Item:
     x = width("|gradient|", SMALL) + 8.0
-    out = [_legend_text("|gradient|", 0.0), _legend_text("10⁻⁶", x)]
+    out = [legend_text("|gradient|", 0.0), legend_text("10⁻⁶", x)]
     x += width("10⁻⁶", SMALL) + 5.0
     for k in SCALE:
         out.append(f'<rect class="{SCALE_CLASSES[k]}" x="{x:.4g}" y="0" width="13" height="12"/>')
         x += 13.0
-    out.append(_legend_text("10³", x + 5.0))
+    out.append(legend_text("10³", x + 5.0))
     return round(x + 10.0 + width("10³", SMALL), 1), "".join(out)
 
 
-def _item(swatch: str, text: str) -> tuple[float, str]:
-    return round(26.0 + width(text, SMALL), 1), f"{swatch}{_legend_text(text, 24.0)}"
-
-
-def _style_item(classes: str, text: str, outline: str = "") -> tuple[float, str]:
-    return _item(f'<g class="node {classes}">{outline}<rect x="0" y="0" width="18" height="12" rx="3"/></g>', text)
+def _style_item(classes: str, text: str, outline: str = "") -> Item:
+    return legend_item(
+        f'<g class="node {classes}">{outline}<rect x="0" y="0" width="18" height="12" rx="3"/></g>', text
+    )
 
 
 _SCALE_ITEM = _scale_item()
@@ -301,6 +210,6 @@ _STYLE_ITEMS = {
     "bad": _style_item("bad ", "⚠ inf or nan"),
 }
 _SIGN_ITEMS = [
-    _item(f'<g class="edge {kind}"><path class="l" d="M0,6h18" stroke-width="3"/></g>', f"({sign}) contribution")
+    legend_item(f'<g class="edge {kind}"><path class="l" d="M0,6h18" stroke-width="3"/></g>', f"({sign}) contribution")
     for kind, sign in (("pos", "+"), ("neg", "−"))
 ]

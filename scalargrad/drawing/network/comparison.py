@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..common.text import Changed, clean, number, signed
+from ..common.text import Changed, clean, number, plain, signed
 from ..graph.drawing import Drawing
 from ..graph.picture import Picture
 from .drawing import NetworkDrawing
-from .picture import Parameter, Stage, Unit
 
 
 def draw_change(before: Any, after: Any, *, title: str = "", theme: str | None = None) -> Drawing | NetworkDrawing:
@@ -55,19 +54,13 @@ class ChangeDrawing(Drawing):
     def to_dict(self) -> dict[str, Any]:
         """As a drawing's; every node also has `before`, with the value and gradient that it had."""
         made = super().to_dict()
-        for node, plain in zip(self.picture.nodes, made["nodes"], strict=True):
-            plain["before"] = {key: _before(getattr(node, key)) for key in ("value", "gradient")}
-            plain |= {key: _bare(plain[key]) for key in ("value", "gradient")}
+        for node, written in zip(self.picture.nodes, made["nodes"], strict=True):
+            written["before"] = {key: _before(getattr(node, key)) for key in ("value", "gradient")}
         return made
 
 
 def _before(x: Any) -> Any:
-    old = x.before if isinstance(x, Changed) else x
-    return old if old is None or abs(old) < float("inf") else str(old)
-
-
-def _bare(x: Any) -> Any:
-    return float(x) if isinstance(x, Changed) else x
+    return plain(x.before if isinstance(x, Changed) else x)
 
 
 def _changed(old: float | None, new: float | None) -> float | None:
@@ -102,26 +95,24 @@ def _network(before: NetworkDrawing, after: NetworkDrawing, title: str, theme: s
     _same("parameters", list(old.parameters()), list(new.parameters()), lambda p: p.label, lambda p: p.label)
     values = {id(p): q.value for p, q in zip(new.parameters(), old.parameters(), strict=True)}
 
-    def compared(p: Parameter | None) -> Parameter | None:
-        return None if p is None else p._replace(before=values[id(p)])
+    def compared(p: Any) -> Any:
+        return p and p._replace(before=values[id(p)])
 
-    stages = []
-    for stage in new.stages:
-        units = [
-            Unit(
-                unit.name, tuple(q for p in unit.weights if (q := compared(p)) is not None), compared(unit.bias),
-                unit.output, unit.field,
+    stages = [
+        stage._replace(
+            units=tuple(
+                [u._replace(weights=tuple(map(compared, u.weights)), bias=compared(u.bias)) for u in stage.units]
             )
-            for unit in stage.units
-        ]  # fmt: skip
-        stages.append(Stage(stage.name, stage.symbol, stage.activation, tuple(units)))
+        )
+        for stage in new.stages
+    ]
     made = new._replace(stages=tuple(stages), title=title, compared=True)
     ps = list(made.parameters())
     up, down = sum(p.shown > 0.0 for p in ps), sum(p.shown < 0.0 for p in ps)
     note = f"{up:,} of {len(ps):,} parameters went up, {down:,} down"
     moved = max((p for p in ps if p.shown == p.shown), key=lambda p: abs(p.shown), default=None)
     if moved is not None and moved.shown:
-        note += f"; most of all {clean(moved.label)}: {moved.text()} ({signed(moved.shown)})"
+        note += f"; most of all {clean(moved.label)}: {number(moved.now)} ({signed(moved.shown)})"
     heading = clean(title) if title.strip() else f"{new.heading}: what changed"
     return NetworkDrawing(
         made._replace(notes=(*new.notes, note), heading=heading, description=f"{new.description} {note}."), theme

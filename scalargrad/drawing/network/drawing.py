@@ -5,21 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..common.svg_drawing import SvgDrawing
-from ..common.text import clean, number, plain, signed
+from ..common.drawing import BaseDrawing
+from ..common.text import clean, number, plain, signed, xml
 from .picture import NetworkPicture, Parameter
-from .svg import to_svg
+from .svg import NetworkDrawer
 
 LISTED = 400  # parameters that the text lists one by one
 
 
-class NetworkDrawing(SvgDrawing):
+class NetworkDrawing(BaseDrawing):
     """A network by layers, as `draw_network` makes it. It holds numbers and texts, not the model."""
 
     picture: NetworkPicture
 
     def _drawn(self, theme: str) -> str:
-        return to_svg(self.picture, self.prefix, theme)
+        return NetworkDrawer(self.picture, self.prefix, theme).svg()
+
+    def html(self) -> str:
+        """The SVG in a page of its own, which needs no network."""
+        paper = {"auto": "color-scheme:light dark", "light": "background:#fff", "dark": "background:#15171c"}
+        return (
+            '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
+            f"<title>{xml(self.picture.heading)}</title>\n"
+            f"<style>html{{{paper[self.theme]}}}body{{margin:1rem;text-align:center}}</style>\n</head>\n"
+            f"<body>\n{self.svg()}</body>\n</html>\n"
+        )
 
     def text(self) -> str:
         """The layers, and, if they are not too many, every parameter, line by line."""
@@ -52,7 +63,7 @@ class NetworkDrawing(SvgDrawing):
 def _line(p: Parameter) -> str:
     difference = "" if p.before is None else f"  {signed(p.shown)}"
     gradient = "" if p.gradient is None else f"   gradient {number(p.gradient)}"
-    return f"  {clean(p.label)} = {p.text()}{difference}{gradient}"
+    return f"  {clean(p.label)} = {signed(p.now)}{difference}{gradient}"
 
 
 def _spread(numbers: Sequence[float]) -> str:

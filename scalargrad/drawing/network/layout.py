@@ -5,15 +5,13 @@ Room for names and numbers decides on places, and on what is shown at all.
 
 from __future__ import annotations
 
-from math import inf, isfinite
 from typing import NamedTuple
 
-from ..common.style import MARGIN
-from ..common.text import clean, number, shortened, width
-from .picture import NetworkPicture, Parameter, Stage, arrow
+from ..common.text import clean, shortened, signed, width
+from .picture import NetworkPicture, Stage
 
 LINE = 13.5  # of text
-SIZE, SMALL, TINY = 12.0, 11.0, 10.0
+SIZE, TINY = 12.0, 10.0
 WIDE, HIGH, DENSE, FIELD = 46.0, 30.0, 23.0, 46.0  # a unit: its width; its height, also among many, and with a field
 NUMBERED = 20  # weights between two columns that have their numbers printed
 
@@ -64,10 +62,10 @@ class Columns:
     def laid_out(self, most: int) -> list[list[Place]]:
         stages, outer = self.picture.stages, self.has_outer_names
         heads = [max(width(line, SIZE, bold=True) for line in self.header(stage)) for stage in stages]
-        self.top = MARGIN + (34.0 if self.picture.title.strip() else 0.0) + 40.0
+        self.top = 40.0
         self.height = self.gap * most
         room = max(width(n, SIZE) for n in self.names[0]) + 10.0 if outer else 0.0
-        x = max(MARGIN + room + self.wide[0] / 2.0, MARGIN + heads[0] / 2.0)
+        x = max(room + self.wide[0] / 2.0, heads[0] / 2.0)
         columns = []
         for k, rows in enumerate(self.shown):
             y = self.top + self.height / 2.0 - self.gap * (len(rows) - 1) / 2.0
@@ -77,7 +75,7 @@ class Columns:
                 wide = numbered if self.numbered[k] else 240.0 if self.is_dense else 150.0
                 x += max(wide + (self.wide[k] + self.wide[k + 1]) / 2.0, (heads[k] + heads[k + 1]) / 2.0 + 70.0)
         left, beside = x - self.wide[-1] / 2.0, self.wide[-1] / 2.0
-        biases = [0.0 if u.bias is None else width(f"b {short(u.bias)}", TINY) for u in stages[-1].units]
+        biases = [0.0 if u.bias is None else width(f"b {signed(u.bias.now, 3)}", TINY) for u in stages[-1].units]
         beyond = left + 11.0 + max(biases) if self.has_bias_text else 0.0
         names = x + beside + 8.0 + max(width(n, SIZE) for n in self.names[-1]) if outer else 0.0
         self.right = max(x + beside, x + heads[-1] / 2.0, beyond, names)
@@ -93,22 +91,3 @@ class Columns:
             return [unit]
         drawn = set(self.shown[k])
         return [i for i in range(len(self.picture.stages[k].units)) if i not in drawn]
-
-
-def rounded(x: float) -> str:
-    """A number in three digits.
-
-    >>> rounded(-0.123456), rounded(1234.5)
-    ('−0.123', '1.23e3')
-    """
-    if not isfinite(x):
-        return number(x)
-    digits, e, exponent = f"{x:.3g}".partition("e")
-    return (digits + (f"e{int(exponent)}" if e else "")).replace("-", "−")
-
-
-def short(p: Parameter) -> str:
-    """What stands on a weight's line: its value, or old and new."""
-    if p.before is None:
-        return f"{'+' if 0.0 < p.value < inf else ''}{rounded(p.value)}"
-    return f"{rounded(p.before)} → {rounded(p.value)}{arrow(p.before, p.value)}"

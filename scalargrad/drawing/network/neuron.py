@@ -12,7 +12,7 @@ from ...engine.chain_rule import topological_order
 from ...engine.value import Value
 from ..common.text import number
 from ..graph.drawing import Drawing, draw
-from .layers import chain_of_layers, record
+from .layers import chain_of_layers, neurons_of, record
 
 EXPANDED = 8  # weights that are drawn as products of their own; more stay one dot product
 
@@ -71,7 +71,7 @@ def _find(model: Any, name: str) -> tuple[int, Any]:
     """The layer, counted from 1, and the neuron of that name."""
     known: dict[str, tuple[int, Any]] = {}
     for k, layer in enumerate(chain_of_layers(model), 1):
-        for j, neuron in enumerate(getattr(layer, "neurons", [layer]), 1):
+        for j, neuron in enumerate(neurons_of(layer), 1):
             known[f"layer{k}/neuron{j}"] = k, neuron
     if name not in known:
         shown = ", ".join(list(known)[:8]) + (", …" if len(known) > 8 else "")

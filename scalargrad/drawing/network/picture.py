@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ..common.text import number, signed
+from ..common.text import Changed
 
 Region = tuple[tuple[float, float], tuple[float, float]]
+
+
+def checked_region(what: str, region: Any) -> Region:
+    """The region as floats; `ValueError` for what is none."""
+    try:
+        (x1, x2), (y1, y2) = ((float(low), float(high)) for low, high in region)
+    except (TypeError, ValueError):
+        raise ValueError(f"{what}: region is ((x_low, x_high), (y_low, y_high)), got {region!r}") from None
+    if not (x1 < x2 and y1 < y2):
+        raise ValueError(f"{what}: region: low must be below high, got {region!r}")
+    return (x1, x2), (y1, y2)
 
 
 class Parameter(NamedTuple):
@@ -24,11 +35,10 @@ class Parameter(NamedTuple):
         """What sets width and colour: the value, or, where two drawings are compared, the difference."""
         return self.value if self.before is None else self.value - self.before
 
-    def text(self) -> str:
-        """The value; where two drawings are compared, old and new, and an arrow."""
-        if self.before is None:
-            return signed(self.value)
-        return f"{number(self.before)} → {number(self.value)}{arrow(self.before, self.value)}"
+    @property
+    def now(self) -> float:
+        """The value, which knows what it was where two drawings are compared."""
+        return self.value if self.before is None else Changed(self.value, self.before)
 
 
 class Unit(NamedTuple):
@@ -68,12 +78,3 @@ class NetworkPicture(NamedTuple):
             yield from unit.weights
             if unit.bias is not None:
                 yield unit.bias
-
-
-def arrow(before: float, after: float) -> str:
-    """Which way a number went: " ↑", " ↓", or nothing where it stayed.
-
-    >>> arrow(1.0, 2.0), arrow(2.0, 1.0), arrow(1.0, 1.0)
-    (' ↑', ' ↓', '')
-    """
-    return " ↑" if after > before else " ↓" if after < before else ""

@@ -14,11 +14,12 @@ from ...engine.value import Value
 from ...state import whole
 from ..common.text import clean, shortened
 from ..graph.drawing import Drawing
+from ..graph.reading import gradient_of
 from .drawing import NetworkDrawing
 from .heat import CELLS
 from .layers import chain_of_layers, neurons_of, record, weights_of
 from .neuron import draw_neuron
-from .picture import NetworkPicture, Parameter, Region, Stage, Unit
+from .picture import NetworkPicture, Parameter, Region, Stage, Unit, checked_region
 
 LIMIT = 16  # units of a layer that are drawn one by one
 
@@ -89,20 +90,20 @@ def draw_network(
     last = _names("output_names", output_names, len(neurons_of(layers[-1])), "y")
     fields = _fields(model, layers, region) if region is not None else None
     outputs = None if inputs is None else record(model.frozen(), [_float(x) for x in inputs])
-    stages = [Stage("inputs", "", "", _inputs(first, None if outputs is None else outputs[0], fields))]
+
+    def shown(k: int, j: int, unit: Unit) -> Unit:
+        output = None if outputs is None else outputs[k][j]
+        return unit._replace(output=output, field=fields[k][j] if fields is not None else ())
+
+    stages = [Stage("inputs", "", "", tuple([shown(0, j, Unit(name)) for j, name in enumerate(first)]))]
     for k, layer in enumerate(layers, 1):
-        symbol = _symbol(layer, k)
-        units = tuple(
-            Unit(
-                name=last[j] if k == len(layers) else str(j + 1),
-                weights=tuple(_parameter(w, f"{symbol}[{j + 1},{i}]") for i, w in enumerate(weights, 1)),
-                bias=_parameter(neuron.bias, f"{symbol}[{j + 1},0]"),
-                output=None if outputs is None else outputs[k][j],
-                field=fields[k][j] if fields is not None else (),
-            )
-            for j, (neuron, weights) in enumerate(zip(neurons_of(layer), weights_of(layer), strict=True))
-        )
-        stages.append(Stage(f"layer{k}", symbol, activation_title(layer.activation), units))
+        symbol, units = _symbol(layer, k), []
+        for j, neuron in enumerate(neurons_of(layer)):
+            weights = [_parameter(w, f"{symbol}[{j + 1},{i}]") for i, w in enumerate(neuron.weights, 1)]
+            name = last[j] if k == len(layers) else str(j + 1)
+            bias = _parameter(neuron.bias, f"{symbol}[{j + 1},0]")
+            units.append(shown(k, j, Unit(name, tuple(weights), bias)))
+        stages.append(Stage(f"layer{k}", symbol, activation_title(layer.activation), tuple(units)))
     picture = _picture(tuple(stages), title, limit, region)
     return NetworkDrawing(picture._replace(notes=_dropouts(model)), theme)
 
@@ -152,8 +153,7 @@ def _symbol(layer: Any, k: int) -> str:
 def _parameter(p: Any, otherwise: str) -> Parameter:
     if not isinstance(p, Value):
         return Parameter(otherwise, float(p))
-    gradient = None if not p.has_gradient else float(getattr(p.grad, "data", p.grad))
-    return Parameter(p.label.strip() or otherwise, p.data, gradient)
+    return Parameter(p.label.strip() or otherwise, p.data, gradient_of(p))
 
 
 def _float(x: Any) -> float:
@@ -172,29 +172,14 @@ def _names(option: str, given: Sequence[str] | None, n: int, symbol: str) -> lis
     return names
 
 
-def _inputs(names: list[str], given: list[float] | None, fields: list[list[Any]] | None) -> tuple[Unit, ...]:
-    return tuple(
-        Unit(name, output=None if given is None else given[i], field=fields[0][i] if fields is not None else ())
-        for i, name in enumerate(names)
-    )
-
-
 def _fields(model: Any, layers: list[Any], region: Region) -> list[list[Any]]:
     """Every unit's output over a region of the plane, as rows from the top."""
     if len(weights_of(layers[0])[0]) != 2:
         raise ValueError(f"draw_network: region is for two inputs, the network takes {len(weights_of(layers[0])[0])}")
-    try:
-        (x1, x2), (y1, y2) = ((float(low), float(high)) for low, high in region)
-    except (TypeError, ValueError):
-        raise ValueError(f"draw_network: region is ((x_low, x_high), (y_low, y_high)), got {region!r}") from None
-    if not (x1 < x2 and y1 < y2):
-        raise ValueError(f"draw_network: region: low must be below high, got {region!r}")
+    (x1, x2), (y1, y2) = checked_region("draw_network", region)
     frozen = model.frozen()
     steps = [(k + 0.5) / CELLS for k in range(CELLS)]
-    rows = [
-        [record(frozen, [x1 + s * (x2 - x1), y2 - t * (y2 - y1)]) for s in steps]
-        for t in steps
-    ]  # fmt: skip
+    rows = [[record(frozen, [x1 + s * (x2 - x1), y2 - t * (y2 - y1)]) for s in steps] for t in steps]
     return [
         [tuple(tuple(cell[k][j] for cell in row) for row in rows) for j in range(len(units))]
         for k, units in enumerate(rows[0][0])

@@ -7,42 +7,36 @@ different heights, evenly spaced, where the way is 1/(m + 1) done; there the num
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isfinite
+from math import asin, isfinite, sin
+from operator import mul
 
-from ..common.style import COLOURS, FONTS, MARGIN, sign_style
-from ..common.text import clean, number, shortened, signed, tenths, width, written, xml
+from ..common.style import SMALL, sign_style
+from ..common.svg import Drawer, Item, legend_item
+from ..common.text import clean, number, signed, tenths, width, written, xml
 from .heat import heat_picture
-from .layout import SIZE, SMALL, TINY, Columns, Place, rounded, short
+from .layout import SIZE, TINY, Columns, Place
 from .picture import NetworkPicture, Parameter, Stage, Unit
 
 THINNEST, WIDEST = 0.7, 6.0  # lines
 
 
-def to_svg(picture: NetworkPicture, prefix: str, theme: str) -> str:
-    """Draw the picture."""
-    return NetworkDrawer(picture, prefix, theme).svg()
+class NetworkDrawer(Drawer):
+    """One drawing of a network under way."""
 
+    sheet, sizes = "network/network.css", {"size": f"{SIZE}px", "tiny": f"{TINY}px"}
 
-class NetworkDrawer:
     def __init__(self, picture: NetworkPicture, prefix: str, theme: str) -> None:
-        self.picture, self.prefix, self.theme = picture, prefix, theme
+        super().__init__(prefix, theme)
+        self.picture = picture
         self.at = Columns(picture)
         sizes = [abs(p.shown) for p in picture.parameters() if isfinite(p.shown)]
         self.largest = max(sizes, default=0.0) or 1.0
         self.widest = WIDEST * (0.7 if self.at.is_dense else 1.0)
-        self.out: list[str] = []
 
     # ---- drawing -----------------------------------------------------------------------------------------------------
 
     def svg(self) -> str:
-        picture, prefix, add = self.picture, self.prefix, self.out.append
-        title = clean(shortened(picture.title, 120)) if picture.title.strip() else ""
-        legend, legend_width, legend_height = self.legend(max(self.at.right - MARGIN, 420.0))
-        wide = max(self.at.right, MARGIN + legend_width, MARGIN + width(title, 17.0, bold=True)) + MARGIN
-        high = self.at.top + self.at.height + 14.0 + legend_height + MARGIN
-        add(f'<rect class="page" x=".5" y=".5" width="{tenths(wide - 1)}" height="{tenths(high - 1)}" rx="10"/>')
-        if title:
-            add(written("t", MARGIN, MARGIN + 14.0, (title, ""), size=17.0, bold=True))
+        picture = self.picture
         for k, stage in enumerate(picture.stages):
             self.stage_header(k, stage)
         for k in range(1, len(picture.stages)):
@@ -53,17 +47,8 @@ class NetworkDrawer:
         for k in range(1, len(picture.stages)):
             if self.at.numbered[k - 1]:
                 self.numbers(k)
-        y = self.at.top + self.at.height + 18.0
-        add(f'<g class="legend" transform="translate({tenths(MARGIN)} {tenths(y)})">{legend}</g>')
-        body = "\n".join(self.out)
-        return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" id="{prefix}" class="scalargrad" role="img" '
-            f'aria-labelledby="{prefix}-title {prefix}-desc" viewBox="0 0 {tenths(wide)} {tenths(high)}" '
-            f'width="{tenths(wide)}" height="{tenths(high)}" style="max-width:100%;height:auto">\n'
-            f'<title id="{prefix}-title">{xml(picture.heading)}</title>\n'
-            f'<desc id="{prefix}-desc">{xml(picture.description)}</desc>\n'
-            f"<style>{self.style()}</style>\n{body}\n</svg>\n"
-        )
+        size = self.at.right, self.at.top + self.at.height
+        return self.framed(picture.title, picture.heading, picture.description, picture.notes, *size, 420.0)
 
     def stage_header(self, k: int, stage: Stage) -> None:
         x, y = self.at.places[k][0].x, self.at.top - 22.0
@@ -77,22 +62,21 @@ class NetworkDrawer:
     def write(self, kind: str, x: float, y: float, text: str, size: float = SMALL, bold: bool = False) -> None:
         self.out.append(written(kind, round(x, 1), round(y, 1), (text, ""), size=size, bold=bold))
 
-    def ends(self, k: int) -> Iterator[tuple[Place, Place]]:
+    def ends(self, k: int) -> Iterator[tuple[Place, Place, tuple[float, ...]]]:
+        """The units that lines into a layer join, and how far right the four points of the curve are."""
         for target in self.at.places[k]:
             for source in self.at.places[k - 1]:
-                yield source, target
+                x1, x2 = source.x + self.at.wide[k - 1] / 2.0, target.x - self.at.wide[k] / 2.0
+                bend = (x2 - x1) * 0.45
+                yield source, target, (x1, x1 + bend, x2 - bend, x2)
 
     def lines(self, k: int) -> None:
         """The weights into a layer, weak ones below strong ones."""
         units, drawn = self.picture.stages[k].units, []
-        for source, target in self.ends(k):
-            (x1, y1), (x2, y2) = (
-                (source.x + self.at.wide[k - 1] / 2.0, source.y),
-                (target.x - self.at.wide[k] / 2.0, target.y),
-            )
-            bend = (x2 - x1) * 0.45
-            points = [(x1 + bend, y1), (x2 - bend, y2), (x2, y2)]
-            path = f"M{tenths(x1)},{tenths(y1)}C" + " ".join([f"{tenths(x)},{tenths(y)}" for x, y in points])
+        for source, target, xs in self.ends(k):
+            points = zip(xs, (source.y, source.y, target.y, target.y), strict=True)
+            start, *rest = [f"{tenths(x)},{tenths(y)}" for x, y in points]
+            path = f"M{start}C{' '.join(rest)}"
             if source.k is None or target.k is None:
                 drawn.append((-1.0, self.folded_line(k, source, target, path)))
                 continue
@@ -119,17 +103,16 @@ class NetworkDrawer:
         """The weights' numbers, at heights that no two of them share."""
         left, right = len(self.at.places[k - 1]), len(self.at.places[k])
         way = 1.0 / (right + 1) if right <= left else left / (left + 1)
-        t = _eased(way)
-        for source, target in self.ends(k):
+        t = 0.5 - sin(asin(1.0 - 2.0 * way) / 3.0)  # where on the curve that much of the height is done
+        weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
+        for source, target, xs in self.ends(k):
             if source.k is None or target.k is None:
                 continue
-            x1, x2 = source.x + self.at.wide[k - 1] / 2.0, target.x - self.at.wide[k] / 2.0
-            bend = (x2 - x1) * 0.45
-            weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
-            x = sum(w * px for w, px in zip(weights, (x1, x1 + bend, x2 - bend, x2), strict=True))
+            x = sum(map(mul, weights, xs))
             y = source.y + way * (target.y - source.y)
             p = self.picture.stages[k].units[target.k].weights[source.k]
-            text, wide = short(p), width(short(p), SMALL) + 6.0
+            text = signed(p.now, 3)
+            wide = width(text, SMALL) + 6.0
             self.out.append(  # on a patch of its own: a dash of the line before it would read as a minus sign
                 f'<rect class="patch" x="{tenths(x - wide / 2.0)}" y="{tenths(y - 6.5)}" width="{tenths(wide)}" '
                 f'height="13"/>'
@@ -154,7 +137,7 @@ class NetworkDrawer:
             size = f'width="{tenths(wide - 6)}" height="{tenths(high - 6)}" preserveAspectRatio="none"'
             add(f'<image x="{tenths(left + 3)}" y="{tenths(top + 3)}" {size} href="{heat_picture(unit.field)}"/>')
         else:
-            inside = name if unit.output is None else rounded(unit.output)
+            inside = name if unit.output is None else number(unit.output, 3)
             size_of = next((size for size in (SIZE, TINY) if width(inside, size) <= wide - 4.0), 8.0)
             self.write("n" if size_of == SIZE else f"n n{size_of:.0f}", place.x, place.y + 4.0, inside, size_of)
         for at, side, x in ((0, "left", left - 8.0), (len(self.at.places) - 1, "right", left + wide + 8.0)):
@@ -174,99 +157,34 @@ class NetworkDrawer:
             f'<text class="s" x="{tenths(x + 1)}" y="{tenths(y + 2.8)}">{sign}</text>'
         )
         if self.at.has_bias_text:
-            self.write("b", x + 11.0, y + 12.0, f"b {short(p)}", TINY)
+            self.write("b", x + 11.0, y + 12.0, f"b {signed(p.now, 3)}", TINY)
         self.out.append("</g>")
 
-    def legend(self, room: float) -> tuple[str, float, float]:
-        """What lines and squares mean; with the width and height that it takes."""
+    def items(self) -> Iterator[Item]:
+        """What lines and squares mean."""
         what = "change" if self.picture.compared else "weight"
         kinds = {sign_style(p.shown) for p in self.picture.parameters()}
-        items: list[tuple[float, str]] = []
-
-        def item(shape: str, text: str) -> None:
-            items.append((38.0 + width(text, SMALL), shape + written("q", 36.0, 10.0, (text, ""), size=SMALL)))
-
-        pen = f'd="M0,6h28" stroke-width="{self.widest / 2.0:g}"'
-        item(f'<path class="l pos" {pen}/>', f"(+) {what}")
-        item(f'<path class="l neg" {pen}/>', f"(−) {what}")
-        if "zero" in kinds:
-            item(f'<path class="l zero" {pen}/>', "unchanged" if self.picture.compared else "zero")
-        if "bad" in kinds:
-            item(f'<path class="l bad" {pen}/>', "⚠ inf or nan")
-        item(f'<path class="l folded" d="M0,6h28" stroke-width="{self.widest:g}"/>', f"widest: {number(self.largest)}")
+        zero = "unchanged" if self.picture.compared else "zero"
+        for kind, text in {"pos": f"(+) {what}", "neg": f"(−) {what}", "zero": zero, "bad": "⚠ inf or nan"}.items():
+            if kind in ("pos", "neg") or kind in kinds:
+                pen = f'd="M0,6h28" stroke-width="{self.widest / 2.0:g}"'
+                yield legend_item(f'<path class="l {kind}" {pen}/>', text, 36.0)
+        pen = f'd="M0,6h28" stroke-width="{self.widest:g}"'
+        yield legend_item(f'<path class="l folded" {pen}/>', f"widest: {number(self.largest)}", 36.0)
         square = '<rect x="{}" y="0" width="12" height="12" rx="2.5"/><text class="s" x="{}" y="9.8">{}</text>'
         chips = "".join(
             f'<g class="bias {kind}">{square.format(x, x + 6, sign)}</g>'
             for x, kind, sign in ((0, "pos", "+"), (15, "neg", "−"))
         )
-        item(chips, "bias")
+        yield legend_item(chips, "bias", 36.0)
         if self.picture.region is not None:
             (x1, x2), (y1, y2) = self.picture.region
             where = f"x from {number(x1)} to {number(x2)}, y from {number(y1)} to {number(y2)}"
             field = tuple(tuple((c - 11.5) / 6.0 for c in range(24)) for _ in range(8))
-            image = (
-                f'<image x="0" y="0" width="28" height="12" preserveAspectRatio="none" href="{heat_picture(field)}"/>'
+            size = 'x="0" y="0" width="28" height="12" preserveAspectRatio="none"'
+            yield legend_item(
+                f'<image {size} href="{heat_picture(field)}"/>', f"output, hatched below 0, on {where}", 36.0
             )
-            item(image, f"output, hatched below 0, on {where}")
-        x = y = widest = 0.0
-        out = []
-        for wide, each in items:
-            if x and x + wide > room:
-                x, y = 0.0, y + 20.0
-            out.append(f'<g transform="translate({tenths(x)} {tenths(y)})">{each}</g>')
-            x += wide + 18.0
-            widest = max(widest, x - 18.0)
-        y += 20.0
-        for note in self.picture.notes:
-            out.append(written("q", 0.0, round(y + 10.0, 1), (note, ""), size=SMALL))
-            widest, y = max(widest, width(note, SMALL)), y + 18.0
-        return "".join(out), widest, y
-
-    # ---- style -------------------------------------------------------------------------------------------------------
-
-    def style(self) -> str:
-        shapes = (
-            f"& text{{font-family:{FONTS};font-size:{SIZE:g}px}}& .t{{font-size:17px;font-weight:bold}}"
-            f"& .n{TINY:.0f}{{font-size:{TINY:g}px}}& .n8{{font-size:8px}}"
-            "& .h{font-weight:bold}& .h,& .k,& .n,& .e,& .s{text-anchor:middle}& .left{text-anchor:end}"
-            f"& .k,& .q,& .e{{font-size:{SMALL:g}px}}& .b,& .s{{font-size:{TINY:g}px}}& .s{{font-weight:bold}}"
-            "& .b{paint-order:stroke;stroke-width:3.5px;stroke-linejoin:round}& .patch{opacity:.88}"
-            "& .l{fill:none}& .l.neg{stroke-dasharray:7 4}& .l.zero{stroke-dasharray:1.5 4}"
-            "& .l.bad{stroke-dasharray:9 3 2 3}& .unit rect{stroke-width:1.4}& .unit.neg>rect{stroke-dasharray:5 3}"
-            "& path.l:hover{opacity:1;stroke-width:6}"
-        )
-        dark, light = self.colours(True), self.colours(False)
-        if self.theme == "auto":
-            sheet = f"{shapes}{light}@media (prefers-color-scheme:dark){{{dark}}}"
-        else:
-            sheet = shapes + (dark if self.theme == "dark" else light)
-        return sheet.replace("&", f"#{self.prefix}")
-
-    def colours(self, dark: bool) -> str:
-        c = {name: pair[dark] for name, pair in COLOURS.items()}
-        rules = [
-            f"& text{{fill:{c['ink']}}}& .page{{fill:{c['page']};stroke:{c['frame']}}}& .b{{stroke:{c['page']}}}"
-            f"& .patch{{fill:{c['page']}}}",
-            f"& .k,& .q{{fill:{c['muted']}}}& .unit rect{{fill:{c['plain']};stroke:{c['leaf']}}}",
-            f"& .l.folded,& .l.zero{{stroke:{c['line']}}}& .l.folded{{opacity:.45}}& .legend .l.folded{{opacity:1}}",
-            f"& .bias.zero rect{{fill:{c['page']};stroke:{c['line']}}}",
-        ]
-        for kind in ("pos", "neg", "bad"):
-            rules.append(f"& .l.{kind}{{stroke:{c[kind]}}}& .unit.{kind}>rect{{stroke:{c[kind]}}}")
-            rules.append(f"& .e.{kind},& .bias.{kind} .b{{fill:{c[f'{kind} text']}}}")
-            rules.append(
-                f"& .bias.{kind} rect{{fill:{c[kind]};stroke:{c['page']}}}& .bias.{kind} .s{{fill:{c['page']}}}"
-            )
-        return "".join(rules)
-
-
-def _eased(way: float) -> float:
-    """Where on the curve that much of the height is done: the root t of 3 t**2 - 2 t**3 = way, by bisection."""
-    low, high = 0.0, 1.0
-    for _ in range(40):
-        t = (low + high) / 2.0
-        low, high = (t, high) if t * t * (3.0 - 2.0 * t) < way else (low, t)
-    return low
 
 
 def tooltip(p: Parameter, kind: str = "weight") -> str:

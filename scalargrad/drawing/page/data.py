@@ -1,179 +1,149 @@
-"""The story as data for the page's script: columns of short texts and positions.
+"""Both passes over a picture, put in order, and as data for the page's script: columns of numbers, texts, positions.
 
-Every number is a text, made by the same functions as those in the picture. What computes them anew, when an input is
-moved, is in `live.py`.
+The page writes numbers as the picture does (`common/numbers.js`). What computes them anew, when an input is moved, is
+in `live.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from ..common.text import clean, number, shortened
+from ..common.text import Changed, clean, number, plain, shortened, width
 from ..graph.formulas import formula
-from ..graph.labels import DASH, node_label
-from ..graph.picture import Edge, Node, Picture
-from .story import Story
+from ..graph.labels import ROW
+from ..graph.picture import Node, Picture
+from ..graph.replay import Replay, replay
 
 PLACES = 0xF0000  # a plane of private letters
 SEARCHED = 300  # columns of a label that can be searched
+USUAL = -0.123  # about as wide as most numbers are; longer ones are squeezed
 
 
-def short_and_full(x: float | None) -> str:
-    """A number as the page holds it: as shown and in full, once if both are the same.
+class Story(NamedTuple):
+    """Both passes over one picture."""
 
-    >>> short_and_full(-1 / 3), short_and_full(0.5), short_and_full(None)
-    ('−0.3333|-0.3333333333333333', '0.5', '')
+    picture: Picture  # what is drawn: with the count of paths on every node that waits for several
+    forward: list[int]  # nodes in the order of computation
+    backward: Replay
+
+
+def story_of(picture: Picture) -> Story:
+    """Put a picture's passes in order."""
+    backward = replay(picture)
+    due = backward.due
+    nodes = tuple(  # without the parts of neurons, which no step tells
+        n._replace(
+            arrived=(due[i], due[i]) if due.get(i, 0) > 1 and n.kind != "block" else None, parts=(), is_unfolded=False
+        )
+        for i, n in enumerate(picture.nodes)
+    )
+    forward = [i for i, n in enumerate(picture.nodes) if n.kind in ("operation", "block")]
+    return Story(picture._replace(nodes=nodes, active=""), forward, backward)
+
+
+def roomy(story: Story, live: bool = False) -> Picture:
+    """The picture with the widest sum that each node ever shows, for a layout that holds at every step.
+
+    With room for other numbers, too, where the inputs can be moved.
     """
-    if x is None:
-        return ""
-    short, full = number(x), repr(x)
-    return full if short == full else f"{short}|{full}"
+    sums: dict[int, list[float | None]] = defaultdict(list)
+    for step in story.backward.steps:
+        sums[step.node].append(step.running)
+
+    def widest(*numbers: float | None) -> float | None:
+        return max([x for x in numbers if x is not None], key=lambda x: width(number(x), ROW), default=None)
+
+    def usual(x: float | None) -> Any:
+        return widest(x, USUAL) if live and x is not None else x
+
+    def usual_flow(each: Any) -> Any:
+        return each._replace(**{name: usual(getattr(each, name)) for name in ("upstream", "local", "contribution")})
+
+    nodes = list(story.picture.nodes)
+    for i, n in enumerate(nodes):
+        if n.kind != "constant":
+            gradient = None if n.gradient is None else usual(widest(n.gradient, *sums[i]))
+            nodes[i] = n._replace(value=usual(n.value), gradient=gradient, paths=tuple(map(usual_flow, n.paths)))
+    return story.picture._replace(nodes=tuple(nodes), edges=tuple(map(usual_flow, story.picture.edges)))
+
+
+# ---- as data ---------------------------------------------------------------------------------------------------------
 
 
 def to_data(story: Story, live: dict[str, Any] | str = "") -> dict[str, Any]:
     """The story as columns over nodes, edges and steps; what most of them lack is a dict by position.
 
-    `live` is what the page computes with, or why it does not.
+    A number is one of JSON's, or the text of inf or nan; a range of them the smallest and the largest; one that has
+    changed says what it was. `live` is what the page computes with, or why it does not.
     """
-    picture, backward = story.picture, story.backward
-    position = {n.id: k for k, n in enumerate(picture.nodes)}
-    of = _numerator(picture)
-    worked = _worked(picture)
-    nodes, edges = picture.nodes, picture.edges
+    (picture, forward, backward), of = story, story.picture.of
+    nodes, edges, steps = picture.nodes, picture.edges, backward.steps
+    position = {n.id: k for k, n in enumerate(nodes)}
+    patterns, pattern = _patterns(picture)
+    shorts = [n.gradient_name.removeprefix(f"∂{of}/∂") if of else n.name for n in nodes]
+    labels = [clean(shortened(n.label.strip(), SEARCHED)) for n in nodes]
     return {
         "live": live,
         "of": of,
-        "name": picture.name,
-        "total": picture.total,
+        "patterns": patterns,
         "hasPass": picture.has_gradients,
         "roots": [k for k, n in enumerate(nodes) if n.is_root],
         "nodes": {
             "name": [n.name for n in nodes],
             "kind": "".join(n.kind[0] for n in nodes),  # input, parameter, operation, constant, block
             "formula": [n.formula for n in nodes],
-            "worked": [worked.get(n.id, "") for n in nodes],
-            "value": [short_and_full(n.value) for n in nodes],
-            "gradient": [_spread(n.gradient_range) if n.kind == "block" else short_and_full(n.gradient) for n in nodes],
-            "at": _sparse((k, at) for k, n in enumerate(nodes) if (at := _gradient_text(n, picture)) != 3),
-            "short": _sparse(
-                (k, short)
-                for k, n in enumerate(nodes)
-                if of and (short := n.gradient_name.removeprefix(f"∂{of}/∂")) not in (n.name, n.gradient_name)
-            ),
-            "label": _sparse(
-                (k, label)
-                for k, n in enumerate(nodes)
-                if (label := clean(shortened(n.label.strip(), SEARCHED))) not in ("", n.name)
-            ),
-            "before": _sparse((k, [short_and_full(b.gradient), b.origin]) for k, b in backward.before.items()),
-            "due": _sparse((k, due) for k, due in backward.due.items() if due != 1),
-            "outside": _sparse(backward.outside.items()),
+            "pattern": pattern,
+            "value": [_number(n.value) for n in nodes],
+            "gradient": [_number(n.gradient_range if n.kind == "block" else n.gradient) for n in nodes],
+            "short": {k: x for k, x in enumerate(shorts) if x not in (nodes[k].name, nodes[k].gradient_name)},
+            "label": {k: x for k, x in enumerate(labels) if x not in ("", nodes[k].name)},
+            "before": {k: [_number(b.gradient), b.origin] for k, b in backward.before.items()},
+            "due": {k: due for k, due in backward.due.items() if due != 1},
+            "outside": backward.outside,
         },
         "edges": {
             "source": [position[e.source] for e in edges],
             "target": [position[e.target] for e in edges],
             "slot": [e.slot for e in edges],
             "notation": [e.notation for e in edges],
-            "local": [short_and_full(e.local) for e in edges],
-            "brought": [_brought(e, nodes[position[e.source]]) for e in edges],
-            "upstream": _sparse(
-                (k, short_and_full(e.upstream))
-                for k, e in enumerate(edges)
-                if e.upstream is not None
-                and short_and_full(e.upstream) != short_and_full(nodes[position[e.target]].gradient)
-            ),
-            "merged": _sparse((k, e.merged) for k, e in enumerate(edges) if e.local is None),
+            "local": [_number(e.local) for e in edges],
+            "upstream": [_number(e.upstream) for e in edges],
+            "brought": [_number(e.contributions or e.contribution) for e in edges],
+            "merged": {k: e.merged for k, e in enumerate(edges) if e.local is None},
         },
-        "forward": story.forward,
+        "forward": forward,
         "backward": {
-            "edge": [a.edge for a in backward.steps],
-            "arrived": [a.arrived for a in backward.steps],
-            "running": [
-                short_and_full(a.running)
-                if a.running is not None and repr(a.running) != repr(edges[a.edge].contribution)
-                else ""
-                for a in backward.steps
-            ],
-            "row": [a.row for a in backward.steps],
-            "paths": _sparse((k, a.paths) for k, a in enumerate(backward.steps) if a.paths != 1),
-            "unknown": [k for k, a in enumerate(backward.steps) if a.running is None],
+            "edge": [a.edge for a in steps],
+            "arrived": [a.arrived for a in steps],
+            "running": [_number(a.running) for a in steps],
+            "row": [a.row for a in steps],
+            "paths": {k: a.paths for k, a in enumerate(steps) if a.paths != 1},
         },
     }
 
 
-def _sparse(items: Iterable[tuple[int, Any]]) -> dict[str, Any]:
-    return {str(k): x for k, x in items}
+def _number(x: Any) -> Any:
+    return {"now": plain(float(x)), "before": plain(x.before)} if isinstance(x, Changed) else plain(x)
 
 
-def _spread(low_high: tuple[float, float] | None) -> str:
-    """Smallest and largest as one text, or the number that both are."""
-    if low_high is None:
-        return ""
-    low, high = low_high
-    if low == high:
-        return short_and_full(low)
-    return f"{number(low)} … {number(high)}|{low!r} … {high!r}"
+def _patterns(picture: Picture) -> tuple[list[tuple[str, int]], dict[int, int]]:
+    """Operations as patterns, for which the operands' numbers are put in place of names; and which of them a node has,
+    where all of its operands are drawn."""
+    counts = Counter(e.target for e in picture.edges)
+    folded = {e.target for e in picture.edges if e.local is None}
+    patterns: dict[tuple[str, int], int] = {}
+    found: dict[int, int] = {}
+    for k, n in enumerate(picture.nodes):
+        if n.kind == "operation" and n.members == 1 and not n.undrawn and n.id not in folded:
+            found[k] = patterns.setdefault(_pattern_of(n, counts[n.id]), len(patterns))
+    return list(patterns), found
 
 
-def _brought(edge: Edge, source: Node) -> str:
-    """What an edge brings; "=" where it is the whole gradient of the node that receives it."""
-    text = _spread(edge.contributions) if edge.contributions else short_and_full(edge.contribution)
-    return "=" if text and text == short_and_full(source.gradient) else text
-
-
-def _numerator(picture: Picture) -> str:
-    """What gradients are derivatives of, "" where that is not one result: a root's gradient is named "∂L/∂L"."""
-    for n in picture.nodes:
-        half = n.gradient_name[1 : (len(n.gradient_name) - 1) // 2]
-        if n.is_root and half and n.gradient_name == f"∂{half}/∂{half}":
-            return half
-    return ""
-
-
-def _gradient_text(node: Node, picture: Picture) -> int:
-    """Which of the texts on a node's label, from 0 and without the header, is the gradient's number."""
-    found = at = 0
-    for row in node_label(node, picture.is_compact).rows:
-        at += 1
-        if row.text:
-            is_gradient = row.key.removesuffix(" = sum") in (node.gradient_name, "gradient")
-            found = at if is_gradient else found
-            at += 1
-    return found
-
-
-class _Operation(NamedTuple):
-    """What `formula` asks of an operation."""
-
-    name: str
-    symbol: str
-    arity: int | None
-
-
-def _worked(picture: Picture) -> dict[str, str]:
-    """Each operation with its operands' numbers in place of their names, where all of them are drawn: "2 × (−3)"."""
-    nodes = {n.id: n for n in picture.nodes}
-    operands: dict[str, list[Edge]] = {}
-    for e in picture.edges:
-        operands.setdefault(e.target, []).append(e)
-    made = {}
-    for key, each in operands.items():
-        node = nodes[key]
-        if node.kind != "operation" or node.members > 1 or node.undrawn or any(e.local is None for e in each):
-            continue
-        values = [nodes[e.source].value for e in sorted(each, key=lambda e: e.slot)]
-        pattern, bracketed = pattern_of(node, len(values))
-        texts = [DASH if x is None else number(x) for x in values]
-        for k, text in enumerate(texts):
-            shown = f"({text})" if text.startswith("−") and k >= bracketed else text
-            pattern = pattern.replace(chr(PLACES + k), shown)
-        made[key] = pattern
-    return made
-
-
-def pattern_of(node: Node, count: int) -> tuple[str, int]:
+def _pattern_of(node: Node, count: int) -> tuple[str, int]:
     """An operation on so many operands, each a private letter from PLACES on; and from which of them on a negative
     number is bracketed, as it stands between signs."""
-    pattern = formula(_Operation(node.operation, node.symbol, node.arity), [chr(PLACES + k) for k in range(count)])
+    operation = SimpleNamespace(name=node.operation, symbol=node.symbol, arity=node.arity)
+    pattern = formula(operation, [chr(PLACES + k) for k in range(count)])
     return pattern, count if "(" in pattern else int(pattern.startswith(f"{chr(PLACES)} "))

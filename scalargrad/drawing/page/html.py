@@ -7,26 +7,28 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from collections.abc import Iterable
 from gzip import compress
+from typing import Any
 
-from ..common.assets import MEDIA, as_json, asset, filled, policy, script, sheet
-from ..common.text import clean, shortened, tenths, xml
+from ...compiler.backends import javascript
+from ..common.assets import as_json, compact, page, script
+from ..common.text import clean, shortened, xml
 from ..graph.labels import PADDING, labels_of, node_label
 from ..graph.laying_out import lay_out
 from ..graph.layout import Layout, as_laid_out
-from ..graph.picture import Edge, Node, Picture
+from ..graph.picture import Picture
 from ..graph.svg import GraphDrawer
-from .data import to_data
-from .live import Recorded, live_of, why_not
-from .story import roomy, story_of
+from .data import roomy, story_of, to_data
+from .live import Recorded, numbers_of, program_of
 
-SCRIPTS = ("numbers", "model", "scene", "camera", "panel", "table", "pointing", "live", "inputs", "main")  # in order
+_OWN = ("model", "scene", "camera", "panel", "table", "pointing", "live", "inputs", "main")
+SCRIPTS = ("common/elements", "common/numbers", *(f"page/{name}" for name in _OWN))  # in the order in which they run
 PACKED_ABOVE = 1_000_000  # letters of picture and data
 LEGEND_WIDTH = 700.0
-_PATH = re.compile(' d="M[^"]*"')
 # Tooltips, which the page has of its own; what says nothing, or what the script adds to all texts; ids, as
 # the page goes by the order of nodes and edges.
-_UNUSED = re.compile('<title>[^<]*</title>| xml:space="preserve"| x="0" y="0"| id="[^"]*"| lengthAdjust="[^"]*"')
+_UNUSED = re.compile('(?<!cluster">)<title>[^<]*</title>| xml:space="preserve"| id="[^"]*"| lengthAdjust="[^"]*"')
 
 
 def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0, recorded: Recorded | None = None) -> str:
@@ -35,37 +37,35 @@ def to_html(picture: Picture, theme: str = "auto", time_limit: float = 60.0, rec
     It is laid out once, with the widest texts that any step shows. With a recorded graph, it computes.
     """
     story = story_of(picture)
-    fixed = why_not(recorded) if recorded is not None else "the picture was made without its graph"
-    wide = roomy(story, not fixed)._replace(title="", notes=())
+    made = program_of(recorded) if recorded is not None else "the picture was made without its graph"
+    wide = roomy(story, not isinstance(made, str))._replace(title="", notes=())
     layout = lay_out(wide, labels_of(wide), time_limit)
     story = story_of(as_laid_out(picture, layout))
     drawer = _PageDrawer(story.picture._replace(title="", notes=()), layout)
-    svg, light, dark = drawer.parts()
+    svg, style = drawer.parts()
     title = clean(shortened(picture.title, 200)) or f"{picture.name}, step by step"
-    computes = live_of(recorded, story) if recorded is not None and not fixed else None
-    program = "const compute = null;" if computes is None else computes.script
-    style, code = asset(__package__, "page.css"), script(__package__, SCRIPTS, program)
-    data, packed = as_json(to_data(story, fixed if computes is None else computes.data)), ""
+    program = "const compute = null;"
+    live: dict[str, Any] | str = made if isinstance(made, str) else {}
+    if recorded is not None and not isinstance(made, str):
+        program = compact(javascript.source([made[0]], [[]], "compute", "polynomial"))
+        live = numbers_of(recorded, made[1], story)
+    data, packed = as_json(to_data(story, live)), ""
     if len(svg) + len(data) > PACKED_ABOVE:
         packed, svg, data = _packed(svg, data), "", ""
-    values = {
-        "theme": theme,
-        "title": xml(title),
-        "description": xml(picture.description),
-        "notes": "".join(f'<p class="note">{xml(note)}</p>' for note in picture.notes),
-        "style": style,
-        "light": light,
-        "dark": dark,
-        "dark_media": MEDIA[theme],
-        "picture": svg,
-        "legend": drawer.beside,
-        "bodies": drawer.bodies(),
-        "data": data,
-        "packed": packed,
-        "script": code,
-        "policy": policy([code], [style, light, dark]),
-    }
-    return filled(asset(__package__, "page.html"), values)
+    return page(
+        "page/page",
+        script(SCRIPTS, program),
+        theme,
+        style,
+        title=xml(title),
+        description=xml(picture.description),
+        notes="".join(f'<p class="note">{xml(note)}</p>' for note in picture.notes),
+        picture=svg,
+        legend=drawer.beside,
+        bodies=drawer.bodies(),
+        data=data,
+        packed=packed,
+    )
 
 
 def _packed(svg: str, data: str) -> str:
@@ -78,12 +78,15 @@ class _PageDrawer(GraphDrawer):
     """The picture for the page, which has tooltips, a title and a legend of its own."""
 
     def __init__(self, picture: Picture, layout: Layout) -> None:
-        super().__init__(picture, labels_of(picture), layout, "sg", "light")
+        super().__init__(picture, labels_of(picture), layout, "sg")
 
-    def parts(self) -> tuple[str, str, str]:
-        """The picture, and the sheets for a light and a dark page."""
+    def style(self) -> str:
+        return "".join(self.rules())
+
+    def parts(self) -> tuple[str, str]:
+        """The picture, and its style sheet, whose colours are the page's variables."""
         head, rest = self.svg().split("<style>", 1)
-        light, body = rest.split("</style>", 1)
+        style, body = rest.split("</style>", 1)
         box = re.search(r'viewBox="[^"]*" width="[^"]*" height="[^"]*"', head)
         place = re.search(r'<g transform="[^"]*">', body)
         assert box is not None
@@ -91,9 +94,9 @@ class _PageDrawer(GraphDrawer):
         svg = (
             f'<svg id="under" {box[0]}>{place[0]}<path class="halo"/><path class="pulse" pathLength="100"/></g></svg>'
             f'<svg id="picture" role="group" aria-labelledby="title" aria-describedby="description" {box[0]}>'
-            f"{body.strip()}"
+            f"{_UNUSED.sub('', body).strip()}"
         )
-        return svg, sheet(False) + light, sheet(True) + self._dark()
+        return svg, style
 
     def bodies(self) -> str:
         """What runs inside of nodes, each in a dialog that the node opens."""
@@ -114,43 +117,9 @@ class _PageDrawer(GraphDrawer):
                 )
         return "".join(made)
 
-    def _dark(self) -> str:
-        return self.colours(True).replace("&", f"#{self.prefix}")
-
-    def legend(self, room: float) -> tuple[str, float, float]:
+    def legend(self, room: float, notes: Iterable[str]) -> tuple[str, float, float]:
         """Nothing in the picture; what the legend would say stands beside it, as large at any scale."""
-        inner, wide, high = super().legend(LEGEND_WIDTH)
+        inner, wide, high = super().legend(LEGEND_WIDTH, notes)
         size = f'viewBox="-3 -3 {wide + 6:.0f} {high:.0f}" width="{wide + 6:.0f}" height="{high:.0f}"'
         self.beside = f"<svg {size}>{inner}</svg>" if inner else ""
         return "", 0.0, 0.0
-
-    def node(self, node: Node) -> None:
-        """In the node's own coordinates, which are short."""
-        box, start = self.layout.nodes[node.id], len(self.out)
-        self.layout.nodes[node.id] = box._replace(x=box.width / 2.0, y=box.height / 2.0)
-        super().node(node)
-        self.layout.nodes[node.id] = box
-        drawn = _UNUSED.sub("", "".join(self.out[start:]))
-        place = f"{tenths(box.x - box.width / 2.0)} {tenths(box.y - box.height / 2.0)}"
-        self.out[start:] = [drawn.replace("<g", f'<g transform="translate({place})"', 1)]
-
-    def edge(self, edge: Edge) -> None:
-        start = len(self.out)
-        super().edge(edge)
-        self.out[start:] = [_PATH.sub(_relative, _UNUSED.sub("", "".join(self.out[start:])))]
-
-
-def _relative(path: re.Match[str]) -> str:
-    """A path of curves or of lines, each from where the last one ended: the same places in shorter numbers.
-
-    >>> _PATH.sub(_relative, ' d="M1000,20C1001,20 1002,21 1013,21.5"'), _PATH.sub(_relative, ' d="M9,9L8,8.5L7,8Z"')
-    (' d="M1000,20c1,0 2,1 13,1.5"', ' d="M9,9l-1,-.5 -1,-.5z"')
-    """
-    (x, y), *points = [(float(x), float(y)) for x, y in re.findall(r"(-?[\d.]+),(-?[\d.]+)", path[0])]
-    kind, size = ("c", 3) if "C" in path[0] else ("l", 1)
-    start, steps = f"M{tenths(x)},{tenths(y)}{kind}", []
-    for k, (px, py) in enumerate(points, 1):
-        steps.append(re.sub(r"\b0\.", ".", f"{tenths(px - x)},{tenths(py - y)}"))
-        if k % size == 0:
-            x, y = px, py
-    return f' d="{start}{" ".join(steps)}{"z" if "Z" in path[0] else ""}"'

@@ -7,14 +7,6 @@ const plotted = $("plot");
 const PLOT = { width: 264, height: 150, left: 6, right: 6, top: 8, bottom: 8 };
 let moved = 0; // the input that was moved last
 let waiting = 0;
-let voice = 0;
-
-/** The least of 1, 2 and 5 times a power of ten that is no less. */
-function roundUp(x) {
-  if (!(x > 1e-300 && x < 1e300)) return x;
-  const power = 10 ** Math.floor(Math.log10(x));
-  return Number(([1, 2, 5, 10].find((m) => m * power >= x * (1 - 1e-12)) * power).toPrecision(1));
-}
 
 const limited = (x) => Math.min(Math.max(x, -Number.MAX_VALUE), Number.MAX_VALUE);
 
@@ -124,9 +116,7 @@ function recompute() {
   const result = `${called} = ${shown(valueOf(root))}`;
   const slopes = live.inputs.slice(0, 12).map(([text], k) => `${text}: ${shown(slopeOf(k))}`).join(", ");
   $("description").textContent = start ? described : `${result}. Derivatives of ${called} by input: ${slopes}.`;
-  clearTimeout(voice);
-  const said = `${live.inputs[moved][0]} = ${shown(xs[moved])}: ${result}`;
-  if (!start) voice = setTimeout(() => { $("live").textContent = said; }, 400);
+  if (!start) say(`${live.inputs[moved][0]} = ${shown(xs[moved])}: ${result}`, 400);
 }
 
 const described = $("description").textContent;
@@ -151,13 +141,6 @@ function tellTurned(other) {
 }
 
 // ---- the plot --------------------------------------------------------------------------------------------------------
-
-const drawsIn = (tag, attributes, ...children) => {
-  const el = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  Object.entries(attributes).forEach(([key, to]) => el.setAttribute(key, to));
-  el.append(...children);
-  return el;
-};
 
 /** Where x lies between a and b, which may be as far apart as numbers can be. */
 const fraction = (x, a, b) => (b - a < Infinity ? (x - a) / (b - a) : (x / 2 - a / 2) / (b / 2 - a / 2));
@@ -184,18 +167,12 @@ function drawPlot() {
   if (high - low <= 1e-12 * size) [low, high] = [limited(low - size), limited(high + size)];
   const across = (x) => PLOT.left + fraction(x, from, to) * (PLOT.width - PLOT.left - PLOT.right);
   const up = (y) => PLOT.height - PLOT.bottom - fraction(y, low, high) * (PLOT.height - PLOT.top - PLOT.bottom);
-  let d = "";
-  let isOpen = false;
-  for (const [x, y] of line) {
-    if (Number.isFinite(y)) d += `${isOpen ? "L" : "M"}${across(x).toFixed(1)},${up(y).toFixed(1)}`;
-    isOpen = Number.isFinite(y);
-  }
-  const parts = [drawsIn("path", { class: "curve", d })];
+  const parts = [draws("path", { class: "curve", d: through(line.map(([x, y]) => [across(x), up(y)])) })];
   if (Number.isFinite(y0) && Number.isFinite(slope)) {
     const [left, right] = [from, to].map((x) => [across(x), Math.min(Math.max(up(y0 + slope * limited(x - x0)), -1e5), 1e5)]);
-    parts.push(drawsIn("path", { class: "tangent", d: `M${left}L${right}` }));
+    parts.push(draws("path", { class: "tangent", d: `M${left}L${right}` }));
   }
-  if (Number.isFinite(y0) && Number.isFinite(x0)) parts.push(drawsIn("circle", { cx: across(x0), cy: up(y0), r: 4.5 }));
+  if (Number.isFinite(y0) && Number.isFinite(x0)) parts.push(draws("circle", { cx: across(x0), cy: up(y0), r: 4.5 }));
   plotted.replaceChildren(...parts);
   $("plot-title").replaceChildren(...indexed(`${called} over ${text}`));
   $("plot-low").textContent = shown(from);

@@ -13,24 +13,18 @@ const MARKS = { pos: " (+)", neg: " (−)", zero: " (0)", bad: " ⚠" };
 const EDGE_LOOKS = ["pos", "neg", "zero", "bad", "mixed", "none", "constant"];
 const LOOKS = ["none", "bad", "vanishing", "exploding", "usual"];
 const SHADES = ["m6", "m5", "m4", "m3", "m2", "m1", "p0", "p1", "p2", "p3"];
-const columns = { value, gradient: nodes.gradient, local, brought, worked: nodes.worked, running: backward.running };
-const recorded = isLive ? structuredClone(columns) : null;
-const firsts = recorded && { local: local.map(brief), value: value.map(brief), brought: brought.map((x) => withSign(parsed(full(x)))) };
-const upstreams = edges.upstream;
+const columns = [value, nodes.gradient, local, edges.upstream, brought, backward.running];
+const recorded = isLive ? columns.map((column) => [...column]) : null;
+const firsts = recorded && { local: local.map(brief), value: value.map(brief), brought: brought.map((x) => (x === null ? "" : signed(x))) };
 const constants = []; // of each constant that has changed: its number
 const parts = []; // of each edge that was drawn anew: its arrow, its texts, its sign, the text that ends in a number
 
 const listed = (edges) => (Array.isArray(edges) ? edges : [edges]);
-const signOf = (x) => (!Number.isFinite(x) ? "bad" : x > 0 ? "pos" : x < 0 ? "neg" : "zero");
 
 /** Smallest and largest; nan wins. */
 function range(all) {
   const odd = all.find(Number.isNaN);
   return odd === undefined ? [Math.min(...all), Math.max(...all)] : [odd, odd];
-}
-
-function spread([low, high]) {
-  return low === high || Number.isNaN(low) ? both(low) : `${shown(low)} … ${shown(high)}|${repr(low)} … ${repr(high)}`;
 }
 
 // ---- the columns -----------------------------------------------------------------------------------------------------
@@ -42,35 +36,22 @@ function renew(x, isRecorded) {
   name.forEach((_, i) => {
     const members = live.node[i];
     if (isBlock(i)) {
-      if (nodes.gradient[i]) nodes.gradient[i] = spread(range(members.map((k) => Math.abs(gradientOf(k)))));
+      if (nodes.gradient[i] !== null) nodes.gradient[i] = range(members.map((k) => Math.abs(gradientOf(k))));
       return;
     }
-    value[i] = both(valueOf(members));
-    if (nodes.gradient[i]) nodes.gradient[i] = both(gradientOf(members));
+    value[i] = valueOf(members);
+    if (nodes.gradient[i] !== null) nodes.gradient[i] = gradientOf(members);
   });
   source.forEach((_, e) => {
     const own = live.edge[e];
-    if (!Array.isArray(own)) local[e] = both(localOf(own));
-    if (brought[e]) brought[e] = spread(range(listed(own).map(broughtBy)));
+    if (!Array.isArray(own)) local[e] = localOf(own);
+    if (upstream(e) !== null) edges.upstream[e] = nodes.gradient[target[e]];
+    if (brought[e] !== null) brought[e] = Array.isArray(own) ? range(own.map(broughtBy)) : broughtBy(own);
   });
-  for (const i of Object.keys(live.pattern)) nodes.worked[i] = workedOf(i);
   addUp();
-  edges.upstream = isRecorded ? upstreams : {};
-  if (isRecorded) {
-    for (const [key, column] of Object.entries(columns)) recorded[key].forEach((text, k) => { column[k] = text; });
-  }
+  if (isRecorded) columns.forEach((column, at) => recorded[at].forEach((x, k) => { column[k] = x; }));
   restyle();
   return status;
-}
-
-/** An operation with its operands' numbers, as data.py makes it. */
-function workedOf(i) {
-  const [pattern, bracketed] = live.patterns[live.pattern[i]];
-  const texts = incoming[i].map((e) => brief(value[source[e]]));
-  return pattern.replace(/[\u{F0000}-\u{FFFFD}]/gu, (place) => {
-    const k = place.codePointAt(0) - 0xF0000;
-    return texts[k].startsWith("−") && k >= bracketed ? `(${texts[k]})` : texts[k];
-  });
 }
 
 /** The sum at every node after each turn, as replay.py makes it. */
@@ -79,10 +60,10 @@ function addUp() {
     if (isBlock(i) || !turns.length) return;
     const [own, hidden] = live.before[i] || [];
     let sum = own === undefined ? undefined : hidden.reduce((all, e) => all + broughtBy(e), parsed(own));
-    if (nodes.before[i]) nodes.before[i][0] = both(sum);
+    if (nodes.before[i]) nodes.before[i][0] = sum;
     turns.forEach((k, n) => {
       for (const e of listed(live.edge[backward.edge[k]])) sum = sum === undefined ? broughtBy(e) : sum + broughtBy(e);
-      backward.running[k] = unknown.has(k) ? "" : n === turns.length - 1 ? nodes.gradient[i] : both(sum);
+      if (running(k) !== null) backward.running[k] = n === turns.length - 1 ? nodes.gradient[i] : sum;
     });
   });
 }
@@ -109,7 +90,7 @@ function writeTail(tail, number) {
 }
 
 function productOf([e, k]) {
-  return `${shown(gradientOf(k))} × ${shown(localOf(e))} = ${withSign(broughtBy(e))}`;
+  return `${shown(gradientOf(k))} × ${shown(localOf(e))} = ${signed(broughtBy(e))}`;
 }
 
 /** What the lines of a node say when all is over. */
@@ -122,18 +103,17 @@ function restyleNode(i) {
     return;
   }
   const card = cardOf(i);
-  const place = nodes.at[i] || 3;
   if (!isBlock(i)) card[1].end = brief(value[i]);
-  if (nodes.gradient[i]) card[place].end = brief(nodes.gradient[i]);
+  if (nodes.gradient[i] !== null) card[gradientAt(card)].end = brief(nodes.gradient[i]);
   (live.rows[i] || []).forEach((lines, row) => {
     const sum = lines.reduce((all, [e]) => all + broughtBy(e), 0);
     const line = card[2 * row + 3];
-    line.end = lines.length > 1 ? withSign(sum) : productOf(lines[0]);
-    const look = `v ${signOf(sum)}`;
+    line.end = lines.length > 1 ? signed(sum) : productOf(lines[0]);
+    const look = `v ${sign(sum)}`;
     if (line.look !== look) line.el.setAttribute("class", line.el.matches(".wait") ? `${look} wait` : look);
     line.look = look;
   });
-  const sizes = nodes.gradient[i] ? listed(members).map((k) => Math.abs(gradientOf(k))) : [];
+  const sizes = nodes.gradient[i] !== null ? listed(members).map((k) => Math.abs(gradientOf(k))) : [];
   const size = sizes.length ? range(sizes)[1] : NaN;
   const isBad = sizes.some((x) => !Number.isFinite(x)) || (!isBlock(i) && !Number.isFinite(valueOf(members)));
   const look = isBad ? "bad" : !sizes.length ? "none" : size > 0 && size < 1e-6 ? "vanishing" : size > 1e3 ? "exploding" : "usual";
@@ -178,12 +158,10 @@ function restyleEdge(e, largest) {
   const part = partsOf(e);
   const { texts, mark, tail } = part;
   const own = live.edge[e];
-  const all = brought[e] ? listed(own).map(broughtBy) : [];
+  const all = brought[e] !== null ? listed(own).map(broughtBy) : [];
   if (all.length && part.look !== "constant") {
     const was = part.look;
-    const [low, high] = range(all);
-    if (!all.every(Number.isFinite)) part.look = "bad";
-    else part.look = low === 0 && high === 0 ? "zero" : low >= 0 ? "pos" : high <= 0 ? "neg" : "mixed";
+    part.look = sign(all);
     if (was !== part.look) edgeEls[e].classList.replace(was, part.look);
     widen(part, 1 + 3 * Math.sqrt(Math.max(0, ...all.map(Math.abs).filter(Number.isFinite)) / (largest || 1)));
   }
@@ -194,10 +172,10 @@ function restyleEdge(e, largest) {
     put(mark, "class", `b ${part.look}`);
   }
   if (live.labels === "contribution") {
-    if (all.length) writeTail(tail, withSign(all[0]));
+    if (all.length) writeTail(tail, signed(all[0]));
     if (tail) put(texts[0], "class", `e ${part.look}`);
   } else writeTail(tail, brief(local[e]));
-  if (texts[1] && all.length) {
+  if (live.labels === "full" && all.length && !Array.isArray(own)) {
     const says = productOf([own, live.node[target[e]]]);
     if (texts[1].textContent !== says) texts[1].textContent = says;
     put(texts[1], "class", `e ${part.look}`);
@@ -218,7 +196,7 @@ function widen(part, pen) {
 function restyle() {
   let largest = 0;
   source.forEach((_, e) => {
-    if (brought[e]) listed(live.edge[e]).map(broughtBy).filter(Number.isFinite).forEach((x) => { largest = Math.max(largest, Math.abs(x)); });
+    if (brought[e] !== null) listed(live.edge[e]).map(broughtBy).filter(Number.isFinite).forEach((x) => { largest = Math.max(largest, Math.abs(x)); });
   });
   name.forEach((_, i) => restyleNode(i));
   source.forEach((_, e) => restyleEdge(e, largest));

@@ -7,12 +7,13 @@ for a page, it is run once more on numbers that record, and the JavaScript backe
 from __future__ import annotations
 
 import operator
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from graphlib import TopologicalSorter
+from itertools import accumulate
 from math import isfinite
 from typing import Any, NamedTuple
 
-from ...compiler.backends import javascript
 from ...compiler.frontend.trace import trace
 from ...compiler.ir.lowering import body_of
 from ...compiler.ir.program import Program
@@ -22,11 +23,10 @@ from ...engine.value import Value
 from ...transforms.trees import flatten
 from ..common.text import clean, number, shortened
 from ..graph.labels import path_lines
-from ..graph.picture import Node, Path
+from ..graph.picture import Node
 from ..graph.reading import gradient_of, place_id
 from ..graph.selection import HIDDEN, Graph
-from .data import pattern_of
-from .story import Story
+from .data import Story
 
 MOST = 5000  # values in a graph that a page computes anew
 SIGNS: dict[str, Callable[[Any, Any], Any]] = {
@@ -38,33 +38,25 @@ Operand = int | float  # a position, or a number
 class Comparison(NamedTuple):
     """Comparisons that decided how a graph was computed, and held or did not: `(left, sign, right)`, all at once."""
 
-    terms: tuple[tuple[Any, str, Any], ...]
+    terms: tuple[tuple[Any, str, Any], ...]  # of values and numbers; once recorded, of positions and numbers
     text: str = ""
-    drawn_as: Value | None = None  # the constant that it is in the graph, 1 or 0
-
-
-class Decision(NamedTuple):
-    """A comparison by positions."""
-
-    terms: tuple[tuple[Operand, str, Operand], ...]
-    text: str
-    drawn_as: int  # -1 for none
-    outcome: bool
+    drawn_as: Any = None  # the constant that it is in the graph, 1 or 0; once recorded, its position, -1 for none
+    outcome: bool = True
 
 
 class Recorded(NamedTuple):
     """A graph by positions, as it was when it was drawn; behind the drawn values, what only comparisons look at."""
 
     rows: list[Any]  # None for inputs and constants
-    place: list[int]  # as `Selection.drawn_with` has it
-    operands: list[tuple[int, ...]]
-    data: list[float]
-    gradients: list[float | None]
-    inputs: list[int]
-    constants: set[int]
-    labels: list[str]
-    roots: list[int]
-    decisions: list[Decision]
+    place: Sequence[int] = ()  # as `Selection.drawn_with` has it
+    operands: Sequence[tuple[int, ...]] = ()
+    data: Sequence[float] = ()
+    gradients: Sequence[float | None] = ()
+    inputs: Sequence[int] = ()
+    constants: frozenset[int] = frozenset()
+    labels: Sequence[str] = ()
+    roots: Sequence[int] = ()
+    decisions: Sequence[Comparison] = ()
 
 
 def record(graph: Graph, place_of: Sequence[int], given: Iterable[Any]) -> Recorded:
@@ -87,10 +79,9 @@ def record(graph: Graph, place_of: Sequence[int], given: Iterable[Any]) -> Recor
             raise ValueError(f"draw: guards: a comparison is such as (x, '<', 1.0), got {each!r}")
         terms = tuple([(place(a), sign, place(b)) for a, sign, b in one.terms])
         outcome = all(SIGNS[sign](getattr(a, "data", a), getattr(b, "data", b)) for a, sign, b in one.terms)
-        drawn_as = -1 if one.drawn_as is None else position.get(one.drawn_as, -1)
-        decisions.append(Decision(terms, one.text, drawn_as, outcome))
+        decisions.append(Comparison(terms, one.text, position.get(one.drawn_as, -1), outcome))
     if len(values) > MOST:  # which no page computes
-        return Recorded([None] * len(values), [], [], [], [], [], set(), [], [], [])
+        return Recorded([None] * len(values))
     operands = graph.operands + [tuple([position[p] for p in v.parents]) for v in values[len(graph.operands) :]]
     return Recorded(
         [v.operation if o else None for v, o in zip(values, operands, strict=True)],
@@ -99,33 +90,18 @@ def record(graph: Graph, place_of: Sequence[int], given: Iterable[Any]) -> Recor
         [v.data for v in values],
         [gradient_of(v) for v in values],
         [i for i, v in enumerate(values) if v.is_leaf],
-        {i for i, v in enumerate(values) if v.is_constant},
+        frozenset([i for i, v in enumerate(values) if v.is_constant]),
         [v.label.strip() for v in values],
         graph.roots,
         decisions,
     )
 
 
-def without_form(operations: Iterable[tuple[Any, tuple[int, ...]]]) -> str:
+def _without_form(operations: Iterable[tuple[Any, tuple[int, ...]]]) -> str:
     """That some operations are nothing that JavaScript could do; "" if there are none."""
     rows = {(row, len(operands)) for row, operands in operations if row is not None}
     names = sorted({clean(row.name) for row, count in rows if body_of(row, count, "polynomial") is None})
     return f"{shortened(', '.join(names), 80)} has no form in JavaScript" if names else ""
-
-
-def why_not(recorded: Recorded) -> str:
-    """Why a page cannot compute a graph anew; "" if it can."""
-    if len(recorded.rows) > MOST:
-        return f"the graph has {len(recorded.rows):,} values, more than the {MOST:,} that a page computes"
-    if names := without_form(zip(recorded.rows, recorded.operands, strict=True)):
-        return names
-    data = recorded.data
-    for row, operands, x in zip(recorded.rows, recorded.operands, data, strict=True):
-        now = x if row is None else row.compute(*[data[j] for j in operands])
-        if now != x and not (now != now and x != x):
-            return "data was changed after recording"
-    program, _ = program_of(recorded)  # with the rows of local gradients
-    return without_form(zip(program.operations, program.operands, strict=True))
 
 
 # ---- the program -----------------------------------------------------------------------------------------------------
@@ -135,22 +111,22 @@ def _brought(row: Any, slot: int, upstream: Any, local: Any) -> Any:
     return 0.0 if row.flat else product_row(row, slot)(upstream, local)
 
 
-class Adjoints:
-    """Every edge's contribution and every value's gradient, on numbers or on values that record."""
+def _adjoints(
+    recorded: Recorded, local: Sequence[Sequence[Any]], own: dict[int, float]
+) -> tuple[dict[int, Any], dict[tuple[int, int], Any]]:
+    """Every value's gradient and every edge's contribution, on numbers or on values that record.
 
-    def __init__(self, recorded: Recorded, local: Sequence[Sequence[Any]], own: dict[int, float]) -> None:
-        """`own` is what each value has by itself: a root its seed; `local` the local gradients by operation."""
-        self.gradients: dict[int, Any] = dict(own)
-        self.brought: dict[tuple[int, int], Any] = {}
-        for i in range(len(recorded.rows) - 1, -1, -1):
-            upstream = self.gradients.get(i)
-            if upstream is None or recorded.rows[i] is None:
-                continue
-            for slot, j in enumerate(recorded.operands[i]):
-                if j not in recorded.constants:
-                    brought = _brought(recorded.rows[i], slot, upstream, local[i][slot])
-                    self.brought[i, slot] = brought
-                    self.gradients[j] = self.gradients.get(j, 0.0) + brought
+    `own` is what each value has by itself: a root its seed; `local` the local gradients by operation.
+    """
+    gradients: dict[int, Any] = dict(own)
+    contributions: dict[tuple[int, int], Any] = {}
+    for i in range(len(recorded.rows) - 1, -1, -1):
+        upstream = gradients.get(i)
+        for slot, j in enumerate(recorded.operands[i] if upstream is not None else ()):
+            if j not in recorded.constants:
+                contributions[i, slot] = brought = _brought(recorded.rows[i], slot, upstream, local[i][slot])
+                gradients[j] = gradients.get(j, 0.0) + brought
+    return gradients, contributions
 
 
 def own_gradients(recorded: Recorded) -> dict[int, float]:
@@ -176,16 +152,21 @@ def own_gradients(recorded: Recorded) -> dict[int, float]:
     return found
 
 
-def _edges(recorded: Recorded) -> list[tuple[int, int]]:
-    return [(i, slot) for i, operands in enumerate(recorded.operands) for slot in range(len(operands))]
-
-
-def program_of(recorded: Recorded) -> tuple[Program, list[int]]:
+def program_of(recorded: Recorded) -> tuple[Program, list[int]] | str:
     """The graph as a program of its inputs; and by number its outputs: the values, their gradients (0 for none), the
-    local gradients and the contributions of all edges, and the slope of the first root by each input."""
+    local gradients and the contributions of all edges, and the slope of the first root by each input. Or why there is
+    none."""
+    if len(recorded.rows) > MOST:
+        return f"the graph has {len(recorded.rows):,} values, more than the {MOST:,} that a page computes"
+    if names := _without_form(zip(recorded.rows, recorded.operands, strict=True)):
+        return names
+    for row, operands, x in zip(recorded.rows, recorded.operands, recorded.data, strict=True):
+        now = x if row is None else row.compute(*[recorded.data[j] for j in operands])
+        if now != x and not (now != now and x != x):
+            return "data was changed after recording"
     own = own_gradients(recorded)
     conditions = {d.drawn_as: d for d in recorded.decisions if d.drawn_as >= 0}
-    edges = _edges(recorded)
+    edges = [(i, slot) for i, operands in enumerate(recorded.operands) for slot in range(len(operands))]
     # A condition may look at what is recorded after it.
     needs = {i: set(operands) for i, operands in enumerate(recorded.operands)}
     for i, condition in conditions.items():
@@ -208,15 +189,15 @@ def program_of(recorded: Recorded) -> tuple[Program, list[int]]:
                 given = [values[j] for j in recorded.operands[i]]
                 values[i] = row(*given)
                 local[i] = row.local_gradients(values[i], given)
-        passed = Adjoints(recorded, local, own)
+        gradients, contributions = _adjoints(recorded, local, own)
         root = recorded.roots[0]
-        slopes = passed if own == {root: 1.0} else Adjoints(recorded, local, {root: 1.0})
+        slopes = gradients if own == {root: 1.0} else _adjoints(recorded, local, {root: 1.0})[0]
         return [
             *values,
-            *[passed.gradients.get(i, 0.0) for i in range(len(values))],
+            *[gradients.get(i, 0.0) for i in range(len(values))],
             *[local[i][slot] for i, slot in edges],
-            *[passed.brought.get(edge, 0.0) for edge in edges],
-            *[slopes.gradients.get(i, 0.0) for i in recorded.inputs],
+            *[contributions.get(edge, 0.0) for edge in edges],
+            *[slopes.get(i, 0.0) for i in recorded.inputs],
         ]
 
     leaves, structure = flatten((([recorded.data[i] for i in recorded.inputs],), {}), "inputs")
@@ -224,100 +205,67 @@ def program_of(recorded: Recorded) -> tuple[Program, list[int]]:
     unique = {k: at for at, k in enumerate(dict.fromkeys(program.outputs))}
     places = [unique[k] for k in program.outputs]
     program.outputs = list(unique)
-    return program, places
+    # The rows of local gradients may have no form either.
+    return _without_form(zip(program.operations, program.operands, strict=True)) or (program, places)
 
 
 # ---- what the page shows of it ---------------------------------------------------------------------------------------
 
 
-class Live(NamedTuple):
-    """What the page computes with: a script that defines `compute(x, y)`, and which number stands where."""
-
-    script: str
-    data: dict[str, Any]
-
-
-def live_of(recorded: Recorded, story: Story) -> Live:
-    """The program of a picture, and its numbers: nodes and edges of the graph by number, the picture's by position."""
-    program, places = program_of(recorded)
-    text = javascript.source([program], [[]], "compute", "polynomial").replace("export ", "")
-    script = "\n".join([line.strip() for line in text.partition("*/\n")[2].splitlines() if line.strip()])
-    return Live(script, _Numbers(recorded, story).data() | {"places": places})
-
-
-class _Numbers:
-    def __init__(self, recorded: Recorded, story: Story) -> None:
-        self.recorded, self.story, self.picture = recorded, story, story.picture
-        self.own = own_gradients(recorded)
-        self.node = {f"n{i + 1}": i for i in range(len(recorded.rows))}
-        edges = _edges(recorded)
-        self.edge = {f"e{i + 1}_{slot + 1}": k for k, (i, slot) in enumerate(edges)}
-        self.consumer = [i for i, _ in edges]
-        self.drawn = {n.id: k for k, n in enumerate(self.picture.nodes)}
-        self.blocks: dict[str, list[int]] = {}
-        for i, place in enumerate(recorded.place):
-            if place < -1 and recorded.gradients[i] is not None:
-                self.blocks.setdefault(f"g{-1 - place}", []).append(i)
-        self.merged: dict[str, list[int]] = {}
-        for k, (i, slot) in enumerate(edges):
-            j = recorded.operands[i][slot]
+def numbers_of(recorded: Recorded, places: list[int], story: Story) -> dict[str, Any]:
+    """Where each number of the program stands: nodes and edges of the graph by number, the picture's by position."""
+    nodes, drawn, own = story.picture.nodes, story.picture.edges, own_gradients(recorded)
+    starts = [0, *accumulate(map(len, recorded.operands))]
+    names = {n.id: n.name for n in nodes}
+    members: dict[str, list[int]] = defaultdict(list)  # of blocks: what has a gradient
+    merged: dict[str, list[int]] = defaultdict(list)  # edges that are drawn as one
+    ids = [place_id(place) for place in recorded.place]
+    for i, operands in enumerate(recorded.operands):
+        if recorded.gradients[i] is not None:
+            members[ids[i]].append(i)
+        for slot, j in enumerate(operands):
             if j not in recorded.constants:
-                self.merged.setdefault(f"m{place_id(recorded.place[j])}_{place_id(recorded.place[i])}", []).append(k)
+                merged[f"m{ids[j]}_{ids[i]}"].append(starts[i] + slot)
 
-    def name(self, x: Operand) -> str:
+    def edge(key: str) -> tuple[int, int]:
+        """An edge's number and its consumer's."""
+        i, slot = (int(k) - 1 for k in key[1:].split("_"))
+        return starts[i] + slot, i
+
+    def name(x: Operand) -> str:
         if isinstance(x, float):
             return number(x)
-        k = self.drawn.get(f"n{x + 1}")
-        drawn = "a value" if k is None else self.picture.nodes[k].name
-        return clean(shortened(self.recorded.labels[x], 300)) or drawn
+        return clean(shortened(recorded.labels[x], 300)) or names.get(f"n{x + 1}", "a value")
 
-    def data(self) -> dict[str, Any]:
-        recorded, nodes = self.recorded, self.picture.nodes
-        names = [self.name(i) for i in recorded.inputs]
-        return {
-            "count": len(recorded.rows),
-            "edges": len(self.edge),
-            "root": [recorded.roots[0], self.name(recorded.roots[0])],
-            "labels": self.picture.labels,
-            "inputs": [
-                [f"{name} ({k + 1})" if names.index(name) < k else name, repr(recorded.data[i])]
-                for k, (i, name) in enumerate(zip(recorded.inputs, names, strict=True))
-            ],
-            "node": [self.blocks.get(n.id, []) if n.kind == "block" else self.node[n.id] for n in nodes],
-            "edge": [self.merged.get(e.id, []) if e.local is None else self.edge[e.id] for e in self.picture.edges],
-            "rows": {
-                str(k): [[self.with_consumer(p) for p in line] for line in path_lines(n.paths)]
-                for k, n in enumerate(nodes)
-                if n.paths
-            },
-            "before": {str(k): self.before(nodes[k]) for k in self.story.backward.before},
-            **self.worked(),
-            "decisions": [self.decision(each) for each in recorded.decisions],
-        }
-
-    def with_consumer(self, path: Path) -> tuple[int, int]:
-        k = self.edge[path.edge]
-        return k, self.consumer[k]
-
-    def decision(self, made: Decision) -> list[Any]:
+    def decision(made: Comparison) -> list[Any]:
         """Positions stay numbers; numbers become texts, as JSON knows no inf."""
-        text = made.text or " and ".join([f"{self.name(a)} {sign} {self.name(b)}" for a, sign, b in made.terms])
+        text = made.text or " and ".join([f"{name(a)} {sign} {name(b)}" for a, sign, b in made.terms])
         terms = [[x if isinstance(x, int | str) else repr(x) for x in term] for term in made.terms]
         return [terms, clean(shortened(text, 300)), made.drawn_as >= 0, made.outcome]
 
-    def before(self, node: Node) -> list[Any]:
+    def before(node: Node) -> list[Any]:
         """What a node has before the first turn: a number, and the edges outside the picture that bring the rest."""
-        shown = {e.id for e in self.picture.edges}
-        own = self.own.get(self.node[node.id], 0.0)
-        return [repr(own), [self.edge[p.edge] for p in node.paths if p.edge not in shown and not p.block]]
+        hidden = [edge(p.edge)[0] for p in node.paths if p.edge not in shown and not p.block]
+        return [repr(own.get(int(node.id[1:]) - 1, 0.0)), hidden]
 
-    def worked(self) -> dict[str, Any]:
-        """Operations as patterns, for which numbers are put in place of names; and which of them a node has."""
-        patterns: dict[tuple[str, int], int] = {}
-        found = {}
-        folded = {e.target for e in self.picture.edges if e.local is None}
-        for k, n in enumerate(self.picture.nodes):
-            if n.kind == "operation" and n.members == 1 and not n.undrawn and n.id not in folded:
-                pattern = pattern_of(n, len(self.recorded.operands[self.node[n.id]]))
-                found[str(k)] = patterns.setdefault(pattern, len(patterns))
-        return {"patterns": list(patterns), "pattern": found}
+    shown, called = {e.id for e in drawn}, [name(i) for i in recorded.inputs]
+    return {
+        "places": places,
+        "count": len(recorded.rows),
+        "edges": starts[-1],
+        "root": [recorded.roots[0], name(recorded.roots[0])],
+        "labels": story.picture.labels,
+        "inputs": [
+            [f"{each} ({k + 1})" if called.index(each) < k else each, repr(recorded.data[i])]
+            for k, (i, each) in enumerate(zip(recorded.inputs, called, strict=True))
+        ],
+        "node": [members[n.id] if n.kind == "block" else int(n.id[1:]) - 1 for n in nodes],
+        "edge": [merged[e.id] if e.local is None else edge(e.id)[0] for e in drawn],
+        "rows": {
+            str(k): [[edge(p.edge) for p in line] for line in path_lines(n.paths)]
+            for k, n in enumerate(nodes)
+            if n.paths
+        },
+        "before": {str(k): before(nodes[k]) for k in story.backward.before},
+        "decisions": list(map(decision, recorded.decisions)),
+    }

@@ -1,11 +1,7 @@
 // The player: one position, and everything that shows it.
 
-const slider = $("position");
-const { dataset, classList } = document.documentElement;
 const set = (id, attribute, to) => $(id).setAttribute(attribute, to);
 let position = -1;
-let timer = 0;
-let speech = 0;
 let tables = 0;
 
 function around({ is, i, e }) {
@@ -32,8 +28,7 @@ function go(to) {
   for (const [id, end] of [["first", 0], ["back", 0], ["forward", last], ["last", last]]) set(id, "aria-disabled", p === end);
   set("to-forward", "aria-pressed", !hasPass || p < start);
   set("to-backward", "aria-pressed", hasPass && p >= start);
-  clearTimeout(speech); // of many steps in a row, only the last is read out
-  speech = setTimeout(() => { $("live").textContent = `${where}. ${what}: ${said}`; }, 150);
+  say(`${where}. ${what}: ${said}`);
   if (p === last) pause();
 }
 
@@ -51,44 +46,12 @@ function showAgain() {
   slider.setAttribute("aria-valuetext", `${where}: ${what}`);
 }
 
-function pause() {
-  clearTimeout(timer);
-  classList.remove("playing");
-  set("play", "title", "Play (space)");
-}
-
-function play() {
-  classList.add("playing");
-  set("play", "title", "Pause (space)");
-  timer = setTimeout(() => {
-    go(position + 1);
-    if (classList.contains("playing")) play();
-  }, 1600 / $("speed").value);
-}
-
-function jump(p) {
-  pause();
-  go(p);
-}
-
-function toggle() {
-  if (classList.contains("playing")) pause();
-  else {
-    if (position === last) go(start);
-    play();
-  }
-}
-
-const night = matchMedia("(prefers-color-scheme: dark)");
-const isDark = () => (dataset.theme === "auto" ? night.matches : dataset.theme === "dark");
+const here = () => position;
+const pace = () => 1600;
+const rewind = () => { if (position === last) go(start); };
 const showTheme = () => set("theme", "aria-pressed", isDark());
 
-const actions = {
-  play: toggle,
-  first: () => jump(0),
-  back: () => jump(position - 1),
-  forward: () => jump(position + 1),
-  last: () => jump(last),
+listen({
   "to-forward": () => jump(0),
   "to-backward": () => jump(start),
   "zoom-in": () => zoom(1.3, undefined, undefined, true),
@@ -103,31 +66,8 @@ const actions = {
     set("follow", "aria-pressed", follows);
     reveal(around(stepAt(position)));
   },
-  theme() {
-    dataset.theme = isDark() ? "light" : "dark";
-    $("dark").media = isDark() ? "screen" : "not all";
-    showTheme();
-  },
-  ask: () => $("help").showModal(),
   search: () => search.focus(),
-};
-const keys = {
-  ArrowRight: "forward", ArrowLeft: "back", Home: "first", End: "last", " ": "play", "+": "zoom-in", "=": "zoom-in",
-  "-": "zoom-out", 0: "fit", "/": "search", f: "follow", t: "theme", "?": "ask",
-};
-
-Object.keys(actions).forEach((id) => on($(id), "click", actions[id]));
-on(slider, "input", () => jump(Number(slider.value)));
-on(night, "change", showTheme);
-on(document, "keydown", (event) => {
-  const busy = event.target.closest("input,select,dialog[open]") || (event.key === " " && event.target.closest("button,a"));
-  const act = actions[keys[event.key]];
-  if (!act || busy || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-  event.preventDefault();
-  act();
-});
-
-classList.add("alive");
+}, { "+": "zoom-in", "=": "zoom-in", "-": "zoom-out", 0: "fit", "/": "search", f: "follow" });
 slider.max = last;
 $("to-backward").disabled = !hasPass;
 startInputs();

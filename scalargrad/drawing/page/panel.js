@@ -3,21 +3,21 @@
 const TERMS = 6; // of a sum, so many are shown one by one
 
 /** A number as shown; in full under the pointer. */
-function numeral(text, className = "", shown = brief(text)) {
-  const el = make("span", `number ${className}`, shown);
-  el.title = full(text);
+function numeral(x, className = "", text = brief(x)) {
+  const el = make("span", `number ${className}`, text);
+  el.title = full(x);
   return el;
 }
 
 /** The colour of a number, or of what lies between two. */
-function sign(text) {
-  const ends = full(text).split(" … ").map(parsed);
+function sign(x) {
+  const ends = [x.now === undefined ? x : x.now].flat();
   if (!ends.every(Number.isFinite)) return "bad";
-  const [low, high] = ends.length > 1 ? ends : [ends[0], ends[0]];
+  const [low, high] = [Math.min(...ends), Math.max(...ends)];
   return low === 0 && high === 0 ? "zero" : low >= 0 ? "pos" : high <= 0 ? "neg" : "mixed";
 }
 
-const signed = (text) => (sign(text) === "pos" ? "+" : "") + brief(text);
+const signed = (x) => (sign(x) === "pos" ? "+" : "") + brief(x);
 
 // ---- in words --------------------------------------------------------------------------------------------------------
 
@@ -28,10 +28,10 @@ function words(p) {
   if (is === "forward") {
     const where = `Forward pass, ${k} of ${forward.length}`;
     if (isBlock(i)) return [where, `${name[i]} is computed: ${formula[i]}, folded into one node.`, ""];
-    return [where, `${name[i]} is computed`, `${[name[i], formula[i], nodes.worked[i], brief(value[i])].filter(Boolean).join(" = ")}.`];
+    return [where, `${name[i]} is computed`, `${[name[i], formula[i], worked(i), brief(value[i])].filter(Boolean).join(" = ")}.`];
   }
   if (is === "begin") {
-    const own = roots.filter((r) => gradient(r, p)).slice(0, 4);
+    const own = roots.filter((r) => gradient(r, p) !== null).slice(0, 4);
     return [
       "Backward pass begins",
       own.length ? `with the gradient of ${own.map((r) => name[r]).join(", ")} by itself` : "outside the picture",
@@ -41,7 +41,7 @@ function words(p) {
   const from = name[target[e]];
   const where = `Backward pass, ${k + 1} of ${last - start}`;
   const what = `Gradient flows from ${from} back to ${name[i]}`;
-  const sum = due(i) > 1 && running(k) ? ` Sum at ${name[i]}: ${brief(running(k))}.` : "";
+  const sum = due(i) > 1 && running(k) !== null ? ` Sum at ${name[i]}: ${brief(running(k))}.` : "";
   const said = e in merged
     ? `over ${plural(merged[e], "edge")}: ${brief(brought[e])}.`
     : `upstream ${brief(upstream(e))} × local ${noted(e)}${brief(local[e])} = ${brief(brought[e])}.`;
@@ -79,11 +79,11 @@ function equation(p) {
   const { is, i, e, k } = stepAt(p);
   if (is === "forward" && !isBlock(i)) {
     const parts = [term("operation", caption(`${name[i]} =`), written(formula[i])), operator("=")];
-    if (nodes.worked[i]) parts.push(term("on its operands", "", written(nodes.worked[i])), operator("="));
+    if (worked(i)) parts.push(term("on its operands", "", written(worked(i))), operator("="));
     return [...parts, term("value", caption(name[i]), numeral(value[i]))];
   }
   if (is === "begin") {
-    return roots.filter((r) => gradient(r, p)).slice(0, 3)
+    return roots.filter((r) => gradient(r, p) !== null).slice(0, 3)
       .map((r) => term("begins with", derivative(of, short(r)), numeral(gradient(r, p))));
   }
   if (is !== "backward") return [];
@@ -111,24 +111,24 @@ function total(p) {
     const e = backward.edge[each];
     return [brought[e], e in merged ? plural(backward.paths[each] || merged[e], "term") : ""];
   });
-  if (before) terms.unshift([before, ""]);
+  if (origin) terms.unshift([before, ""]);
   const line = [origin && origin !== "its own" ? caption(`gradient of ${short(i)}`) : derivative(of, short(i)), " = "];
   if (terms.length + gaps > 1) {
     const hidden = Math.max(terms.length - TERMS, 0);
     if (hidden) line.push(plural(hidden, "term"));
-    terms.slice(hidden).forEach(([text, several], at) => {
+    terms.slice(hidden).forEach(([x, several], at) => {
       const first = !line[2];
       if (!first) line.push(" + ");
-      const minus = brief(text).startsWith("−") && !first;
+      const minus = brief(x).startsWith("−") && !first;
       const latest = at === terms.length - hidden - 1 ? " latest" : "";
-      line.push(numeral(text, sign(text) + latest, several || (minus ? `(${brief(text)})` : brief(text))));
-      if (before && hidden + at === 0) line.push(caption(` ${origin}`));
+      line.push(numeral(x, sign(x) + latest, several || (minus ? `(${brief(x)})` : brief(x))));
+      if (origin && hidden + at === 0) line.push(caption(` ${origin}`));
     });
     for (let gap = 0; gap < Math.min(gaps, 3); gap += 1) line.push(" + ", make("span", "gap", "?"));
     if (gaps > 3) line.push(" + …");
     line.push(gaps ? ", so far " : " = ");
   }
-  line.push(running(k) ? numeral(running(k), "sum") : DASH);
+  line.push(running(k) === null ? DASH : numeral(running(k), "sum"));
   return line;
 }
 

@@ -11,14 +11,14 @@ let stop = null; // the one that Tab reaches
 function about({ dataset: { edge: e, node: i } }) {
   if (i !== undefined) {
     const head = (nodes.label[i] || name[i]) + (formula[i] ? `${isBlock(i) ? ": " : " = "}${formula[i]}` : "");
-    const has = nodes.gradient[i] ? `${isBlock(i) ? "|gradient|" : "gradient"} ${full(nodes.gradient[i])}` : "no gradient yet";
-    return [head, value[i] && `value ${full(value[i])}`, kind[i] === "c" ? "a constant" : has, $(`inside-${i}`) && "click or Enter: what runs inside"];
+    const has = nodes.gradient[i] !== null ? `${isBlock(i) ? "|gradient|" : "gradient"} ${full(nodes.gradient[i])}` : "no gradient yet";
+    return [head, value[i] !== null && `value ${full(value[i])}`, kind[i] === "c" ? "a constant" : has, $(`inside-${i}`) && "click or Enter: what runs inside"];
   }
   const head = `${name[source[e]]} → ${name[target[e]]}, `;
-  if (e in merged) return [head + plural(merged[e], "edge"), brought[e] && `contributions ${full(brought[e])}`];
+  if (e in merged) return [head + plural(merged[e], "edge"), brought[e] !== null && `contributions ${full(brought[e])}`];
   const line = `local ${noted(e)}${full(local[e])}`;
   const where = `${head}operand ${slot[e] + 1}`;
-  if (!brought[e]) return [where, line, kind[source[e]] === "c" ? `${name[source[e]]} is a constant` : "no gradient yet"];
+  if (brought[e] === null) return [where, line, kind[source[e]] === "c" ? `${name[source[e]]} is a constant` : "no gradient yet"];
   return [
     where,
     `${brief(upstream(e))} × ${brief(local[e])} = ${signed(brought[e])}`,

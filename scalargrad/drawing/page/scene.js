@@ -30,6 +30,8 @@ function cardOf(i) {
   return cards[i];
 }
 
+const gradientAt = (card) => card.findIndex(({ el }) => el.matches(".g"));
+
 const WIDTHS = { " ": 0.278, ".": 0.278, ",": 0.278, "…": 1 }; // of letters in numbers, by the font's size
 const rooms = new WeakMap(); // for the numbers behind a key, in points
 
@@ -60,12 +62,12 @@ function paintNode(i, p) {
   if (kind[i] === "c") return;
   const { classList } = nodeEls[i];
   const card = cardOf(i);
-  const at = nodes.at[i] || 3; // where the gradient stands
+  const at = gradientAt(card);
   const known = computed[i] <= p;
   const has = gradient(i, p);
   const came = arrived(i, p);
   if (!isBlock(i)) write(card[1], known ? card[1].end : DASH);
-  write(card[at], has ? brief(has) : DASH);
+  write(card[at], brief(has) || DASH);
   if (due(i) > 1 && at > 3) {
     write(card[at - 2], card[at - 2].end.replace(/^\d+/, came));
     const rows = []; // of each line: how many of its paths have arrived, of how many
@@ -79,7 +81,7 @@ function paintNode(i, p) {
     }
   }
   classList.toggle("off", !known);
-  classList.toggle("blank", hasPass && (!has || came < due(i)));
+  classList.toggle("blank", hasPass && (has === null || came < due(i)));
   classList.toggle("waiting", came > 0 && came < due(i));
 }
 

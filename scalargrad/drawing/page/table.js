@@ -1,13 +1,13 @@
 // The steps as tables: the same story for who cannot see the picture. A long one shows the rows around the current step.
 
 const ROWS = 200;
-const cell = (number) => (number ? full(number) : DASH);
+const cell = (x) => full(x) || DASH;
 
 function forwardRow(k) {
   const i = forward[k];
   const operands = incoming[i].slice(0, 8).map((e) => {
     const j = source[e];
-    return value[j] ? `${name[j]} = ${full(value[j])}` : name[j];
+    return value[j] === null ? name[j] : `${name[j]} = ${full(value[j])}`;
   });
   if (incoming[i].length > 8) operands.push(`and ${incoming[i].length - 8} more`);
   return [`${name[i]}${isBlock(i) ? ": " : " = "}${formula[i]}`, operands.join(", "), cell(value[i])];

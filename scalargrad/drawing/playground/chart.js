@@ -4,13 +4,6 @@ const chart = $("chart");
 const PLOT = { left: 46, right: 10, top: 12, bottom: 22 };
 let scaleOf = null; // from a frame and from a loss to places in the chart
 
-const draws = (tag, attributes, ...children) => {
-  const el = document.createElementNS(SVG, tag);
-  Object.entries(attributes).forEach(([name, value]) => el.setAttribute(name, value));
-  el.append(...children);
-  return el;
-};
-
 /** Draw both curves of a set; on a logarithmic scale if asked for. */
 function buildChart(set, logarithmic) {
   const [width, height] = [chart.clientWidth, chart.clientHeight];
@@ -24,14 +17,8 @@ function buildChart(set, logarithmic) {
   const x = (frame) => PLOT.left + (frame / (last || 1)) * (width - PLOT.left - PLOT.right);
   const y = (loss) => height - PLOT.bottom - ((place(loss) - bottom) / (top - bottom || 1)) * (height - PLOT.top - PLOT.bottom);
   scaleOf = { x, y, last };
-  const curve = (losses, kind) => {
-    let d = "";
-    losses.forEach((loss, k) => {
-      if (Number.isFinite(y(loss))) d += `${d ? "L" : "M"}${x(k).toFixed(1)},${y(loss).toFixed(1)}`;
-    });
-    return draws("path", { class: kind, d });
-  };
-  const grid = ticks(low, high, logarithmic).map((loss) =>
+  const curve = (losses, kind) => draws("path", { class: kind, d: through(Array.from(losses, (loss, k) => [x(k), y(loss)])) });
+  const grid = (logarithmic ? ticks(low, high) : roundNumbers(bottom, high, 4)).map((loss) =>
     draws("g", { class: "grid" },
       draws("path", { d: `M${PLOT.left},${y(loss)}H${width - PLOT.right}` }),
       draws("text", { x: PLOT.left - 6, y: y(loss) + 4, "text-anchor": "end" }, number(loss))));
@@ -44,19 +31,13 @@ function buildChart(set, logarithmic) {
   );
 }
 
-/** Round numbers between the lowest and the highest loss. */
-function ticks(low, high, logarithmic) {
-  if (!(high > low)) return [high];
+/** Round numbers between the lowest and the highest loss, on a logarithmic scale. */
+function ticks(low, high) {
   const found = [];
-  if (logarithmic) {
-    for (let k = Math.floor(Math.log10(low)); k <= Math.log10(high); k += 1) {
-      for (const m of high / low > 30 ? [1] : [1, 2, 5]) found.push(m * 10 ** k);
-    }
-    return found.filter((loss) => loss >= low && loss <= high);
+  for (let k = Math.floor(Math.log10(low)); k <= Math.log10(high); k += 1) {
+    for (const m of high / low > 30 ? [1] : [1, 2, 5]) found.push(m * 10 ** k);
   }
-  const step = [1, 2, 5, 10].map((m) => m * 10 ** Math.floor(Math.log10(high / 3))).find((s) => high / s <= 4);
-  for (let k = 0; k * step <= high; k += 1) found.push(Number((k * step).toPrecision(3)));
-  return found;
+  return found.filter((loss) => loss >= low && loss <= high);
 }
 
 /** Mark the frame that is shown. */

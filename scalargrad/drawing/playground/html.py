@@ -5,32 +5,24 @@ Numbers go to the page as the bytes of their doubles, so that the page computes 
 
 from __future__ import annotations
 
-from array import array
+import json
 from base64 import b64encode
 from collections.abc import Iterable
 from pathlib import Path
-from sys import byteorder
+from struct import pack
 from typing import Any
 
 from ...data.dataset import Dataset
-from ..common.assets import MEDIA, as_json, asset, filled, opened, policy, script, sheet
+from ..common.assets import as_json, opened, page, script
+from ..common.drawing import check_theme, file_for
 from ..common.notebook import frame_html
-from ..common.style import THEMES
 from ..common.text import clean, shortened, xml
 from . import lab
 from .recording import Recording
 
-SCRIPTS = (
-    "numbers",
-    "paint",
-    "training",
-    "network",
-    "plane",
-    "chart",
-    "table",
-    "lab",
-    "main",
-)  # in the order in which they run
+_OWN = ("numbers", "paint", "training", "network", "plane", "chart", "table", "lab", "main")  # in this order
+SCRIPTS = ("common/elements", "common/numbers", *(f"playground/{name}" for name in _OWN))
+OF_TRAINING = ("playground/training", "playground/lab")  # which a page of recordings does without
 
 
 class Playground:
@@ -78,41 +70,29 @@ class Playground:
             raise ValueError("Playground: no recording is given; with live=True, the page trains by itself")
         if not isinstance(title, str):
             raise TypeError(f"Playground: title takes a str, got {type(title).__name__}")
-        if theme not in THEMES:
-            raise ValueError(f"Playground: theme={theme!r} is none of {', '.join(map(repr, THEMES))}")
-        self.live, self.title, self.theme = live, title, theme
+        self.live, self.title, self.theme = live, title, check_theme(theme, "Playground")
 
     def html(self) -> str:
         """The page as text."""
-        programs, known = lab.programs() if self.live else ("const programs = {};", None)
-        style, code = asset(__package__, "playground.css"), script(__package__, SCRIPTS, programs)
-        light, dark = sheet(False), sheet(True)
-        values = {
-            "theme": self.theme,
-            "title": xml(clean(shortened(self.title, 200)) or "Playground"),
-            "summary": xml("; ".join(map(_summary, self.recordings)) + "." if self.recordings else ""),
-            "style": style,
-            "light": light,
-            "dark": dark,
-            "dark_media": MEDIA[self.theme],
-            "data": as_json([_data(recording) for recording in self.recordings]),
-            "lab": as_json(known),
-            "script": code,
-            "policy": policy([code], [style, light, dark]),
-        }
-        return filled(asset(__package__, "playground.html"), values)
+        programs, known = lab.programs() if self.live else ("", None)
+        scripts = [name for name in SCRIPTS if self.live or name not in OF_TRAINING]
+        return page(
+            "playground/playground",
+            script(scripts, f"{programs}\n{_activations(self.recordings, self.live)}"),
+            self.theme,
+            title=xml(clean(shortened(self.title, 200)) or "Playground"),
+            summary=xml("; ".join(map(_summary, self.recordings)) + "." if self.recordings else ""),
+            data=as_json([_data(recording) for recording in self.recordings]),
+            lab=as_json(known),
+        )
 
     def save(self, path: Any) -> Playground:
         """Write the page to a file, whose suffix is .html, and return the playground.
 
         Raises `ValueError` for another suffix, `FileNotFoundError` for a folder that is not there.
         """
-        file = Path(path)
-        if file.suffix.lower() != ".html":
-            raise ValueError(f"save: a playground is a page, with the suffix .html; got {str(file)!r}")
-        if not file.parent.is_dir():
-            raise FileNotFoundError(f"save: there is no folder {str(file.parent)!r} for {file.name!r}; make it first")
-        file.write_text(self.html(), encoding="utf-8")
+        file, form = file_for(path, {".html": Playground.html})
+        file.write_text(form(self), encoding="utf-8")
         return self
 
     def show(self) -> Path:
@@ -126,6 +106,14 @@ class Playground:
     def __repr__(self) -> str:
         names = [each.name or "a network" for each in self.recordings]
         return f"<Playground of {', '.join(['live training'] * self.live + names)}>"
+
+
+def _activations(recordings: Iterable[Recording], live: bool) -> str:
+    """A script with the recordings' activations, and those of the training in the page, by name."""
+    found = {name: text for recording in recordings for name, text in recording.programs.items()}
+    found |= lab.activations() if live else {}
+    made = [f"{json.dumps(name)}: (() => {{\n{text}\nreturn activation;\n}})()" for name, text in found.items()]
+    return f"const activations = {{{', '.join(made)}}};"
 
 
 def _summary(recording: Recording) -> str:
@@ -167,7 +155,5 @@ def _points(data: Dataset) -> str:
 
 def _bytes(numbers: Iterable[float]) -> str:
     """Doubles as text: their bytes, the lowest first, in base 64."""
-    packed = array("d", numbers)
-    if byteorder == "big":
-        packed.byteswap()
-    return b64encode(packed.tobytes()).decode()
+    given = list(numbers)
+    return b64encode(pack(f"<{len(given)}d", *given)).decode()

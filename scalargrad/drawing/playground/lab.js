@@ -1,7 +1,6 @@
 // The training in the page: what is chosen, the frames that it has come to, a weight that is pulled, and the backward
 // pass of one sample. To the other scripts it is one more set, whose frames grow.
 
-const lab = JSON.parse($("lab-data").textContent);
 const INFLUENTIAL = ["lab-set", "lab-noise", "lab-share", "lab-shape", "lab-activation", "lab-seed"]; // begin anew
 const DEFAULTS = { "lab-set": 0, "lab-noise": 0, "lab-share": 0.5, "lab-shape": 2, "lab-activation": 0, "lab-optimizer": 0, "lab-l1": 0, "lab-l2": 0, "lab-batch": 10, "lab-seed": 0 };
 const MOST_FRAMES = 2000;
@@ -44,11 +43,11 @@ function beginTraining() {
   const hidden = lab.shapes[choice.shape];
   Object.assign(trained, {
     sizes: [active.length, ...hidden, 1],
-    activations: [...hidden.map(() => [choice.activation, []]), ["tanh", []]],
+    activations: [...hidden.map(() => choice.activation), "tanh"],
     inputs: active.map((k) => lab.features[k]),
     features: active.map((k) => FEATURES[k]),
     train: flat(training.train), test: flat(training.test),
-    epochs: [], trainLoss: [], testLoss: [], weights: new Float64Array(0),
+    epochs: [], trainLoss: [], testLoss: [], frames: [],
   });
   const far = Math.max(6, ...training.train.flat().map(Math.abs), ...training.test.flat().map(Math.abs)) + 0.3;
   trained.region = [-far, far, -far, far];
@@ -59,14 +58,7 @@ function beginTraining() {
 
 /** Keep the state of the training as the next frame. */
 function keep() {
-  const size = places.length;
-  const at = trained.epochs.length * size;
-  if (trained.weights.length < at + size) {
-    const larger = new Float64Array(2 * (at + size));
-    larger.set(trained.weights);
-    trained.weights = larger;
-  }
-  places.forEach((place, k) => { trained.weights[at + k] = training.weights[place]; });
+  trained.frames.push(Float64Array.from(places, (place) => training.weights[place]));
   const [train, test] = training.losses();
   trained.epochs.push(training.epoch);
   trained.trainLoss.push(train);
@@ -94,17 +86,16 @@ function trainOn() {
 /** Take the training up at a frame, and forget those behind it. */
 function takeUp(at) {
   training.restore(kept[at]);
-  for (const each of [trained.epochs, trained.trainLoss, trained.testLoss, kept]) each.length = at;
+  for (const each of [trained.epochs, trained.trainLoss, trained.testLoss, trained.frames, kept]) each.length = at;
 }
 
 // ---- a weight that is pulled -----------------------------------------------------------------------------------------
 
 /** Have a weight changed by field and slider; k is its place in a frame. */
 function pull(k, called, fromTable) {
-  if (!set.live) return;
   pause();
   pulled = { k, called };
-  const now = trained.weights[begin() + k];
+  const now = weights()[k];
   $("pull").hidden = false;
   $("pull-name").replaceChildren(...indexed(called));
   const most = Math.max(5, Math.ceil(Math.abs(now)));

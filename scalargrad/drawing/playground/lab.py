@@ -15,6 +15,7 @@ from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
+from ...activations import functions
 from ...compiler import compile  # noqa: A004
 from ...compiler.ir import polynomials
 from ...data.dataset import Dataset, circle, gauss, spiral, xor
@@ -25,6 +26,8 @@ from ...nn import MLP
 from ...optim import SGD, AdaGrad, Adam, Momentum, RMSProp
 from ...optim.base import Optimizer
 from ...transforms.derivatives import vjp
+from ..common.assets import module
+from .recording import activation_program
 
 SETS: dict[str, Callable[..., Dataset]] = {"circle": circle, "xor": xor, "gauss": gauss, "spiral": spiral}
 FEATURES: dict[str, Callable[[float, float], float]] = {
@@ -84,20 +87,20 @@ def prepared(
 def programs() -> tuple[str, dict[str, Any]]:
     """The script with all programs, each a function of the page's, and what else the page needs to know."""
     names = ["elementary"]
-    parts = [_module(compile(_elementary, backend="python", functions="polynomial"), "elementary", 0.5)]
+    parts = [module(compile(_elementary, backend="python", functions="polynomial"), "elementary", 0.5)]
     for k, hidden in enumerate(SHAPES):
         for activation in ACTIVATIONS:
             model = MLP(len(FEATURES), [*hidden, 1], activation, "tanh")
             weights = [p.data for p in model.parameters()]
             f = compile(_of_sample(model), backend="python", functions="polynomial")
             names.append(f"sample_{k}_{activation}")
-            parts.append(_module(f, names[-1], weights, [0.5] * len(FEATURES), 1.0, 0.1))
+            parts.append(module(f, names[-1], weights, [0.5] * len(FEATURES), 1.0, 0.1))
     states = {}
     for name, kind in OPTIMIZERS.items():
         states[name] = len(kind.state_names)
         f = compile(_update(kind), backend="python")
         names.append(f"update_{name}")
-        parts.append(_module(f, names[-1], 0.5, 0.25, [0.1] * states[name], 0.9, 0.99, 0.1, 0.01, 0.01))
+        parts.append(module(f, names[-1], 0.5, 0.25, [0.1] * states[name], 0.9, 0.99, 0.1, 0.01, 0.01))
     betas = Adam.defaults["betas"]
     data = {
         "note": NOTE,
@@ -113,10 +116,9 @@ def programs() -> tuple[str, dict[str, Any]]:
     return "\n".join(lines), data
 
 
-def _module(f: Any, name: str, *arguments: Any) -> str:
-    f(*arguments)
-    text = f.to_js(name).replace("export ", "").partition("*/\n")[2]
-    return "\n".join([line.strip() for line in text.splitlines() if line.strip()])
+def activations() -> dict[str, str]:
+    """The activations of the page's networks, each as JavaScript that defines `activation(x, y)`."""
+    return {name: activation_program(getattr(functions, name)) for name in ACTIVATIONS}
 
 
 def _elementary(x: Any) -> Any:

@@ -1,34 +1,25 @@
 // What is shown: a set, a frame of it (an epoch that was kept), a unit, and a point of the plane.
 
-const slider = $("position");
-const { dataset, classList } = document.documentElement;
+const lab = JSON.parse($("lab-data").textContent);
 const recordings = JSON.parse($("data").textContent).map((set) => ({
   ...set,
   axes: set.inputs,
-  weights: doubles(set.weights),
+  frames: framesOf(set, doubles(set.weights)),
   trainLoss: doubles(set.trainLoss),
   testLoss: doubles(set.testLoss),
   train: doubles(set.train),
   test: doubles(set.test),
 }));
 const sets = lab ? [liveSet(), ...recordings] : recordings;
-const night = matchMedia("(prefers-color-scheme: dark)");
 const RUN = 9000; // milliseconds from the first frame to the last
 let [set, frame, pinned, pointed, probe] = [sets[0], -1, -1, -1, null];
 let fields = [];
-let timer = 0;
-let speech = 0;
 
-const begin = () => frame * weightCount(set.sizes);
+const weights = () => set.frames[frame];
 const shownUnit = () => (pointed >= 0 ? pointed : pinned);
-const isDark = () => (dataset.theme === "auto" ? night.matches : dataset.theme === "dark");
-const isPlaying = () => classList.contains("playing");
-
-/** Have a text read out; of many in a row, only the last. */
-function say(text) {
-  clearTimeout(speech);
-  speech = setTimeout(() => { $("live").textContent = text; }, 300);
-}
+const here = () => frame;
+const pace = () => (set.live ? 50 : Math.max(RUN / (scaleOf.last || 1), 16));
+const rewind = () => { if (frame === scaleOf.last && !set.live) go(0); };
 
 /** Show a frame. */
 function go(to) {
@@ -36,15 +27,15 @@ function go(to) {
   const next = Math.min(Math.max(to, 0), set.epochs.length - 1);
   if (next !== frame) {
     frame = next;
-    fields = fieldsOf(set, begin(), set.region, GRID);
+    fields = fieldsOf(set, weights(), set.region, GRID);
     drawChart(set, frame);
-    drawTables(set, frame, begin());
+    drawTables(set, frame, weights());
     slider.value = frame;
     slider.setAttribute("aria-valuetext", `epoch ${set.epochs[frame]} of ${set.epochs[set.epochs.length - 1]}`);
     $("epoch").textContent = String(set.epochs[frame]).padStart(3, "0");
     const parts = [["train", "training", set.trainLoss, set.train], ["test", "test", set.testLoss, set.test]];
     const said = parts.filter(([, , , points]) => points.length).map(([id, kind, losses, points]) => {
-      const wrong = wrongOf(set, begin(), points);
+      const wrong = wrongOf(set, weights(), points);
       $(`${id}-loss`).textContent = precise(losses[frame]);
       $(`${id}-wrong`).textContent = `${wrong} of ${points.length / 3} wrong`;
       return `${kind} loss ${number(losses[frame])}, ${wrong} of ${points.length / 3} points wrong`;
@@ -66,13 +57,13 @@ function redraw() {
   const unit = shown >= 0 ? shown : units.length - 1;
   const pass = set.live && passOf(frame);
   const point = pass ? pass.point : probe;
-  drawNetwork(set, begin(), fields, shown, pass && pass.gradient);
-  drawPlane(set, begin(), fields, unit, point);
-  const values = point && outputs(set, begin(), point[0], point[1], new Float64Array(units.length));
+  drawNetwork(set, weights(), fields, shown, pass ? pass.gradient : weights());
+  drawPlane(set, weights(), fields, unit, point);
+  const values = point && outputs(set, weights(), point[0], point[1], new Float64Array(units.length));
   drawValues(values, pass && pass.slopes);
   const { name, layer } = units[unit];
   $("shown").replaceChildren(...indexed(unit === units.length - 1 ? "The output y" : layer ? `Neuron ${name}` : `Input ${name}`));
-  const formula = pass ? pass.says : told(set, begin(), unit);
+  const formula = pass ? pass.says : told(set, weights(), unit);
   $("told").replaceChildren(...indexed(formula));
   $("told").classList.toggle("long", formula.length > 90);
   $("asked").replaceChildren(...indexed(values
@@ -96,7 +87,7 @@ function pin(u) {
 function tellLink(link) {
   if (!link) return redraw();
   const pass = set.live && passOf(frame);
-  const weight = pass ? pass.gradient[link.w] : set.weights[begin() + link.w];
+  const weight = pass ? pass.gradient[link.w] : weights()[link.w];
   const what = pass ? "∂loss/∂weight" : "weight";
   return $("told").replaceChildren(...indexed(`${what} to ${units[link.to].name} from ${units[link.from].name}: ${number(weight)}`));
 }
@@ -104,32 +95,6 @@ function tellLink(link) {
 function ask(at) {
   probe = at;
   redraw();
-}
-
-function pause() {
-  clearTimeout(timer);
-  classList.remove("playing");
-  $("play").title = "Play (space)";
-}
-
-function play() {
-  classList.add("playing");
-  $("play").title = "Pause (space)";
-  timer = setTimeout(() => {
-    go(frame + 1);
-    if (isPlaying()) play();
-  }, (set.live ? 50 : Math.max(RUN / (scaleOf.last || 1), 16)) / Number($("speed").value));
-}
-
-function jump(to) {
-  pause();
-  go(to);
-}
-
-function toggle() {
-  if (isPlaying()) return pause();
-  if (frame === scaleOf.last && !set.live) go(0);
-  return play();
 }
 
 /** Choose a set; one that was playing goes on playing, from its beginning. */
@@ -149,7 +114,7 @@ function show(first) {
   slider.max = set.epochs.length - 1;
   $("note").textContent = set.note;
   classList.toggle("tested", set.test.length > 0);
-  letGo();
+  if (set.live) letGo();
   buildNetwork(set);
   buildChart(set, $("log").checked);
   buildTables(set);
@@ -166,37 +131,24 @@ function showFrames(to) {
   go(to);
 }
 
-function paintAll() {
+function showTheme() {
   readColours();
   document.querySelectorAll("#sets canvas").forEach((canvas, k) => drawThumbnail(canvas, sets[k]));
   $("theme").setAttribute("aria-pressed", isDark());
   if (frame >= 0) redraw();
 }
 
-function turnTheme() {
-  dataset.theme = isDark() ? "light" : "dark";
-  $("dark").media = isDark() ? "screen" : "not all";
-  paintAll();
-}
-
 /** Go back to the output, and ask about no point. */
 function release() {
   [pinned, probe] = [-1, null];
-  letGo();
+  if (set.live) letGo();
   redraw();
 }
 
-const actions = {
-  play: toggle, first: () => jump(0), back: () => jump(frame - 1), forward: () => jump(frame + 1),
-  last: () => jump(scaleOf.last), theme: turnTheme, ask: () => $("help").showModal(), release,
-  sooner: () => jump(frame - 10), later: () => jump(frame + 10),
-};
-const keys = {
-  " ": "play", Home: "first", ArrowLeft: "back", ArrowRight: "forward", End: "last", t: "theme", "?": "ask",
-  Escape: "release", PageUp: "later", PageDown: "sooner",
-};
-for (const id of ["play", "first", "back", "forward", "last", "theme", "ask"]) on($(id), "click", actions[id]);
-on(slider, "input", () => jump(Number(slider.value)));
+listen(
+  { release, sooner: () => jump(frame - 10), later: () => jump(frame + 10) },
+  { Escape: "release", PageUp: "later", PageDown: "sooner" },
+);
 on($("log"), "change", () => {
   buildChart(set, $("log").checked);
   drawChart(set, frame);
@@ -207,15 +159,6 @@ for (const id of ["train", "test"]) {
     redraw();
   });
 }
-on(night, "change", paintAll);
-on(document, "keydown", (event) => {
-  const busy = event.target.closest("input,select,dialog[open]") || (event.key === " " && event.target.closest("button,a"));
-  const act = actions[keys[event.key]];
-  if (!act || busy || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-  event.preventDefault();
-  act();
-});
-
 // A point of the plane, by pointer or by keys.
 on(plane, "pointermove", (event) => {
   const box = plane.getBoundingClientRect();
@@ -252,15 +195,14 @@ sets.forEach((each, k) => {
   const input = make("input", "");
   Object.assign(input, { type: "radio", name: "set", checked: k === 0 });
   on(input, "change", () => choose(k));
-  const shape = each.live ? "in this page" : `${each.sizes.join("-")} ${each.activations[0][0]}`;
+  const shape = each.live ? "in this page" : `${each.sizes.join("-")} ${each.activations[0]}`;
   $("sets").append(make("label", "card", input, make("canvas", ""), make("b", "", each.name), make("small", "", shape)));
 });
 $("sets").hidden = sets.length < 2;
 classList.toggle("single", sets.length < 2);
-classList.add("alive");
 readColours();
 choose(0);
-paintAll();
+showTheme();
 new ResizeObserver(() => {
   placeNetwork(set);
   buildChart(set, $("log").checked);

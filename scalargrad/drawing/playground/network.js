@@ -2,7 +2,6 @@
 
 const net = $("net");
 const lines = $("lines");
-const SVG = "http://www.w3.org/2000/svg";
 const THINNEST = 0.8;
 const WIDEST = 9;
 
@@ -18,11 +17,6 @@ function unitName(set, layer, j) {
 const layerName = (set, layer) =>
   layer === 0 ? "Inputs" : layer === set.sizes.length - 1 ? "Output" : `Layer ${layer}`;
 
-function activationText(set, layer) {
-  const [name, parameters] = set.activations[layer - 1];
-  return parameters.length ? `${name}(${parameters.join(", ")})` : name;
-}
-
 /** Make the buttons and lines of a set. */
 function buildNetwork(set) {
   [units, links] = [[], []];
@@ -31,7 +25,7 @@ function buildNetwork(set) {
   let at = 0;
   set.sizes.forEach((n, layer) => {
     const head = make("div", "layer", make("b", "", layerName(set, layer)));
-    head.append(layer ? `${n} × ${activationText(set, layer)}` : `${n} numbers`);
+    head.append(layer ? `${n} × ${set.activations[layer - 1]}` : `${n} numbers`);
     net.append(head);
     for (let j = 0; j < n; j += 1) {
       const name = unitName(set, layer, j);
@@ -56,11 +50,10 @@ function buildNetwork(set) {
     if (!unit.layer) return;
     units.forEach((source, from) => {
       if (source.layer !== unit.layer - 1) return;
-      const [path, hit] = [document.createElementNS(SVG, "path"), document.createElementNS(SVG, "path")];
-      hit.setAttribute("class", "hit");
+      const [path, hit] = [draws("path", {}), draws("path", { class: "hit" })];
       const link = { path, hit, from, to, w: unit.at + source.j };
       links.push(link);
-      on(hit, "click", () => pull(link.w, `weight to ${unit.name} from ${source.name}`));
+      on(hit, "click", () => set.live && pull(link.w, `weight to ${unit.name} from ${source.name}`));
       on(hit, "pointerenter", () => tellLink(link));
       on(hit, "pointerleave", () => tellLink(null));
     });
@@ -99,12 +92,11 @@ function placeNetwork(set) {
 }
 
 /** Show the epoch's weights and maps; or, in the lines' places, other numbers: one for each weight. */
-function drawNetwork(set, at, fields, shown, others) {
-  const sizeOf = (w) => (others ? others[w] : set.weights[at + w]);
+function drawNetwork(set, weights, fields, shown, others) {
   let largest = 0;
-  for (const { w } of links) largest = Math.max(largest, Math.abs(sizeOf(w)));
+  for (const { w } of links) largest = Math.max(largest, Math.abs(others[w]));
   for (const { path, from, to, w } of links) {
-    const weight = sizeOf(w);
+    const weight = others[w];
     const share = Math.abs(weight) / (largest || 1);
     const aside = shown >= 0 && to !== shown && from !== shown;
     path.setAttribute("class", weight > 0 ? "pos" : weight < 0 ? "neg" : "zero");
@@ -117,27 +109,27 @@ function drawNetwork(set, at, fields, shown, others) {
     paintField(unit.canvas.getContext("2d"), fields[u], range, SMALL, colours.small, 6);
     unit.button.classList.toggle("shown", u === (shown >= 0 ? shown : units.length - 1));
     unit.button.setAttribute("aria-pressed", u === pinned);
-    unit.button.setAttribute("aria-label", `${layerName(set, unit.layer)}: ${told(set, at, u)}`);
+    unit.button.setAttribute("aria-label", `${layerName(set, unit.layer)}: ${told(set, weights, u)}`);
     if (!unit.layer) return;
-    const bias = set.weights[at + unit.at + set.sizes[unit.layer - 1]];
+    const bias = weights[unit.at + set.sizes[unit.layer - 1]];
     unit.bias.textContent = bias > 0 ? "+" : bias < 0 ? "−" : "0";
     unit.bias.className = `bias ${bias > 0 ? "pos" : bias < 0 ? "neg" : "zero"}`;
   });
 }
 
 /** A unit in words: "a1 = tanh(0.5 x1 − 1.2 x2 + 0.3)". */
-function told(set, at, u) {
-  const { name, layer, at: from } = units[u];
+function told(set, weights, u) {
+  const { name, layer, at } = units[u];
   if (!layer) return `${name}, as it is given`;
   const terms = [];
   const n = set.sizes[layer - 1];
   for (let i = 0; i <= n; i += 1) {
-    const weight = set.weights[at + from + i];
+    const weight = weights[at + i];
     const of = i < n ? ` ${unitName(set, layer - 1, i)}` : "";
     terms.push(terms.length ? `${weight < 0 ? "−" : "+"} ${number(Math.abs(weight))}${of}` : `${number(weight)}${of}`);
   }
   const sum = terms.join(" ");
-  const activation = activationText(set, layer);
+  const activation = set.activations[layer - 1];
   return activation === "identity" ? `${name} = ${sum}` : `${name} = ${activation}(${sum})`;
 }
 

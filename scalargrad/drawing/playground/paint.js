@@ -1,26 +1,8 @@
-// What the other scripts stand on: elements, numbers as text, and fields as colours: blue above, orange below, hatched below so that it does not take colour to tell; and the line
-// where they change.
+// Fields as colours: blue above, orange below, hatched below so that it does not take colour to tell; and the line where
+// they change.
 
-const $ = (id) => document.getElementById(id);
-const on = (el, type, act) => el.addEventListener(type, act);
-
-function make(tag, className, ...children) {
-  const el = document.createElement(tag);
-  el.className = className;
-  el.append(...children);
-  return el;
-}
-
-/** A text with the figures behind a letter below the line: x1. */
-const indexed = (text) => text.split(/(?<=\b[a-zA-Z])(\d+)\b/).map((part, k) => (k % 2 ? make("sub", "", part) : part));
-
-/** A number in three digits, with a minus that is one. */
-function number(x) {
-  if (!Number.isFinite(x)) return String(x).replace("-", "−").replace("Infinity", "inf").replace("NaN", "nan");
-  const size = Math.abs(x);
-  const text = size !== 0 && (size < 1e-3 || size >= 1e5) ? x.toExponential(2) : String(Number(x.toPrecision(3)));
-  return text.replace(/-/g, "−").replace("+", "");
-}
+/** A number in three digits. */
+const number = (x) => shown(x, 3);
 
 /** A loss in three digits, zeros at its end too, so that it does not jump about while it changes. */
 const precise = (x) => (x >= 1e-3 && x < 1e3 ? x.toPrecision(3) : number(x));

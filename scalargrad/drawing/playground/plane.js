@@ -7,7 +7,7 @@ const across = (set, x, size) => ((x - set.region[0]) / (set.region[1] - set.reg
 const down = (set, y, size) => ((set.region[3] - y) / (set.region[3] - set.region[2])) * size;
 
 /** Show a unit's field, the points, and the point that is asked about. */
-function drawPlane(set, at, fields, shown, probe) {
+function drawPlane(set, weights, fields, shown, probe) {
   const size = Math.max(60, Math.round(plane.clientWidth * devicePixelRatio));
   if (plane.width !== size) plane.width = plane.height = size;
   const context = plane.getContext("2d");
@@ -25,18 +25,18 @@ function drawPlane(set, at, fields, shown, probe) {
   });
   context.stroke();
   const out = new Float64Array(fields.length);
-  if (visible.test && set.test.length) drawPoints(context, set, at, set.test, false, size, out);
-  if (visible.train) drawPoints(context, set, at, set.train, true, size, out);
+  if (visible.test && set.test.length) drawPoints(context, set, weights, set.test, false, size, out);
+  if (visible.train) drawPoints(context, set, weights, set.train, true, size, out);
   if (probe) drawProbe(context, across(set, probe[0], size), down(set, probe[1], size), size);
 }
 
 /** Circles above the threshold, diamonds below; filled for training. Those that are taken for the other class stand out. */
-function drawPoints(context, set, at, points, filled, size, out) {
+function drawPoints(context, set, weights, points, filled, size, out) {
   const radius = 3.1 * devicePixelRatio * Math.max(0.8, Math.min(1.2, plane.clientWidth / 400));
   for (let i = 0; i < points.length; i += 3) {
     const isAbove = points[i + 2] > set.threshold;
     const [x, y] = [across(set, points[i], size), down(set, points[i + 1], size)];
-    const wrong = isWrong(set, at, points, i, out);
+    const wrong = isWrong(set, weights, points, i, out);
     context.beginPath();
     if (isAbove) context.arc(x, y, radius, 0, 7);
     else {
@@ -74,10 +74,10 @@ function drawProbe(context, x, y, size) {
   context.setLineDash([]);
 }
 
-/** Round numbers from low to high, at most seven. */
-function roundNumbers(low, high) {
-  const power = 10 ** Math.floor(Math.log10((high - low) / 6));
-  const step = [1, 2, 5, 10].map((m) => m * power).find((s) => (high - low) / s <= 6);
+/** Round numbers from low to high, so many and one more at the most. */
+function roundNumbers(low, high, most = 6) {
+  if (!(high > low)) return [high];
+  const step = roundUp((high - low) / most);
   const found = [];
   for (let k = Math.ceil(low / step); k * step <= high; k += 1) found.push(k * step);
   return found;

@@ -1,43 +1,27 @@
 """A training as it is kept for the playground: the weights and the losses of every epoch, as plain numbers.
 
-It is of use without the page, too. What the page can compute is a chain of layers whose activations have a form in
-JavaScript (`PARAMETERS`).
+It is of use without the page, too. What the page can compute is a chain of layers whose activations can be compiled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from math import isfinite
 from typing import Any, NamedTuple
 
-from ...activations import functions as activations
 from ...activations.functions import activation_title
+from ...compiler import compile  # noqa: A004
 from ...data.dataset import Dataset
 from ...engine.primitive import as_float
 from ...functions.primitives import dot
 from ...nn import Module
 from ...state import whole
-from ..network.layers import chain_of_layers
-from ..network.picture import Region
+from ..common.assets import compact
+from ..network.layers import chain_of_layers, neurons_of
+from ..network.picture import Region, checked_region
 
 Points = Dataset | tuple[Sequence[Any], Sequence[Any]]
 MOST_NEURONS, MOST_LAYERS = 16, 8
-# What the page can compute: activations by name, with their parameters in order and what these are if not given.
-PARAMETERS: dict[str, dict[str, float]] = {
-    "identity": {},
-    "sigmoid": {},
-    "tanh": {},
-    "relu": {},
-    "leaky_relu": {"slope": 0.01},
-    "elu": {"alpha": 1.0},
-    "selu": {},
-    "silu": {},
-    "softplus": {"beta": 1.0},
-    "hardtanh": {"low": -1.0, "high": 1.0},
-    "hardsigmoid": {},
-    "softsign": {},
-}
 
 
 class Snapshot(NamedTuple):
@@ -106,15 +90,16 @@ class Recording:
                 raise TypeError(f"Recording: {what} takes a str, got {type(text).__name__}")
         self.every = whole("Recording: every", every)
         self.sizes = _sizes(layers)
-        self.activations = [_activation(layer.activation) for layer in layers]
+        self.activations = [activation_title(layer.activation) for layer in layers]
         self._functions = [layer.activation for layer in layers]
+        self.programs = dict(zip(self.activations, map(activation_program, self._functions), strict=True))
         low, high = min(self.train.targets), max(self.train.targets)
         if threshold is None and low == high:
             raise ValueError(f"Recording: all targets are {low!r}: there is nothing to decide; give a threshold")
         self.threshold = (low + high) / 2.0 if threshold is None else as_float(threshold, "Recording, threshold")
         self.scale = max(abs(low - self.threshold), abs(high - self.threshold)) or 1.0
         everywhere = self.train.inputs + (self.test.inputs if self.test else [])
-        self.region = _around(everywhere) if region is None else _checked(region)
+        self.region = _around(everywhere) if region is None else checked_region("Recording", region)
         self.snapshots: list[Snapshot] = []
         self.take(0)
         for x in self.train.inputs[:4]:
@@ -131,7 +116,7 @@ class Recording:
             raise ValueError(f"Recording: epoch {self.snapshots[-1].epoch} is kept already, and {epoch} is not later")
         weights: list[float] = []
         for layer in chain_of_layers(self.model):
-            for neuron in layer.neurons if hasattr(layer, "neurons") else [layer]:
+            for neuron in neurons_of(layer):
                 weights += [as_float(getattr(p, "data", p), "Recording") for p in (*neuron.weights, neuron.bias)]
         predict = self.model.frozen()
         losses = [
@@ -188,7 +173,7 @@ def _points(what: str, data: Points) -> Dataset:
 
 
 def _sizes(layers: Sequence[Any]) -> list[int]:
-    neurons = [layer.neurons if hasattr(layer, "neurons") else [layer] for layer in layers]
+    neurons = list(map(neurons_of, layers))
     sizes = [len(neurons[0][0].weights), *map(len, neurons)]
     if sizes[0] != 2 or sizes[-1] != 1:
         raise ValueError(f"Recording: a network of two inputs and one output is played, got {sizes[0]} and {sizes[-1]}")
@@ -200,19 +185,16 @@ def _sizes(layers: Sequence[Any]) -> list[int]:
     return sizes
 
 
-def _activation(function: Any) -> tuple[str, list[float]]:
-    """An activation's name and parameters, for the page."""
-    plain = function.func if isinstance(function, partial) else function
-    name = getattr(plain, "__name__", "")
-    if name not in PARAMETERS or getattr(activations, name) is not plain:
-        raise ValueError(
-            f"Recording: the page cannot compute {activation_title(function)}; it can {', '.join(PARAMETERS)}"
-        )
-    known = PARAMETERS[name]
-    given: dict[str, Any] = {}
-    if isinstance(function, partial):
-        given = dict(zip(known, function.args, strict=False)) | function.keywords
-    return name, [as_float(value, f"Recording, {name}") for value in (known | given).values()]
+def activation_program(function: Any) -> str:
+    """An activation as JavaScript that defines `activation(x, y)`, on arrays of one number; of one that takes several
+    ways, those that it takes at some points, and it returns 1 elsewhere."""
+    compiled = compile(lambda x: function(x), backend="python")
+    try:
+        for x in (-3.0, -0.5, 0.5, 3.0):
+            compiled(x)
+        return compact(compiled.to_js("activation"))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"Recording: the page cannot compute {activation_title(function)}: {error}") from error
 
 
 def _around(points: Iterable[Sequence[float]]) -> Region:
@@ -221,13 +203,3 @@ def _around(points: Iterable[Sequence[float]]) -> Region:
     half = max(max(xs) - min(xs), max(ys) - min(ys)) / 2.0 * 1.1 or 1.0
     x, y = (max(xs) + min(xs)) / 2.0, (max(ys) + min(ys)) / 2.0
     return (x - half, x + half), (y - half, y + half)
-
-
-def _checked(region: Any) -> Region:
-    try:
-        (x1, x2), (y1, y2) = ((float(low), float(high)) for low, high in region)
-    except (TypeError, ValueError):
-        raise ValueError(f"Recording: region is ((x_low, x_high), (y_low, y_high)), got {region!r}") from None
-    if not (x1 < x2 and y1 < y2):
-        raise ValueError(f"Recording: region: low must be below high, got {region!r}")
-    return (x1, x2), (y1, y2)

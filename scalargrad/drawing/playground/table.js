@@ -13,7 +13,6 @@ function buildTables(set) {
 
 /** The rows of epochs that have none yet; those that are no more go. */
 function addRows(set) {
-  const size = weightCount(set.sizes);
   while (epochRows.children.length > set.epochs.length) epochRows.lastChild.remove();
   const first = epochRows.children.length;
   epochRows.append(...set.epochs.slice(first).map((epoch, k) => {
@@ -22,7 +21,7 @@ function addRows(set) {
     on(button, "click", () => jump(frame));
     const losses = [set.trainLoss, set.testLoss].map((each) => cell(each.length ? number(each[frame]) : "—", "number"));
     const wrong = [set.train, set.test].map((points) =>
-      cell(points.length ? `${wrongOf(set, frame * size, points)} of ${points.length / 3}` : "—", "number"));
+      cell(points.length ? `${wrongOf(set, set.frames[frame], points)} of ${points.length / 3}` : "—", "number"));
     const row = make("tr", "", make("td", "", button), losses[0], losses[1], wrong[0], wrong[1]);
     on(row, "click", () => jump(frame));
     return row;
@@ -30,7 +29,7 @@ function addRows(set) {
 }
 
 /** Mark the frame's row, and fill in its weights. */
-function drawTables(set, frame, at) {
+function drawTables(set, frame, weights) {
   for (const row of epochRows.querySelectorAll("[aria-current]")) row.removeAttribute("aria-current");
   const row = epochRows.children[frame];
   row.setAttribute("aria-current", "true");
@@ -41,7 +40,7 @@ function drawTables(set, frame, at) {
   $("weights-title").textContent = `Weights after epoch ${set.epochs[frame]}`;
   weightRows.replaceChildren(...units.filter((unit) => unit.layer).map((unit) => {
     const n = set.sizes[unit.layer - 1];
-    const numbers = [...set.weights.subarray(at + unit.at, at + unit.at + n + 1)];
+    const numbers = [...weights.subarray(unit.at, unit.at + n + 1)];
     const texts = numbers.map((w, i) => (i < n ? `${unitName(set, unit.layer - 1, i)}: ${number(w)}` : number(w)));
     const name = make("th", "", unit.name);
     name.scope = "row";

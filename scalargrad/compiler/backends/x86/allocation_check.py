@@ -41,7 +41,7 @@ from ...ir.elementary import BINARY_LIBRARY, LIBRARY
 from ...ir.program import Program
 from .decoder import R14, RBP, RBX, RSP, Head, Instruction, UnknownInstruction, decode
 from .numbering import ALWAYS, AllocationError, Held, ordered
-from .symbolic_state import FUSED, ON_EIGHT, ON_ONE, State
+from .symbolic_state import ADDING, FUSED, ON_EIGHT, ON_ONE, State
 
 if TYPE_CHECKING:
     from .code import Code
@@ -137,6 +137,7 @@ class Walk(State):
         self.guards: set[Any] = set()  # that were met; and all there are
         self.every_guard = set(self.terms.guards)
         self.cell_of_guards: int | None = None
+        self.added: set[int] = set()  # places of outputs that were added to what was there
 
     # ---- general registers, jumps and calls --------------------------------------------------------------------------
 
@@ -339,9 +340,21 @@ class Walk(State):
         now = self.now = self.decoded()
         self.begun, self.at = self.at, now.end
         if now.mask and now.name not in MASKED:
-            self.fail("some lanes are left out")
+            return self.onto()
         self.handlers.get(now.name, Walk.general)(self)
         return now
+
+    def onto(self) -> Instruction:
+        """Two instructions that add an output to what is in its place."""
+        now, r = self.now, self.now.r
+        adds = now.name == "vaddpd" and self.k[now.mask] == ADDING and not now.zero and now.v == r
+        if not adds or now.base != R14 or self.path is not None:
+            self.fail("some lanes are left out")
+        found = self.expect("vmovapd store", r=r, base=R14, displacement=now.displacement)
+        self.store(self.x[r])
+        self.x[r] = None
+        self.added.add(now.displacement)
+        return found
 
     def expect(self, name: str, **fields: Any) -> Instruction:
         now = self.now = self.decoded()
@@ -368,8 +381,9 @@ class Walk(State):
             self.fail("it returns with another stack")
         self.the("the result", self.x[0], self.terms.outputs[0])
 
-    def main(self, end: bytes) -> None:
-        """The program itself, up to how it ends."""
+    def main(self, end: bytes, outputs: Sequence[tuple[int, int]]) -> None:
+        """The program itself, up to how it ends; its outputs go to those places, a register and a displacement each."""
+        self.outputs = frozenset(outputs)
         if not self.module.bytes.startswith(ENTERED):
             self.fail("how it begins")
         self.at, self.sp, self.entered = len(ENTERED), 48, 48
@@ -453,14 +467,25 @@ add(input 0, input 1) is nothing that the program computes; the program has next
     module = Module(code, made, offsets)
     walk = Walk(module, "the program", program, code.lanes, 0)
     terms, unit = walk.terms, 8 * code.lanes
-    if places is None:
+    outputs = [(R14, unit * k) for k in range(len(terms.outputs))]
+    if code.places is not None:
+        given, outputs = (
+            [(RBX, 8 * at) if isinstance(at, int) else (R14, 8 * at.at) for at in each] for each in code.places
+        )
+        for (base, at), number in zip(given, terms.inputs, strict=True):
+            walk.cells[base][at] = number
+        walk.main(bytes.fromhex("b801000000") + LEFT, outputs)
+    elif places is None:
         walk.cells[RBX] = {8 * k: v for k, v in enumerate(terms.inputs)}
-        walk.main(ends_of_one(len(program.outputs)))
+        walk.main(ends_of_one(len(program.outputs)), outputs)
     else:
         for (wide, at), number in zip(places, terms.inputs, strict=True):
             (walk.cells[RBX] if wide else walk.spread)[at] = number
-        walk.main(LEFT)
+        walk.adds = code.adds
+        walk.main(LEFT, outputs)
         if walk.eax != ("guards" if program.guards else "all"):
             walk.fail("the lanes that are returned")
-    for k, wanted in enumerate(terms.outputs):
-        walk.the(f"output {k}", walk.cells[R14].get(unit * k), wanted)
+    for k, ((base, at), wanted) in enumerate(zip(outputs, terms.outputs, strict=True)):
+        walk.the(f"output {k}", walk.cells[base].get(at), wanted)
+        if (at in walk.added) != (code.adds is not None):
+            walk.fail(f"output {k} is added to what was there, or is not")

@@ -27,8 +27,12 @@ class Form(NamedTuple):
     prefix: int = 1  # 0: none, 1: 66, 2: F3, 3: F2
     w: int = 0
     long: int = 0  # of VEX: the bit L
+    end: bytes = b""  # what comes behind the operands
 
 
+# Predicates of comparisons, none of which signals, and the same with operands swapped.
+PREDICATES = {"lt": 0x11, "le": 0x12, "eq": 0x00, "ne": 0x04, "unordered": 0x03, "nle": 0x16}
+SWAPPED = {"lt": 0x1E, "le": 0x1D, "eq": 0x00, "ne": 0x04, "unordered": 0x03, "nle": 0x19}
 # Of operands r, v and x: r becomes v * r + x, or v * x + r (and so on).
 FUSED_ORDERS = {"213": 0xA0, "231": 0xB0}
 FUSED_OPCODES = {"fma": 0x8, "fms": 0xA, "fnma": 0xC}
@@ -41,6 +45,7 @@ SCALAR = {
     "order": Form(0x2E), "signs": Form(0x50), "min": Form(0x5D, prefix=3),
     **{f"{name} {order}": Form(first + opcode + 1, 2, w=1) for name, opcode in FUSED_OPCODES.items()
        for order, first in FUSED_ORDERS.items()},
+    **{name: Form(0xC2, prefix=3, end=bytes((predicate,))) for name, predicate in PREDICATES.items()},  # the last
 }  # fmt: skip
 # On eight, in a 512-bit register.
 VECTOR = {
@@ -59,9 +64,6 @@ MASKS = {
     "load": Form(0x90), "store": Form(0x91), "read": Form(0x93),
 }  # fmt: skip
 
-# Predicates of comparisons, none of which signals, and the same with operands swapped.
-PREDICATES = {"lt": 0x11, "le": 0x12, "eq": 0x00, "ne": 0x04, "unordered": 0x03, "nle": 0x16}
-SWAPPED = {"lt": 0x1E, "le": 0x1D, "eq": 0x00, "ne": 0x04, "unordered": 0x03, "nle": 0x19}
 ROUNDINGS = {"rint": b"\x08", "floor": b"\x09", "ceil": b"\x0a"}  # without the inexact exception
 
 VZEROUPPER = b"\xc5\xf8\x77"
@@ -93,10 +95,9 @@ def evex(form: Form, r: int, v: int, rm: int, memory: bool, broadcast: bool, mas
 @lru_cache(maxsize=1 << 13)
 def place(base: int, width: int, displacement: int) -> MemoryOperand:
     """A place in memory: `base` is an index into BASES, `width` one of PLAIN, WIDE and BROADCAST."""
-    unit = 64 if width == WIDE else 8 if width == BROADCAST else 1  # EVEX counts short displacements in operands
-    short, rest = divmod(displacement, unit)
-    kind = base << 3 | width << 1
-    if rest == 0 and -128 <= short < 128:
+    shift = 0 if width == PLAIN else 6 if width == WIDE else 3  # EVEX counts short displacements in operands
+    short, kind = displacement >> shift, base << 3 | width << 1
+    if -128 <= short < 128 and short << shift == displacement:
         return kind, short.to_bytes(1, "little", signed=True)
     return kind | 1, displacement.to_bytes(4, "little", signed=True)
 
@@ -122,7 +123,7 @@ class Scalar(dict[int, bytes]):
             base, modrm = address(r, rm)
             made = vex(form, r, v, base) + bytes((modrm,))
         else:
-            made = vex(form, r, v, rm) + bytes((0xC0 | (r & 7) << 3 | rm & 7,))
+            made = vex(form, r, v, rm) + bytes((0xC0 | (r & 7) << 3 | rm & 7,)) + form.end
         self[key] = made
         return made
 

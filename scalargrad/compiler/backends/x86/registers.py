@@ -23,6 +23,7 @@ from .assembler import (
     PREDICATES,
     REGISTERS,
     ROUNDINGS,
+    SCALAR,
     SWAPPED,
     VECTOR,
     VZEROUPPER,
@@ -43,7 +44,7 @@ FAR = 1000  # instructions; a value that is not used before goes to memory at on
 INPUTS, MEMORY, OUTPUTS = 0, 1, 2  # indices of assembler.BASES
 SIGN, MAGNITUDE, ALL = 1 << 63, (1 << 63) - 1, (1 << 64) - 1
 _ARITHMETIC = frozenset(("add", "sub", "mul", "div", "min", "max"))
-_COMMUTES = frozenset(("add", "mul"))
+_COMMUTES = frozenset(("add", "mul", "and", "or"))
 _UNARY = frozenset(("neg", "abs", "copysign", "sqrt", "scale", "exponent", "mantissa"))
 
 
@@ -148,8 +149,12 @@ class RegisterAllocator:
         v = first + len(program)
         if self.returns:
             when[program.outputs[0]] = v
-        codes = {name: self.codes[name] for name in _ARITHMETIC}
+        plain = _ARITHMETIC if self.lanes > 1 else _ARITHMETIC | PREDICATES.keys() | {"and", "or"}
+        codes = {name: self.codes[name] for name in plain}
         self.arithmetic = list(map(codes.get, program.operations))
+        self.operands = list(program.operands)
+        if self.lanes == 1:
+            self._selections_as_masks()
         # Of plain arithmetic, for the first operand and for the second, else together.
         following: list[Any] = []
         second: list[int] = []
@@ -157,7 +162,7 @@ class RegisterAllocator:
         calls, guards = self.calls, self.guards
         special = calls.keys() | guards.keys()
         next_of, next_of_second = following.append, second.append
-        for code, given in zip(reversed(self.arithmetic), reversed(program.operands), strict=True):
+        for code, given in zip(reversed(self.arithmetic), reversed(self.operands), strict=True):
             v -= 1
             if special and v - first in special:
                 i = v - first
@@ -180,6 +185,16 @@ class RegisterAllocator:
         following.reverse()
         second.reverse()
         self.when, self.following, self.second, self.after = when, following, second, after
+
+    def _selections_as_masks(self) -> None:
+        """Selections between a value and zero as bitwise operations; not of inputs, of which one may be the last."""
+        operations, i = self.program.operations, -1
+        for _ in range(operations.count("select")):
+            i = operations.index("select", i + 1)
+            c, a, b = self.operands[i]
+            name, x = ("and", a) if b in self.zeros else ("andnot", b)
+            if (name == "and" or a in self.zeros) and not 0 <= x < self.program.inputs:
+                self.arithmetic[i], self.operands[i] = self.codes[name], (c, x)
 
     def _look_behind(self, i: int, when: list[int], after: dict[int, list[tuple[int, int]]]) -> None:
         """The same of the guards behind an instruction."""
@@ -294,7 +309,7 @@ class RegisterAllocator:
             self.due[self.register[v]] = following
 
     def gives(self, v: int, r: int) -> None:
-        """An instruction has left its result in a register."""
+        """An instruction has left its result in a register, and is done, but for guards behind it."""
         following = self.when[v]
         self.register[v] = r
         self.occupant[r] = v
@@ -306,6 +321,8 @@ class RegisterAllocator:
         elif following - v > FAR:
             self.store(v)
             self.leave(v)
+        if v - self.program.inputs in self.guards:
+            self.check(v - self.program.inputs)
 
     # ---- instructions ------------------------------------------------------------------------------------------------
 
@@ -314,13 +331,15 @@ class RegisterAllocator:
         program, register, when, due = self.program, self.register, self.when, self.due
         home: list[Any] = self.home
         occupant, free, slot, free_slots = self.occupant, self.free, self.slot, self.free_slots
-        first, operations, outputs, guards = program.inputs, program.operations, self.outputs, self.guards
+        first, operations = program.inputs, program.operations
         codes, rr, rm, emit = self.codes, self.registers, self.memory, self.out.append
         commuting = {codes[name] for name in _COMMUTES}
+        ends = {codes[name]: SCALAR[name].end for name in PREDICATES} if self.lanes == 1 else {}
+        comparing = min(ends, default=NEVER)
         self._ends_of_inputs()
-        guarded = set(map(first.__add__, guards))
+        noted = {*self.outputs, *map(first.__add__, self.guards)}
         v = first - 1
-        steps = zip(self.arithmetic, program.operands, self.following, self.second, when[first:], strict=False)
+        steps = zip(self.arithmetic, self.operands, self.following, self.second, when[first:], strict=False)
         for code, given, next_a, next_b, next_v in steps:
             v += 1
             if code is None:
@@ -357,19 +376,17 @@ class RegisterAllocator:
                 if rb < 0:
                     kind, tail = found
                     emit(rm[code | r << 10 | ra << 5 | kind])
-                    emit(tail)
+                    emit(tail if code < comparing else tail + ends[code])
                 else:
                     emit(rr[code | r << 10 | ra << 5 | rb])
                 if next_b == NEVER and b in slot:  # not sooner: freeing a register may have written to a free slot
                     free_slots.append(slot.pop(b))
-                if next_v <= far and v not in outputs:
+                if next_v <= far and v not in noted:
                     register[v] = r
                     occupant[r] = v
                     due[r] = next_v
                 else:
                     self.gives(v, r)
-            if v in guarded:
-                self.check(v - first)
 
     def _ends_of_inputs(self) -> None:
         """Outputs that are inputs or constants, and guards on such."""
@@ -483,28 +500,22 @@ class RegisterAllocator:
         self.out.append(self.registers[self.codes[name] | r << 10 | v << 5 | rm] + end)
 
     def compare(self, i: int, operation: str, a: int, b: int) -> None:
+        """On eight floats; on one, it is as plain arithmetic."""
         predicate = PREDICATES[operation]
         x, y = a, b
         if self.register[x] < 0 <= self.register[y]:
             x, y, predicate = y, x, SWAPPED[operation]
         rx = self.load(x, self.register[y])
-        if self.lanes == 1:
-            r = self.grab(rx, self.register[y])
-            self.op("compare", r, rx, y, end=bytes((predicate,)))
-        else:
-            r = self.grab_mask()
-            self.op("compare", r - self.number, rx, y, end=bytes((predicate,)))
+        r = self.grab_mask()
+        self.op("compare", r - self.number, rx, y, end=bytes((predicate,)))
         self.finish(i, (a, b), r)
 
     def logic(self, i: int, operation: str, operands: Sequence[int]) -> None:
+        """On masks; of truth values of one float, `not` alone."""
         a = self.load(operands[0])
         if self.lanes == 1:
-            if operation == "not":
-                r = self.grab(a)
-                self.with_bits("xor", r, a, ALL)
-            else:
-                r = self.grab(a, self.register[operands[1]])
-                self.op(operation, r, a, operands[1], (a,))
+            r = self.grab(a)
+            self.with_bits("xor", r, a, ALL)
         else:
             n = self.number
             b = self.load(operands[1], a) if len(operands) > 1 else 0
@@ -550,16 +561,9 @@ class RegisterAllocator:
     def select(self, i: int, c: int, a: int, b: int) -> None:
         rc = self.load(c)
         if self.lanes == 1:
-            if b in self.zeros:
-                r = self.grab(rc, self.register[a])
-                self.op("and", r, rc, a, (rc,))
-            elif a in self.zeros:
-                r = self.grab(rc, self.register[b])
-                self.op("andnot", r, rc, b, (rc,))
-            else:
-                rb = self.load(b, rc, self.register[a])
-                r = self.grab(rc, rb, self.register[a])
-                self.op("select", r, rb, a, (rc, rb), bytes((rc << 4,)))
+            rb = self.load(b, rc, self.register[a])
+            r = self.grab(rc, rb, self.register[a])
+            self.op("select", r, rb, a, (rc, rb), bytes((rc << 4,)))
         else:
             mask = rc - self.number
             zero = b in self.zeros

@@ -12,34 +12,25 @@ function repr(x) {
   return `${sign}${digits.slice(0, e + 1).padEnd(e + 1, "0")}.${digits.slice(e + 1) || "0"}`;
 }
 
-/** Four significant digits and the power of ten; halves to the even digit, as Python has it. */
-function rounded(x) {
-  const [mantissa, power] = x.toExponential(3).split("e");
-  if (!/^\d\.\d{3}5e/.test(x.toExponential())) return [mantissa, Number(power)];
+/** So many significant digits and the power of ten; halves to the even digit, as Python has it. */
+function rounded(x, digits) {
+  const [mantissa, power] = x.toExponential(digits - 1).split("e");
   const [all, exponent] = x.toExponential(20).split("e");
-  const isHalf = /^\d\.\d{3}50+$/.test(all) && Number(all[4]) % 2 === 0;
-  return isHalf ? [all.slice(0, 5), Number(exponent)] : [mantissa, Number(power)];
+  const isHalf = /^50*$/.test(all.slice(digits + 1)) && Number(all[digits]) % 2 === 0;
+  return isHalf ? [all.slice(0, digits + 1), Number(exponent)] : [mantissa, Number(power)];
 }
 
 const trimmed = (text) => text.replace(/\.?0+$/, "");
 
 /** As `number` in text.py: whole ones below a million in full, four digits of others. */
-function shown(x) {
+function shown(x, digits = 4) {
   if (!Number.isFinite(x)) return `⚠ ${repr(x)}`.replace("-", "−");
   if (x === Math.trunc(x) && Math.abs(x) < 1e6) return String(x).replace("-", "−");
   const sign = x < 0 ? "−" : "";
-  const [mantissa, e] = rounded(Math.abs(x));
-  if (e < -4 || e >= 4) return `${sign}${trimmed(mantissa)}e${e}`.replace("e-", "e−");
-  const digits = Number(`${mantissa}e${e}`).toFixed(3 - e);
-  return sign + (digits.includes(".") ? trimmed(digits) : digits);
-}
-
-const withSign = (x) => (x > 0 && x < Infinity ? `+${shown(x)}` : shown(x));
-
-/** As shown and in full, once if both are the same. */
-function both(x) {
-  const [brief, whole] = [shown(x), repr(x)];
-  return brief === whole ? whole : `${brief}|${whole}`;
+  const [mantissa, e] = rounded(Math.abs(x), digits);
+  if (e < -4 || e >= digits) return `${sign}${trimmed(mantissa)}e${e}`.replace("e-", "e−");
+  const text = Number(`${mantissa}e${e}`).toFixed(digits - 1 - e);
+  return sign + (text.includes(".") ? trimmed(text) : text);
 }
 
 const parsed = (text) => Number(text.replace("inf", "Infinity"));
