@@ -35,7 +35,7 @@ from .backends import javascript as js_backend
 from .backends import low_level
 from .backends import native as native_backend
 from .backends import python as python_backend
-from .batching.batch import UNKNOWN, axes_of, map_batch
+from .batching.batch import UNKNOWN, axes_of, map_again, map_batch
 from .batching.distributed import map_by
 from .batching.sources import is_dask
 from .frontend.as_graph import as_graph
@@ -189,6 +189,9 @@ class CompiledFunction(Dispatcher):
         ...     f.map(3.0, [1.0, 2.0], in_axes=(None, 0), reduce="sum", executor=pool, chunk_size=1)
         (45.0, 30.0)
         """
+        plain = start is None and executor is None and chunk_size is None and not progress
+        if plain and self.again and (found := map_again(self, arguments, in_axes, reduce, threads)):
+            return found[0]
         if reduce not in (None, "sum", "mean"):
             raise ValueError(f"map: reduce must be None, 'sum' or 'mean', got {reduce!r}")
         threads = whole("map: threads", threads)
