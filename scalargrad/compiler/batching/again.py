@@ -66,7 +66,7 @@ class Again:
         self.starts = [-1] * len(mapped)
         self.bases, self.strides = array("q", bytes(len(strides) * 8)), strides
         space["bases"], space["strides"] = self.bases.buffer_info()[0], strides.buffer_info()[0]
-        space["stop"], space["finish"] = count, 1
+        space["start"], space["stop"], space["finish"] = 0, count, 1
         space["divisor"] = of_float(count if reduce == "mean" else 1.0)
         self.drive = driver()
         self.calls_back = any(each.callbacks for each in trace.batches.values())

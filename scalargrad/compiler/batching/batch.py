@@ -407,7 +407,7 @@ class Workspace:
         pitch = 64 * (wide(self.outputs) | 1) if reduce else 0
         flag = 64 * columns + 8 * numbers
         second = -(-(flag + 8) // 64) * 64
-        places = native_backend.PairPlaces(flag, second)
+        places = flag, second
         self.x = AlignedMemory(second // 8 + 8 * columns)
         self.turns = AlignedMemory(3 * pitch // 8)
         self.answers = AlignedMemory(16 * self.outputs)
@@ -470,7 +470,7 @@ def _kernel(
     layout: tuple[tuple[bool, int], ...],
     reduce: bool,
     fast: bool,
-    places: native_backend.PairPlaces | None = None,
+    places: tuple[int, int] | None = None,
 ) -> Machine:
     """A trace's machine code for eight samples, or, if there are places for them, for eight pairs."""
     key = (layout, reduce, fast, places)
