@@ -161,8 +161,8 @@ _FOLD = [
 # Statements with signs, and the methods of a loop that make them. Other words are names of methods: `call` has a kernel
 # answer in the slot `ok`; `copy` writes eight floats that are so many bytes apart, and in place of those behind the
 # last that one; `read` and `write` take a vector; `some` reads the lanes in a mask, `only` zeros besides, `part` writes
-# them; `divide` is by a float in a slot; `neighbours` adds lanes side by side, of two vectors, so that after levels 0, 1
-# and 2 all are added, in order; and `nans` sets bits of the slot `nan`.
+# them; `divide` is by a float in a slot; `neighbours` adds lanes side by side, of two vectors, so that after levels 0,
+# 1 and 2 all are added, in order; and `nans` sets bits of the slot `nan`.
 _FORMS: tuple[tuple[str, str], ...] = (
     (r"(\w+):", "label"),
     (r"goto (\w+)", "goto"),
