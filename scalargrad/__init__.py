@@ -39,10 +39,11 @@ Loops and solutions, with derivatives of any order, which compile to loops
     while_loop              while a condition holds (LoopError where it holds too long)
     cond                    one of two functions
     root, fixed_point       solutions of equations; custom_root: what anybody's solver finds
+    minimum                 where a function is least
     odeint                  solutions of differential equations
     custom_vjp, custom_jvp  a derivative of one's own; checkpoint: inner numbers computed again, not kept
     scalargrad.control      LoopError, checkpoint, cond, custom_jvp, custom_root, custom_vjp, fixed_point, fori_loop,
-                            odeint, root, scan, while_loop
+                            minimum, odeint, root, scan, while_loop
 
 Networks
     scalargrad.nn           MLP, Layer, Neuron, Dropout, Module, initialisation, INITIALISATIONS
@@ -105,8 +106,8 @@ if TYPE_CHECKING:
 
     # fmt: off
     from .control import (  # isort: skip
-        LoopError, checkpoint, cond, custom_jvp, custom_root, custom_vjp, fixed_point, fori_loop, odeint, root, scan,
-        while_loop,
+        LoopError, checkpoint, cond, custom_jvp, custom_root, custom_vjp, fixed_point, fori_loop, minimum, odeint,
+        root, scan, while_loop,
     )
     # fmt: on
     from .drawing import Drawing, draw, draw_change, draw_network, name_values
@@ -116,7 +117,7 @@ LATER = {"compile": "compiler"} | {
     for room, names in (
         ("drawing", "Drawing draw draw_change draw_network name_values"),
         ("control", "LoopError checkpoint cond custom_jvp custom_root custom_vjp fixed_point fori_loop odeint root"),
-        ("control", "scan while_loop"),
+        ("control", "minimum scan while_loop"),
     )
     for name in names.split()
 }
@@ -150,7 +151,7 @@ __all__ = [  # noqa: RUF022  # by name alone, as a reader looks them up
     "atanh", "cbrt", "ceil", "checkpoint", "clamp", "cond", "cos", "cosh", "custom_jvp", "custom_root", "custom_vjp",
     "detect_anomaly", "dot", "draw", "draw_change", "draw_network", "elementwise_grad", "erf", "erfc", "exp", "exp2",
     "expm1", "fixed_point", "floor", "floordiv", "fori_loop", "grad", "group", "hessian", "hessp", "hvp", "hypot",
-    "jacobian", "jvp", "log", "log10", "log1p", "log2", "logsumexp", "mean", "mod", "name_values", "no_grad",
-    "odeint", "primitive", "prod", "register_pytree_node", "relu", "root", "scan", "sigmoid", "sign", "sin", "sinh",
-    "softplus", "sqrt", "step", "tan", "tanh", "value_and_grad", "vjp", "where", "while_loop",
+    "jacobian", "jvp", "log", "log10", "log1p", "log2", "logsumexp", "mean", "minimum", "mod", "name_values",
+    "no_grad", "odeint", "primitive", "prod", "register_pytree_node", "relu", "root", "scan", "sigmoid", "sign", "sin",
+    "sinh", "softplus", "sqrt", "step", "tan", "tanh", "value_and_grad", "vjp", "where", "while_loop",
 ]  # fmt: skip

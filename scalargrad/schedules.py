@@ -300,13 +300,6 @@ class OneCycle(_Checked):
         return start
 
 
-# ---- schedules made of others ----------------------------------------------------------------------------------------
-
-
-def _schedule(schedule: Rate | float) -> Rate:
-    return schedule if callable(schedule) else Constant(schedule)
-
-
 class Joined(_Checked):
     """Several schedules in turn, as `join` makes them."""
 
@@ -328,7 +321,7 @@ def join(schedules: Iterable[Rate | float], boundaries: Iterable[int]) -> Joined
     >>> schedule(9), schedule(10), schedule(11)
     (0.1, 1.0, 0.5)
     """
-    parts = tuple(_schedule(s) for s in schedules)
+    parts = tuple(s if callable(s) else Constant(s) for s in schedules)
     bounds = _in_order("join", "boundaries", boundaries)
     if len(parts) != len(bounds) + 1:
         raise ValueError(f"join: {len(parts)} schedule(s) need {max(len(parts) - 1, 0)} boundaries, got {len(bounds)}")
@@ -344,7 +337,7 @@ def warmup(schedule: Rate | float, steps: int, start: float = 0.0) -> Joined:
     >>> [round(warmup(0.1, steps=4)(t), 6) for t in (0, 1, 4, 100)]
     [0.0, 0.025, 0.1, 0.1]
     """
-    after = _schedule(schedule)
+    after = schedule if callable(schedule) else Constant(schedule)
     return join([Linear(start, after(0), steps), after], [steps])
 
 
@@ -365,10 +358,7 @@ def by_epoch(schedule: Rate, steps_per_epoch: int) -> ByEpoch:
     >>> schedule(99), schedule(100)
     (1.0, 0.5)
     """
-    return ByEpoch(schedule, steps_per_epoch)
-
-
-# ---- by a metric -----------------------------------------------------------------------------------------------------
+    return ByEpoch(schedule, whole("by_epoch: steps_per_epoch", steps_per_epoch))
 
 
 @dataclass(eq=False, repr=False)
@@ -426,15 +416,12 @@ class ReduceOnPlateau:
     def _worst(self) -> float:
         return inf if self.mode == "min" else -inf
 
-    def _improves(self, metric: float) -> bool:
-        sign = 1.0 if self.mode == "min" else -1.0
-        least = 0.0 if isinf(self.best) else self.threshold * (abs(self.best) if self.threshold_mode == "rel" else 1.0)
-        return sign * metric < sign * self.best - least
-
     def observe(self, metric: float) -> float:
         """Take an epoch's metric into account; return the rate from now on."""
         metric = as_float(metric, "observe")
-        if self._improves(metric):
+        sign = 1.0 if self.mode == "min" else -1.0
+        least = 0.0 if isinf(self.best) else self.threshold * (abs(self.best) if self.threshold_mode == "rel" else 1.0)
+        if sign * metric < sign * self.best - least:
             self.best, self.bad_epochs = metric, 0
         else:
             self.bad_epochs += 1
@@ -462,9 +449,6 @@ class ReduceOnPlateau:
             if not (isfinite(rate) and rate >= 0.0) or isnan(best):
                 raise ValueError(f"a rate of {rate!r} with a best metric of {best!r} cannot be")
         self.rate, self.best, self.bad_epochs, self.cooling = rate, best, bad_epochs, cooling
-
-
-# ---- what is inside a schedule ---------------------------------------------------------------------------------------
 
 
 def parts_with(name: str, rate: Any) -> list[Any]:

@@ -28,8 +28,6 @@ from .version import VERSION, is_this
 Path = str | os.PathLike[str]
 NOT_FINITE = ("inf", "-inf", "nan")
 
-# ---- files -----------------------------------------------------------------------------------------------------------
-
 
 def write_state(path: Path, expected: str, state: dict[str, Any]) -> None:
     """Write a state, under its format's name, to a file that appears, or replaces the one there, only when complete.
@@ -116,9 +114,6 @@ def within(name: str) -> Iterator[None]:
         raise ValueError(f"{name}: {error}") from error
 
 
-# ---- what stands at a place ------------------------------------------------------------------------------------------
-
-
 def at(place: str, key: object) -> str:
     """The place of what a dict or a list at a place holds."""
     return f"{place}[{key!r:.80}]" if place else f"{key!s:.80}"
@@ -195,9 +190,6 @@ def load_all(parts: Iterable[tuple[Callable[[], Any], Callable[[Any], Any], Any]
         raise
 
 
-# ---- objects ---------------------------------------------------------------------------------------------------------
-
-
 def attributes(x: Any) -> dict[str, Any]:
     """An object's attributes by name, those in `__slots__` too."""
     found: dict[str, Any] = getattr(x, "__dict__", {})
@@ -218,9 +210,6 @@ def inside(x: Any) -> list[Any]:
 
 
 slots_of: Callable[[type], tuple[str, ...]] = lru_cache(maxsize=1024)(_slots_of)  # what instances have slots for
-
-
-# ---- arguments -------------------------------------------------------------------------------------------------------
 
 
 def whole(what: str, n: Any, least: int = 1) -> int:

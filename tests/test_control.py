@@ -412,6 +412,13 @@ def test_a_system_that_needs_pivots_and_damping() -> None:
         ),
         (lambda a: sg.root(lambda x, a: x, 1.0, a, bracket=5.0), ValueError, "a bracket is two numbers"),
         (lambda a: sg.root(lambda x, a: x * x + a, 0.5, a), LoopError, r"after 100 steps, at [^,]*\n"),
+        (
+            lambda a: sg.minimum(lambda x, a: x * a, 0.0, a),
+            LoopError,
+            r"minimum: none found after 1000 steps, at -\S+\n",
+        ),
+        (lambda a: sg.minimum(lambda x, a: [x, x], 0.0, a), TypeError, "the function must return one number"),
+        (lambda a: sg.minimum(3.0, 0.0, a), TypeError, "minimum: expected a function, got float"),
         (lambda a: sg.fixed_point(lambda x, a: [x, x], 1.0, a), ValueError, "fixed_point: what f returned: expected a"),
         (lambda a: sg.fixed_point(lambda x, a: x, 1.0, a, max_steps=-1), ValueError, "fixed_point: max_steps must be"),
         (lambda a: sg.odeint(lambda y, t: y, 1.0, a), TypeError, "ts must be a list or an array of times"),
@@ -433,6 +440,34 @@ def test_what_is_not_found_is_an_error(wrong: Any, error: Any, message: str) -> 
     for f in (wrong, sg.grad(wrong), *(sg.compile(wrong, backend=b) for b in BACKENDS), sg.compile(sg.grad(wrong))):
         with pytest.raises(error, match=message):
             f(2.0)
+
+
+def _rosenbrock(x: Any, a: Any) -> Any:
+    return (a - x[0]) ** 2 + 100.0 * (x[1] - x[0] ** 2) ** 2
+
+
+def _tree(x: float) -> Any:
+    return {"u": 0.0, "v": (x,)}
+
+
+MINIMA: list[Any] = [
+    (lambda a: sg.sum(sg.minimum(_rosenbrock, [-1.2, 1.0], a)), lambda a: a + a * a),
+    (lambda a: sg.minimum(lambda x, a: sg.log(sg.cosh(x - a)), 30.0, a), lambda a: a),  # far off, where it is straight
+    (lambda a: sg.minimum(lambda x: sg.cos(x * a), 0.3), lambda a: math.pi / a),  # begins where it is concave
+    (
+        lambda a: sg.minimum(lambda p, a: (p["u"] - a) ** 2 + (p["v"][0] * a - 1.0) ** 2, _tree(5.0), a)["v"][0],
+        lambda a: 1.0 / a,
+    ),
+]
+
+
+@pytest.mark.parametrize(("f", "exact"), MINIMA)
+def test_minima_have_the_derivatives_of_the_implicit_function(f: Any, exact: Any) -> None:
+    for g, expected in ((f, exact), (sg.grad(f), sg.grad(exact)), (sg.grad(sg.grad(f)), sg.grad(sg.grad(exact)))):
+        assert g(1.3) == pytest.approx(expected(1.3), abs=1e-7)
+        for backend in BACKENDS:
+            assert sg.compile(g, backend=backend)(1.3) == g(1.3)
+        assert list(sg.compile(g).map([1.3, 1.5])) == [g(1.3), g(1.5)]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -292,9 +292,9 @@ def plain_layer(model: MLP, k: int) -> dict[str, object]:
 
 
 def test_dropout_in_training_is_not_compiled() -> None:
-    with modes.tracing(object()), pytest.raises(TypeError, match="call eval"):
+    with modes.tracing(SimpleNamespace()), pytest.raises(TypeError, match="call eval"):
         Dropout(0.5)([1.0])
-    with modes.tracing(object()):
+    with modes.tracing(SimpleNamespace()):
         assert Dropout(0.5).eval()([1.0]) == [1.0]
 
 

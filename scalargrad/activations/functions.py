@@ -258,11 +258,7 @@ def activation(name: str | Callable[..., Any], **parameters: Any) -> Callable[..
 
 
 def activation_title(function: Any) -> str:
-    """An activation's name as pictures and messages show it: with its parameters, where it was given some.
-
-    >>> activation_title(activation("elu", alpha=0.5))
-    'elu(alpha=0.5)'
-    """
+    """An activation's name as pictures and messages show it: with its parameters, where it was given some."""
     if isinstance(function, partial):
         given = [repr(x) for x in function.args] + [f"{k}={x!r}" for k, x in function.keywords.items()]
         return f"{activation_title(function.func)}({', '.join(given)})"

@@ -24,9 +24,6 @@ def times_exp(factor: float, x: float) -> float:
     return factor * math.exp(x + shift) * scale
 
 
-# ---- silu ------------------------------------------------------------------------------------------------------------
-
-
 def silu(x: float) -> float:
     if x < -700.0:
         return -0.0 if x < -800.0 else times_exp(x, x)
@@ -204,9 +201,6 @@ def gelu_tanh_curvature(x: float) -> float:
         h = TWO_K * (2.0 + 12.0 * CUBIC * square) - TWO_K * TWO_K * t * slope * slope * th
     e = exp(-w)
     return times_exp(quotient(h, -h * low, 1.0 + e * (2.0 + e)), -w)
-
-
-# ---- the others ------------------------------------------------------------------------------------------------------
 
 
 def softsign(x: float) -> float:

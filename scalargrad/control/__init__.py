@@ -3,11 +3,11 @@
 from ..compiler.frontend.derived import LoopError
 from .branches import cond
 from .custom import checkpoint, custom_jvp, custom_vjp
-from .implicit import custom_root, fixed_point, root
+from .implicit import custom_root, fixed_point, minimum, root
 from .loops import fori_loop, scan, while_loop
 from .ode import odeint
 
 __all__ = [
-    "LoopError", "checkpoint", "cond", "custom_jvp", "custom_root", "custom_vjp", "fixed_point", "fori_loop", "odeint",
-    "root", "scan", "while_loop",
+    "LoopError", "checkpoint", "cond", "custom_jvp", "custom_root", "custom_vjp", "fixed_point", "fori_loop", "minimum",
+    "odeint", "root", "scan", "while_loop",
 ]  # fmt: skip

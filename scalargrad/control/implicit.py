@@ -1,4 +1,4 @@
-"""`root`, `fixed_point` and `@custom_root`: solutions of equations, with derivatives by the implicit function theorem.
+"""`root`, `fixed_point`, `minimum`, `@custom_root`: solutions, with derivatives by the implicit function theorem.
 
 Where f(x, a) = 0 defines x by a, dx = -(df/dx)^-1 df/da da. What is solved for is differentiated by that, at any order,
 whatever the solver did: its steps are never looked at.
@@ -22,12 +22,14 @@ from ..engine.primitive import as_float
 from ..engine.several import Column, Vector
 from ..engine.table import div
 from ..engine.value import Value
-from ..functions import where
+from ..functions import dot, where
 from ..state import whole
-from ..transforms.derivatives import vjp
+from ..transforms.derivatives import grad, vjp
 from ..transforms.trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
 from .columns import are_functions, known, leaves_of, number
 from .loops import repeated
+
+Residual = Callable[[Sequence[Any]], list[Any]]  # of flat numbers
 
 STEPS = 100  # of Newton's method, or halvings, at most
 CLOSE = 2.0**-50  # relative change by a step from which the root is found
@@ -145,18 +147,42 @@ def root(f: Callable[..., Any], x0: Any, *args: Any, bracket: tuple[Any, Any] | 
     >>> sg.root(lambda x, a: x * x - a, 1.0, 9.0, bracket=(0.0, 10.0))
     3.0
     """
-    leaves, structure = flatten(x0, "x0")
-    start = [number(x, at) for x, at in zip(leaves, paths(structure, "x0"), strict=True)]
-    if bracket is not None and (structure != LEAF or not isinstance(bracket, tuple | list) or len(bracket) != 2):
-        raise ValueError("root: a bracket is two numbers, for x0 that is one number")
-    ends = [number(x, f"bracket[{k}]") for k, x in enumerate(bracket or ())]
+    if bracket is not None:
+        if flatten(x0)[1] != LEAF or not isinstance(bracket, tuple | list) or len(bracket) != 2:
+            raise ValueError("root: a bracket is two numbers, for x0 that is one number")
 
-    def solve(residual: Callable[[Sequence[Any]], list[Any]], given: Sequence[Any]) -> list[Any]:
-        if ends:
+        def within(residual: Residual, given: list[Any], _: Any) -> list[Any]:
             return [_bracketed(lambda x: residual([x])[0], *given)]
-        return _newton(residual, list(given))
 
-    return _solution("root", f, structure, args, solve, [*start, *ends])
+        ends = [number(x, f"bracket[{k}]") for k, x in enumerate(bracket)]
+        return _solution("root", f, x0, args, within, ends)
+    return _solution("root", f, x0, args, lambda residual, given, _: _newton("root", residual, given))
+
+
+def minimum(f: Callable[..., Any], x0: Any, *args: Any) -> Any:
+    """Find x at which `f(x, *args)`, one number, is least near `x0`, by Newton's method.
+
+    Takes what `root` takes, and differentiates as it does: by the implicit function theorem, from `df/dx = 0`. Steps go
+    against the gradient where Newton's do not go downhill, and are halved while `f` grows. Where the gradient is zero
+    it stops: at a saddle or a maximum, too, if it begins there.
+
+    Raises `LoopError` where none is found in 1000 steps, `TypeError` where `f` returns something else than one number.
+
+    >>> import scalargrad as sg
+    >>> def rosenbrock(x, a):
+    ...     return (a - x[0]) ** 2 + 100.0 * (x[1] - x[0] ** 2) ** 2
+    >>> [round(x, 9) for x in sg.minimum(rosenbrock, [-1.2, 1.0], 1.5)]
+    [1.5, 2.25]
+    >>> round(sg.grad(lambda a: sg.minimum(rosenbrock, [-1.2, 1.0], a)[1])(1.5), 9)  # 2 a
+    3.0
+    """
+    are_functions("minimum", f)
+    structure = flatten(x0, "x0")[1]
+
+    def downhill(residual: Residual, given: list[Any], arguments: tuple[Any, ...]) -> list[Any]:
+        return _newton("minimum", residual, given, lambda xs: f(unflatten(structure, xs), *arguments))
+
+    return _solution("minimum", grad(f), x0, args, downhill)
 
 
 def fixed_point(f: Callable[..., Any], x0: Any, *args: Any, max_steps: int = 1000) -> Any:
@@ -172,25 +198,24 @@ def fixed_point(f: Callable[..., Any], x0: Any, *args: Any, max_steps: int = 100
     """
     max_steps = whole("fixed_point: max_steps", max_steps)
     are_functions("fixed_point", f)
-    leaves, structure = flatten(x0, "x0")
-    start = [number(x, at) for x, at in zip(leaves, paths(structure, "x0"), strict=True)]
 
-    def solve(residual: Callable[[Sequence[Any]], list[Any]], given: Sequence[Any]) -> list[Any]:
+    def repeat(residual: Residual, given: list[Any], _: Any) -> list[Any]:
         def step(carry: Any) -> Any:
             x, _ = carry
             moved = residual(x)
             return [a - b for a, b in zip(x, moved, strict=True)], 1.0 - _close(moved, x)
 
-        notes = {len(start): ""}
-        going = repeated(lambda c: c[1] > 0.0, step, (list(given), 1.0), max_steps, "fixed_point: none found", notes)
+        notes = {len(given): ""}
+        going = repeated(lambda c: c[1] > 0.0, step, (given, 1.0), max_steps, "fixed_point: none found", notes)
         return list(going[0])
 
-    def residual(x: Any, *args: Any) -> Any:
+    def change(x: Any, *args: Any) -> Any:
+        leaves, structure = flatten(x)
         what = "fixed_point: what f returned"
         after = [number(y, what) for y in leaves_like(f(x, *args), structure, what)]
-        return [a - b for a, b in zip(flatten(x)[0], after, strict=True)]
+        return [a - b for a, b in zip(leaves, after, strict=True)]
 
-    return _solution("fixed_point", residual, structure, args, solve, start)
+    return _solution("fixed_point", change, x0, args, repeat)
 
 
 def _largest(xs: Sequence[Any]) -> Any:
@@ -206,7 +231,11 @@ def _close(step: Sequence[Any], x: Sequence[Any]) -> Any:
     return where(_largest(step) <= CLOSE * _largest(x), 1.0, 0.0)
 
 
-def _newton(residual: Callable[[Sequence[Any]], list[Any]], start: list[Any]) -> list[Any]:
+def _newton(
+    name: str, residual: Residual, start: list[Any], value: Callable[[list[Any]], Any] | None = None
+) -> list[Any]:
+    """Newton's method, damped: a step is halved while it makes the residual no smaller; or, where that is the gradient
+    of a `value`, while it makes this no less, as far as that is more than rounding."""
     n = len(start)
 
     def step(carry: Any) -> Any:
@@ -214,11 +243,18 @@ def _newton(residual: Callable[[Sequence[Any]], list[Any]], start: list[Any]) ->
         now, pull_back = vjp(lambda *xs: residual(xs), *x)
         rows = [pull_back([float(i == j) for j in range(n)]) for i in range(n)]
         moves = solved([list(row) for row in rows], now)
-        size = _largest(moves)
+        lost = where(_largest(moves) < math.inf, 0.0, 1.0)
+        if value is not None:
+            slope = dot(now, moves)
+            falls = (slope > 0.0) & (slope < math.inf)
+            moves = [where(falls, d, g) for d, g in zip(moves, now, strict=True)]
+            lost = 0.0
         after = [a - factor * d for a, d in zip(x, moves, strict=True)]
         better = _largest(residual(after)) < _largest(now)
+        if value is not None:
+            here, there = value(x), value(after)
+            better = (there < here) | (better & (there - here <= CLOSE * abs(here)))
         done = where(_largest(now) <= 0.0, 1.0, _close(moves, x))
-        lost = where(size < math.inf, 0.0, 1.0)
         return (
             [where(better, b, a) for a, b in zip(x, after, strict=True)],
             where(better, 1.0, 0.5 * factor),
@@ -229,7 +265,8 @@ def _newton(residual: Callable[[Sequence[Any]], list[Any]], start: list[Any]) ->
 
     notes = {n: "", n + 2: "the Jacobian was singular at step {}"}
     init = (start, 1.0, 0.0, 0.0, 0.0)
-    return list(repeated(lambda c: c[2] < 1.0, step, init, STEPS, "root: none found", notes)[0])
+    steps = STEPS if value is None else 10 * STEPS
+    return list(repeated(lambda c: c[2] < 1.0, step, init, steps, f"{name}: none found", notes)[0])
 
 
 def _bracketed(residual: Callable[[Any], Any], start: Any, low: Any, high: Any) -> Any:
@@ -261,14 +298,16 @@ def _bracketed(residual: Callable[[Any], Any], start: Any, low: Any, high: Any) 
 def _solution(
     name: str,
     f: Callable[..., Any],
-    structure: Structure,
+    x0: Any,
     args: tuple[Any, ...],
-    solve: Callable[[Callable[[Sequence[Any]], list[Any]], Sequence[Any]], list[Any]],
-    start: list[Any],
+    solve: Callable[[Residual, list[Any], tuple[Any, ...]], list[Any]],
+    ends: Sequence[Any] = (),
 ) -> Any:
-    """What a solver of ours finds, with the derivative of the solution, to which `start` does not matter."""
+    """What a solver of ours finds, with the derivative of the solution, to which where it begins does not matter."""
     place = modes.users_line()
     are_functions(name, f)
+    leaves, structure = flatten(x0, "x0")
+    start = [*[number(x, at) for x, at in zip(leaves, paths(structure, "x0"), strict=True)], *ends]
     leaves, arguments = flatten(args, "args")
     given = [number(x, at) for x, at in zip(leaves, paths(arguments, "args"), strict=True)]
     n = leaves_of(structure)
@@ -280,14 +319,16 @@ def _solution(
         return [number(x, f"{name}: what f returned") for x in found]
 
     if not any(isinstance(x, Value) for x in (*given, *start)):
-        solution = solve(lambda xs: residual(xs, given), start)
+        solution = solve(lambda xs: residual(xs, given), start, args)
         if not any(isinstance(x, Value) for x in solution):
             return unflatten(structure, solution)
     count = len(given)
     point = [*map(known, given), *map(known, start)]
     (program, equation), outside = traced_bodies(
         [
-            lambda leaves: solve(lambda xs: residual(xs, leaves[:count]), leaves[count:]),
+            lambda leaves: solve(
+                lambda xs: residual(xs, leaves[:count]), leaves[count:], unflatten(arguments, leaves[:count])
+            ),
             lambda leaves: residual(leaves[count:], leaves[:count]),
         ],
         [point, point[: count + n]],

@@ -71,8 +71,7 @@ def elementwise(
     name: str, one: Callable[[Any, Any, Position], Any], predictions: Any, targets: Any, reduction: str
 ) -> Any:
     """The loss of each prediction and target, numbers or lists of numbers, reduced over all of them."""
-    losses: list[Any] = []
-    shaped: list[Any] = []  # as the predictions are, for "none"
+    shaped: list[Any] = []  # as the predictions are
     for n, (p, t) in enumerate(batch(name, predictions, targets, reduction)):
         nested = False
         if type(p) not in _NUMBERS or type(t) not in _NUMBERS:  # hardly ever
@@ -84,12 +83,11 @@ def elementwise(
             p, t = read(p, name, "prediction"), read(t, name, "target")
         if not nested:
             shaped.append(one(p, t, (n, None)))
-            losses.append(shaped[-1])
-            continue
-        if len(p) != len(t):
+        elif len(p) != len(t):
             raise ValueError(f"{name}: {len(p)} predictions but {len(t)} targets in sample {n}")
-        shaped.append([one(a, b, (n, k)) for k, (a, b) in enumerate(zip(p, t, strict=True))])
-        losses += shaped[-1]
+        else:
+            shaped.append([one(a, b, (n, k)) for k, (a, b) in enumerate(zip(p, t, strict=True))])
+    losses = [loss for each in shaped for loss in (each if type(each) is list else (each,))]
     if not losses:
         raise ValueError(f"{name}: an empty batch: samples without a number")
     return shaped if reduction == "none" else reduced(losses, reduction)
@@ -127,7 +125,7 @@ def by_class(
     class_weights: Any,
     label_smoothing: float,
     reduction: str,
-    check: Callable[[list[Any], str], Any] | None = None,
+    probabilities: bool = False,
 ) -> Any:
     """The losses of samples that belong to a class, or to all in some shares: weighted, smoothed and reduced."""
     smoothing = as_float(label_smoothing, f"{name}: label_smoothing")
@@ -147,8 +145,8 @@ def by_class(
                 raise ValueError(f"{name}: {len(weights)} class weights for {count} classes")
         elif len(xs) != count:
             raise ValueError(f"{name}: {len(xs)} classes in sample {n}, but {count} in sample 0")
-        if check is not None:
-            check(xs, f"sample {n}")
+        if probabilities:
+            distribution(xs, name, f"the prediction of sample {n}")
         if is_list(target):
             if of_shares is None:
                 raise TypeError(f"{name}: targets must be class indices, got a list for sample {n}")
@@ -164,8 +162,7 @@ def by_class(
                 loss = of_index(xs, k)
                 losses.append(loss if weights is None else _times(weights[k], loss))
                 continue
-            shares = [0.0] * count
-            shares[k] = 1.0
+            shares = [float(j == k) for j in range(count)]
         if smoothing != 0.0:
             shares = [(1.0 - smoothing) * t + smoothing / count for t in shares]
         if weights is not None:

@@ -188,11 +188,9 @@ def categorical_cross_entropy(
     >>> categorical_cross_entropy([[0.9, 0.1]], [0]), categorical_cross_entropy([[0.4, 0.6]], [[1.0, 0.0]])
     (0.10536051565782628, 0.916290731874155)
     """
-    name = "categorical_cross_entropy"
     return by_class(
-        name, predictions, targets, lambda ps, k: own.minus_log(ps[k]),
-        lambda ps, ts: primitives.dot(*ts, *map(own.minus_log, ps)), class_weights, label_smoothing, reduction,
-        lambda ps, at: distribution(ps, name, f"the prediction of {at}"),
+        "categorical_cross_entropy", predictions, targets, lambda ps, k: own.minus_log(ps[k]),
+        lambda ps, ts: primitives.dot(*ts, *map(own.minus_log, ps)), class_weights, label_smoothing, reduction, True,
     )  # fmt: skip
 
 

@@ -39,11 +39,7 @@ def total(ranges: Ranges) -> list[float]:
 
 
 def added(rows: Iterable[Sequence[float]]) -> list[float]:
-    """The sum of rows with the numbers 0, 1, 2, ..., of one at least.
-
-    >>> added([[0.1], [0.2], [0.3], [0.4]]) == [(0.1 + 0.2) + (0.3 + 0.4)]
-    True
-    """
+    """The sum of rows with the numbers 0, 1, 2, ..., of one at least."""
     halves: list[Sequence[float]] = []  # the ranges so far, as `put` would leave them
     for count, row in enumerate(rows, 1):
         for _ in range((count & -count).bit_length() - 1):

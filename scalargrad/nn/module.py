@@ -306,24 +306,20 @@ def _replaced(x: Any, swap: Callable[[Value], Any], done: dict[int, Any]) -> Any
         return done[id(x)]
     copied: Any  # known before what is in it, which may refer back
     copied = done[id(x)] = object.__new__(type(x)) if isinstance(x, Module) else copy(x) if isinstance(x, dict) else []
-    named = attributes(x) if isinstance(x, Module) else x if isinstance(x, dict) else {}
-    old, new = list(named.values() if isinstance(x, Module | dict) else x), []
+    named = attributes(x) if isinstance(x, Module) else x if isinstance(x, dict) else None
+    old, new = (x, copied) if named is None else (list(named.values()), [])
     for child in old:
         if isinstance(child, _HOLDERS):
             child = swap(child) if isinstance(child, Value) else _replaced(child, swap, done)
         new.append(child)
     if isinstance(x, Module):
-        slots = slots_of(type(x))
-        for key, child in zip(named, new, strict=True):
-            if key in slots:
-                setattr(copied, key, child)
-            else:
-                vars(copied)[key] = child
+        vars(copied).update(zip(named or (), new, strict=True))
+        for key in slots_of(type(x)):
+            if key in vars(copied):
+                setattr(copied, key, vars(copied).pop(key))
     elif isinstance(x, dict):
-        copied.update(zip(named, new, strict=True))
-    else:
-        copied += new
-        if type(x) is not list:
-            copied = type(x)(*copied) if hasattr(x, "_fields") else type(x)(copied)
+        copied.update(zip(x, new, strict=True))
+    elif type(x) is not list:
+        copied = type(x)(*copied) if hasattr(x, "_fields") else type(x)(copied)
     done[id(x)] = copied if isinstance(x, Module) or any(map(is_not, new, old)) else x
     return done[id(x)]

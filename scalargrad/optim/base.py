@@ -318,7 +318,9 @@ class Optimizer:
         for group in self.groups:
             saved = {name: list(v) if isinstance(v, tuple) else v for name, v in group.items()}
             if callable(group["lr"]):
-                saved["lr"] = {"schedule": _states_in(group["lr"])}
+                parts = parts_with("state_dict", group["lr"])
+                states = [part.state_dict() for part in parts]
+                saved["lr"] = {"schedule": states[0] if parts == [group["lr"]] else states or None}
             saved["params"] = [{"label": w.label, **self._moments(w, group)} for w in group["params"]]
             groups.append(saved)
         return {"optimizer": self._kind, "steps": self.steps, "skipped": self.skipped, "groups": groups}
@@ -410,15 +412,8 @@ def _in_range(what: str, x: Any, below: float) -> float:
     return number
 
 
-def _states_in(rate: Any) -> Any:
-    """The state of a schedule, or a list of those inside it; None where nothing keeps any."""
-    if hasattr(rate, "state_dict"):
-        return rate.state_dict()
-    return [part.state_dict() for part in parts_with("state_dict", rate)] or None
-
-
 def _with_states(rate: Any, kept: Any, place: str) -> list[tuple[Any, Any]]:
-    """What `_states_in` saved, each with the schedule that is to take it over."""
+    """What `state_dict` saved of schedules, each with the one that is to take it over."""
     parts = parts_with("load_state_dict", rate)
     if bool(parts) != (kept is not None):
         raise ValueError(f"the schedule's state at {place}, {shown(kept)}, does not belong to {rate!r}")

@@ -64,7 +64,8 @@ class JacobianVector(Gradient):
     def rows(self, inputs: list[float], outputs: int) -> Rows:
         columns = [self.product(inputs, {where: 1.0}) for where in range(len(inputs))]
         for column in columns:
-            _count("jvp", len(column), outputs, "output(s)")
+            if len(column) != outputs:
+                raise ValueError(f"the claimed jvp has {len(column)} number(s) for {outputs} output(s)")
         return [list(row) for row in zip(*columns, strict=True)]
 
     def along(self, rows: Rows, output: int, direction: dict[int, float]) -> tuple[float, float]:
@@ -85,13 +86,9 @@ class VectorJacobian(Gradient):
         for each in self.cotangents:
             found = self.claim(tuple(self.point.arguments(inputs)), self.outputs.build(each))
             rows.append(ordered(found, "the claimed vjp", self.levels))
-            _count("vjp", len(rows[-1]), len(inputs), "input(s)")
+            if len(rows[-1]) != len(inputs):
+                raise ValueError(f"the claimed vjp has {len(rows[-1])} number(s) for {len(inputs)} input(s)")
         return rows
-
-
-def _count(name: str, found: int, wanted: int, of: str) -> None:
-    if found != wanted:
-        raise ValueError(f"the claimed {name} has {found} number(s) for {wanted} {of}")
 
 
 @dataclass

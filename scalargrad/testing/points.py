@@ -37,10 +37,6 @@ def size(structure: Structure) -> int:
     return structure[2] if isinstance(structure[2], int) else sum(map(size, structure[2]))
 
 
-def shape_of(structure: Structure) -> tuple[int, ...]:
-    return structure[1] if isinstance(structure[1], tuple) else (structure[2],)
-
-
 class Layout:
     """Where a tree's numbers are: `numbers`, their `paths`, the `structure`; an array is `(kind, shape, count)`."""
 
@@ -194,7 +190,7 @@ def _placed(
         if like == LEAF or isinstance(like[2], int):
             inside = range(start, start + size(like))
             deeper = [place * count + k for place in places for k in inside]
-            own = () if like == LEAF else shape_of(like)
+            own = () if like == LEAF else like[1] if isinstance(like[1], tuple) else (like[2],)  # its shape
             deep = _placed(part, what, levels[1:], deeper, shape + own)
             if deep is None:
                 return None
@@ -265,8 +261,9 @@ class Point:
             if not isfinite(x):
                 raise ValueError(f"{place}: {x!r}: derivatives are measured at finite numbers only")
         structures = tuple([each.structure for each in self.layouts])
-        self.structure: Structure = (tuple, None, structures)
-        self.derivatives: Structure = self.structure if len(structures) > 1 else structures[0]  # of one number
+        self.derivatives: Structure = (
+            (tuple, None, structures) if len(structures) > 1 else structures[0]
+        )  # of one number
 
     def trees(self, inputs: Sequence[Any], role: str = "derivative") -> list[Any]:
         """These numbers as the arguments to differentiate by, one tree each; `role` as for `unflatten`."""

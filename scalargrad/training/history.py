@@ -180,7 +180,7 @@ class Run:
                 left -= len(targets)
                 report(self.epoch, k, value)
         finally:
-            trainer.end_epoch()
+            trainer.step.store()
         return total / self.count
 
     def finish_epoch(self, numbers: Mapping[str, float], monitor: str, rule: EarlyStopping, seconds: float) -> None:

@@ -136,10 +136,6 @@ class Trainer:
             else:
                 self._compile(x)
 
-    def end_epoch(self) -> None:
-        """Put weights, gradients and moments where everybody looks for them."""
-        self.step.store()
-
     def measured(self, samples: Dataset, metrics: Metrics) -> dict[str, float]:
         """As `evaluate` measures, by the compiled model and the compiled loss where these are compiled."""
         objective, predictions = self.objective, None

@@ -1,4 +1,4 @@
-"""Workload 6: a loop of many steps, value and gradient, side by side with jax and casadi where they are installed.
+"""Workload 6: a loop of many steps, value and gradient, beside jax, casadi and aadc where they are installed.
 
     python -m tests.benchmarks.workload6 [--growth plot.png]
 
@@ -6,13 +6,14 @@ Lorenz's equations by Runge's and Kutta's method, from 0 to 1 in n steps; the su
 derivative by the three parameters. Beside `scan`, as a user writes it, stands the same chained by hand: a compiled
 function of 100 steps, and its pull-back. Printed are an answer, the least of interleaved runs, and the first answer:
 the seconds from the Python function to its first result, for every contender alike. `--growth` measures from 100 to
-10,000,000 steps, and prints how times grow as an exponent.
+10,000,000 steps, plots it, and prints how times grow as an exponent.
 """
 
 # ruff: noqa: A004  # `compile` is this package's, not the builtin
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
 import time
 from array import array
@@ -131,37 +132,80 @@ def casadi(n: int) -> Contender:
     return Contender("casadi fold", lambda: f(POINT), lambda: [x for part in f(POINT) for x in part.nonzeros()], taken)
 
 
-MAKERS: dict[str, Callable[[int], Contender]] = {"casadi": casadi, "jax": jax}
+def aadc(n: int) -> Contender:
+    """Which has no loops: all steps are recorded."""
+    library = importlib.import_module("aadc")
+    begun = time.perf_counter()
+    f = library.Functions()
+    f.start_recording()
+    parameters = [library.idouble(x) for x in POINT]
+    arguments = [x.mark_as_input() for x in parameters]
+    y = [library.idouble(x) for x in START]
+    for _ in range(n):
+        y = step(y, parameters, 1.0 / n)
+    result = (y[0] + y[1] + y[2]).mark_as_output()
+    f.stop_recording()
+    f.compile()
+    workspace = f.create_workspace()
+    for argument, x in zip(arguments, POINT, strict=True):
+        workspace.set_val(argument, x)
+
+    def run() -> None:
+        workspace.forward()
+        workspace.reset_diff()
+        workspace.set_diff(result, 1.0)
+        workspace.reverse()
+
+    run()
+    taken = time.perf_counter() - begun
+    return Contender("aadc", run, lambda: [workspace.val(result), *map(workspace.diff, arguments)], taken, keep=f)
+
+
+MAKERS: dict[str, Callable[[int], Contender]] = {"casadi": casadi, "jax": jax, "aadc": aadc}
+
+
+# Up to how many steps a contender is measured; beyond, that takes minutes.
+FARTHEST = {"jax": 10**6, "casadi": 10**5, "aadc": 10**5}
 
 
 def contenders(n: int, peers: bool = True) -> list[Contender]:
     found = [with_scan(n), with_scan(n, "sqrt"), by_hand(n)]
     for name, make in MAKERS.items() if peers else ():
-        try:
-            importlib.import_module(name)
-        except ImportError:
+        if importlib.util.find_spec(name) is None:
             print(f"({name} is not installed)")
-            continue
-        found.append(make(n))
+        elif n <= FARTHEST[name]:
+            found.append(make(n))
     return found
 
 
 def growth(file: str) -> None:
-    sizes, answers, first = [10**k for k in range(2, 8)], [], []
-    for n in sizes:
-        each = with_scan(n)
-        measure([each], 0.5)
-        answers.append(each.best)
-        first.append(each.made_in)
-        print(f"{n:>10,} steps: an answer {1e3 * each.best:10.3f} ms, the first {each.made_in:6.3f} s", flush=True)
-    print(f"an answer grows with the power {exponent(sizes, answers):.2f} of the steps")
+    """Times by the number of steps, and the exponents with which they grow from 1,000 on."""
+    found: dict[str, list[tuple[int, float, float]]] = {}
+    for n in [10**k for k in range(2, 8)]:
+        every = [with_scan(n)]
+        for name, make in MAKERS.items():
+            if n <= FARTHEST[name] and importlib.util.find_spec(name) is not None:
+                every.append(make(n))
+        agree(every, 1e-8)
+        measure(every, 0.5 * len(every))
+        for each in every:
+            found.setdefault(labelled(each.name), []).append((n, each.best, each.made_in))
+            print(f"{n:>10,} steps: {labelled(each.name):<24} {1e3 * each.best:10.3f} ms, first {each.made_in:7.3f} s")
+        sys.stdout.flush()
     pyplot = importlib.import_module("matplotlib.pyplot")
-    for times, label in ((answers, "an answer"), (first, "the first answer")):
-        pyplot.loglog(sizes, times, "o-", label=label)
-    pyplot.xlabel("steps")
-    pyplot.ylabel("seconds")
-    pyplot.legend()
-    pyplot.savefig(file)
+    figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True)
+    for name, rows in found.items():
+        sizes, *times = zip(*rows, strict=True)
+        for axis, title, seconds in zip(axes, ("an answer", "the first answer"), times, strict=True):
+            tail = [k for k, n in enumerate(sizes) if n >= 1000]
+            power = exponent([sizes[k] for k in tail], [seconds[k] for k in tail])
+            print(f"{name}: {title} grows with the power {power:.2f} of the steps")
+            axis.loglog(sizes, seconds, "o-", label=f"{name}, power {power:.2f}")
+            axis.set(title=title, xlabel="steps", ylabel="seconds")
+    for axis in axes:
+        axis.legend()
+    figure.tight_layout()
+    figure.savefig(file)
 
 
 def main(arguments: list[str]) -> None:

@@ -170,7 +170,69 @@ CONTROL = (  # loops, choices, calls and roots as operations
     "{t} = grad(lambda u: scan(lambda c, x: (c * u + sin(x), None), {0}, [{1}, 0.2])[0])({2})",
     "{t} = jvp(lambda u: while_loop(lambda c: abs(c) > 0.5, lambda c: 0.4 * c * cos(0.1 * u), u + {1}, "
     "max_steps=1100), ({0},), (1.0,))[1]",
+    "{t} = while_loop(lambda c: abs(c[0]) > 1.0, lambda c: (while_loop(lambda z: abs(z) > 2.0, lambda z: 0.5 * z, "
+    "0.7 * c[0], max_steps=1100), c[1] * {1}), ({0}, {2}), max_steps=9)\n{t} = {t}[0] + {t}[1]",
+    "{t} = while_loop(lambda c: abs(c) > 1.0, lambda c: cond(c > {1}, lambda u: 0.5 * u, lambda u: 0.3 * u, c), {0}, "
+    "max_steps=1100)",
+    "{t} = cond({0} > {1}, lambda a: scan(lambda c, x: (sin(c) * x, None), a, [{1}, 0.5])[0], lambda a: "
+    "cond(a > 0.0, lambda u: u * {0}, lambda u: root(lambda y, a: y + 0.5 * sin(y) - a, 0.0, u), a), {2})",
+    "{t} = minimum(lambda y, a: cosh(y) - y * sin(a), 0.0, {0}) * {1}",
+    "{t} = fixed_point(lambda y, a: 0.25 * sin(y) + a, 0.0, {0}) * {1}",
+    "{t} = root(lambda y, a: y + 0.1 * fori_loop(0, 2, lambda i, c: sin(c), y) - a, 0.0, {0})",
+    # calls of compiled functions, whose definitions are in CALLED
+    "{t} = stage({0}, {1})\n{t} = {t}[0] * {2} + {t}[1]",
+    "{t} = stage({0}, {1})\n{t} = stage({t}[1], {t}[0])\n{t} = stage({t}[0], {0})[0] * {t}[1]",
+    "{t} = stage({0}, 0.5)[1] * stage({0}, {0})[0]",
+    "{t} = bent({0}, {1}) + bent({1}, {2})",
+    "{t} = turned({0}, 3) * turned({1}, n=4, side='right')",
+    '{t} = nested({{"a": {0}, "b": [{1}, {2}]}})\n{t} = {t}["y"] * {t}["z"][0]',
+    "{t} = scan(lambda c, x: (stage(c, x)[0], stage(x, c)[1]), {0}, [{1}, 0.5, {2}])\n{t} = {t}[0] + {t}[1][1]",
+    "{t} = while_loop(lambda c: abs(c) > 1.0, lambda c: 0.1 * stage(0.1 * c, {1})[1], {0}, max_steps=1100)",
+    "{t} = cond({0} > {1}, lambda a, b: stage(a, b)[0], lambda a, b: turned(b, 3) * a, {0}, {2})",
+    "{t} = root(lambda y, a: y + 0.001 * stage(0.1 * y, 0.2)[1] - a, 0.0, {0})",
+    "{t} = looped({0}, {1})",
+    "{t} = grad(lambda u: stage(u, {0})[0] * u)({1}) + slopes({0}, {2})[1]",
+    "{t} = jvp(lambda u: stage(u, {0})[1], ({1},), ({2},))[1]",
+    "{t} = checkpoint(lambda a, b: stage(a, b)[0] * a)({0}, {1})",
 )
+_CALLED = """\
+@compile
+def stage(x, y):
+    for _ in range(12):
+        x, y = sin(x * y) + y, cos(x) - 0.5 * y * x
+    return [x, y]
+
+@compile
+def bent(x, y):
+    for _ in range(20):
+        x = sin(x) + 0.1 * y
+    return x if x > y else x * y
+
+@compile(static_argnames="n")
+def turned(x, n, side="left"):
+    for _ in range(6 * n):
+        x = sin(x) * 1.1 + (0.1 * x * x if side == "left" else 0.3 * x)
+    return x
+
+@compile
+def nested(p):
+    x, (y, z) = p["a"], p["b"]
+    for _ in range(3):
+        x, y = stage(x, y)
+        z = tanh(z * turned(x, 2))
+    return {"y": x * z, "z": (y, 1.0)}
+
+@compile
+def looped(x, y):
+    c, ys = scan(lambda c, t: (stage(c, t)[0], c * y), x, [0.1, y])
+    c = while_loop(lambda c: abs(c) > 1.0, lambda c: 0.5 * c, c, max_steps=1100)
+    return sum(ys) + turned(root(lambda z, a: z + 0.5 * sin(z) - a, 0.0, c), 2)
+
+@compile
+def slopes(x, y):
+    return grad(lambda x, y: stage(x, y)[0] * y, (0, 1))(x, y)"""
+# Compiled functions that a program calls: operations, save the one that branches.
+CALLED = {re.findall(r"def (\w+)", text)[0]: text for text in _CALLED.split("\n\n")}
 PRIMITIVES = {  # name: (how it is defined, how it is called)
     "cube": ("@primitive(lambda y, a: (3.0 * a * a,))\ndef cube(a):\n    return a * a * a", "cube({0})"),
     "wave": (
@@ -581,7 +643,9 @@ class _Drawer:
         elif kind == "inner" and chance < 0.7:
             self.add(r.choice(INNER))
         elif kind == "control" and chance < 0.8:
-            self.add(r.choice(CONTROL))
+            text = r.choice(CONTROL)
+            self.call(text)
+            self.add(text)
         elif kind == "own" and chance < 0.7:
             name = r.choice((*PRIMITIVES, *("cube", "wave", "lean", "squares", "kink") * 3))
             definition, call = PRIMITIVES[name]
@@ -592,6 +656,14 @@ class _Drawer:
             self.add(r.choice(OTHER))
         else:
             self.add(r.choice(r.choice((ARITHMETIC, ARITHMETIC, SMOOTH, UNARY, CHOICES, ROUGH, NARY, ACTIVATIONS))))
+
+    def call(self, text: str) -> None:
+        """Define the compiled functions that a text calls."""
+        for name in re.findall(r"\b(\w+)\(", text):
+            definition = CALLED.get(name, "")
+            if definition and definition not in self.preamble:
+                self.call(definition.replace(f"{name}(", ""))  # that it calls
+                self.preamble.append(definition)
 
     def masks(self, count: int) -> None:
         """Units of a layer, some of them dropped by a mask that several share; their sum with weights, and a norm."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..ir.layout import Layout, laid_out, laid_out_block
 from ..ir.loops import Block, Foreign
-from ..ir.lowering import Functions, lower
+from ..ir.lowering import Functions, Lowered, lower
 from ..ir.program import Program, without_selections
 from . import llvm, native
 from .executable import CodeRefusedError, Executable
@@ -35,7 +35,9 @@ class NotInLanesError(CodeRefusedError):
 
 def machine(program: Program, functions: Functions) -> Machine:
     """Machine code for one point of a program with loops."""
-    return _made(laid_out(program), functions, native.places_of((), 0, program.inputs))
+    segments = _Segments(functions)
+    layout = laid_out(program, segments.direct)
+    return _made(layout, segments, native.places_of((), 0, program.inputs))
 
 
 def in_lanes(program: Program, masked: bool = False) -> bool:
@@ -53,7 +55,7 @@ def kernel(program: Program, functions: Functions, places: Sequence[tuple[bool, 
     """Machine code for eight samples; `places` are those of the inputs, as `native.kernel` has them."""
     if not in_lanes(program):
         raise NotInLanesError("what calls Python for a sample alone")
-    return _made(laid_out(program, True), functions, places)
+    return _made(laid_out(program, lanes=True), _Segments(functions), places)
 
 
 class Runner:
@@ -62,11 +64,12 @@ class Runner:
 
     def __init__(self, block: Block) -> None:
         self.spans = block.spans()
-        layout = laid_out_block(block)
+        segments = _Segments("library")
+        layout = laid_out_block(block, segments.direct)
         ((_, start, self.size),) = layout.outputs or [(0, 0, 0)]
         layout.outputs = []  # which are read from the frame, as the inputs are written to it
         self.inputs, self.outputs = 8 * layout.inputs, 8 * start
-        self.machine = _made(layout, "library", ())
+        self.machine = _made(layout, segments, ())
         self.function = ctypes.CFUNCTYPE(ctypes.c_int8, *[ctypes.c_void_p] * 3)(self.machine.address)
 
     def __call__(self, operands: Sequence[Any]) -> array[float] | None:
@@ -88,7 +91,27 @@ class Runner:
         return array("d", ctypes.string_at(memory.address + self.outputs, 8 * self.size)) if right else None
 
 
-def _made(layout: Layout, functions: Functions, places: Sequence[tuple[bool, int]]) -> Machine:
+class _Segments:
+    """How segments are made for one point: without selections where that shows, and then, if nan, exactly."""
+
+    def __init__(self, functions: Functions) -> None:
+        self.functions = functions
+        self.known: dict[int, tuple[Program | None, Lowered]] = {}
+
+    def lowered(self, program: Program) -> tuple[Program | None, Lowered]:
+        """The program without selections, if there is one, and what is to be made of that one or of the program."""
+        if id(program) not in self.known:
+            fast = without_selections(program)
+            self.known[id(program)] = fast, lower(fast or program, self.functions)
+        return self.known[id(program)]
+
+    def direct(self, program: Program) -> Lowered | None:
+        """What is made, if it can read and write where it likes: it is not asked again."""
+        fast, made = self.lowered(program)
+        return made if fast is None and native.takes_places(made) else None
+
+
+def _made(layout: Layout, segments: _Segments, places: Sequence[tuple[bool, int]]) -> Machine:
     wide, machines = layout.held is not None, list[Machine]()
     lanes = 8 if wide else 1
     size = lanes * layout.size
@@ -104,16 +127,19 @@ def _made(layout: Layout, functions: Functions, places: Sequence[tuple[bool, int
         before = preset + bytes(-len(before) - at) + before
         return at
 
-    def entry(segment: Program, exact: Entry | None = None) -> Entry:
-        lowered = lower(segment, functions)
-        made = native.kernel(lowered, [True] * segment.inputs, 0) if wide else native.scalar(lowered)
+    def entry(segment: Program, lowered: Lowered, exact: Entry | None = None, own: Any = None) -> Entry:
+        made = native.kernel(lowered, [True] * segment.inputs, 0) if wide else native.scalar(lowered, own)
         machines.append(made)
         return Entry(made.address, room(8 * made.scratch, made.preset), bool(segment.guards), exact)
 
     cells, entries = room(8 * layout.cells), list[Entry]()
-    for segment in layout.segments:
-        fast = None if wide else without_selections(segment)
-        entries.append(entry(segment) if fast is None else entry(fast, entry(segment)))
+    for k, segment in enumerate(layout.segments):
+        if wide:
+            entries.append(entry(segment, lower(segment, segments.functions)))
+            continue
+        fast, lowered = segments.lowered(segment)
+        exact = None if fast is None else entry(segment, lower(segment, segments.functions))
+        entries.append(entry(segment, lowered, exact, layout.own.get(k)))
     foreign = [_foreign(each) for each in layout.foreign]
     addresses = [ctypes.cast(each, ctypes.c_void_p).value or 0 for each in foreign]
     given = layout, cells, entries, addresses, places

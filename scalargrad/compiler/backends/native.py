@@ -23,7 +23,7 @@ from .builtin import builtin
 from .executable import CodeRefusedError, Executable, features
 from .llvm_loop import LLVMLoop
 from .machine import Machine, NativeUnavailableError, callback, library_address
-from .x86.code import Code, call_on, kernel_code, scalar_code
+from .x86.code import Code, Places, call_on, kernel_code, scalar_code
 from .x86.loop import X86Loop
 
 BRIEF = 10_000  # instructions up to which no other thread is let run meanwhile, as that costs more than it is worth
@@ -64,11 +64,16 @@ def require() -> None:
         llvm_backend.llvm()
 
 
-def scalar(lowered: Lowered) -> Machine:
-    """Machine code for one point."""
-    if chosen() == "x86" and ("fma" in features() or not _fused(lowered)):
-        return _machine(scalar_code(lowered))
+def scalar(lowered: Lowered, places: Places | None = None) -> Machine:
+    """Machine code for one point. It reads and writes at `places`, if they are given and if it `takes_places`."""
+    if takes_places(lowered):
+        return _machine(scalar_code(lowered, places))
     return llvm_backend.machine(lowered)
+
+
+def takes_places(lowered: Lowered) -> bool:
+    """Whether code is made here, and not by LLVM."""
+    return chosen() == "x86" and ("fma" in features() or not _fused(lowered))
 
 
 def _fused(lowered: Lowered) -> bool:

@@ -27,6 +27,8 @@ from ..ir.lowering import Functions
 from ..ir.program import Program
 from .bodies import derived_program, replay
 
+WORTH_SOURCE = 40  # runs of a program from which it is made Python source
+
 MUCH = 2_000_000  # instructions that a loop runs from which it is not run for tracing alone
 
 
@@ -97,8 +99,31 @@ def pulled(spans: Sequence[tuple[int, int | None]], wanted: Sequence[bool], at: 
     return found
 
 
+class _Sourced:
+    """A program as a function: row by row, and from so many runs on as Python source, which takes as long to make."""
+
+    def __init__(self, program: Program, name: str) -> None:
+        self.program, self.name = program, name
+        self.runs = 0
+        self.made: Any = None
+
+    def __call__(self, operands: Sequence[Any]) -> Sequence[float]:
+        if self.made is not None:
+            return self.made(operands)  # type: ignore[no-any-return]
+        self.runs += 1
+        if self.runs > WORTH_SOURCE:
+            self.made = build(self.program, self.name)
+        constants, values = self.program.constants, list(operands)
+        for row, given in zip(self.program.operations, self.program.operands, strict=True):
+            numbers = [values[k] if k >= 0 else constants[~k] for k in given]
+            values.append(row.run(numbers, row.keeps, "library") if row.several else row.compute(*numbers))
+        return [values[k] if k >= 0 else constants[~k] for k in self.program.outputs]
+
+
 class Runs(Block):
     """What calls and loops have in common: they run in Python, too."""
+
+    keeps = False
 
     def compute(self, *operands: Any) -> Any:
         tracer = modes.tracer() if modes.active else None
@@ -132,11 +157,13 @@ class Runs(Block):
         )
 
     def built(self, program: Program, functions: Functions) -> Any:
-        """A program of its own as a function of a sequence of floats, made once."""
+        """A program of its own as a function of a sequence of floats, made once, if it is worth it."""
         runners = self.__dict__.setdefault("_runners", {})
         key = id(program), functions
         if key not in runners:
-            runners[key] = build(program, self.name, functions)
+            runners[key] = (
+                _Sourced(program, self.name) if functions == "library" else build(program, self.name, functions)
+            )
         return runners[key]
 
 

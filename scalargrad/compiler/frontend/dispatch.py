@@ -21,8 +21,10 @@ from ..backends import native as native_backend
 from ..backends.executable import CodeRefusedError
 from ..ir.in_place import in_place
 from ..ir.lowering import Functions
+from ..ir.program import Program
 from .calls import Operations
 from .packing import Call, Pack, caller
+from .rolling import rolled
 from .specialization import Runner, Specialization
 from .trace import TraceError, names, places_of_static, trace
 
@@ -162,8 +164,9 @@ class Dispatcher:
                     raise GuardLimitError(self._too_many_static(others, structure))
             start = perf_counter()
             function = self.original("a branch or a structure of arguments that was not traced before")
-            program, result, captured = trace(function, structure, leaves)
-            program = in_place(program)
+            roll = rolled if self.backend != "python" and native_backend.at_once() else None
+            program, result, captured = trace(function, structure, leaves, roll)
+            program = in_place(program) if isinstance(program, Program) else program
             seconds, before = perf_counter() - start, sum(len(v.captured) for v in known)
             made = Specialization(program, result, captured, self.name, self.functions, seconds, leaves, before)
             self.misses += 1

@@ -25,6 +25,7 @@ from ..backends.machine import AlignedMemory, Machine, raise_failed
 from ..ir.lowering import Functions, elementary, lower
 from ..ir.program import Program, without_selections
 from .packing import Unpack, unpacker
+from .rolling import Rolled, with_products
 
 ELSEWHERE = 40  # instructions of a row that is none, about
 Runner = Callable[[Sequence[float]], Sequence[float] | None]
@@ -138,7 +139,7 @@ class Specialization:
 
     def __init__(
         self,
-        program: Program,
+        program: Program | Rolled,
         result: Structure,
         captured: list[Value],
         name: str,
@@ -147,7 +148,8 @@ class Specialization:
         leaves: Sequence[float],
         first_captured: int = 0,
     ) -> None:
-        self.program = program
+        self.rolled = program if isinstance(program, Rolled) else None
+        self.straight = program if isinstance(program, Program) else None
         self.point = array("d", [*leaves, *[v._data for v in captured]])  # where it was traced, for drawings
         self.result = result
         self.captured = captured
@@ -162,7 +164,8 @@ class Specialization:
         self.lock = threading.Lock()
         self.runners: dict[str, Runner] = {}
         self.batches: dict[Any, Any] = {}  # kernels, by what is mapped and whether they add
-        counts = Counter(self.program.operations)
+        known = self.program if self.rolled is None else self.rolled.recorded
+        counts = Counter(known.operations)
         self.has_blocks = any(row.several for row in counts)  # asked at every call
         self.work = 1 + sum(  # instructions a sample, about
             n * ((1 if elementary(row) else ELSEWHERE) + (row.work if row.several else 0)) for row, n in counts.items()
@@ -172,12 +175,21 @@ class Specialization:
         self.checked = False
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("program", "point", "result", "captured", "first_captured", "name", "functions", "calls", "seconds")
-        return {name: self.__dict__[name] for name in kept}
+        kept = ("point", "result", "captured", "first_captured", "name", "functions", "calls", "seconds")
+        return {"program": self.program, **{name: self.__dict__[name] for name in kept}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        self.rolled, self.straight = None, state.pop("program")
         self.__dict__.update(state)
         self._prepare()
+
+    @property
+    def program(self) -> Program:
+        """What was traced, in a straight line."""
+        if self.straight is None:
+            assert self.rolled is not None
+            self.straight = self.rolled.straight()
+        return self.straight
 
     @cached_property
     def unpack(self) -> Unpack:
@@ -186,7 +198,7 @@ class Specialization:
 
     def small(self, instructions: int) -> bool:
         """Whether it has no more instructions, and none that is a loop."""
-        return len(self.program) <= instructions and not self.has_blocks
+        return self.rolled is None and len(self.program) <= instructions and not self.has_blocks
 
     def fast(self) -> Program | None:
         """The program without selections, if that cannot go unnoticed."""
@@ -215,6 +227,8 @@ class Specialization:
     def _made(self, backend: str) -> Runner:
         if backend == "native" and self.has_blocks:  # whose segments are without selections where that shows
             return Native(self.program, self.functions)
+        if backend == "native" and self.rolled is not None:
+            return self._rolled(self.rolled)
         fast = self.fast()
         if backend == "native":
             exact = None if fast is None else Later(lambda: Native(self.program, self.functions))
@@ -223,6 +237,12 @@ class Specialization:
         if fast is None:
             return runner
         return checked(runner, Later(lambda: python_backend.build(self.program, self.name, self.functions)))
+
+    def _rolled(self, rolled: Rolled) -> Runner:
+        exact = Later(lambda: Native(rolled.loops, self.functions))
+        if without_selections(rolled.recorded) is None:
+            return exact
+        return Native(with_products(rolled.loops), self.functions, exact)
 
     def run(self, xs: Sequence[float], backend: str) -> Sequence[float] | None:
         """The outputs for these inputs; None where a guard does not hold."""

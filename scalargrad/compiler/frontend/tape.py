@@ -8,7 +8,7 @@ is shortened before the end: derivatives follow the graph as it was recorded, en
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import compress
+from itertools import accumulate, chain, compress
 from typing import Any, NamedTuple
 
 from ...engine import table
@@ -97,18 +97,8 @@ class Tape:
     ) -> tuple[Program, list[int]]:
         """The entries that are needed as a program, and what number each has there; `constants` are leaves that are,
         `skip` is a row that only hands its operand on."""
-        size = len(self.rows)
-        used = sorted(self._used(live), reverse=True)
-        program = Program(len(inputs), names, [self.constants[~k] for k in used])
-        number = [0] * (size + len(self.constants))
-        for k, p in enumerate(used):
-            number[p] = ~k
-        for k, p in enumerate(inputs):
-            number[p] = k
-            live[p] = 0
-        for p, x in constants.items():
-            number[p] = program.constant(x)
-            live[p] = 0
+        size, number = len(self.rows), [0] * (len(self.rows) + len(self.constants))
+        program = self._begun(inputs, names, live, constants, number)
         record, known, identity, sum_of = program.record, program._known, table.identity, table.add
         operations, all_operands = program.operations, program.operands
         at = program.inputs
@@ -140,6 +130,49 @@ class Tape:
                 at += 1
         program._index()  # what was known is not asked for again
         return program, number
+
+    def recorded(
+        self,
+        inputs: Sequence[Entry],
+        names: Sequence[str],
+        live: bytearray,
+        constants: dict[Entry, float],
+        skip: Primitive,
+    ) -> tuple[Program, list[int]]:
+        """The same, with each entry as it stands here."""
+        keep = live[: len(self.rows)]
+        for p in chain(inputs, constants):
+            keep[p] = 0
+        number = [*accumulate(keep, initial=len(inputs))]
+        number[-1:] = [0] * len(self.constants)
+        made = self._begun(inputs, names, bytearray(live), constants, number)
+        made.operations = [table.identity if row is skip else row for row in compress(self.rows, keep)]
+        made.operands = [
+            (number[a],) if b is None else tuple([number[p] for p in b]) if a is None else (number[a], number[b])
+            for a, b in zip(compress(self.left, keep), compress(self.right, keep), strict=True)
+        ]
+        return made, number
+
+    def _begun(
+        self,
+        inputs: Sequence[Entry],
+        names: Sequence[str],
+        live: bytearray,
+        constants: dict[Entry, float],
+        number: list[int],
+    ) -> Program:
+        """A program without instructions; what is none is numbered and no longer live."""
+        used = sorted(self._used(live), reverse=True)
+        program = Program(len(inputs), names, [self.constants[~k] for k in used])
+        for k, p in enumerate(used):
+            number[p] = ~k
+        for k, p in enumerate(inputs):
+            number[p] = k
+            live[p] = 0
+        for p, x in constants.items():
+            number[p] = program.constant(x)
+            live[p] = 0
+        return program
 
     def needed(self, ends: Iterable[Entry]) -> bytearray:
         """Which entries those depend on, and they themselves."""

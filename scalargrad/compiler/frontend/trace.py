@@ -413,6 +413,9 @@ def _refuse_kept(what: str) -> NoReturn:
     )
 
 
+LONG = 4_000  # entries from which a program may be worth more than to be written down as it stands
+
+
 class Differentiation:
     """The passes of one differentiation over a tape, of nodes."""
 
@@ -477,16 +480,20 @@ def _template(row: Primitive, count: int, upstream: float | None) -> Template | 
 
 
 def trace(
-    f: Callable[..., Any], structure: Structure, leaves: Sequence[float]
-) -> tuple[Program, Structure, list[Value]]:
+    f: Callable[..., Any],
+    structure: Structure,
+    leaves: Sequence[float],
+    roll: Callable[[Program], Any] | None = None,
+) -> tuple[Any, Structure, list[Value]]:
     """Run `f` once: its program, the structure of its result, and the `Value`s from outside that it uses.
 
     `structure` is that of the pair (positional arguments, keyword arguments), `leaves` its numbers. The `Value`s from
-    outside are the program's last inputs.
+    outside are the program's last inputs. Of a long program as it was recorded, `roll` may make something better, which
+    is returned in its place; or None.
     """
     with Resting():
         tape, tracer, ends, labels, output_structure = _recorded(f, structure, leaves)  # the graph is free again
-        program, captured = _program(tape, tracer, names(f, structure), ends, labels)
+        program, captured = _program(tape, tracer, names(f, structure), ends, labels, roll)
     return program, output_structure, captured
 
 
@@ -518,8 +525,13 @@ def _recorded(
 
 
 def _program(
-    tape: Tape, tracer: Tracer, places: list[str], ends: list[int], labels: dict[int, str]
-) -> tuple[Program, list[Value]]:
+    tape: Tape,
+    tracer: Tracer,
+    places: list[str],
+    ends: list[int],
+    labels: dict[int, str],
+    roll: Callable[[Program], Any] | None,
+) -> tuple[Any, list[Value]]:
     live = tape.needed([*ends, *tracer.failing, *(k for g in tracer.guards for k in g[1:3])])
     needed = [(k, x) for k, x in tracer.outside.items() if live[k]]
     captured = [(k, x) for k, x in needed if from_outside(x, tracer)]
@@ -528,16 +540,23 @@ def _program(
     places += [x.label or f"captured{k}" for k, (_, x) in enumerate(captured)]
     known = {k for k, _ in captured}
     constants = {k: x._data for k, x in needed if k not in known}
+    if roll is not None and live.count(1) >= LONG:
+        found = roll(_ended(*tape.recorded(inputs, places, live, constants, detached), tracer, ends, labels))
+        if found is not None:
+            return found, [x for _, x in captured]
     program, number = tape.program(inputs, places, live, constants, detached)
-    program.labels = {number[k]: text for k, text in labels.items() if live[k] and text}
+    return _ended(program, number, tracer, ends, labels), [x for _, x in captured]
+
+
+def _ended(
+    program: Program, number: Sequence[int], tracer: Tracer, ends: Sequence[int], labels: dict[int, str]
+) -> Program:
+    """The program with its ends, by the numbers that entries have there."""
+    first = program.inputs
+    program.labels = {number[k]: text for k, text in labels.items() if text and number[k] >= first}
     program.outputs = [number[k] for k in ends]
-    seen: dict[tuple[str, int, int], Guard] = {}
-    for comparison, left, right, outcome, line in tracer.guards:
-        i, j = number[left], number[right]
-        if i >= 0 or j >= 0:
-            seen.setdefault((comparison, i, j), Guard(comparison, i, j, outcome, line))
-    program.guards = list(seen.values())
-    return program, [x for _, x in captured]
+    program.take_guards(Guard(c, number[i], number[j], outcome, line) for c, i, j, outcome, line in tracer.guards)
+    return program
 
 
 def from_outside(node: Value, tracer: Tracer) -> bool:

@@ -11,12 +11,13 @@ sample does, and the others keep what they carry; of a choice both arms run, sav
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ...engine.several import Output
 from .loops import Block, Call, Foreign, Loop
+from .lowering import Lowered
 from .masks import ARMS, COUNT, masked, selection
 from .program import Guard, Program, bits
 
@@ -32,13 +33,17 @@ class Place(NamedTuple):
     pointer: Cell | None = None
 
 
+Spot = int | Place  # a place in the frame, or one where a pointer points
+
+
 class Order(NamedTuple):
     """One step of the list.
 
     - copy: so many floats from one place to another.
     - point: a pointer to a place in the frame; advance: move it on by so many floats (`point_last`: to the last of as
       many rows of so many floats as a cell says).
-    - segment, foreign: run one, of that number, from a place to a place.
+    - segment, foreign: run one, of that number, from a place to a place; or a segment with places of its own, in the
+      frame, and, if a pointer is given, from where that points on.
     - set, read: give a cell a number, or that of a float (in lanes the largest); increment; write: the number as a
       float.
     - label, jump; unless: jump if a float is zero (in lanes all of them); repeat: count a cell down and jump if it is
@@ -59,6 +64,8 @@ class Layout:
 
     orders: list[Order] = field(default_factory=list)
     segments: list[Program] = field(default_factory=list)
+    own: dict[int, tuple[Sequence[Spot], Sequence[Spot]]] = field(default_factory=dict)  # by segment: where its inputs
+    # and outputs are, of those that run at one place alone, so that nothing need be copied
     foreign: list[Foreign] = field(default_factory=list)
     constants: list[float] = field(default_factory=list)  # stand before the frame, the first one last
     inputs: int = 0  # where in the frame the inputs are put
@@ -69,11 +76,20 @@ class Layout:
     held: int | None = None  # in lanes: where in the frame is -1.0 for samples whose guards held so far, 0.0 for others
 
 
+Direct = Callable[[Program], Lowered | None]  # as which a segment is made that has places of its own; None for none
+
+
+def nowhere(program: Program) -> None:
+    """No segment has places of its own."""
+
+
 class _Planner:
-    def __init__(self, lanes: bool = False) -> None:
+    def __init__(self, direct: Direct = nowhere, lanes: bool = False) -> None:
         self.made = Layout()
         self.aligned = 1 if lanes else ALIGNED
-        self.known: dict[int, int] = {}  # segments, by the identity of their program
+        self.direct = direct
+        self.calls = 0  # that are under way: their segments run at several places
+        self.known: dict[Any, int] = {}  # segments, by the identity of their program, and their own places
         self.cuts: dict[int, _Cut] = {}
         self.single: dict[bytes, int] = {}  # constants, by their bits
         self.masked: dict[int, tuple[Program, Program]] = {}  # a loop's body and condition with masks, by its identity
@@ -103,7 +119,7 @@ class _Planner:
         if count and source != target:
             self.order("copy", source, target, count)
 
-    def gather(self, places: Sequence[int], target: int) -> None:
+    def gather(self, places: Sequence[Any], target: int) -> None:
         """Bring floats from their places to one run."""
         k = 0
         while k < len(places):
@@ -127,35 +143,29 @@ class _Planner:
     # ---- programs ----------------------------------------------------------------------------------------------------
 
     def program(self, program: Program, x: int, y: int) -> None:
-        """The orders for a program whose inputs are at x, and whose outputs go to y."""
-        places = self.places(program, x, y)
-        if places is not None:
-            self.gather(places, y)
+        """The orders for a program whose inputs are at x and behind, and whose outputs go to y and behind."""
+        self.gather(self.places(program, range(x, x + program.inputs), range(y, y + len(program.outputs))), y)
 
-    def places(self, program: Program, x: int, y: int) -> list[int] | None:
-        """The same, save that outputs stay where they are, and where that is; None if it is y."""
+    def places(
+        self, program: Program, given: Sequence[Spot], to: Sequence[Spot] | None = None, row: Cell | None = None
+    ) -> Sequence[Any]:
+        """The same for any places of the inputs: where the outputs are. A straight line puts them where they are to
+        go, and may have places in a row."""
         if id(program) in self.known or not program.has_blocks():
-            self.segment(program, x, y)
-            return None
+            return self.straight(program, given, to, row)
         cut = self.cuts.get(id(program))
         if cut is None:
             cut = self.cuts[id(program)] = _Cut(program)
-        where = list(range(x, x + program.inputs)) + [0] * len(program)
+        where: list[Any] = [*given, *[0] * len(program)]
 
-        def place(k: int) -> int:
+        def place(k: int) -> Any:
             return where[k] if k >= 0 else self.constant(program.constants[~k])
 
         for segment, blocks in zip(cut.segments, cut.blocks, strict=True):
             if segment.body is not None:
-                given = [place(k) for k in segment.inputs]
-                start = given[0] if given else x
-                if given != list(range(start, start + len(given))):
-                    start = self.room(len(given))
-                    self.gather(given, start)
-                at = self.room(len(segment.outputs))
-                self.segment(segment.body, start, at)
-                for j, k in enumerate(segment.outputs):
-                    where[k] = at + j
+                found = self.straight(segment.body, list(map(place, segment.inputs)))
+                for k, at in zip(segment.outputs, found, strict=True):
+                    where[k] = at
             for k in blocks:
                 block: Any = program.operations[k - program.inputs]
                 where[k] = at = self.room(block.size)
@@ -176,12 +186,46 @@ class _Planner:
         self.made.constants += reversed(numbers)
         return -len(self.made.constants)
 
+    def straight(
+        self, program: Program, given: Sequence[Any], to: Sequence[Any] | None = None, row: Cell | None = None
+    ) -> Sequence[Any]:
+        """Run a straight line; where its outputs are."""
+        if to is None:
+            at = self.room(len(program.outputs))
+            to = range(at, at + len(program.outputs))
+        if not self.calls and self.direct(program) is not None:
+            given = self.distinct(given)
+            k = self._numbered(program, given, to)
+            self.made.own[k] = given, to
+            self.order("segment", k, 0, 0, row)
+            return to
+        start = given[0] if given else 0
+        if list(given) != list(range(start, start + len(given))):
+            start = self.room(len(given))
+            self.gather(given, start)
+        self.segment(program, start, to[0] if to else 0)
+        return to
+
     def segment(self, program: Program, x: int, y: int) -> None:
-        k = self.known.get(id(program))
-        if k is None:
-            k = self.known[id(program)] = len(self.made.segments)
+        self.order("segment", self._numbered(program), x, y)
+
+    def distinct(self, places: Sequence[Spot]) -> list[Spot]:
+        """The same floats at places of which none is there twice."""
+        found: dict[Spot, None] = {}
+        for at in places:
+            if at in found:
+                copied = self.room(1)
+                self.copy(at if isinstance(at, Place) else Place(at), Place(copied), 1)
+                at = copied
+            found[at] = None
+        return list(found)
+
+    def _numbered(self, program: Program, *places: Sequence[Spot]) -> int:
+        key: Any = (id(program), *map(tuple, places)) if places else id(program)
+        if key not in self.known:
+            self.known[key] = len(self.made.segments)
             self.made.segments.append(program)
-        self.order("segment", k, x, y)
+        return self.known[key]
 
     # ---- blocks ------------------------------------------------------------------------------------------------------
 
@@ -205,6 +249,7 @@ class _Planner:
             self.choose(call, places[0], x, at)
             return
         y, end = self.room(call.size), self.label()
+        self.calls += 1
         if call.chooses:
             other = self.label()
             self.order("unless", places[0], other)
@@ -212,6 +257,7 @@ class _Planner:
             self.order("jump", end)
             self.order("label", other)
         self.program(call.bodies[-1], x, y)
+        self.calls -= 1
         self.order("label", end)
         self.copy(Place(y), Place(at), call.size)
 
@@ -238,29 +284,40 @@ class _Planner:
             if id(loop) not in self.masked:
                 self.masked[id(loop)] = masked(loop)
             body, condition = self.masked[id(loop)]
-        x, y = self.room(body.inputs), self.room(len(body.outputs))
+        direct = None if self.masks or self.calls or body.has_blocks() else self.direct(body)
+        x = self.room(body.inputs)
         carry, moved = x + 2 * differs + m, n + differs  # lanes carry the number of the step, too
-        self.gather(places[: m + n], carry - m)
+        if direct is None:  # what the body reads is brought to one place
+            self.gather(places[: m + n], carry - m)
+        else:  # what is carried stays where it is at the end
+            carry = at
+            self.gather(places[m : m + n], carry)
         top, lost, end, done = self.label(), self.label(), self.label(), self.cell()
         self.begin(loop, places[m + n] if loop.counted else 0, x if differs else None, done, end)
-        columns = self.columns(loop, places, done)
-        results = [(self.cell(), at + start, width) for start, width in zip(loop.starts, loop.results, strict=True)]
+        rows = _Rows(self, loop, done, self.columns(loop, places), at, direct is not None)
+        shared = range(x, carry) if direct is None else self.distinct(places[:m])
+        given: list[Spot] = [*shared, *range(carry, carry + moved)]
+        given += rows.read(x + body.inputs)
         if loop.keeps:
-            results.append((self.cell(), at + loop.kept, n))
-        for pointer, start, width in results:
-            self.point(loop, pointer, start, width, done)
+            rows.reads.append((Place(carry), rows.pointer(at + loop.kept, n), n))
+        y = self.room(len(body.outputs))
+        to: list[Spot] = [*range(y, y + moved)]
+        if direct is not None:
+            to = [(carry if here else y) + k for k, here in enumerate(_in_place(direct.program, m, n))]
+        to += rows.written(y + moved)
         self.order("label", top)
         self.masks += (x, x + 1) if differs else ()
         if condition is not None:
             flag = x if differs else self.room(1)
-            self.program(condition, x, flag)
+            self.gather(self.places(condition, given[: condition.inputs], range(flag, flag + 1)), flag)
             if loop.condition is not None:
                 self.order("unless", flag, end)
                 if loop.length is not None:
                     self.order("limit", done, loop.length, lost if self.masks else None)
         if differs:
             self.masks[-2:] = x + 1, x
-        self.step(loop, body, (x, y, carry, moved), columns, results)
+        self.step(body, given, to, y, rows)
+        self.gather(to[:moved], carry)
         if loop.condition is None:
             self.order("repeat", done, top)
         else:
@@ -275,6 +332,18 @@ class _Planner:
         self.copy(Place(carry), Place(at), moved - (differs and loop.counted))
         if loop.condition is not None and not differs:
             self.order("write", done, at + n)
+
+    def step(self, body: Program, given: Sequence[Spot], to: Sequence[Spot], y: int, rows: _Rows) -> None:
+        """A step, and on to the next row."""
+        for source, target, width in rows.reads:
+            self.copy(source, target, width)
+        found = self.places(body, given, to, rows.row)
+        if found is not to:  # what is carried may be where other carried numbers are still to go
+            self.gather(found, y)
+        for source, target, width in rows.writes:
+            self.copy(source, target, width)
+        for pointer, width in rows.pointers:
+            self.order("advance", pointer, width)
 
     def begin(self, loop: Loop, count: int, x: int | None, done: Cell, end: Label) -> None:
         """How many steps there are to be, or, with a condition, that there were none; in lanes, where x is given, what
@@ -299,37 +368,10 @@ class _Planner:
             if loop.condition is None and not loop.length:
                 self.order("jump", end)
 
-    def step(
-        self, loop: Loop, body: Program, at: tuple[int, int, int, int], columns: Sequence[tuple[Cell, int]],
-        results: Sequence[tuple[Cell, int, int]],
-    ) -> None:  # fmt: skip
-        """One step, from what is read and carried to what is carried on."""
-        x, y, carry, moved = at
-        by = -1 if loop.backward else 1
-        offset = carry + moved
-        for pointer, width in columns:
-            self.copy(Place(0, pointer), Place(offset), width)
-            self.order("advance", pointer, by * width)
-            offset += width
-        if loop.keeps:
-            pointer, _, width = results[-1]
-            self.copy(Place(carry), Place(0, pointer), width)
-            self.order("advance", pointer, by * width)
-        found = self.places(body, x, y) or list(range(y, y + len(body.outputs)))
-        position = moved
-        for pointer, _, width in results[: len(loop.results)]:
-            for o, start, count in runs(found[position : position + width]):
-                self.copy(Place(start), Place(o, pointer), count)
-            self.order("advance", pointer, by * width)
-            position += width
-        if found[:moved] != list(range(y, y + moved)):  # may be where other carried numbers are still to go
-            self.gather(found[:moved], y)
-        self.copy(Place(y), Place(carry), moved)
-
-    def columns(self, loop: Loop, places: Sequence[int], count: Cell) -> list[tuple[Cell, int]]:
-        """Pointers to the columns' numbers, which are brought to one place if they are not."""
+    def columns(self, loop: Loop, places: Sequence[int]) -> list[tuple[int, int]]:
+        """Where the columns' numbers are, which are brought to one place if they are not, and how many a step."""
         k = loop.shared + loop.carried + loop.counted
-        found: list[tuple[Cell, int]] = []
+        found: list[tuple[int, int]] = []
         for column in loop.columns:
             if column.first is not None:
                 start, k = places[k] + column.first, k + 1
@@ -342,16 +384,81 @@ class _Planner:
                 elif list(given) != list(range(start, start + size)):
                     start = self.room(size)
                     self.gather(given, start)
-            pointer = self.cell()
-            self.point(loop, pointer, start, column.width, count)
-            found.append((pointer, column.width))
+            found.append((start, column.width))
         return found
 
-    def point(self, loop: Loop, pointer: Cell, start: int, width: int, count: Cell) -> None:
+
+class _Rows:
+    """How a loop's body reads columns, and writes its results, of which each step has a row: by copies; or, of rows as
+    long as one of them, of which length there are most floats, where they are, so far from that one."""
+
+    def __init__(
+        self, planner: _Planner, loop: Loop, done: Cell, columns: Sequence[tuple[int, int]], at: int, direct: bool
+    ) -> None:
+        self.planner, self.loop, self.done = planner, loop, done
+        self.columns = columns  # where they begin, and how many floats a row has
+        self.results = [(at + start, width) for start, width in zip(loop.starts, loop.results, strict=True)]
+        self.pointers: list[tuple[Cell, int]] = []  # to the rows, and how far it is to the next ones
+        self.reads: list[tuple[Place, Place, int]] = []  # source, target and number of floats
+        self.writes: list[tuple[Place, Place, int]] = []
+        every = [*columns, *self.results] if direct else []
+        totals = {width: sum(w for _, w in every if w == width) for _, width in every}
+        self.width = max(totals, key=totals.__getitem__, default=0)
+        self.start = next((start for start, width in every if width == self.width), 0)
+        self.row = self.pointer(self.start, self.width).pointer if self.width else None
+
+    def pointer(self, start: int, width: int) -> Place:
+        """The row of the step, from the first one's place."""
+        loop, cell = self.loop, self.planner.cell()
         if loop.counted and loop.backward:
-            self.order("point_last", pointer, start, width, count)
+            self.planner.order("point_last", cell, start, width, self.done)
         else:
-            self.order("point", pointer, start + ((loop.length or 1) - 1) * width * loop.backward)
+            self.planner.order("point", cell, start + ((loop.length or 1) - 1) * width * loop.backward)
+        self.pointers.append((cell, -width if loop.backward else width))
+        return Place(0, cell)
+
+    def _spots(self, start: int, width: int, at: int) -> tuple[Place | None, Sequence[Spot]]:
+        """Where the floats of a row are: there; or at a place, where they are copied from, or to, what a pointer points
+        to."""
+        if self.row is not None and width == self.width:
+            return None, [Place(start - self.start + k, self.row) for k in range(width)]
+        return self.pointer(start, width), range(at, at + width)
+
+    def read(self, end: int) -> list[Spot]:
+        """Where a step reads the columns, the last of which would end there if they were copied."""
+        found: list[Spot] = []
+        at = end - sum(width for _, width in self.columns)
+        for start, width in self.columns:
+            source, spots = self._spots(start, width, at)
+            self.reads += [] if source is None else [(source, Place(at), width)]
+            found += spots
+            at += width
+        return found
+
+    def written(self, at: int) -> list[Spot]:
+        """Where a step writes its results, if they are copied from there on."""
+        found: list[Spot] = []
+        for start, width in self.results:
+            target, spots = self._spots(start, width, at)
+            self.writes += [] if target is None else [(Place(at), target, width)]
+            found += spots
+            at += width
+        return found
+
+
+def _in_place(program: Program, first: int, count: int) -> list[bool]:
+    """Of the first outputs, which can take the places of as many inputs, from one on: those that are written, which is
+    as soon as they are there, when nobody asks for the input any more."""
+    last = [-1] * (program.inputs + len(program) + len(program.constants))  # of constants, from the end
+    for i, operands in enumerate(program.operands):
+        for p in operands:
+            last[p] = i
+    for p in program.roots():
+        last[p] = len(program)
+    return [
+        last[k] <= made - program.inputs and made >= program.inputs
+        for k, made in enumerate(program.outputs[:count], first)
+    ]
 
 
 def runs(places: Sequence[int]) -> Iterable[tuple[int, int, int]]:
@@ -441,9 +548,9 @@ class _Cut:
         return _Segment(made, inputs, outputs)
 
 
-def laid_out_block(block: Block) -> Layout:
+def laid_out_block(block: Block, direct: Direct = nowhere) -> Layout:
     """One loop or call in memory: its operands one behind the other, of blocks what it reads; the outputs its block."""
-    planner = _Planner()
+    planner = _Planner(direct)
     made = planner.made
     spans = block.spans()
     at = made.inputs = planner.room(sum(count for count, _ in spans))
@@ -457,12 +564,11 @@ def laid_out_block(block: Block) -> Layout:
     return made
 
 
-def laid_out(program: Program, lanes: bool = False) -> Layout:
+def laid_out(program: Program, direct: Direct = nowhere, lanes: bool = False) -> Layout:
     """A program with loops in memory, for one point or in lanes."""
-    planner = _Planner(lanes)
+    planner = _Planner(direct, lanes)
     made = planner.made
     made.inputs = planner.room(program.inputs)
-    places = planner.places(program, made.inputs, planner.room(len(program.outputs)))
-    assert places is not None
+    places = planner.places(program, range(made.inputs, made.inputs + program.inputs))
     made.outputs = [(offset, start, count) for offset, start, count in runs(places)]
     return made

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import compress
 from math import copysign, isfinite
@@ -108,6 +108,11 @@ class Program:
                     return other
         return self.emit(row, operands)
 
+    def take_guards(self, guards: Iterable[Guard]) -> None:
+        """Have those guards, each once, and none that always holds."""
+        seen = {(g.comparison, g.left, g.right): g for g in reversed(list(guards)) if g.left >= 0 or g.right >= 0}
+        self.guards = list(reversed(seen.values()))
+
     def live(self) -> list[bool]:
         """For every instruction, whether an output or a guard depends on it."""
         needed = [False] * (self.inputs + len(self.operations))
@@ -201,9 +206,9 @@ def _effect_of_sign(row: Primitive, slot: int) -> str:
     return "none" if bits(plus) == bits(minus) else "sign" if plus == minus == 0.0 else "more"
 
 
-_PRODUCTS = frozenset((table.chain, table.gate))
-_AS_PRODUCT: dict[Operation, Operation] = dict.fromkeys(_PRODUCTS, table.mul)
-_LINEAR = _PRODUCTS | {table.add, table.sub, table.mul, table.neg}  # what passes nan and a zero's sign on
+PRODUCTS = frozenset((table.chain, table.gate))
+_AS_PRODUCT: dict[Operation, Operation] = dict.fromkeys(PRODUCTS, table.mul)
+_LINEAR = PRODUCTS | {table.add, table.sub, table.mul, table.neg}  # what passes nan and a zero's sign on
 
 
 def _signs_stay_inside(program: Program) -> bool:
@@ -212,7 +217,7 @@ def _signs_stay_inside(program: Program) -> bool:
     unsure = bytearray(program.inputs + len(program) + len(constants))  # constants are found from the end
     for row, operands in zip(program.operations, program.operands, strict=True):
         k += 1
-        if row in _PRODUCTS:
+        if row in PRODUCTS:
             unsure[k] = 1
         elif row is add:
             a, b = operands
@@ -245,7 +250,7 @@ def without_selections(program: Program) -> Program | None:
     """
     operations = program.operations
     used = set(operations)
-    if used.isdisjoint(_PRODUCTS):
+    if used.isdisjoint(PRODUCTS):
         return None
     if not _products_meet_sums_alone(program) and not _products_go_unnoticed(program, used):
         return None
@@ -260,7 +265,7 @@ def _products_meet_sums_alone(program: Program) -> bool:
     """Whether products are followed by sums and products alone, and outputs begin with `0.0 + `, as most gradients do:
     then nan goes through and the sign of zeros goes under, which need not be followed instruction by instruction."""
     first, operations, operands = program.inputs, program.operations, program.operands
-    start = first + min(operations.index(row) for row in _PRODUCTS if row in operations)
+    start = first + min(operations.index(row) for row in PRODUCTS if row in operations)
     other = set(operations) - _LINEAR
     for given in compress(operands, map(other.__contains__, operations)):
         if any(p >= start for p in given):
@@ -276,7 +281,7 @@ def _products_meet_sums_alone(program: Program) -> bool:
 def _products_go_unnoticed(program: Program, used: set[Operation]) -> bool:
     """Whether nan of a product reaches an output, and no guard, and the sign of zeros of products none of them."""
     operations = program.operations
-    passes = {row for row in used if row in _PRODUCTS or _shows_nan(row)}
+    passes = {row for row in used if row in PRODUCTS or _shows_nan(row)}
     k = program.inputs + len(program)
     shows = bytearray(k + len(program.constants))  # whether nan here is nan in an output
     for p in program.outputs:
@@ -287,7 +292,7 @@ def _products_go_unnoticed(program: Program, used: set[Operation]) -> bool:
             if row in passes:
                 for p in operands:
                     shows[p] = 1
-        elif row in _PRODUCTS:
+        elif row in PRODUCTS:
             return False
     return not (program.guards and _products_reach_guards(program)) and _signs_stay_inside(program)
 
@@ -296,5 +301,5 @@ def _products_reach_guards(program: Program) -> bool:
     first = program.inputs
     tainted = bytearray(first + len(program) + len(program.constants))
     for k, (row, operands) in enumerate(zip(program.operations, program.operands, strict=True), first):
-        tainted[k] = row in _PRODUCTS or any(tainted[p] for p in operands)
+        tainted[k] = row in PRODUCTS or any(tainted[p] for p in operands)
     return any(tainted[k] for g in program.guards for k in (g.left, g.right))

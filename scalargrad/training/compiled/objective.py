@@ -76,9 +76,8 @@ class CompiledObjective:
         self.samples = objective.samples
         self.of_sample = self._compiled(_of_user(self._loss_and_gradient))
         self.terms = None if self.samples is None else self._compiled(self.samples.of_sample)
-        self.penalty = None
-        if objective.penalty is not None:
-            self.penalty = self._compiled(_of_user(value_and_grad(objective.penalty)))
+        penalty = objective.penalty
+        self.penalty = None if penalty is None else self._compiled(_of_user(value_and_grad(penalty)))
         leaves, structure = flatten(((list(weights), x), {}))
         leaves = [as_float(each, "a sample") for each in leaves]
         program = self.predict.traced(leaves, structure).program

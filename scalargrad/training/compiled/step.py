@@ -8,7 +8,7 @@ arrays hold what the parameters and the optimizer will hold after `store`.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import isfinite
 from types import SimpleNamespace
 from typing import Any
@@ -125,20 +125,17 @@ class CompiledStep(OptimizerStep):
     def _moved(self, group: FlatGroup, gradients: Sequence[float]) -> tuple[Any, list[Any]]:
         h = self.optimizer._resolved(self.optimizer.groups[group.number])
         count = len(group.moments)
-        key = (count, *((name, value) for name, value in vars(h).items() if name != "lr"))
+        fixed = {name: value for name, value in vars(h).items() if name != "lr"}
+        key = (count, *fixed.items())
         update = self.updates.get(key)
         if update is None:
-            update = self.updates[key] = compile(self._update(h), backend="native")
+            of_one = type(self.optimizer).update
+
+            def updated(w: Any, g: Any, s: Any, t: Any, lr: Any) -> Any:
+                w, s = of_one(w, g, t, s, SimpleNamespace(**fixed, lr=lr))
+                return w, tuple(s)
+
+            update = self.updates[key] = compile(updated, backend="native")
         axes = (0, 0, 0 if count else None, None, None)
         w, moments = update.map(group.w, group.of(gradients), tuple(group.moments), group.t + 1.0, h.lr, in_axes=axes)
         return w, list(moments)
-
-    def _update(self, h: SimpleNamespace) -> Callable[..., Any]:
-        """The update of one parameter, for these hyperparameters; the rate is an argument, as it changes."""
-        update = type(self.optimizer).update
-
-        def updated(w: Any, g: Any, s: Any, t: Any, lr: Any) -> Any:
-            w, s = update(w, g, t, s, SimpleNamespace(**{**vars(h), "lr": lr}))
-            return w, tuple(s)
-
-        return updated

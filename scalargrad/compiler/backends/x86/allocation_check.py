@@ -381,8 +381,9 @@ class Walk(State):
             self.fail("it returns with another stack")
         self.the("the result", self.x[0], self.terms.outputs[0])
 
-    def main(self, end: bytes) -> None:
-        """The program itself, up to how it ends."""
+    def main(self, end: bytes, outputs: Sequence[tuple[int, int]]) -> None:
+        """The program itself, up to how it ends; its outputs go to those places, a register and a displacement each."""
+        self.outputs = frozenset(outputs)
         if not self.module.bytes.startswith(ENTERED):
             self.fail("how it begins")
         self.at, self.sp, self.entered = len(ENTERED), 48, 48
@@ -466,17 +467,25 @@ add(input 0, input 1) is nothing that the program computes; the program has next
     module = Module(code, made, offsets)
     walk = Walk(module, "the program", program, code.lanes, 0)
     terms, unit = walk.terms, 8 * code.lanes
-    if places is None:
+    outputs = [(R14, unit * k) for k in range(len(terms.outputs))]
+    if code.places is not None:
+        given, outputs = (
+            [(RBX, 8 * at) if isinstance(at, int) else (R14, 8 * at.at) for at in each] for each in code.places
+        )
+        for (base, at), number in zip(given, terms.inputs, strict=True):
+            walk.cells[base][at] = number
+        walk.main(bytes.fromhex("b801000000") + LEFT, outputs)
+    elif places is None:
         walk.cells[RBX] = {8 * k: v for k, v in enumerate(terms.inputs)}
-        walk.main(ends_of_one(len(program.outputs)))
+        walk.main(ends_of_one(len(program.outputs)), outputs)
     else:
         for (wide, at), number in zip(places, terms.inputs, strict=True):
             (walk.cells[RBX] if wide else walk.spread)[at] = number
         walk.adds = code.adds
-        walk.main(LEFT)
+        walk.main(LEFT, outputs)
         if walk.eax != ("guards" if program.guards else "all"):
             walk.fail("the lanes that are returned")
-    for k, wanted in enumerate(terms.outputs):
-        walk.the(f"output {k}", walk.cells[R14].get(unit * k), wanted)
-        if (unit * k in walk.added) != (code.adds is not None):
+    for k, ((base, at), wanted) in enumerate(zip(outputs, terms.outputs, strict=True)):
+        walk.the(f"output {k}", walk.cells[base].get(at), wanted)
+        if (at in walk.added) != (code.adds is not None):
             walk.fail(f"output {k} is added to what was there, or is not")

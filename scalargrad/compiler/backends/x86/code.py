@@ -19,6 +19,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ...ir.layout import Spot
 from ...ir.lowering import Lowered
 from .assembler import (  # fmt: skip
     BROADCAST,
@@ -56,6 +57,9 @@ if os.environ.get("SCALARGRAD_CHECK"):
     from .allocation_check import check
 
 
+Places = tuple[Sequence[Spot], Sequence[Spot]]  # of inputs and outputs
+
+
 class Code:
     """The machine code of one module under construction, and the layout of its memory."""
 
@@ -71,6 +75,7 @@ class Code:
         self.pending: list[Callable[[], None]] = []  # functions that are called and not yet written
         self.arguments: dict[str, list[int]] = {}  # where they expect what they are given
         self.inputs: Sequence[tuple[bool, int]] | None = None  # see `kernel_code`; None where there is but one sample
+        self.places: Places | None = None  # see `scalar_code`
         self.adds: int | None = None
 
     def constant(self, what: int | str) -> int:
@@ -169,35 +174,50 @@ class Code:
         return made
 
 
-def scalar_code(lowered: Lowered) -> Code:
+def scalar_code(lowered: Lowered, places: Places | None = None) -> Code:
     """`int run(double *x, double *y, char *m)` on one point: x the inputs, y the outputs, m the memory.
 
     Returns 0 where a guard does not hold, 1 where all do, 3 where all do and an output is nan. Behind y there must be
-    zeros up to a multiple of eight.
+    zeros up to a multiple of eight. With `places`, inputs and outputs are where these say, in floats: at x those that
+    are numbers, at y the others; nobody looks for nan then.
     """
     code = Code(lowered, 1)
+    code.places = places
     program = lowered.program
     code.out.append(PROLOGUE)
     memory, store = REGISTERS[1][1], CODES[1]["store"]
+    inputs = [place(INPUTS, PLAIN, 8 * k) for k in range(program.inputs)]
+    outputs = [place(OUTPUTS, PLAIN, 8 * k) for k in range(len(program.outputs))]
+    if places is not None:
+        inputs, outputs = (
+            [place(INPUTS, PLAIN, 8 * at) if isinstance(at, int) else place(OUTPUTS, PLAIN, 8 * at.at) for at in each]
+            for each in places
+        )
 
     def stored(k: int, register: int) -> None:
-        kind, tail = place(OUTPUTS, PLAIN, 8 * k)
+        kind, tail = outputs[k]
         code.out.append(memory[store | register << 10 | kind] + tail)
 
-    RegisterAllocator(code, program, [place(INPUTS, PLAIN, 8 * k) for k in range(program.inputs)], stored).run()
-    out = code.out
-    long_load, long_compare = Form(0x10, long=1), Form(0xC2, long=1)
-    out.append(vex(SCALAR["xor"], 1, 1, 1) + b"\xc9")
-    for k in range(0, len(program.outputs), 8):  # is either of two floats a nan?
-        out.append(vex(long_load, 0, 0, R14) + b"\x86" + (8 * k).to_bytes(4, "little"))
-        out.append(vex(long_compare, 0, 0, R14) + b"\x86" + (8 * k + 32).to_bytes(4, "little") + b"\x03")
-        out.append(vex(Form(0x56, long=1), 1, 1, 0) + b"\xc8")
-    out.append(vex(Form(0x50, long=1), 0, 0, 1) + b"\xc1")
-    out.append(bytes.fromhex("31c9 85c0 0f95c1 8d440901"))  # 1, or 3 if a sign was set
-    out.append(VZEROUPPER + EPILOGUE)
+    RegisterAllocator(code, program, inputs, stored).run()
+    code.out.append((nan_told(len(program.outputs)) if places is None else ONE) + VZEROUPPER + EPILOGUE)
     code.label("fail")
-    out.append(bytes.fromhex("31c0") + VZEROUPPER + EPILOGUE)
+    code.out.append(bytes.fromhex("31c0") + VZEROUPPER + EPILOGUE)
     return code
+
+
+ONE = b"\xb8\x01\x00\x00\x00"  # mov eax, 1
+
+
+def nan_told(outputs: int) -> bytes:
+    """Set eax to 1, or to 3 if one of so many floats at r14 is nan; zeros follow up to a multiple of eight."""
+    load, compare, out = Form(0x10, long=1), Form(0xC2, long=1), vex(SCALAR["xor"], 1, 1, 1) + b"\xc9"
+    pieces = [out]
+    for k in range(0, outputs, 8):  # is either of two floats a nan?
+        pieces.append(vex(load, 0, 0, R14) + b"\x86" + (8 * k).to_bytes(4, "little"))
+        pieces.append(vex(compare, 0, 0, R14) + b"\x86" + (8 * k + 32).to_bytes(4, "little") + b"\x03")
+        pieces.append(vex(Form(0x56, long=1), 1, 1, 0) + b"\xc8")
+    pieces.append(vex(Form(0x50, long=1), 0, 0, 1) + b"\xc1")
+    return b"".join(pieces) + bytes.fromhex("31c9 85c0 0f95c1 8d440901")  # 1, or 3 if a sign was set
 
 
 def kernel_code(lowered: Lowered, places: Sequence[tuple[bool, int]], adds: int | None = None) -> Code:

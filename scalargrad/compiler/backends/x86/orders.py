@@ -14,6 +14,7 @@ from typing import Any
 from ...ir.layout import Place
 from ..orders import Orders
 from .assembler import EPILOGUE, PROLOGUE, SCALAR, VECTOR, VZEROUPPER, Form, evex, move, vex
+from .code import nan_told
 
 RAX, RCX, RDX, RBX, _, RBP, RSI, RDI = range(8)
 UNROLLED = 16  # floats that are moved one by one; more by a string instruction
@@ -100,9 +101,11 @@ class X86Orders(Orders):
         self.float("load", RBP, self.unit * place, 1)
         self.float("store", RBP, self.unit * place)
 
-    def call(self, address: int, x: int, y: int, memory: int = 0) -> None:
+    def call(self, address: int, x: int, y: int, memory: int = 0, row: int | None = None) -> None:
         for register, at in ((RDI, self.unit * x), (RSI, self.unit * y), (RDX, memory)):
             self.memory(ADDRESS, register, RBP, at)
+        if row is not None:
+            self.memory(LOAD, RSI, RBP, self.cell(row))
         self.out += move(RAX, address) + b"\xff\xd0"  # call rax
 
     # ---- orders ------------------------------------------------------------------------------------------------------
@@ -119,7 +122,7 @@ class X86Orders(Orders):
             self.emit("4c89f2")  # mov rdx, r14
             self.copy((RBP, self.unit * start), (RDX, self.unit * output), count)
         if layout.held is None:
-            self.emit("b8", 1)  # mov eax, 1
+            self.out += nan_told(sum(count for _, _, count in layout.outputs))
         else:
             self.test(NOT_ZERO, layout.held)
             self.emit("c5f993c1")  # kmovb eax, k1
@@ -137,11 +140,11 @@ class X86Orders(Orders):
         self.emit("4801c8")  # add rax, rcx
         self.memory(STORE, RAX, RBP, self.cell(pointer))
 
-    def segment(self, k: int, x: int, y: int, _: Any) -> None:
+    def segment(self, k: int, x: int, y: int, row: int | None) -> None:
         entry = self.entries[k]
         if self.wide:
             self.out += VZEROUPPER
-        self.call(entry.address, x, y, entry.memory)
+        self.call(entry.address, x, y, entry.memory, row)
         if entry.guarded and self.layout.held is not None:
             self.emit("c5f992c8")  # kmovb k1, eax
             self.keep(self.layout.held)

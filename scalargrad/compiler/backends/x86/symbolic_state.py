@@ -6,7 +6,7 @@ and what is proven by all of it, are in `allocation_check.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from ...ir.program import Program
@@ -50,6 +50,7 @@ class State:
         self.sp = 8  # bytes on the stack since it was on a boundary of 16; and when what precedes operands was there
         self.entered = 16
         self.cells: dict[int, dict[int, Held]] = {RBX: {}, RBP: {}, R14: {}, RSP: {}}
+        self.outputs: Collection[tuple[int, int]] = ()  # where they go: registers and displacements
         self.spread: dict[int, int] = {}  # floats at rbx that may be spread over lanes
         self.adds: int | None = None  # where at rbx the mask is by which outputs are added to what is there
         self.masks: dict[int, Held] = {}  # cells that hold a mask in their first byte
@@ -123,8 +124,9 @@ class State:
     def store(self, held: Held, masks: bool = False) -> None:
         now = self.now
         at, base, unit = now.displacement, now.base, 8 * self.lanes
-        limit = {RBP: self.room - 64, R14: unit * len(self.terms.outputs), RSP: self.sp - self.entered}.get(base, 0)
-        if at % unit or not 0 <= at < limit or (masks and base != RBP):
+        limit = {RBP: self.room - 64, RSP: self.sp - self.entered}.get(base, 0)
+        working = at % unit == 0 and 0 <= at < limit
+        if not (working if base in (RBP, RSP) else (base, at) in self.outputs) or (masks and base != RBP):
             self.fail("a place that may not be written, or not so")
         if held is None:
             self.fail("nothing known is stored")
