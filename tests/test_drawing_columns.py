@@ -17,8 +17,8 @@ import scalargrad as sg
 from scalargrad import Value, draw, group
 from scalargrad.drawing.graph import layout_engines as engines
 from scalargrad.drawing.graph.columns import lay_out_columns
+from scalargrad.drawing.graph.dot import lay_out
 from scalargrad.drawing.graph.labels import labels_of
-from scalargrad.drawing.graph.laying_out import lay_out
 from scalargrad.drawing.graph.replay import replay
 from scalargrad.nn import MLP, Layer
 

@@ -347,9 +347,9 @@ def test_before_a_pass_there_is_only_the_forward_one():
     x = Value(2.0, label="x")
     told = data_of(page_of(draw(x * x)))
     assert not told["hasPass"]
-    assert told["forward"] == [1]
+    assert told["nodes"]["kind"] == "po"
     assert told["backward"]["edge"] == []
-    assert data_of(page_of(draw(x)))["forward"] == []
+    assert data_of(page_of(draw(x)))["nodes"]["kind"] == "p"
 
 
 @pytest.mark.parametrize("theme", ["auto", "light", "dark"])

@@ -180,12 +180,18 @@ def test_a_lessons_page_shows_for_other_inputs_what_python_shows(visit, lesson):
     page = visit(first)
     r = random.Random(lesson.__name__)
     names = [n.label for n in first.picture.nodes if n.kind == "parameter"]
+    heads = """all => all.flatMap((el) => {
+      const [x1, y1, x2, y2, x3, y3] = el.getAttribute("d").match(/-?[\\d.]+/g).map(Number);
+      return [x2, y2, (x1 + x3) / 2, (y1 + y3) / 2];
+    })"""
+    arrows = page.locator("#picture .a").evaluate_all(heads)
     for scale in (1.0, 30.0):
         moved = {name: round(r.uniform(-scale, scale), 3) for name in names}
         put(page, moved)
         picture = draw(lesson(**moved)).picture
         assert_same(page, picture)
         assert_full(page, picture)
+        assert page.locator("#picture .a").evaluate_all(heads) == pytest.approx(arrows, abs=0.15)
 
 
 # ---- what else a page does -------------------------------------------------------------------------------------------

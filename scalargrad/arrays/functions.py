@@ -112,17 +112,11 @@ def mean(x: Any, axis: Any = None, dtype: Any = None, keepdims: Any = False, whe
 
 
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    numpy.where: where,
-    numpy.select: select,
-    numpy.nan_to_num: nan_to_num,
-    numpy.copyto: copyto,
+    **{getattr(numpy, of.__name__): of for of in (where, select, nan_to_num, copyto, full_like, dot, mean)},
     numpy.zeros_like: _like(0.0),
     numpy.empty_like: _like(0.0),
     numpy.ones_like: _like(1.0),
-    numpy.full_like: full_like,
     numpy.copy: lambda x, **_: x.copy(),
-    numpy.dot: dot,
-    numpy.mean: mean,
     **linalg.FUNCTIONS,
 }
 register("array function", call)  # in the place of what has imported this

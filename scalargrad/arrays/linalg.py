@@ -169,10 +169,4 @@ def slogdet(x: Any) -> Any:
     return numpy.sign(d), numpy.log(numpy.abs(d))
 
 
-FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    numpy.linalg.norm: norm,
-    numpy.linalg.solve: solve,
-    numpy.linalg.inv: inv,
-    numpy.linalg.det: det,
-    numpy.linalg.slogdet: slogdet,
-}
+FUNCTIONS: dict[Any, Any] = {getattr(numpy.linalg, of.__name__): of for of in (norm, solve, inv, det, slogdet)}

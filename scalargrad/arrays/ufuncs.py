@@ -54,13 +54,10 @@ _CONDITIONS: dict[str, Callable[..., Any]] = {
     "bitwise_xor": operator.xor, "invert": lambda x: not x if isinstance(x, bool) else ~x,
 }  # fmt: skip
 _IDENTITIES = {"logical_and": True, "logical_or": False}
-_LANES = {
-    "add": (primitives.sum, 0.0),
-    "multiply": (primitives.prod, 1.0),
-    "maximum": (primitives.max, None),
-    "minimum": (primitives.min, None),
-    "logaddexp": (primitives.logsumexp, -inf),
-}
+_LANES = {  # the row for each lane, and what it is of no numbers
+    "add": (primitives.sum, 0.0), "multiply": (primitives.prod, 1.0), "maximum": (primitives.max, None),
+    "minimum": (primitives.min, None), "logaddexp": (primitives.logsumexp, -inf),
+}  # fmt: skip
 
 
 @lru_cache(maxsize=256)

@@ -35,7 +35,7 @@ from .backends import javascript as js_backend
 from .backends import low_level
 from .backends import native as native_backend
 from .backends import python as python_backend
-from .batching.batch import UNKNOWN, axes_of, map_batch
+from .batching.batch import UNKNOWN, axes_of, map_again, map_batch
 from .batching.distributed import map_by
 from .batching.sources import is_dask
 from .frontend.as_graph import as_graph
@@ -189,6 +189,9 @@ class CompiledFunction(Dispatcher):
         ...     f.map(3.0, [1.0, 2.0], in_axes=(None, 0), reduce="sum", executor=pool, chunk_size=1)
         (45.0, 30.0)
         """
+        plain = start is None and executor is None and chunk_size is None and not progress
+        if plain and self.again and (found := map_again(self, arguments, in_axes, reduce, threads)):
+            return found[0]
         if reduce not in (None, "sum", "mean"):
             raise ValueError(f"map: reduce must be None, 'sum' or 'mean', got {reduce!r}")
         threads = whole("map: threads", threads)
@@ -586,7 +589,9 @@ def compile(
       backend to backend, and are the same at every run, for any number of threads and any parts that are merged.
       Functions with branches that were traced have the functions of "polynomial", and branch as with that.
 
-    Loops that are written in Python unroll; `scan` and its kin are loops. What the function does besides computing
+    Loops that are written in Python unroll; `scan` and its kin are loops. Where thousands of instructions are alike,
+    round for round, code runs them as the loop that they were, in the order in which they stood, with the same bits,
+    unless rounds have numbers in common that a straight line computes once. What the function does besides computing
     happens while tracing only: printing, random numbers, changes to other objects. `Value`s from outside are read anew
     at every call. `int(v)`, `float(v)`, `v.data` and `backward()` in the function are errors. Under `detect_anomaly()`
     the function itself runs, so that it can be checked.

@@ -21,10 +21,11 @@ SLOTS = (
     # those in `bases` and `outs` are of the sample of number 0, whether it is there or not; `second` is where the
     # second samples of pairs go, `flag` what tells their kernel to add. In `turns`, `pitch` bytes apart, is what the
     # first two turns gave, the others, and zeros. There is one of `codes` and `memories` a trace. `sums` has
-    # rows, behind those of earlier ranges, and `sizes` how many samples these are of.
+    # rows, behind those of earlier ranges, and `sizes` how many samples these are of. Instead of samples, sums of
+    # ranges can be `given`. To `finish` is to add what there is in the end, and to divide it.
     "start", "stop", "columns", "outputs", "traces", "wide", "pitch", "reduce", "paired", "finish", "divisor",
     "bases", "strides", "outs", "x", "second", "flag", "codes", "memories", "pair", "pair_memory",
-    "temp", "merged", "turns", "sums", "sizes",
+    "temp", "merged", "turns", "sums", "sizes", "given", "given_sizes",
     # What is left: the first sample of the range in which no kernel answers for some sample, or -1; of that the lanes,
     # the row of the block and the distance of lanes, in samples; whether an output that is stored is nan; how many
     # sums there are. The row is also the one to start with.
@@ -38,6 +39,14 @@ Number = str | int  # a slot, or a constant
 DRIVE = """
   i = start; ending = 0
 range:
+  if given == 0 goto computed
+  n = [given_sizes]; given_sizes = given_sizes + 8; q = held * wide; q = q + sums; end = q + wide
+taken_over:
+  read 0 given 0
+  write q 0
+  given = given + 64; q = q + 64; if q < end goto taken_over
+  goto push
+computed:
   t = stop - i; n = 8; if reduce == 0 goto sized
   n = 32 << paired
 size:
@@ -113,6 +122,7 @@ fold:
   FOLD
   write q 0
   p = p + 512; s = s + 512; q = q + 64; if q < end goto fold
+push:
   s = held << 3; s = s + sizes; [s] = n; held = held + 1
 merge:
   if held < 2 goto next

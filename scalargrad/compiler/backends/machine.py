@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import mmap
+import struct
 import sys
 import threading
 from ctypes.util import find_library
@@ -100,11 +101,26 @@ def _zeros(size: int) -> bytearray | mmap.mmap:
     return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # a process that is forked has its own
 
 
+_pointer = ctypes.pythonapi.PyCapsule_GetPointer
+_pointer.restype, _pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+
+
+def array_address(x: Any) -> int:
+    """Where an array's first number is, by NumPy's array interface in C, which takes a fifth of that in Python."""
+    return ctypes.c_int64.from_address(_pointer(x.__array_struct__, None) + 40).value  # behind 8 + 16 + 2 * 8 bytes
+
+
+def of_float(x: float) -> int:
+    """A float's bits, for a slot."""
+    found: int = struct.unpack("<q", struct.pack("<d", x))[0]
+    return found
+
+
 class AlignedMemory:
     """So many floats of zeros on a boundary of 64 bytes, behind bytes that are given."""
 
     def __init__(self, floats: int, before: bytes = b"") -> None:
         self.floats = _zeros(8 * floats + len(before) + 64)
-        start = ctypes.addressof(ctypes.c_char.from_buffer(self.floats))
-        self.address = -(-(start + len(before)) // 64) * 64
+        self.start = ctypes.addressof(ctypes.c_char.from_buffer(self.floats))
+        self.address = -(-(self.start + len(before)) // 64) * 64
         ctypes.memmove(self.address - len(before), before, len(before))

@@ -6,19 +6,20 @@ left to the general way, and so are branches that were not traced and sums that 
 
 from __future__ import annotations
 
-import ctypes
 from array import array
 from collections.abc import Sequence
-from struct import pack, unpack
 from threading import Lock
 from typing import Any, NamedTuple
 
 from ...transforms.trees import Structure
-from ..backends.machine import raise_failed
+from ..backends.batch_loop import SLOT
+from ..backends.machine import array_address, of_float, raise_failed
 from ..backends.native import driver
 from ..frontend.dispatch import Dispatcher
 from ..frontend.packing import Pack, unpacker
 from ..frontend.specialization import Specialization
+
+ROW, HELD, NAN, STOPPED = (SLOT[name] for name in ("row", "held", "nan", "stopped"))
 
 
 class Mapped(NamedTuple):
@@ -35,8 +36,8 @@ class Shared(NamedTuple):
 
     argument: int
     pack: Pack
-    at: int  # where its numbers go
-    size: int
+    start: int  # where its numbers go, in the bytes of the memory of inputs
+    stop: int
 
 
 def appearance(x: Any) -> Any:
@@ -66,7 +67,7 @@ class Again:
         self.bases, self.strides = array("q", bytes(len(strides) * 8)), strides
         space["bases"], space["strides"] = self.bases.buffer_info()[0], strides.buffer_info()[0]
         space["stop"], space["finish"] = count, 1
-        (space["divisor"],) = unpack("<q", pack("<d", count if reduce == "mean" else 1.0))
+        space["divisor"] = of_float(count if reduce == "mean" else 1.0)
         self.drive = driver()
         self.lock = Lock()
 
@@ -79,20 +80,21 @@ class Again:
                 x = arguments[k]
                 if x.__class__ is not kind or x.dtype != dtype or x.shape != shape or x.strides != strides:
                     return None
-                start = x.__array_interface__["data"][0]
+                start = array_address(x)
                 if start != self.starts[j]:
                     self.starts[j] = start
                     self.bases[at : at + len(offsets)] = array("q", [start + each for each in offsets])
             space = self.space
-            for k, pack, to, size in self.shared:
+            for k, pack, start, stop in self.shared:
                 numbers = pack(arguments[k])
-                if numbers is None or len(numbers) != size:
+                if numbers is None or 8 * len(numbers) != stop - start:
                     return None
-                ctypes.memmove(space.shared_address + 8 * to, numbers.buffer_info()[0], 8 * size)
-            space["nan"] = space["row"] = space["held"] = 0
+                space.x.floats[start:stop] = numbers.tobytes()
+            slots = space.slots
+            slots[ROW] = slots[HELD] = slots[NAN] = 0
             self.drive(space.address)
             raise_failed()
-            if space["stopped"] >= 0 or space["nan"]:
+            if slots[STOPPED] >= 0 or slots[NAN]:
                 return None
             self.trace.calls += self.count
             return [self.unpack(space.sums[: space.outputs])]

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from functools import lru_cache
 from itertools import chain, pairwise, product
-from operator import countOf, index
-from threading import Lock
+from math import nan
+from operator import countOf, index, itemgetter
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ from ..backends import blocks as blocks_backend
 from ..backends import native as native_backend
 from ..backends.batch_loop import SLOT, SLOTS
 from ..backends.executable import CodeRefusedError
-from ..backends.machine import AlignedMemory, Machine, raise_failed
+from ..backends.machine import AlignedMemory, Machine, array_address, of_float, raise_failed
 from ..frontend.dispatch import Dispatcher
 from ..frontend.packing import Pack, as_floats, is_array, packer
 from ..frontend.specialization import Specialization, errors_of_ours
@@ -133,7 +133,7 @@ def _numpy_part(x: Any, axis: int, what: str) -> Part:
             as_float(x[tuple(place)], f"{what}{place}")
     x = x if x.dtype == numpy.float64 else x.astype(numpy.float64)
     structure, offsets = _of_shape(numpy.ndarray, x.shape[1:], x.strides[1:])
-    start = x.__array_interface__["data"][0]
+    start = array_address(x)
     strides = array("q", x.strides[:1]) * len(offsets)
     return Part(structure, array("q", [start + o for o in offsets]), strides, len(x), "numpy", (x,))
 
@@ -327,26 +327,41 @@ def _cuts(first: int, count: int, size: int) -> list[tuple[int, int]]:
 
 
 class Answers:
-    """Where the outputs go: an array for each, or sums over ranges, or one over all samples."""
+    """Where the outputs go: an array for each, or sums over ranges of samples."""
 
     def __init__(self, batch: Batch, outputs: int, reduce: bool) -> None:
         self.columns = [] if reduce else [array("d", bytes(8 * batch.count)) for _ in range(outputs)]
-        self.ranges: Ranges = {}
-        self.lock = Lock()
+        self.outputs, self.first, self.count = outputs, batch.first, batch.count
+        self.ranges: Ranges = {}  # what Python has added
+        self.parts: list[tuple[int, array[float], array[int]]] = []  # and machine code: first samples, rows, sizes
 
     def add(self, first: int, space: Workspace) -> None:
-        """Take over the sums of ranges, one behind the other."""
-        with self.lock:
-            for k, size in enumerate(space.sizes[: space["held"]]):
-                at = k * wide(space.outputs)
-                put(self.ranges, size, first, space.sums[at : at + space.outputs])
-                first += size
+        """Take over the sums of a chunk's ranges, one behind the other."""
+        held = space["held"]
+        self.parts.append((first, space.sums[: held * wide(self.outputs)], space.sizes[:held]))
 
-    def has_nan(self) -> bool:
-        whole = 0.0
-        for sums in self.ranges.values():
-            whole += sum(sums)
-        return whole != whole
+    def all_ranges(self) -> Ranges:
+        """The sums over the largest dyadic ranges."""
+        found = self.ranges
+        for first, sums, sizes in self.parts:
+            for k, size in enumerate(sizes):
+                put(found, size, first, sums[k * wide(self.outputs) :][: self.outputs])
+                first += size
+        return found
+
+    def total(self, divisor: float = 1.0) -> tuple[array[float], bool]:
+        """The sum over all samples, by a divisor, and whether there is a nan in it; of what machine code has added."""
+        parts = sorted(self.parts, key=itemgetter(0))
+        given, sizes = _joined((each[1] for each in parts), "d"), _joined(each[2] for each in parts)
+        sums, places, slots = array("d", bytes(8 * len(given))), array("q", sizes), array("q", bytes(8 * len(SLOTS)))
+        for name, value in (
+            ("start", self.first), ("stop", self.first + self.count), ("wide", 8 * wide(self.outputs)), ("reduce", 1),
+            ("finish", 1), ("divisor", of_float(divisor)), ("sums", _address(sums)), ("sizes", _address(places)),
+            ("given", _address(given)), ("given_sizes", _address(sizes)),
+        ):  # fmt: skip
+            slots[SLOT[name]] = value
+        native_backend.driver()(_address(slots))
+        return sums[: self.outputs], slots[SLOT["nan"]] != 0
 
 
 def _in_python(f: Dispatcher, batch: Batch, bounds: tuple[int, int], answers: Answers, reduce: bool) -> None:
@@ -546,13 +561,14 @@ def _on_threads(
 
     try:
         # Asked only behind the run, which may have come upon further branches, that were traced in it.
-        if (run(True) or answers.has_nan()) and any(v.fast() is not None for v in f.specializations[batch.structure]):
-            answers.ranges.clear()
+        odd = run(True) or (reduce and answers.total()[1])
+        if odd and any(v.fast() is not None for v in f.specializations[batch.structure]):
+            answers.parts.clear()
             run(False)
     except CodeRefusedError as error:
         if f.backend == "native" and not isinstance(error, blocks_backend.NotInLanesError):
             raise
-        answers.ranges.clear()
+        answers.parts.clear()
         return False
     return True
 
@@ -583,7 +599,7 @@ def part_of(f: Dispatcher, batch: Batch, reduce: str, threads: int, numbered: bo
     if numbered:
         done = answered(f, batch, True, threads)
         samples = [(batch.first, batch.first + batch.count)]
-        return done and PartialSum(f.name, reduce, done[0].result, samples, done[1].ranges)
+        return done and PartialSum(f.name, reduce, done[0].result, samples, done[1].all_ranges())
     part: BinnedSum | None = None
     for first, stop in _cuts(batch.first, batch.count, AT_ONCE * threads):
         done = answered(f, batch.piece(first, stop), False, threads)
@@ -611,14 +627,14 @@ def _prepared(f: Dispatcher, batch: Batch, arguments: Sequence[Any], reduce: str
         return None
     if len(chunks(0, batch.count, threads, trace.work)) > 1:
         return None
-    mapped, shared, numbers = list[Mapped](), list[Shared](), 0
+    mapped, shared, numbers = list[Mapped](), list[Shared](), idle[-1].shared_address - idle[-1].x.start
     for k, (x, part) in enumerate(zip(arguments, batch.parts, strict=True)):
         pack = f.shared_arguments.get(f"argument {k}", (None, None))[0] if part.samples is None else None
         if pack is not None and type(x) is not array:
-            shared.append(Shared(k, pack, numbers, len(part.leaves)))
-            numbers += len(part.leaves)
+            shared.append(Shared(k, pack, numbers, numbers + 8 * len(part.leaves)))
+            numbers += 8 * len(part.leaves)
         elif part.kind == "numpy" and part.keep[0] is x:
-            start = x.__array_interface__["data"][0]
+            start = array_address(x)
             mapped.append(Mapped(k, appearance(x), place, [each - start for each in part.leaves]))
             place += len(part.leaves)
         else:
@@ -628,10 +644,20 @@ def _prepared(f: Dispatcher, batch: Batch, arguments: Sequence[Any], reduce: str
 
 def _manner(arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int) -> Any:
     """What is the same in calls of one kind; None if they may not be alike."""
-    if reduce is None or type(in_axes) not in (int, tuple):
+    if reduce is None or type(in_axes) not in (int, tuple) or type(threads) is not int:
         return None
     axes = in_axes if type(in_axes) is tuple else (in_axes,)
     return reduce, threads, in_axes, *map(type, axes), *[getattr(x, "shape", None) for x in arguments]
+
+
+def map_again(f: Dispatcher, arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int) -> list[Any]:
+    """A list with what `map_batch` returns, if that is prepared; else an empty one."""
+    again = None if modes.active else f.again.get(_manner(arguments, in_axes, reduce, threads))
+    found = None if again is None else again(arguments)
+    if found is None:
+        return []
+    f.manner = None
+    return found  # type: ignore[no-any-return]
 
 
 def map_batch(
@@ -639,10 +665,6 @@ def map_batch(
 ) -> Any:
     """`CompiledFunction.map`: see there."""
     manner = _manner(arguments, in_axes, reduce, threads) if start is None and not modes.active else None
-    if manner is not None and (again := f.again.get(manner)) is not None:
-        found = again(arguments)
-        if found is not None:
-            return found[0]
     try:
         batch = Batch(f, arguments, in_axes, start if isinstance(start, int) else 0)
     except TypeError:
@@ -663,12 +685,16 @@ def map_batch(
         return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
     first, answers = done
     if manner is not None:
-        if manner == f.manner and manner not in f.again:  # a call like the last one is likely to have others behind it
+        if manner == f.manner and f.again.get(manner, True):  # the next is likely to be like both
             if len(f.again) >= WAYS:
                 f.again.clear()
             f.again[manner] = _prepared(f, batch, arguments, reduce, threads)
         f.manner = manner
     if reduce is None:
         return collected(first.result, answers.columns, batch.count, batch.kind)
-    sums = total(answers.ranges) if answers.ranges else []  # of a function without results
-    return first.unpack([y / batch.count for y in sums] if reduce == "mean" else sums)
+    divisor = float(batch.count) if reduce == "mean" else 1.0
+    if not answers.parts:
+        return first.unpack([y / divisor for y in total(answers.ranges)] if answers.ranges else [])
+    sums, odd = answers.total(divisor)
+    # Which nan comes of two, the order of the operands in machine code decides.
+    return first.unpack([nan if y != y else y for y in sums] if odd else sums.tolist())

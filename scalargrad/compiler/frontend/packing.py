@@ -132,6 +132,7 @@ class _Source:
         if (known := container(kind)) is not None and known.flat:
             self.at += children
             if self.buffers and is_array(known):
+                self.arrays[self.at] = "o", known.kind, keys
                 return f"{self.known(known.kind)}({keys!r}, buffer=o[{self.at - children}:{self.at}])"
             if direct is not None and is_array(known) and children:
                 direct.append((kind, keys, "y", self.at - children))
@@ -191,7 +192,10 @@ def unpacker(structure: Structure, buffers: bool = False) -> Unpack:
     """A function that builds the tree of that structure from a flat sequence; with `buffers`, from an `array` alone."""
     source = _Source("def made(o):")
     source.buffers = buffers
-    source.lines.append(f"    return {source.built(structure)}")
+    built = source.built(structure)
+    if buffers and not source.arrays:
+        source.lines.insert(1, "    o = o.tolist()")
+    source.lines.append(f"    return {built}")
     return source.function()  # type: ignore[no-any-return]
 
 

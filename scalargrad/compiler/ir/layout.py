@@ -92,7 +92,7 @@ class _Planner:
         self.known: dict[Any, int] = {}  # segments, by the identity of their program, and their own places
         self.cuts: dict[int, _Cut] = {}
         self.single: dict[bytes, int] = {}  # constants, by their bits
-        self.masked: dict[int, tuple[Program, Program]] = {}  # a loop's body and condition with masks, by its identity
+        self.masked: dict[int, tuple[Program, Program]] = {}  # loops, by their identity
         self.masks: list[int] = []  # in lanes: the places of those that what runs now is under; the last one is its own
         if lanes:
             self.made.held = self.room(1)
@@ -278,20 +278,21 @@ class _Planner:
             self.segment(selection(call.size), arms + 1, at)
 
     def loop(self, loop: Loop, places: list[int], at: int) -> None:
-        m, n, body, condition = loop.shared, loop.carried, loop.body, loop.condition
+        m, n, first, body = loop.shared, loop.carried, loop.condition, loop.body
         differs = bool(self.masks) and loop.differs  # from sample to sample
         if differs:
             if id(loop) not in self.masked:
                 self.masked[id(loop)] = masked(loop)
-            body, condition = self.masked[id(loop)]
+            first, body = self.masked[id(loop)]
         direct = None if self.masks or self.calls or body.has_blocks() else self.direct(body)
         x = self.room(body.inputs)
-        carry, moved = x + 2 * differs + m, n + differs  # lanes carry the number of the step, too
+        carry, moved = x + differs + m, n + 2 * differs  # lanes carry the number of the step, and the mask
         if direct is None:  # what the body reads is brought to one place
             self.gather(places[: m + n], carry - m)
         else:  # what is carried stays where it is at the end
             carry = at
             self.gather(places[m : m + n], carry)
+        flag = carry + n + 1 if differs else self.room(1)
         top, lost, end, done = self.label(), self.label(), self.label(), self.cell()
         self.begin(loop, places[m + n] if loop.counted else 0, x if differs else None, done, end)
         rows = _Rows(self, loop, done, self.columns(loop, places), at, direct is not None)
@@ -305,17 +306,17 @@ class _Planner:
         if direct is not None:
             to = [(carry if here else y) + k for k, here in enumerate(_in_place(direct.program, m, n))]
         to += rows.written(y + moved)
+        if differs and first is not None:
+            self.masks.append(x)
+            self.program(first, x, flag)
+            self.masks[-1] = flag
         self.order("label", top)
-        self.masks += (x, x + 1) if differs else ()
-        if condition is not None:
-            flag = x if differs else self.room(1)
-            self.gather(self.places(condition, given[: condition.inputs], range(flag, flag + 1)), flag)
-            if loop.condition is not None:
-                self.order("unless", flag, end)
-                if loop.length is not None:
-                    self.order("limit", done, loop.length, lost if self.masks else None)
-        if differs:
-            self.masks[-2:] = x + 1, x
+        if loop.condition is not None:
+            if first is loop.condition:
+                self.gather(self.places(first, given[: first.inputs], range(flag, flag + 1)), flag)
+            self.order("unless", flag, end)
+            if loop.length is not None:
+                self.order("limit", done, loop.length, lost if self.masks else None)
         self.step(body, given, to, y, rows)
         self.gather(to[:moved], carry)
         if loop.condition is None:
@@ -324,12 +325,12 @@ class _Planner:
             self.order("increment", done)
             self.order("jump", top)
         if differs:
-            del self.masks[-2:]
+            self.masks.pop()
             self.order("label", lost)  # with samples that would go on
             for each in self.masks if loop.condition is not None else ():
-                self.order("lose", x, each)
+                self.order("lose", flag, each)
         self.order("label", end)
-        self.copy(Place(carry), Place(at), moved - (differs and loop.counted))
+        self.copy(Place(carry), Place(at), n + (differs and not loop.counted))
         if loop.condition is not None and not differs:
             self.order("write", done, at + n)
 
@@ -350,13 +351,13 @@ class _Planner:
         the inputs of `masked` begin with."""
         step = 0
         if x is not None:
-            step = x + 2 + loop.shared + loop.carried
-            self.gather([self.masks[-1]], x + 1)
+            step = x + 1 + loop.shared + loop.carried
+            self.gather([self.masks[-1]], x)
             self.gather([self.constant(float(loop.counted))], step)
         if x is not None and loop.counted:
             given = self.room(2)
             self.gather([self.masks[-1], count], given)
-            count = x + 1
+            count = x
             self.segment(COUNT, given, count)
         if loop.counted:
             self.order("read", done, count)

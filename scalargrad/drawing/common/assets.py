@@ -4,8 +4,6 @@ The step-through (`page/`) and the playground are made and kept safe in the same
 and a content security policy that names the page's own script and styles by their hashes and allows nothing else.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import webbrowser

@@ -1,9 +1,7 @@
 """What drawings have in common: shown by themselves in a notebook, saved by suffix, printed as text."""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import count
 from pathlib import Path
@@ -29,11 +27,18 @@ def file_for(path: Any, forms: Mapping[str, Any]) -> tuple[Path, Any]:
     return file, form
 
 
-def check_theme(theme: str, what: str) -> str:
-    """The theme, if it is one."""
-    if theme not in THEMES:
-        raise ValueError(f"{what}: theme={theme!r} is none of {', '.join(map(repr, THEMES))}")
-    return theme
+def one_of(what: str, given: str, known: Sequence[str]) -> str:
+    """An option, if it is one of those known; `ValueError` for another."""
+    if given not in known:
+        raise ValueError(f"{what}={given!r} is none of {', '.join(map(repr, known))}")
+    return given
+
+
+def a_text(what: str, given: str) -> str:
+    """A text that somebody gave; `TypeError` for anything else."""
+    if not isinstance(given, str):
+        raise TypeError(f"{what} takes a str, got {type(given).__name__}")
+    return given
 
 
 class BaseDrawing:
@@ -50,7 +55,7 @@ class BaseDrawing:
 
     def __init__(self, picture: Any, theme: str = "auto") -> None:
         self.picture = picture
-        self.theme = check_theme(theme, "draw")
+        self.theme = one_of("draw: theme", theme, THEMES)
         # Different for every drawing of a process, and for different pictures of different processes: a page that
         # gathers the outputs of both has no id twice.
         digest = blake2b(repr(picture).encode(errors="replace"), digest_size=4).hexdigest()

@@ -4,8 +4,6 @@ Measured beside it: resvg has no PDF, and takes serifs where a font lacks a lett
 CairoSVG needs a library of the system's; vl-convert is as large and slower.
 """
 
-from __future__ import annotations
-
 from .text import clean
 
 _PPI = 192.0  # two pixels a point of the drawing

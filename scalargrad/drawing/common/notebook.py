@@ -1,7 +1,5 @@
 """What notebooks show: pictures that stay when a notebook is not trusted, and pages in frames of their own."""
 
-from __future__ import annotations
-
 import re
 from base64 import b64encode
 from html import escape

@@ -1,7 +1,5 @@
 """What all drawings look like: fonts, colours of light and dark pages, the scale of |gradient|."""
 
-from __future__ import annotations
-
 from functools import cache
 from math import isfinite, log10
 

@@ -4,8 +4,6 @@ The sheet is scoped by the drawing's own id, so that several drawings share a pa
 gets its own by a media query. Text is text, in fonts that every system has.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 from .assets import asset
@@ -82,7 +80,7 @@ class Drawer:
 
     def rules(self) -> tuple[str, str]:
         """The rules of this drawing: for shapes, and for colours, which are variables."""
-        parts = [asset(name).split("@colours") for name in ("common/drawing.css", self.sheet)]
+        parts = [asset(name).split("@colours\n") for name in ("common/drawing.css", self.sheet)]
         shapes, colours = ("".join(each).replace("&", f"#{self.prefix}") for each in zip(*parts, strict=True))
         return _filled(shapes, {"fonts": FONTS, "small": f"{SMALL:g}px", **self.sizes}), colours
 

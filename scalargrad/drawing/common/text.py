@@ -33,6 +33,11 @@ _ADVANCES = (_regular, _regular | _bold)
 GENEROUS = 1.02
 _RIGHT_TO_LEFT = frozenset(("R", "AL", "AN"))
 _ISOLATE, _END_ISOLATE = "\u2068", "\u2069"
+_ENDS = "".join([chr(plane + end) for plane in range(0, 0x110000, 0x10000) for end in (0xFFFE, 0xFFFF)])  # of planes
+# Controls, lone surrogates, what turns the direction of text, and what no reader of XML accepts.
+_NO_TEXT = re.compile(
+    f"[\\x00-\\x1f\\x7f-\\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufdd0-\ufdef{_ENDS}]"
+)
 # theta1[2,1], x[3], θ[to,from], w_1, w1: an index behind a name is drawn below the line. A bare number is one behind a
 # single letter, since log2 is a function.
 _INDEX = re.compile(
@@ -107,18 +112,7 @@ def clean(text: str) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    out = []
-    for c in text.replace("\r\n", "\n"):
-        kind = category(c)
-        if c in "\n\r\u2028\u2029":
-            out.append("↵")
-        elif c == "\t":
-            out.append(" ")
-        elif kind in ("Cc", "Cs") or c in "\u200e\u200f" or "\u202a" <= c <= "\u202e" or "\u2066" <= c <= "\u2069":
-            out.append("�")
-        else:
-            out.append("�" if ord(c) & 0xFFFE == 0xFFFE or "\ufdd0" <= c <= "\ufdef" else c)
-    cleaned = "".join(out)
+    cleaned = _NO_TEXT.sub("�", re.sub("\r\n|[\n\r\u2028\u2029]", "↵", text).replace("\t", " "))
     if not _RIGHT_TO_LEFT.isdisjoint(map(bidirectional, cleaned)):
         return f"{_ISOLATE}{cleaned}{_END_ISOLATE}"
     return cleaned

@@ -1,7 +1,5 @@
 """What runs inside a loop, a choice, a call or a root: one line that says it, and the body's own graph of one step."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
@@ -57,15 +55,10 @@ def summary(operation: Any, names: Sequence[str]) -> str:
     return f"one of two, {each}" if isinstance(operation, Call) and operation.chooses else each
 
 
-def body_of(
-    operation: Any, names: Sequence[str], operands: Sequence[Any], block: Any, bars: dict[int, float]
-) -> Body | None:
+def body_of(v: Value, names: Sequence[str], bars: dict[int, float]) -> Body | None:
     """The body's graph, at the last step of a loop, at the solution of a root, of the branch that was taken; None where
-    nothing ran, or too much to be shown.
-
-    `names` and `operands` are what goes in, `block` what came out, `bars` the gradients of outputs by number.
-    """
-    run = _run_of(operation, names, operands, block, bars)
+    nothing ran, or too much to be shown. `names` are the operands', `bars` the gradients of outputs by number."""
+    run = _run_of(v, names, bars)
     if run is None or len(run.program) > MOST:
         return None
     with modes.recording():
@@ -80,9 +73,10 @@ def body_of(
     return Body(run.title, results, list(zip(results, entering, strict=False)))
 
 
-def _run_of(
-    operation: Any, names: Sequence[str], operands: Sequence[Any], block: Any, bars: dict[int, float]
-) -> _Run | None:
+def _run_of(v: Value, names: Sequence[str], bars: dict[int, float]) -> _Run | None:
+    operation: Any = v.operation
+    operands: list[Any] = [p._data for p in v.parents]
+    block: Any = v._data
     if isinstance(operation, Loop):
         return _step_of(operation, names, operands, block, bars)
     if (residual := getattr(operation, "residual", None)) is not None:
@@ -96,9 +90,7 @@ def _run_of(
     return _Run(title, operation.programs()[which], list(names[skip:]), list(operands[skip:]), bars)
 
 
-def _step_of(
-    loop: Loop, names: Sequence[str], operands: Sequence[Any], block: Any, bars: dict[int, float]
-) -> _Run | None:
+def _step_of(loop: Loop, names: Sequence[str], operands: Sequence[Any], block: Any, bars: Any) -> _Run | None:
     """The last step; of a loop that keeps nothing of its steps, as it has no bound, the first."""
     m, n = loop.shared, loop.carried
     count = loop.length
@@ -113,12 +105,9 @@ def _step_of(
     xs: list[float] = []
     start = m + n + loop.counted
     for column in loop.columns:
-        if column.first is None:
-            xs += operands[start + at * column.width : start + (at + 1) * column.width]
-            start += (loop.length or 0) * column.width
-        else:
-            xs += operands[start][column.first + at * column.width : column.first + (at + 1) * column.width]
-            start += 1
+        source, first = (operands, start) if column.first is None else (operands[start], column.first)
+        xs += source[first + at * column.width : first + (at + 1) * column.width]
+        start += (loop.length or 0) * column.width if column.first is None else 1
     adjoints = {k: bars[k] for k in range(n) if k in bars}
     offsets = accumulate(loop.results, initial=n)
     for first, width, offset in zip(loop.starts, loop.results, offsets, strict=False):

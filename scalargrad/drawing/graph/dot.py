@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from ..common.style import COLOURS, SMALL, scale_colour
 from ..common.text import clean, shortened, width, xml
+from .columns import lay_out_columns
 from .labels import ROW, Labels, NodeLabel, edge_widths
+from .layout import Layout, read_layout
+from .layout_engines import find, run
 from .picture import Node, Picture
-from .tooltips import edge_tooltip, node_tooltip
-from .tree import to_text
+from .words import edge_tooltip, node_tooltip, to_text
 
 if TYPE_CHECKING:
     from graphviz import Digraph  # type: ignore[import-untyped]
@@ -141,3 +143,14 @@ def _looks(made: NodeLabel, kind: str, dark: bool) -> dict[str, str]:
         "color": COLOURS["bad" if style == "bad" else "leaf" if kind == "parameter" else "line"][dark],
         "penwidth": "3" if style == "exploding" else "2" if kind == "parameter" else "1",
     }
+
+
+# ---- who lays a picture out ------------------------------------------------------------------------------------------
+
+
+def lay_out(picture: Picture, labels: Labels, time_limit: float) -> Layout:
+    """Lay the picture out. Raises `LayoutError` where that takes an engine, and none is found, or it fails."""
+    if picture.is_layered and picture.direction in ("LR", "RL"):
+        return lay_out_columns(picture, labels)
+    engine = find()
+    return read_layout(run(engine, to_boxes(picture, labels), "json0", time_limit), picture, engine.name)

@@ -13,14 +13,13 @@ from typing import Any
 from ...engine.value import Value
 from ...state import whole
 from ..common.assets import opened
-from ..common.drawing import BaseDrawing
+from ..common.drawing import BaseDrawing, a_text, one_of
 from ..common.notebook import InlinePage
 from ..page.html import to_html
 from ..page.live import Recorded, record
 from .columns import lay_out_columns
-from .dot import to_dot
+from .dot import lay_out, to_dot
 from .labels import Labels, labels_of
-from .laying_out import lay_out
 from .layout import Layout, as_laid_out
 from .layout_engines import LayoutError, LayoutTimeoutError
 from .picture import Picture
@@ -28,7 +27,7 @@ from .reading import PictureMaker
 from .replay import frames, to_dict
 from .selection import Graph, select
 from .svg import GraphDrawer
-from .tree import to_text
+from .words import to_text
 
 LABELS = ("local", "contribution", "full", "none")
 SHOWN, MOST_SHOWN = 2.0, 800  # of what a display draws by itself: seconds of an engine; nodes that are put in columns
@@ -231,21 +230,14 @@ def draw(
 
 def _check(labels: Any, direction: Any, depth: Any, hops: Any, time_limit: float, path: Any, title: Any) -> None:
     """See that options are in their ranges."""
-    for name, given, known in (
-        ("labels", labels, (None, *LABELS)),
-        ("direction", direction, DIRECTIONS),
-    ):
-        if given not in known:
-            raise ValueError(
-                f"draw: {name}={given!r} is none of {', '.join([repr(k) for k in known if k is not None])}"
-            )
+    one_of("draw: labels", LABELS[0] if labels is None else labels, LABELS)
+    one_of("draw: direction", direction, DIRECTIONS)
     depth, hops = None if depth is None else whole("draw: depth", depth, 0), whole("draw: hops", hops, 0)
     if not time_limit > 0.0:
         raise ValueError(f"draw: time_limit is in seconds and positive, got {time_limit!r}")
     if path is not None and (not isinstance(path, Sequence) or len(path) != 2):
         raise ValueError(f"draw: path takes two values, (from, to), got {path!r}")
-    if not isinstance(title, str):
-        raise TypeError(f"draw: title takes a str, got {type(title).__name__}")
+    a_text("draw: title", title)
 
 
 def _values(given: Any, what: str) -> list[Value]:

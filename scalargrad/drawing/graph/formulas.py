@@ -3,8 +3,6 @@
 Read off the rows of operations, given the names of the operands.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from typing import Any

@@ -3,8 +3,6 @@
 Whatever is drawn on a layout, once or step by step, has the same places.
 """
 
-from __future__ import annotations
-
 import json
 from operator import is_not
 from typing import Any, NamedTuple

@@ -3,8 +3,6 @@
 Without a look into anybody's frame: what is named, and how, stands in the call.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -3,8 +3,6 @@
 Here `Value`s are read; what is read off them is plain from here on.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
@@ -233,7 +231,7 @@ class PictureMaker:
         """What runs in an operation with several outputs, in words and as a picture of its own."""
         v = self.graph.values[i]
         names = self.names_of(self.graph.operands[i])
-        body = body_of(v.operation, names, [p._data for p in v.parents], v._data, self.bars(i))
+        body = body_of(v, names, self.bars(i))
         says = clean(shortened(summary(v.operation, names), 60))
         if body is None:
             return {"says": says}
@@ -430,25 +428,16 @@ def place_id(place: int) -> str:
     return f"n{place + 1}" if place >= 0 else f"g{-1 - place}" if place < -1 else ""
 
 
-def _operands_first(nodes: list[Node], edges: Sequence[Edge]) -> list[Node]:
+def _operands_first(nodes: list[Node], edges: Iterable[Edge]) -> list[Node]:
     """The nodes, each behind what it is computed from, else as they are; in a cycle of blocks too."""
-    at = {n.id: k for k, n in enumerate(nodes)}
-    operands: list[list[int]] = [[] for _ in nodes]
+    operands: dict[str, set[str]] = {n.id: set() for n in nodes}
     for e in edges:
-        operands[at[e.target]].append(at[e.source])
-    order: dict[int, None] = {}
-    seen: set[int] = set()
-    for top in range(len(nodes)):
-        stack = [top]
-        while stack:
-            k = stack[-1]
-            left = [j for j in operands[k] if j not in seen] if k not in order else []
-            seen.add(k)
-            if left:
-                stack += reversed(left)
-            else:
-                order[stack.pop()] = None
-    return [nodes[k] for k in order]
+        operands[e.target].add(e.source)
+    left, order = {n.id: n for n in nodes}, list[Node]()
+    while left:
+        ready = next((key for key in left if left.keys().isdisjoint(operands[key] - {key})), next(iter(left)))
+        order.append(left.pop(ready))
+    return order
 
 
 def _range(numbers: Sequence[float]) -> tuple[float, float]:

@@ -5,8 +5,6 @@ picture's, added up in the order of `backward()`. A frame, for print and slides,
 later.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from math import isclose
 from typing import Any, NamedTuple

@@ -4,8 +4,6 @@ What to show is decided on bare positions, without a text or a number: so a grap
 folded before anything is made for the few that are drawn.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase

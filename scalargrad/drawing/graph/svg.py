@@ -4,8 +4,6 @@ Lengths are whole tenths of a point from where they enter (`layout.py`, `labels.
 fewest digits.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from math import inf
 
@@ -15,7 +13,7 @@ from ..common.text import clean, shortened, tenths, width, written, xml
 from .labels import HEADER, HEADER_HEIGHT, PADDING, ROW, ROW_HEIGHT, RULE, EdgeLabel, Labels, NodeLabel, edge_widths
 from .layout import Curve, Layout
 from .picture import Edge, Node, Picture
-from .tooltips import edge_tooltip, node_tooltip
+from .words import edge_tooltip, node_tooltip
 
 FAR = 30.0  # a label as far as this from its edge is tied to it
 # Where a curve is looked at for the place nearest to its label: weights of its four control points.
@@ -179,7 +177,7 @@ class GraphDrawer(Drawer):
         shapes, colours = super().rules()
         names = [SCALE_CLASSES[k] for k in sorted(self.scales)]
         scale = [f"#{self.prefix} .{each} rect,#{self.prefix} rect.{each}{{fill:var(--{each})}}" for each in names]
-        return shapes, colours.replace("@scale", "".join(scale))
+        return shapes, colours.replace("@scale\n", "".join(scale))
 
 
 # ---- the legend's items, each with its width -------------------------------------------------------------------------

@@ -3,8 +3,6 @@
 A drawing holds plain numbers: two of them are compared number by number.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

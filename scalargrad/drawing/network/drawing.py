@@ -1,7 +1,5 @@
 """`NetworkDrawing`: the picture of a network, shown, saved and printed."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 A PNG, written by the standard library, with transparent colours that suit light and dark pages alike.
 """
 
-from __future__ import annotations
-
 from base64 import b64encode
 from collections.abc import Sequence
 from math import isfinite

@@ -4,8 +4,6 @@ Nothing here imports `scalargrad.nn`: a layer is what has neurons, a neuron what
 user's own are drawn as well.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
@@ -14,13 +12,10 @@ from typing import Any
 
 def chain_of_layers(model: Any) -> list[Any]:
     """The model's layers in order; an error where they are not a chain."""
-    walk = getattr(model, "named_modules", None)
-    if callable(walk):
-        layers = [module for _, module in walk() if hasattr(module, "neurons")]
-        if not layers and hasattr(model, "weights") and hasattr(model, "bias"):
-            layers = [model]
-    else:
-        layers = []
+    walk = getattr(model, "named_modules", lambda: ())
+    layers = [module for _, module in walk() if hasattr(module, "neurons")]
+    if not layers and hasattr(model, "named_modules") and hasattr(model, "weights") and hasattr(model, "bias"):
+        layers = [model]
     if not layers:
         raise TypeError(
             f"draw_network: {type(model).__name__} has no layers; it takes an MLP, Layer or Neuron, or a Module with "

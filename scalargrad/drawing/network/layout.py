@@ -3,8 +3,6 @@
 Room for names and numbers decides on places, and on what is shown at all.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from ..common.text import clean, shortened, signed, width

@@ -3,8 +3,6 @@
 The neuron is computed anew, on copies of the parameters, and drawn by `draw`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

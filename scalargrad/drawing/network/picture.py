@@ -1,7 +1,5 @@
 """What a network's picture says, as plain numbers and texts: layers, units, parameters."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any, NamedTuple

@@ -4,14 +4,13 @@ What is shown is read off the model once, into plain numbers; so a drawing stays
 two of them can be compared.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...activations.functions import activation_title
 from ...engine.value import Value
 from ...state import whole
+from ..common.drawing import a_text
 from ..common.text import clean, shortened
 from ..graph.drawing import Drawing
 from ..graph.reading import gradient_of
@@ -72,8 +71,7 @@ def draw_network(
     """
     layers = chain_of_layers(model)
     width = len(weights_of(layers[0])[0])
-    if not isinstance(title, str):
-        raise TypeError(f"draw_network: title takes a str, got {type(title).__name__}")
+    a_text("draw_network: title", title)
     limit = whole("draw_network: limit", limit, 2)
     if inputs is not None and len(inputs) != width:
         raise ValueError(f"draw_network: the network takes {width} input(s), got {len(inputs)}")

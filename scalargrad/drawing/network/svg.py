@@ -4,8 +4,6 @@ Numbers stand on the lines where two columns leave room for them: lines from n u
 different heights, evenly spaced, where the way is 1/(m + 1) done; there the numbers stand.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from math import asin, isfinite, sin
 from operator import mul

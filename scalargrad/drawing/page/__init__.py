@@ -1,6 +1,6 @@
 """The step-through page: one HTML file without network, which plays both passes over the picture.
 
-`html.py` puts it together from one picture, its steps (`story.py`, `data.py`) and the files in HTML, CSS and JavaScript
+`html.py` puts it together from one picture, its steps (`data.py`) and the files in HTML, CSS and JavaScript
 that stand beside the code.
 """
 

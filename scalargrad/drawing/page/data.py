@@ -4,8 +4,6 @@ The page writes numbers as the picture does (`common/numbers.js`). What computes
 in `live.py`.
 """
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -25,7 +23,6 @@ class Story(NamedTuple):
     """Both passes over one picture."""
 
     picture: Picture  # what is drawn: with the count of paths on every node that waits for several
-    forward: list[int]  # nodes in the order of computation
     backward: Replay
 
 
@@ -39,8 +36,7 @@ def story_of(picture: Picture) -> Story:
         )
         for i, n in enumerate(picture.nodes)
     )
-    forward = [i for i, n in enumerate(picture.nodes) if n.kind in ("operation", "block")]
-    return Story(picture._replace(nodes=nodes, active=""), forward, backward)
+    return Story(picture._replace(nodes=nodes, active=""), backward)
 
 
 def roomy(story: Story, live: bool = False) -> Picture:
@@ -78,7 +74,7 @@ def to_data(story: Story, live: dict[str, Any] | str = "") -> dict[str, Any]:
     A number is one of JSON's, or the text of inf or nan; a range of them the smallest and the largest; one that has
     changed says what it was. `live` is what the page computes with, or why it does not.
     """
-    (picture, forward, backward), of = story, story.picture.of
+    (picture, backward), of = story, story.picture.of
     nodes, edges, steps = picture.nodes, picture.edges, backward.steps
     position = {n.id: k for k, n in enumerate(nodes)}
     patterns, pattern = _patterns(picture)
@@ -113,7 +109,6 @@ def to_data(story: Story, live: dict[str, Any] | str = "") -> dict[str, Any]:
             "brought": [_number(e.contributions or e.contribution) for e in edges],
             "merged": {k: e.merged for k, e in enumerate(edges) if e.local is None},
         },
-        "forward": forward,
         "backward": {
             "edge": [a.edge for a in steps],
             "arrived": [a.arrived for a in steps],

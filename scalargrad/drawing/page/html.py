@@ -3,8 +3,6 @@
 Whatever a label holds reaches the page as data or as escaped text.
 """
 
-from __future__ import annotations
-
 import re
 from base64 import b64encode
 from collections.abc import Iterable
@@ -14,8 +12,8 @@ from typing import Any
 from ...compiler.backends import javascript
 from ..common.assets import as_json, compact, page, script
 from ..common.text import clean, shortened, xml
+from ..graph.dot import lay_out
 from ..graph.labels import PADDING, labels_of, node_label
-from ..graph.laying_out import lay_out
 from ..graph.layout import Layout, as_laid_out
 from ..graph.picture import Picture
 from ..graph.svg import GraphDrawer

@@ -141,14 +141,14 @@ function partsOf(e) {
   if (parts[e]) return parts[e];
   const el = edgeEls[e];
   const head = el.querySelector(".a");
-  const [x, y, dx, dy, ex, ey] = head.getAttribute("d").match(/-?(?:\d+\.?\d*|\.\d+)/g).map(Number);
+  const [x1, y1, x2, y2, x3, y3] = head.getAttribute("d").match(/-?(?:\d+\.?\d*|\.\d+)/g).map(Number);
   const texts = el.querySelectorAll("text");
   parts[e] = {
     line: lineOf(e), head, texts,
     mark: texts.length ? texts[0].querySelector("tspan.b") : null,
     tail: texts.length && !Array.isArray(live.edge[e]) ? tailOf(texts[0], (live.labels === "contribution" ? firsts.brought : firsts.local)[e]) : null,
     look: EDGE_LOOKS.find((each) => el.classList.contains(each)),
-    tip: [x + dx, y + dy], base: [x + (dx + ex) / 2, y + (dy + ey) / 2], across: [-(dx + ex) / 2, -(dy + ey) / 2],
+    tip: [x2, y2], base: [(x1 + x3) / 2, (y1 + y3) / 2], across: [(x1 - x3) / 2, (y1 - y3) / 2],
   };
   return parts[e];
 }

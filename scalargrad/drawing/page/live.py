@@ -4,8 +4,6 @@ What was recorded is kept as rows and positions (`record`), so that a drawing st
 for a page, it is run once more on numbers that record, and the JavaScript backend writes the program (`program_of`).
 """
 
-from __future__ import annotations
-
 import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence

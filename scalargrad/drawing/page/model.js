@@ -23,9 +23,10 @@ const brief = (x) => spelt(x, (each) => (
   each.before === undefined ? shown(each) : `${shown(each.before)} → ${shown(each.now)}${wayOf(each)}`));
 const full = (x) => spelt(x, (each) => (each.before === undefined ? repr(each) : `${repr(each.now)}, before ${repr(each.before)}`));
 
-const { live, of, patterns, hasPass, roots, nodes, edges, forward, backward } = JSON.parse($("data").textContent);
+const { live, of, patterns, hasPass, roots, nodes, edges, backward } = JSON.parse($("data").textContent);
 const { name, kind, formula, value } = nodes;
 const { source, target, slot, notation, local, brought, merged } = edges;
+const forward = [...kind].flatMap((each, i) => ("ob".includes(each) ? [i] : [])); // operations and blocks, in order
 const start = hasPass ? forward.length + 1 : 0;
 const last = hasPass ? start + backward.edge.length : forward.length;
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from ...data.dataset import Dataset
 from ..common.assets import as_json, opened, page, script
-from ..common.drawing import check_theme, file_for
+from ..common.drawing import a_text, file_for, one_of
 from ..common.notebook import frame_html
+from ..common.style import THEMES
 from ..common.text import clean, shortened, xml
 from . import lab
 from .recording import Recording
@@ -68,9 +69,8 @@ class Playground:
             raise TypeError(f"Playground: live takes True or False, got {type(live).__name__}")
         if not self.recordings and not live:
             raise ValueError("Playground: no recording is given; with live=True, the page trains by itself")
-        if not isinstance(title, str):
-            raise TypeError(f"Playground: title takes a str, got {type(title).__name__}")
-        self.live, self.title, self.theme = live, title, check_theme(theme, "Playground")
+        self.live, self.title = live, a_text("Playground: title", title)
+        self.theme = one_of("Playground: theme", theme, THEMES)
 
     def html(self) -> str:
         """The page as text."""

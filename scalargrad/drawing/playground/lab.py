@@ -7,8 +7,6 @@ is arithmetic: `prepared` has the model and the data with which `fit(..., compil
 to the page's weights, to the last bit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import count

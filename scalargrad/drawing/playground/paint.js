@@ -27,8 +27,7 @@ function readColours() {
       return (255 << 24) | (b << 16) | (g << 8) | r;
     });
   colours = {
-    page: hex("page"), ink: hex("ink"), muted: hex("muted"), line: hex("line"), bad: hex("bad"), now: hex("now-line"),
-    pos: hex("pos"), neg: hex("neg"), posText: hex("pos-text"), negText: hex("neg-text"),
+    page: hex("page"), ink: hex("ink"), pos: hex("pos"), neg: hex("neg"),
     large: [shades(0.62, 1), shades(0.62, 0.72)], small: [shades(0.95, 1), shades(0.95, 0.6)],
   };
 }

@@ -30,31 +30,31 @@ function drawPlane(set, weights, fields, shown, probe) {
   if (probe) drawProbe(context, across(set, probe[0], size), down(set, probe[1], size), size);
 }
 
-/** Circles above the threshold, diamonds below; filled for training. Those that are taken for the other class stand out. */
+/** The path of a point: a circle above the threshold, a diamond below. */
+function outline(context, isAbove, x, y, radius) {
+  context.beginPath();
+  if (isAbove) context.arc(x, y, radius, 0, 7);
+  else {
+    const r = radius * 1.25;
+    [[0, -r], [r, 0], [0, r], [-r, 0]].forEach(([dx, dy]) => context.lineTo(x + dx, y + dy));
+    context.closePath();
+  }
+}
+
+/** The points, filled for training. Those that are taken for the other class stand out. */
 function drawPoints(context, set, weights, points, filled, size, out) {
   const radius = 3.1 * devicePixelRatio * Math.max(0.8, Math.min(1.2, plane.clientWidth / 400));
   for (let i = 0; i < points.length; i += 3) {
     const isAbove = points[i + 2] > set.threshold;
     const [x, y] = [across(set, points[i], size), down(set, points[i + 1], size)];
-    const wrong = isWrong(set, weights, points, i, out);
-    context.beginPath();
-    if (isAbove) context.arc(x, y, radius, 0, 7);
-    else {
-      const r = radius * 1.25;
-      context.moveTo(x, y - r);
-      context.lineTo(x + r, y);
-      context.lineTo(x, y + r);
-      context.lineTo(x - r, y);
-      context.closePath();
-    }
-    context.fillStyle = filled ? (isAbove ? colours.pos : colours.neg) : colours.page;
-    context.strokeStyle = filled ? colours.page : isAbove ? colours.pos : colours.neg;
+    const colour = isAbove ? colours.pos : colours.neg;
+    outline(context, isAbove, x, y, radius);
+    [context.fillStyle, context.strokeStyle] = filled ? [colour, colours.page] : [colours.page, colour];
     context.lineWidth = (filled ? 0.9 : 1.6) * devicePixelRatio;
     context.fill();
     context.stroke();
-    if (!wrong) continue;
-    context.beginPath();
-    context.arc(x, y, radius * 1.9, 0, 7);
+    if (!isWrong(set, weights, points, i, out)) continue;
+    outline(context, true, x, y, radius * 1.9);
     context.strokeStyle = colours.ink;
     context.lineWidth = 1.4 * devicePixelRatio;
     context.stroke();
@@ -65,12 +65,7 @@ function drawProbe(context, x, y, size) {
   context.strokeStyle = colours.ink;
   context.lineWidth = devicePixelRatio;
   context.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
-  context.beginPath();
-  context.moveTo(x, 0);
-  context.lineTo(x, size);
-  context.moveTo(0, y);
-  context.lineTo(size, y);
-  context.stroke();
+  context.stroke(new Path2D(`M${x},0V${size}M0,${y}H${size}`));
   context.setLineDash([]);
 }
 
@@ -102,14 +97,10 @@ function drawScales(set) {
 function drawThumbnail(canvas, set) {
   const size = (canvas.width = canvas.height = 112);
   const context = canvas.getContext("2d");
-  context.clearRect(0, 0, size, size);
   for (let i = 0; i < set.train.length; i += 3) {
     const isAbove = set.train[i + 2] > set.threshold;
     context.fillStyle = isAbove ? colours.pos : colours.neg;
-    context.beginPath();
-    const [x, y] = [across(set, set.train[i], size), down(set, set.train[i + 1], size)];
-    if (isAbove) context.arc(x, y, 3.2, 0, 7);
-    else context.rect(x - 2.8, y - 2.8, 5.6, 5.6);
+    outline(context, isAbove, across(set, set.train[i], size), down(set, set.train[i + 1], size), 3.2);
     context.fill();
   }
 }

@@ -3,8 +3,6 @@
 It is of use without the page, too. What the page can compute is a chain of layers whose activations can be compiled.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Sequence
 from math import isfinite
 from typing import Any, NamedTuple
@@ -17,6 +15,7 @@ from ...functions.primitives import dot
 from ...nn import Module
 from ...state import whole
 from ..common.assets import compact
+from ..common.drawing import a_text
 from ..network.layers import chain_of_layers, neurons_of
 from ..network.picture import Region, checked_region
 
@@ -83,11 +82,9 @@ class Recording:
         region: Region | None = None,
     ) -> None:
         layers = chain_of_layers(model)
-        self.model, self.loss, self.name, self.note = model, loss, name, note
+        self.model, self.loss = model, loss
+        self.name, self.note = a_text("Recording: name", name), a_text("Recording: note", note)
         self.train, self.test = _points("train", train), None if test is None else _points("test", test)
-        for what, text in (("name", name), ("note", note)):
-            if not isinstance(text, str):
-                raise TypeError(f"Recording: {what} takes a str, got {type(text).__name__}")
         self.every = whole("Recording: every", every)
         self.sizes = _sizes(layers)
         self.activations = [activation_title(layer.activation) for layer in layers]
