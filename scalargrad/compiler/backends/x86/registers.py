@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 NEVER = 1 << 60
 FAR = 1000  # instructions; a value that is not used before goes to memory at once
+NEAR = 100  # instructions; a vector that is used again so soon is loaded, where it could be read in memory
 INPUTS, MEMORY, OUTPUTS = 0, 1, 2  # indices of assembler.BASES
 SIGN, MAGNITUDE, ALL = 1 << 63, (1 << 63) - 1, (1 << 64) - 1
 _ARITHMETIC = frozenset(("add", "sub", "mul", "div", "min", "max"))
@@ -336,6 +337,7 @@ class RegisterAllocator:
         commuting = {codes[name] for name in _COMMUTES}
         ends = {codes[name]: SCALAR[name].end for name in PREDICATES} if self.lanes == 1 else {}
         comparing = min(ends, default=NEVER)
+        near = NEAR if self.lanes > 1 else 0
         self._ends_of_inputs()
         noted = {*self.outputs, *map(first.__add__, self.guards)}
         v = first - 1
@@ -354,6 +356,8 @@ class RegisterAllocator:
                     if ra < 0:
                         ra = self.load(a, rb)
                         rb = register[b]
+                if rb < 0 and next_b < v + near:
+                    rb = self.load(b, ra)
                 if rb < 0:
                     found = home[b]
                 elif next_b > far and a != b and (next_b == NEVER or home[b] is not None):
