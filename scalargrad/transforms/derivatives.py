@@ -147,7 +147,7 @@ class _Run:
         # `Value`, or on one from outside, be it a leaf or an input of another differentiation.
         self.as_graph = tracer is not None or (recording and (nested or bool(old)))
         self.stop = [*self.inputs, *old]
-        self.wanted = depending(self.order, self.inputs) if self.as_graph else None
+        self.wanted = depending(self.order, self.inputs) if self.as_graph and self.walk is None else None
         if aux and not self.as_graph:
             self.aux = replaced(self.aux, lambda x: x._data if isinstance(x, Value) else x)
 

@@ -564,7 +564,8 @@ class _Writer:
         columns, operands = self._columns(region)
 
         shared = len(region.shared) + len(same)
-        body = Program(shared + len(carried) + sum(each.width for each in columns))
+        count = shared + len(carried) + sum(each.width for each in columns)
+        body = Program(count, [f"x{k}" for k in range(count)])
         inside = region.write(body, carried, self.results)
         for offset, ago, inits in carried:
             body.outputs.append(inside[offset] if ago == 1 else shared + carried[offset, ago - 1, inits[1:]])
