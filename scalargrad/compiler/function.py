@@ -46,7 +46,7 @@ from .ir.program import Program
 
 
 class TraceInfo(NamedTuple):
-    """What is known of one trace. Times are in seconds; a backend has one if it was built."""
+    """What is known of one trace. Times are in seconds; a backend has one if it was built, and "batch" is for `map`."""
 
     inputs: int
     instructions: int

@@ -290,14 +290,12 @@ class Tracer:
 
     def entry(self, x: Any) -> int:
         """The number of a node on the tape."""
+        if x.__class__ in _TRACED and (k := x._origin) < len(self.nodes) and self.nodes[k] is x:
+            return k  # type: ignore[no-any-return]
         if not isinstance(x, Value):
             return self.tape.constant(as_float(x))  # type: ignore[no-any-return]
         if x.operation is CONSTANT and not made_before(x, self.begun):
             return self.tape.constant(x._data)  # type: ignore[no-any-return]
-        if isinstance(x, Traced):
-            k = x._origin
-            if k < len(self.nodes) and self.nodes[k] is x:
-                return k  # type: ignore[no-any-return]
         found = self.strangers.get(id(x))
         if found is None:
             found = self.strangers[id(x)] = self.tape.add(x.operation)
