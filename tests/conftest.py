@@ -10,9 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from scalargrad.compiler.backends.x86 import code
+
+from .machine_code.check import check
+
 collect_ignore_glob = ["benchmarks/*", "reference/*", "without_extras.py"]  # scripts, and a plugin that blocks imports
 
-os.environ.setdefault("SCALARGRAD_CHECK", "1")  # all machine code is proven before it is run: see allocation_check.py
+code.inspectors.append(check)  # all machine code is proven before it is run
 
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.register_profile("dev", deadline=None)

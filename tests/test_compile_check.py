@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import random
 import re
-import subprocess
-import sys
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from math import isnan
@@ -19,10 +16,8 @@ import scalargrad as sg
 from scalargrad.compiler.backends import native as native_backend
 from scalargrad.compiler.backends.executable import Executable, features
 from scalargrad.compiler.backends.machine import AlignedMemory, Machine
-from scalargrad.compiler.backends.x86 import assembler, decoder, registers
+from scalargrad.compiler.backends.x86 import assembler, registers
 from scalargrad.compiler.backends.x86 import code as x86_backend
-from scalargrad.compiler.backends.x86.allocation_check import check
-from scalargrad.compiler.backends.x86.numbering import AllocationError
 from scalargrad.compiler.ir.elementary import BINARY_LIBRARY, EVALUATE, LIBRARY
 from scalargrad.compiler.ir.lowering import Lowered
 from scalargrad.compiler.ir.paired import paired
@@ -31,6 +26,9 @@ from scalargrad.functions import primitives
 
 from .evidence.masked import masked_units
 from .extras import HAS_LLVM
+from .machine_code import decoder
+from .machine_code.check import check
+from .machine_code.numbering import AllocationError
 from .test_compile import bits
 
 pytestmark = pytest.mark.skipif("avx" not in features(), reason="no x86-64 with AVX, or no Linux")
@@ -556,7 +554,7 @@ def flips(made: bytes, r: random.Random, count: int) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("lanes", WIDTHS)
 def test_a_flipped_bit_is_found_or_changes_nothing(lanes: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SCALARGRAD_CHECK", "")
+    monkeypatch.setattr(x86_backend, "inspectors", [])
     r = random.Random(lanes)
     survived = 0
     for seed in range(6):
@@ -668,18 +666,8 @@ def test_it_does_not_where_saved_registers_are_shared_and_that_is_found(
 # ---- around it -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("asked", ["", "1"])
-def test_it_is_asked_for_by_the_environment_and_else_not_imported(asked: str) -> None:
-    script = (
-        "import sys, scalargrad as sg\n"
-        "sg.compile(lambda x: sg.tanh(x) * x, backend='native')(0.5)\n"
-        "print('scalargrad.compiler.backends.x86.allocation_check' in sys.modules)"
-    )
-    found = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True,
-        env={**os.environ, "SCALARGRAD_CHECK": asked, "SCALARGRAD_NATIVE": "x86"},
-    )  # fmt: skip
-    assert found.stdout.strip() == str(asked == "1")
+def test_all_code_goes_through_it() -> None:
+    assert x86_backend.inspectors == [check]
 
 
 def test_a_function_that_calls_itself_is_refused() -> None:

@@ -1,10 +1,9 @@
 """Whether machine code computes its program: a proof from the bytes that `registers.py` and `code.py` emitted.
 
-Set the environment variable `SCALARGRAD_CHECK=1` before the package is imported, and all code that is made for x86-64
-is checked before it is run, for one point and for batches; without it nothing here is imported. The project's tests run
-with it. It takes time linear in the length of the code, about as long as making the code does (5 us an instruction).
+`conftest.py` has all code that is made for x86-64 in a test checked before it is run, for one point and for batches. It
+takes time linear in the length of the code, about as long as making the code does (5 us an instruction).
 
-The code is decoded (`decoder.py`, which shares no table with the assembler) and run on symbols (`symbolic_state.py`). A
+The code is decoded (`decoder.py`, which shares no table with the assembler) and run on symbols (`state.py`). A
 register, a mask register and a cell of memory hold the number of a value of the program (`numbering.py`), or nothing
 known. An instruction is looked up by what it does and by what its operands hold at that moment; one that computes
 nothing that the program asks for is an error, which names it, its operands and what they held. Nothing that the
@@ -37,14 +36,15 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ...ir.elementary import BINARY_LIBRARY, LIBRARY
-from ...ir.program import Program
+from scalargrad.compiler.ir.elementary import BINARY_LIBRARY, LIBRARY
+from scalargrad.compiler.ir.program import Program
+
 from .decoder import R14, RBP, RBX, RSP, Head, Instruction, UnknownInstruction, decode
 from .numbering import ALWAYS, AllocationError, Held, ordered
-from .symbolic_state import ADDING, FUSED, ON_EIGHT, ON_ONE, State
+from .state import ADDING, FUSED, ON_EIGHT, ON_ONE, State
 
 if TYPE_CHECKING:
-    from .code import Code
+    from scalargrad.compiler.backends.x86.code import Code
 
 LOOPS = frozenset(("erfc_fraction",))  # functions in machine code that have no program: their insides are not checked
 

@@ -1,7 +1,7 @@
 """Registers and memory that hold numbers of values instead of floats, and what single instructions do with them.
 
 The values are those of one program (`numbering.py`), the instructions those that `decoder.py` reads. Jumps and calls,
-and what is proven by all of it, are in `allocation_check.py`.
+and what is proven by all of it, are in `check.py`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
-from ...ir.program import Program
+from scalargrad.compiler.ir.program import Program
+
 from .decoder import PAIR, R14, RBP, RBX, RSP, SPREAD, Instruction, cell
 from .numbering import ALWAYS, SYMMETRIC, AllocationError, Held, Terms, Under
 

@@ -1,7 +1,7 @@
 """The values of a program, numbered by what computes them: equal ones have one number.
 
 The steps in which a processor comes to an operation (a sign is flipped by a mask, `scale` is five instructions) are
-numbered as well, so that `allocation_check.py` can look up each instruction that it meets.
+numbered as well, so that `check.py` can look up each instruction that it meets.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from ...ir.program import Guard, Program
+from scalargrad.compiler.ir.program import Guard, Program
 
 Under = frozenset[tuple[int, bool]]  # conditions and their outcomes
 Held = int | tuple[int, Under] | None  # a value's number; with conditions under which alone it is that; not known
