@@ -317,7 +317,9 @@ def _fold_bands(graph: Graph, single: list[int], place: list[int], blocks: list[
         kept += sizes[last]
         last += 1
     rest = [i for i in single if level[i] >= last]
-    band = _bands(sizes, last, len(rest), BANDS)
+    # Bands of consecutive levels, with about as many values in each.
+    before = accumulate([sizes[k] for k in range(last, len(sizes))], initial=0)
+    band = {k: min(n * BANDS // len(rest), BANDS - 1) for k, n in enumerate(before, last)}
     parts = _components(graph, rest, [band[level[i]] for i in rest])
     if len(set(parts.values())) > max(room - kept, BANDS):
         parts = {i: band[level[i]] for i in rest}
@@ -333,16 +335,6 @@ def _fold_bands(graph: Graph, single: list[int], place: list[int], blocks: list[
             place[i] = -2 - len(blocks)
         title = f"level {low}" if low == high else f"levels {low}–{high}"
         blocks.append(Block(title, group, False))
-
-
-def _bands(sizes: Mapping[int, int], first: int, total: int, count: int) -> dict[int, int]:
-    """The band of each level: consecutive levels, about as many values in each band."""
-    band: dict[int, int] = {}
-    so_far = 0
-    for level in sorted(each for each in sizes if each >= first):
-        band[level] = min(so_far * count // total, count - 1)
-        so_far += sizes[level]
-    return band
 
 
 def _components(graph: Graph, nodes: list[int], band: list[int]) -> dict[int, int]:
