@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+import re
 import subprocess
 import sys
 from array import array
@@ -24,6 +25,7 @@ from scalargrad.compiler.backends.x86.allocation_check import check
 from scalargrad.compiler.backends.x86.numbering import AllocationError
 from scalargrad.compiler.ir.elementary import BINARY_LIBRARY, EVALUATE, LIBRARY
 from scalargrad.compiler.ir.lowering import Lowered
+from scalargrad.compiler.ir.paired import paired
 from scalargrad.compiler.ir.program import Guard, Program
 from scalargrad.functions import primitives
 
@@ -711,3 +713,35 @@ def test_a_users_operation_may_call_the_program_that_calls_it(monkeypatch: pytes
 
 def test_the_library_that_random_programs_call_is_there() -> None:
     assert set(CALLED) <= set(LIBRARY)
+
+
+@pytest.mark.skipif("avx512" not in features(), reason="needs AVX-512")
+def test_that_outputs_of_pairs_are_added_to_what_is_there() -> None:
+    program = Program(2)
+    program.outputs = [program.emit("mul", (0, 1)), program.emit("add", (0, 1)), 0]
+    both = paired(program, [True, False])
+    assert (both.inputs, len(both), both.operations.count("add")) == (3, 7, 5)
+    places = [(True, 0), (False, 64), (True, 128)]
+    code = x86_backend.kernel_code(Lowered(both), places, adds=72)
+    made = code.finish()
+    check(code, made, {}, places)
+    x, y = AlignedMemory(24), AlignedMemory(24)
+    x_of, y_of = ((ctypes.c_double * 24).from_address(each.address) for each in (x, y))
+    x_of[:8], x_of[8], x_of[16:] = range(8), 3.0, [0.5] * 8
+    y_of[:] = [100.0] * 24
+    ctypes.memset(x.address + 72, 0b101, 1)
+    machine = native_backend._machine(code)
+    memory = AlignedMemory(machine.scratch, machine.preset)
+    ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3)(machine.address)(x.address, y.address, memory.address)
+    for k in range(8):
+        earlier = 100.0 if k in (0, 2) else 0.0
+        assert [y_of[k], y_of[8 + k], y_of[16 + k]] == [earlier + each for each in (3 * k + 1.5, k + 6.5, k + 0.5)]
+    # vaddpd zmm {k7}, zmm, [r14 + 128], from its byte with the mask on
+    before, rest, after = re.split(rb"\x4f(\x58.\x02)", made, flags=re.DOTALL)
+    for wrong in (0x48, 0x49, 0xCF):  # in all lanes, by another mask, with zeros
+        with pytest.raises(AllocationError):
+            check(code, before + bytes((wrong,)) + rest + after, {}, places)
+    plain = x86_backend.kernel_code(Lowered(both), places)
+    plain.adds = 72
+    with pytest.raises(AllocationError, match="added"):
+        check(plain, plain.finish(), {}, places)

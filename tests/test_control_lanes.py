@@ -106,7 +106,14 @@ def test_samples_without_an_end_are_named_and_the_others_do_not_matter(machine: 
         inner = lambda c: while_loop(lambda z: abs(z) > 1e-3, lambda z: z * x, c, max_steps=60)  # noqa: E731
         return while_loop(lambda c: abs(c) > 1e-2, inner, x + 1.0)
 
-    for f, message in ((heron, "while_loop: the condition still holds after 50 steps"), (nests, "after 60 steps")):
+    def asks(x: Any) -> Any:  # or is asked for ever, though what is asked first has failed
+        search = lambda c: while_loop(  # noqa: E731
+            lambda z: abs(z) > 1e-3, lambda z: z * sg.where(c < 0.0, c, 0.5), c, max_steps=60
+        )
+        return while_loop(lambda c: (search(c) < 1.0) & (c < 3.0), lambda c: sg.where(x < 0.0, 0.5, 2.0 * c), x)
+
+    whole = "while_loop: the condition still holds after 50 steps"
+    for f, message in ((heron, whole), (nests, "after 60 steps"), (asks, "after 60 steps")):
         g = compile(f, backend="native")
         xs = [0.5 + 0.01 * k for k in range(13)]
         expected = [g(x) for x in xs]

@@ -382,12 +382,10 @@ def save(answer: Answer, options: argparse.Namespace) -> int:
     title = " ".join(answer.expression.text.split()) if options.title is None else options.title
     theme = options.theme or "auto"
     picture = draw(answer.y, labels=options.labels, title=title, theme=theme, guards=answer.comparisons)
-    files, shown_file, code = list(options.output), "", 0
+    files, page, code = list(options.output), "", 0
     if options.open:
-        shown_file = next((file for file in files if file.lower().endswith(IN_A_BROWSER)), "")
-        if not shown_file:
-            shown_file = temporary()
-            files.append(shown_file)
+        page = next((file for file in files if file.lower().endswith(IN_A_BROWSER)), "") or temporary()
+        files += [page] if page not in files else []
     if not options.json:
         write("", sys.stdout)
     for file in files:
@@ -397,15 +395,14 @@ def save(answer: Answer, options: argparse.Namespace) -> int:
                 picture.save(file)
             except (OSError, RuntimeError) as error:
                 code = failed(f"{file!r} could not be written: {error}", 1)
-                if file == shown_file:
-                    shown_file = ""
+                page = page if file != page else ""
                 if file not in options.output:
                     os.remove(file)
             else:
                 write(f"wrote {file}", sys.stderr if options.json else sys.stdout)
         for warning in caught:
             write(f"scalargrad: warning: {warning.message}", sys.stderr)
-    return show(shown_file) or code if shown_file else code
+    return show(page) or code if page else code
 
 
 def temporary() -> str:

@@ -46,7 +46,7 @@ from .ir.program import Program
 
 
 class TraceInfo(NamedTuple):
-    """What is known of one trace. Times are in seconds; a backend has one if it was built."""
+    """What is known of one trace. Times are in seconds; a backend has one if it was built, and "batch" is for `map`."""
 
     inputs: int
     instructions: int
@@ -589,7 +589,9 @@ def compile(
       backend to backend, and are the same at every run, for any number of threads and any parts that are merged.
       Functions with branches that were traced have the functions of "polynomial", and branch as with that.
 
-    Loops that are written in Python unroll; `scan` and its kin are loops. What the function does besides computing
+    Loops that are written in Python unroll; `scan` and its kin are loops. Where thousands of instructions are alike,
+    round for round, code runs them as the loop that they were, in the order in which they stood, with the same bits,
+    unless rounds have numbers in common that a straight line computes once. What the function does besides computing
     happens while tracing only: printing, random numbers, changes to other objects. `Value`s from outside are read anew
     at every call. `int(v)`, `float(v)`, `v.data` and `backward()` in the function are errors. Under `detect_anomaly()`
     the function itself runs, so that it can be checked.

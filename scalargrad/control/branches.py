@@ -10,8 +10,8 @@ from ..compiler.frontend.derived import DifferentiableCall, element
 from ..engine import modes
 from ..engine.primitive import CONSTANT
 from ..engine.value import Value
-from ..transforms.trees import Structure, flatten, paths, unflatten
-from .columns import are_functions, number, truth
+from ..transforms.trees import Structure, flatten, unflatten
+from .columns import are_functions, numbers, truth
 
 
 def cond(pred: Any, f: Callable[..., Any], g: Callable[..., Any], *args: Any) -> Any:
@@ -31,8 +31,7 @@ def cond(pred: Any, f: Callable[..., Any], g: Callable[..., Any], *args: Any) ->
     (9.0, 3.0, 6.0, -1.0)
     """
     place = modes.users_line()
-    leaves, structure = flatten(args, "args")
-    given = [number(x, at) for x, at in zip(leaves, paths(structure, "args"), strict=True)]
+    given, structure = numbers(args, "args")
     are_functions("cond", f, g)
     pred = truth(pred, "cond: pred")
     traced = modes.active and modes.tracer() is not None and isinstance(pred, Value) and pred.operation is not CONSTANT
@@ -46,10 +45,9 @@ def cond(pred: Any, f: Callable[..., Any], g: Callable[..., Any], *args: Any) ->
 
     def flat(function: Callable[..., Any], name: str) -> Callable[[list[Any]], Sequence[Any]]:
         def run(leaves: list[Any]) -> list[Any]:
-            result, made = flatten(function(*unflatten(structure, leaves)), f"cond: what {name} returned")
+            result, made = numbers(function(*unflatten(structure, leaves)), f"cond: what {name} returned")
             found.append(made)
-            places = paths(made, f"cond: what {name} returned")
-            return [number(x, at) for x, at in zip(result, places, strict=True)]
+            return result
 
         return run
 

@@ -39,6 +39,18 @@ def number(x: Any, place: str) -> Any:
     return x if isinstance(x, Value) else as_float(x, place)
 
 
+def numbers(tree: Any, what: str) -> tuple[list[Any], Structure]:
+    """The numbers of a tree, and its structure."""
+    leaves, structure = flatten(tree, what)
+    return [number(x, at) for x, at in zip(leaves, paths(structure, what), strict=True)], structure
+
+
+def numbers_like(tree: Any, structure: Structure, what: str) -> list[Any]:
+    """The numbers of a tree that must have that structure."""
+    leaves = leaves_like(tree, structure, what)
+    return [number(x, at) for x, at in zip(leaves, paths(structure, what), strict=True)]
+
+
 def truth(x: Any, place: str) -> Any:
     """What decides a way to go: a comparison, or a number, as it is; an error that names the place for what is none."""
     return x if type(x) is bool else number(x, place)
@@ -76,15 +88,14 @@ def _read(xs: Any, place: str, found: Columns, lengths: dict[str, int]) -> Struc
         raise TypeError(f"{place}: expected a column, a list or an array with an entry a step, got {type(xs).__name__}")
     lengths[place] = len(xs)
     first, structure = flatten(xs[0], f"{place}[0]") if xs else ([], LEAF)
-    numbers: list[Any] = []
+    column: list[Any] = []
     for t, each in enumerate(xs):
         if structure == LEAF and not isinstance(each, list | tuple | dict):
-            numbers.append(each if type(each) is float else number(each, f"{place}[{t}]"))
+            column.append(each if type(each) is float else number(each, f"{place}[{t}]"))
             continue
-        leaves = leaves_like(each, structure, f"{place}[{t}]")
-        numbers += [number(x, at) for x, at in zip(leaves, paths(structure, f"{place}[{t}]"), strict=True)]
+        column += numbers_like(each, structure, f"{place}[{t}]")
     found.widths.append(len(first))
-    found.numbers.append(numbers)
+    found.numbers.append(column)
     return structure
 
 

@@ -13,8 +13,8 @@ from ..compiler.ir.program import Program
 from ..engine import modes
 from ..engine.several import Column, Vector
 from ..engine.value import Value
-from ..transforms.trees import Structure, flatten, leaves_like, paths, unflatten
-from .columns import are_functions, known, leaves_of, number
+from ..transforms.trees import Structure, flatten, unflatten
+from .columns import are_functions, known, leaves_of, numbers, numbers_like
 
 
 class _Flat:
@@ -23,8 +23,7 @@ class _Flat:
     def __init__(self, args: tuple[Any, ...], chosen: Sequence[int] | None = None) -> None:
         self.args = args
         self.chosen = range(len(args)) if chosen is None else chosen
-        leaves, self.structure = flatten(tuple([args[k] for k in self.chosen]), "arguments")
-        self.leaves = [number(x, at) for x, at in zip(leaves, paths(self.structure, "arguments"), strict=True)]
+        self.leaves, self.structure = numbers(tuple([args[k] for k in self.chosen]), "arguments")
         self.point = list(map(known, self.leaves))
         self.found: list[Structure] = []
 
@@ -42,9 +41,9 @@ class _Flat:
 
     def result(self, tree: Any, what: str) -> list[Any]:
         """The numbers of a result, whose structure is noted."""
-        leaves, structure = flatten(tree, what)
+        leaves, structure = numbers(tree, what)
         self.found.append(structure)
-        return [number(x, at) for x, at in zip(leaves, paths(structure, what), strict=True)]
+        return leaves
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -164,10 +163,9 @@ class custom_vjp(_Custom):  # noqa: N801  # named as its users know it, from JAX
                 pair = forward(*flat.arguments(leaves))
                 if not isinstance(pair, tuple) or len(pair) != 2:
                     raise TypeError(f"{self.name}: forward must return a pair (result, residuals)\n  at {place}")
-                numbers, structure = flatten(() if pair[1] is None else pair[1], "residuals")
+                found, structure = numbers(() if pair[1] is None else pair[1], f"{self.name}: the residuals")
                 kept[:] = [structure, pair[1] is None]
-                places = paths(structure, f"{self.name}: the residuals")
-                return [number(x, at) for x, at in zip(numbers, places, strict=True)]
+                return found
 
             def back(leaves: list[Any]) -> list[Any]:
                 residuals = None if kept[1] else unflatten(kept[0], leaves[:count])
@@ -194,10 +192,9 @@ class custom_vjp(_Custom):  # noqa: N801  # named as its users know it, from JAX
             return [0.0] * leaves_of(part)
         what = f"{self.name}: an adjoint that backward returned"
         try:
-            leaves = leaves_like(tree, part, what)
+            return numbers_like(tree, part, what)
         except ValueError as error:
             raise TypeError(f"{error}; it must have the structure of its argument") from None
-        return [number(x, what) for x in leaves]
 
 
 class _Own(DifferentiableCall):
@@ -217,6 +214,19 @@ class _Own(DifferentiableCall):
                 programs = self.traced()
             self.stated = [DifferentiableCall(f"{self.name}′", [p], [1.0] * p.inputs, self.place) for p in programs]
         return self.stated
+
+    def transposed(self, rule: Program, given: Sequence[Any], seeds: dict[int, Any], chosen: Sequence[int]) -> Any:
+        """The transpose of a rule, which is linear in what it takes behind `given`: the chosen ones of these from
+        outputs' adjoints, of which None are zeros."""
+        count, n = len(given), rule.inputs
+        seeded = [k for k, x in seeds.items() if x is not None]
+
+        def back(leaves: list[Any]) -> list[Any]:
+            found = Linearised(rule, leaves[:n], range(count, n)).backward(zip(seeded, leaves[n:], strict=True), {})
+            return [found(count + k) for k in chosen]
+
+        call = self.call(("transposed", *seeded, -1, *chosen), back, [1.0] * (n + len(seeded)))
+        return call(*given, *[0.0] * (n - count), *[seeds[k] for k in seeded])
 
     def __getstate__(self) -> dict[str, Any]:
         self.rules()
@@ -239,18 +249,10 @@ class _OwnPullBack(_Own):
 
     def push_forward(self, node: Any, operands: Sequence[Any], tangents: Sequence[Any]) -> Vector:
         forward, backward = self.rules()
-        count, n, body = forward.size, self.size, backward.bodies[0]
-        seeded = [k for k, x in enumerate(tangents) if x is not None]
-
-        def ahead(leaves: list[Any]) -> list[Any]:  # the pull-back is linear in the adjoints: its transpose
-            run = Linearised(body, leaves[: count + n], range(count, count + n))
-            found = run.backward(zip(seeded, leaves[count + n :], strict=True), {})
-            return [found(count + k) for k in range(n)]
-
         kept = forward(*operands)
-        call = self.call(("transposed", *seeded), ahead, [1.0] * (count + n + len(seeded)))
-        given = [element(kept, k) for k in range(count)]
-        return Vector({}, [Column(0, n, call(*given, *[0.0] * n, *[tangents[k] for k in seeded]))])
+        given = [element(kept, k) for k in range(forward.size)]
+        made = self.transposed(backward.bodies[0], given, dict(enumerate(tangents)), range(self.size))
+        return Vector({}, [Column(0, self.size, made)])
 
 
 class custom_jvp(_Custom):  # noqa: N801
@@ -298,7 +300,7 @@ class custom_jvp(_Custom):  # noqa: N801
             if not isinstance(pair, tuple) or len(pair) != 2:
                 raise TypeError(f"{self.name}: the rule must return a pair (result, tangent)\n  at {place}")
             what = f"{self.name}: the tangent that the rule returned"
-            return [number(x, what) for x in leaves_like(pair[1], flat.found[0], what)]
+            return numbers_like(pair[1], flat.found[0], what)
 
         program = self.traced(value, flat.point, place)
 
@@ -317,14 +319,6 @@ class _OwnPushForward(_Own):
         return Vector({}, [Column(0, self.size, push(*operands, *_numbers(tangents)))])
 
     def pull_back(self, node: Any, operands: Sequence[Any], adjoint: Vector, wanted: Sequence[bool]) -> list[Any]:
-        n, size, body = len(operands), self.size, self.rules()[0].bodies[0]
-        chosen = tuple(compress(range(n), wanted))
-
-        def back(leaves: list[Any]) -> list[Any]:
-            run = Linearised(body, leaves[: 2 * n], range(n, 2 * n))
-            found = run.backward(enumerate(leaves[2 * n :]), {})
-            return [found(n + k) for k in chosen]
-
-        call = self.call(("transposed", *chosen), back, [1.0] * (2 * n + size))
-        made = call(*operands, *[0.0] * n, *_numbers([adjoint[k] for k in range(size)]))
-        return spread(made, wanted)
+        bars = {k: adjoint[k] for k in range(self.size)}
+        chosen = list(compress(range(len(operands)), wanted))
+        return spread(self.transposed(self.rules()[0].bodies[0], operands, bars, chosen), wanted)

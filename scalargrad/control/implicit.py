@@ -25,8 +25,8 @@ from ..engine.value import Value
 from ..functions import dot, where
 from ..state import whole
 from ..transforms.derivatives import grad, vjp
-from ..transforms.trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
-from .columns import are_functions, known, leaves_of, number
+from ..transforms.trees import LEAF, Structure, flatten, paths, unflatten
+from .columns import are_functions, known, number, numbers, numbers_like
 from .loops import repeated
 
 Residual = Callable[[Sequence[Any]], list[Any]]  # of flat numbers
@@ -60,14 +60,20 @@ class _Implicit(Runs):
                 )
         return made
 
+    def jacobian(self, leaves: list[Any]) -> tuple[Linearised, list[list[Any]]]:
+        """The residual at its operands and the solution, and its derivative by the latter."""
+        n, m = len(self.residual.outputs), self.count
+        run = Linearised(self.residual, leaves[: m + n])
+        rows = [run.backward([(i, 1.0)], {}) for i in range(n)]
+        return run, [[row(m + j) for j in range(n)] for row in rows]
+
     def pull_back(self, node: Any, operands: Sequence[Any], adjoint: Vector, wanted: Sequence[bool]) -> list[Any]:
         n, m = len(self.residual.outputs), self.count
         chosen = list(compress(range(m), wanted))
 
         def back(leaves: list[Any]) -> list[Any]:
-            run = Linearised(self.residual, leaves[: m + n])
-            rows = [run.backward([(i, 1.0)], {}) for i in range(n)]
-            multipliers = solved([[rows[i](m + j) for i in range(n)] for j in range(n)], leaves[m + n :])
+            run, rows = self.jacobian(leaves)
+            multipliers = solved([list(column) for column in zip(*rows, strict=True)], leaves[m + n :])
             found = run.backward([(i, -x) for i, x in enumerate(multipliers)], {})
             return [found(k) for k in chosen]
 
@@ -80,10 +86,9 @@ class _Implicit(Runs):
         seeded = [k for k in range(m) if tangents[k] is not None]
 
         def ahead(leaves: list[Any]) -> list[Any]:
-            run = Linearised(self.residual, leaves[: m + n])
-            rows = [run.backward([(i, 1.0)], {}) for i in range(n)]
+            run, rows = self.jacobian(leaves)
             moved = run.forward(dict(zip(seeded, leaves[m + n :], strict=True)))
-            return solved([[rows[i](m + j) for j in range(n)] for i in range(n)], [-x for x in moved])
+            return solved(rows, [-x for x in moved])
 
         made = self.solved_for(("implicit ahead", *seeded), ahead, node, operands, [tangents[k] for k in seeded])
         return Vector({}, [Column(0, n, made)])
@@ -212,7 +217,7 @@ def fixed_point(f: Callable[..., Any], x0: Any, *args: Any, max_steps: int = 100
     def change(x: Any, *args: Any) -> Any:
         leaves, structure = flatten(x)
         what = "fixed_point: what f returned"
-        after = [number(y, what) for y in leaves_like(f(x, *args), structure, what)]
+        after = numbers_like(f(x, *args), structure, what)
         return [a - b for a, b in zip(leaves, after, strict=True)]
 
     return _solution("fixed_point", change, x0, args, repeat)
@@ -306,17 +311,16 @@ def _solution(
     """What a solver of ours finds, with the derivative of the solution, to which where it begins does not matter."""
     place = modes.users_line()
     are_functions(name, f)
-    leaves, structure = flatten(x0, "x0")
-    start = [*[number(x, at) for x, at in zip(leaves, paths(structure, "x0"), strict=True)], *ends]
-    leaves, arguments = flatten(args, "args")
-    given = [number(x, at) for x, at in zip(leaves, paths(arguments, "args"), strict=True)]
-    n = leaves_of(structure)
+    start, structure = numbers(x0, "x0")
+    n = len(start)
+    start += ends
+    given, arguments = numbers(args, "args")
 
     def residual(xs: Sequence[Any], leaves: Sequence[Any]) -> list[Any]:
-        found = flatten(f(unflatten(structure, xs), *unflatten(arguments, leaves)), f"{name}: what f returned")[0]
+        found, _ = numbers(f(unflatten(structure, xs), *unflatten(arguments, leaves)), f"{name}: what f returned")
         if len(found) != n:
             raise ValueError(f"{name}: f returns {len(found)} number(s) for {n} unknown(s)\n  at {place}")
-        return [number(x, f"{name}: what f returned") for x in found]
+        return found
 
     if not any(isinstance(x, Value) for x in (*given, *start)):
         solution = solve(lambda xs: residual(xs, given), start, args)

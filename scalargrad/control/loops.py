@@ -13,7 +13,7 @@ from ..compiler.ir.loops import Column
 from ..engine import modes
 from ..engine.value import Value
 from ..state import whole
-from ..transforms.trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
+from ..transforms.trees import LEAF, Structure, flatten, unflatten
 from .columns import (
     Columns,
     are_functions,
@@ -22,12 +22,13 @@ from .columns import (
     joined,
     known,
     leaves_of,
-    number,
+    numbers,
+    numbers_like,
     read,
     truth,
     without_segments,
     written,
-)
+)  # fmt: skip
 
 _NO_RESULT = ("none",)  # stands for the structure of a step's result that is None
 
@@ -77,8 +78,7 @@ def _scan(f: Any, init: Any, xs: Any, length: Any, reverse: bool, checkpoint: An
     place = modes.users_line()
     columns = Columns(LEAF, [], [], None) if xs is None else read(xs, "xs")
     steps = _length(columns.length, length)
-    leaves, structure = flatten(init, "init")
-    carry = [number(x, at) for x, at in zip(leaves, paths(structure, "init"), strict=True)]
+    carry, structure = numbers(init, "init")
     if checkpoint == "sqrt":
         size = max(1, isqrt(steps))
     else:
@@ -197,8 +197,7 @@ def repeated(
 ) -> Any:
     """`while_loop`, with what its error says."""
     place = modes.users_line()
-    leaves, structure = flatten(init, "init")
-    carry = [number(x, at) for x, at in zip(leaves, paths(structure, "init"), strict=True)]
+    carry, structure = numbers(init, "init")
 
     def step(leaves: Sequence[Any], k: int = 0) -> list[Any]:
         return _alike(body(unflatten(structure, leaves)), structure, f"while_loop: what body returned at step {k}")
@@ -244,10 +243,9 @@ def repeated(
 def _alike(tree: Any, structure: Structure, what: str) -> list[Any]:
     """The numbers of what a body returned, which must have the structure of the carry."""
     try:
-        found = leaves_like(tree, structure, what)
+        return numbers_like(tree, structure, what)
     except ValueError as error:
         raise TypeError(f"{error}; it must keep the structure of init") from None
-    return [number(x, at) for x, at in zip(found, paths(structure, what), strict=True)]
 
 
 def _length(found: int | None, given: Any) -> int:
@@ -294,10 +292,9 @@ class _Body:
             structure: Structure = _NO_RESULT
             leaves: list[Any] = []
         else:
-            leaves, structure = flatten(y, "y")
-            if structure != LEAF or type(y) is not float:
-                what = f"scan: the y that f returned at step {t}"
-                leaves = [number(x, at) for x, at in zip(leaves, paths(structure, what), strict=True)]
+            leaves, structure = (
+                ([y], LEAF) if type(y) is float else numbers(y, f"scan: the y that f returned at step {t}")
+            )
         if self.y is None:
             self.y = structure
         elif self.y != structure:

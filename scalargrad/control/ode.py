@@ -12,8 +12,8 @@ from ..engine.value import Value
 from ..functions import clamp, dot, pow, primitives, sqrt, sum, where  # noqa: A004  # of scalargrad
 from ..state import whole
 from ..transforms.derivatives import vjp
-from ..transforms.trees import flatten, leaves_like, paths, unflatten
-from .columns import are_functions, columns_of, number, written
+from ..transforms.trees import flatten, unflatten
+from .columns import are_functions, columns_of, number, numbers, numbers_like, written
 from .custom import custom_vjp
 from .loops import repeated, scan
 
@@ -91,12 +91,10 @@ def odeint(
     if len(signs) > 1 or 0 in signs:
         raise ValueError("odeint: ts must increase, or decrease, from each time to the next")
     sign = float(next(iter(signs), 1)) if len(plain) == len(times) else None
-    leaves, structure = flatten(y0, "y0")
-    start = [number(x, at) for x, at in zip(leaves, paths(structure, "y0"), strict=True)]
+    start, structure = numbers(y0, "y0")
 
     def right(y: Sequence[Any], t: Any, args: Sequence[Any]) -> list[Any]:
-        what = "odeint: what f returned"
-        return [number(x, what) for x in leaves_like(f(unflatten(structure, y), t, *args), structure, what)]
+        return numbers_like(f(unflatten(structure, y), t, *args), structure, "odeint: what f returned")
 
     options = _Options(method, rtol, atol, steps, max_steps)
     if gradient == "adjoint":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
@@ -109,6 +109,7 @@ class Paper:
         for axes in grid.flat[count:]:
             axes.set_visible(False)
         self.names: list[tuple[Any, Axes]] = []  # titles of axes
+        self.entries: dict[Axes, list[tuple[Any, str]]] = {axes: [] for axes in self.axes}  # of legends: what is what
         for axes in self.axes:
             self._dress(axes)
         self.title = self.figure.suptitle("", fontsize=14, fontweight="bold") if title.strip() else None
@@ -161,16 +162,20 @@ class Paper:
         written = axes.annotate("", (x, y), textcoords="offset points", **options)
         self._say(written, words, "ink")
 
-    def legend(self, axes: Axes, handles: Sequence[Any], names: Iterable[str], outside: bool = False) -> None:
+    def curve(self, axes: Axes, name: str, x: Sequence[float], y: Sequence[float], **look: Any) -> None:
+        """Draw a curve, with gaps where it is not finite, that the legend knows by a name."""
+        self.entries[axes] += [(line, name) for line in axes.plot(x, with_gaps(y), **look)]
+
+    def legend(self, axes: Axes, outside: bool = False) -> None:
         """Tell what is what: beside the axes, or in them where there is room."""
-        listed = [*names]
+        handles, names = zip(*self.entries[axes], strict=True)
         points = sum(len(line.get_path()) for line in axes.lines)
         options: dict[str, Any] = {"loc": "best" if points < 4000 else "upper right"}  # looking for room takes time
         if outside:
             options = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0)}
-        legend = axes.legend(handles, [str(k) for k in range(len(listed))], fontsize=9.5, **options)
+        legend = axes.legend(handles, [str(k) for k in range(len(names))], fontsize=9.5, **options)
         legend.get_frame().set(facecolor=self.colours["page"], edgecolor=self.colours["grid"], alpha=0.9)
-        for text, name in zip(legend.get_texts(), listed, strict=True):
+        for text, name in zip(legend.get_texts(), names, strict=True):
             self._say(text, name, "ink", NAME)
 
     def ticks(self, axes: Axes, names: Sequence[str], down: bool = False) -> None:

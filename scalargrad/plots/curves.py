@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from math import inf, isfinite
 from typing import TYPE_CHECKING, Any
 
-from .canvas import Paper, Path, broken_at_jumps, by_name, with_gaps
+from .canvas import Paper, Path, broken_at_jumps, by_name
 from .numbers import LayerGradient, Samples, Trajectory, sample
 
 if TYPE_CHECKING:
@@ -56,16 +56,16 @@ def plot_function(
         axes.axhline(0.0, color=c["muted"], linewidth=0.8)
         if each.x[0] < 0.0 < each.x[-1]:
             axes.axvline(0.0, color=c["muted"], linewidth=0.8)
-        (value,) = axes.plot(each.x, broken_at_jumps(each.y), color=c["function"], linewidth=2.4)
-        (slope,) = axes.plot(
-            each.x, broken_at_jumps(each.slope), color=c["derivative"], linewidth=2.4, linestyle=(0, (5, 1.6))
-        )
+        short = name if len(name) <= 12 else "f"
+        value, slope = broken_at_jumps(each.y), broken_at_jumps(each.slope)
+        paper.curve(axes, f"{short}({x})", each.x, value, color=c["function"], linewidth=2.4)
+        dashed = {"color": c["derivative"], "linewidth": 2.4, "linestyle": (0, (5, 1.6))}
+        paper.curve(axes, f"{short}′({x})", each.x, slope, **dashed)
         if ylim is not None:
             axes.set_ylim(*ylim)
         axes.margins(x=0.0)
         paper.label(axes, x=x, title=name if len(sampled) > 1 else "")
-        short = name if len(name) <= 12 else "f"
-        paper.legend(axes, [value, slope], [f"{short}({x})", f"{short}′({x})"])
+        paper.legend(axes)
     return paper.finished(save)
 
 
@@ -101,23 +101,18 @@ def plot_fit(
             raise ValueError(f"plot_fit: {name!r} has {len(xs)} number(s) along x but {len(ys)} along y")
     paper = Paper(1, 1, (7.6, 4.2), title, theme)
     (axes,) = paper.axes
-    handles, names = [], []
     for k, name in enumerate(every):
         look = paper.look(k)
         if name in curves:
-            xs, ys = curves[name]
             line = {"color": look["color"], "linestyle": look["linestyle"], "linewidth": 2.0}
-            handles += axes.plot(xs, with_gaps(ys), **line)
-            names.append(name)
+            paper.curve(axes, name, *curves[name], **line)
         if name in measured:
-            xs, ys = measured[name]
             mark = {"color": look["color"], "marker": look["marker"], "markersize": 6.0, "linestyle": "none"}
-            handles += axes.plot(xs, with_gaps(ys), **mark)
-            names.append(f"{name}, measured" if name in curves else name)
+            paper.curve(axes, f"{name}, measured" if name in curves else name, *measured[name], **mark)
     if measured and all(float(each).is_integer() for xs, _ in measured.values() for each in xs if isfinite(each)):
         paper.whole(axes)  # years have no halves
     paper.label(axes, x=x, y=y)
-    paper.legend(axes, handles, names)
+    paper.legend(axes)
     return paper.finished(save)
 
 
@@ -151,11 +146,9 @@ def plot_history(
     by_name("plot_history", {name: known[name] for name in chosen}, (list, tuple), "")
     paper = Paper(1, 1, (7.0, 4.2), title, theme)
     (axes,) = paper.axes
-    handles = []
     for k, name in enumerate(chosen):
-        y = with_gaps(known[name])
-        look: dict[str, Any] = paper.look(k, sparse=len(y) > 40)
-        handles += axes.plot(range(1, len(y) + 1), y, **look)
+        count = len(known[name])
+        paper.curve(axes, str(name), range(1, count + 1), known[name], **paper.look(k, sparse=count > 40))
     if log:
         axes.set_yscale("log")
     best = getattr(history, "best_epoch", None)
@@ -164,7 +157,7 @@ def plot_history(
         paper.write(axes, best + 1, 1.0, f"best: epoch {best + 1}", xycoords=axes.get_xaxis_transform())
     paper.whole(axes)
     paper.label(axes, x="epoch", y=chosen[0] if len(chosen) == 1 else "loss" if columns is None else "")
-    paper.legend(axes, handles, chosen)
+    paper.legend(axes)
     return paper.finished(save)
 
 
@@ -200,15 +193,14 @@ def plot_rates(
     columns = min(size, 3)
     paper = Paper(size, columns, (max(4.0 * columns, 6.0), 3.8 * -(-size // columns)), title, theme)
     for i, axes in enumerate(paper.axes):
-        handles = []
-        for k, way in enumerate(named.values()):
-            rates = [each[i] if isfinite(each[i]) and each[i] > 0.0 else float("nan") for each in way.rates]
-            handles += axes.plot(range(1, len(rates) + 1), rates, **paper.look(k, sparse=len(rates) > 40))
+        for k, (name, way) in enumerate(named.items()):
+            rates = [each[i] if each[i] > 0.0 else inf for each in way.rates]
+            paper.curve(axes, name, range(1, len(rates) + 1), rates, **paper.look(k, sparse=len(rates) > 40))
         axes.set_yscale("log", nonpositive="mask")
         paper.whole(axes)
         paper.label(axes, x="step", y="effective rate" if i % columns == 0 else "", title=titles[i] if size > 1 else "")
         if i == 0 and (len(named) > 1 or isinstance(ways, Mapping)):
-            paper.legend(axes, handles, named)
+            paper.legend(axes)
     return paper.finished(save)
 
 
@@ -245,9 +237,8 @@ def plot_gradients(
     floor = min(positive, default=1.0) / 10.0
     paper = Paper(1, 1, (max(5.0, 0.75 * len(names) + 2.5), 4.2), title, theme)
     (axes,) = paper.axes
-    handles = []
-    for k, each in enumerate(numbers.values()):
-        handles += axes.plot(range(len(each)), [x if x else floor for x in with_gaps(each)], **paper.look(k))
+    for k, (name, each) in enumerate(numbers.items()):
+        paper.curve(axes, name, range(len(each)), [x if x else floor for x in each], **paper.look(k))
         for i, x in enumerate(each):
             if x == 0.0:
                 paper.write(axes, i, floor, "0")
@@ -256,5 +247,5 @@ def plot_gradients(
     said = {"norm": "norm of the gradient", "rms": "root mean square of the gradient", "largest": "largest |gradient|"}
     paper.label(axes, y=said[measure])
     if isinstance(layers, Mapping):
-        paper.legend(axes, handles, named)
+        paper.legend(axes)
     return paper.finished(save)

@@ -64,11 +64,10 @@ def plot_paths(
         filled.set_edgecolor("face")
         axes.contour(grid.x, grid.y, grid.z, heights, colors=[paper.colours["muted"]], linewidths=0.5, alpha=0.6)
     axes.grid(False)
-    handles = []
-    for k, way in enumerate(named.values()):
+    for k, (name, way) in enumerate(named.items()):
         xs, ys = [p[0] for p in way.points], [p[1] for p in way.points]
         look = {**paper.look(k, sparse=len(xs) > 60), "markersize": 3.5}
-        handles += axes.plot(xs, ys, **look)
+        paper.curve(axes, name, xs, ys, **look)
         axes.plot(xs[:1], ys[:1], "o", markersize=10, markerfacecolor="none", markeredgecolor=paper.colours["ink"])
         axes.plot(
             xs[-1:], ys[-1:], marker=look["marker"], markersize=10, color=look["color"],
@@ -77,7 +76,7 @@ def plot_paths(
     axes.set(xlim=x_range, ylim=y_range)
     paper.label(axes, x="x", y="y")
     if len(named) > 1 or isinstance(ways, Mapping):
-        paper.legend(axes, handles, named, outside=True)
+        paper.legend(axes, outside=True)
     return paper.finished(save)
 
 
@@ -139,21 +138,19 @@ def plot_decision(
     pair = [paper.colours["neg"], paper.colours["pos"]]
     colours = list(paper.series) if grid.classes or len(labels) > 2 else pair
     boundary = _regions(paper, axes, grid, threshold, colours)
-    handles = []
-    for k, rows in enumerate(members):
-        handles.append(
-            axes.scatter(
-                [p[0] for p in rows], [p[1] for p in rows], s=26, marker=paper.markers[k], color=colours[k],
-                edgecolors=paper.colours["page"], linewidths=0.8,
-            )
+    for k, (name, rows) in enumerate(zip(labels, members, strict=True)):
+        markers = axes.scatter(
+            [p[0] for p in rows], [p[1] for p in rows], s=26, marker=paper.markers[k], color=colours[k],
+            edgecolors=paper.colours["page"], linewidths=0.8,
         )  # fmt: skip
+        paper.entries[axes].append((markers, name))
     if boundary is not None:
-        handles.append(boundary)
+        paper.entries[axes].append((boundary, "boundary"))
     axes.set(xlim=xlim or (grid.x[0], grid.x[-1]), ylim=ylim or (grid.y[0], grid.y[-1]))
     x, y = ("x1", "x2") if data is None else data.feature_names
     paper.label(axes, x=x, y=y)
-    if handles:
-        paper.legend(axes, handles, [*labels, "boundary"][: len(handles)], outside=True)
+    if paper.entries[axes]:
+        paper.legend(axes, outside=True)
     return paper.finished(save)
 
 

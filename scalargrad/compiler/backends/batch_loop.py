@@ -1,9 +1,9 @@
 """The loop over a batch: eight samples at a time, through as many traces as it takes. Written once for all processors.
 
-`drive(loop)` has it made for a processor, or for LLVM, from the few instructions that a `Loop` has: on whole numbers in
-memory, the slots, of which it is given the address when it runs, and on vectors of eight floats. A program's code for
-eight samples is a kernel, called by address. A kernel reads eight samples of every mapped input and the shared inputs
-from `x`, and writes eight samples of every output to `y`. It answers with one bit a sample: whether its guards hold.
+`drive(loop)` has it made for a processor, or for LLVM, from few instructions: on whole numbers in memory, the slots, of
+which it is given the address when it runs, and on vectors of eight floats. A program's code for eight samples is a
+kernel, called by address. A kernel reads eight samples of every mapped input and the shared inputs from `x`, and writes
+eight samples of every output to `y`. It answers with one bit a sample: whether its guards hold.
 
 Sums are taken in the order of `losses/summation.py`. When reducing, the loop goes from one dyadic range of samples to
 the next, the largest that starts there, of at most four turns of eight lanes, each of which has as many samples in a
@@ -14,7 +14,7 @@ pairs, as then are the lanes. Two sums that are of ranges of one size become one
 from __future__ import annotations
 
 import re
-from typing import Any, Protocol
+from typing import Any
 
 SLOTS = (
     # What is given. `columns`, `outputs` and `traces` are 8 for each, `wide` the bytes of a row of sums. Of addresses,
@@ -158,54 +158,11 @@ _FOLD = [
 ]
 
 
-class Loop(Protocol):
-    """What the loop is made of: instructions on slots, and on vectors by number."""
-
-    def set(self, to: str, a: Number, operation: str, b: Number) -> None:
-        """A slot becomes `a operation b`: + - * & ^ << >> min."""
-
-    def load(self, to: str, address: str) -> None: ...
-
-    def store(self, address: str, value: Number) -> None: ...
-
-    def label(self, name: str) -> None: ...
-
-    def goto(self, name: str) -> None: ...
-
-    def branch(self, a: Number, relation: str, b: Number, name: str) -> None:
-        """A jump under a condition: < == !=."""
-
-    def call(self, code: str, x: str, y: str, memory: str) -> None:
-        """Call a kernel, whose answer goes to the slot `ok`."""
-
-    def copy(self, to: str, address: str, step: str, last: str) -> None:
-        """Eight floats, so many bytes apart, one behind the other; in place of those behind the last, the last."""
-
-    def read(self, v: int, address: str, at: int) -> None: ...
-
-    def some(self, v: int, address: str, mask: str) -> None:
-        """The lanes in a mask; the others stay."""
-
-    def only(self, v: int, address: str, mask: str) -> None:
-        """The lanes in a mask; the others are zeros."""
-
-    def write(self, address: str, v: int) -> None: ...
-
-    def part(self, address: str, v: int, mask: str) -> None:
-        """Write the lanes in a mask."""
-
-    def add(self, v: int, a: int, b: int) -> None: ...
-
-    def divide(self, v: int, slot: str) -> None:
-        """By a float in a slot."""
-
-    def neighbours(self, v: int, a: int, b: int, level: int) -> None:
-        """Sums of neighbouring lanes, of a and of b: after levels 0, 1 and 2 those of all lanes, in order."""
-
-    def nans(self, v: int) -> None:
-        """The slot `nan` is no longer 0 if a lane is nan."""
-
-
+# Statements with signs, and the methods of a loop that make them. Other words are names of methods: `call` has a kernel
+# answer in the slot `ok`; `copy` writes eight floats that are so many bytes apart, and in place of those behind the
+# last that one; `read` and `write` take a vector; `some` reads the lanes in a mask, `only` zeros besides, `part` writes
+# them; `divide` is by a float in a slot; `neighbours` adds lanes side by side, of two vectors, so that after levels 0,
+# 1 and 2 all are added, in order; and `nans` sets bits of the slot `nan`.
 _FORMS: tuple[tuple[str, str], ...] = (
     (r"(\w+):", "label"),
     (r"goto (\w+)", "goto"),
@@ -217,7 +174,7 @@ _FORMS: tuple[tuple[str, str], ...] = (
 )
 
 
-def drive(loop: Loop) -> None:
+def drive(loop: Any) -> None:
     """Have the loop made."""
     for statement in re.split(r"[;\n]\s*", DRIVE.replace("FOLD", "\n".join(_FOLD))):
         text = statement.strip()

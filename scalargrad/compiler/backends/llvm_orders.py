@@ -98,12 +98,21 @@ class LLVMOrders(Orders):
             _ORDERS[what](self, *operands)
         for output, start, count in layout.outputs:
             self.copy(self.pointer(unit * start), self.pointer(unit * output, "%y"), count)
-        code = "1" if layout.held is None else self.bits(layout.held)
+        code = self.answer() if layout.held is None else self.bits(layout.held)
         return "\n".join([
             "declare void @llvm.memmove.p0.p0.i64(ptr, ptr, i64, i1)",
             "declare i64 @llvm.vector.reduce.smax.v8i64(<8 x i64>)",
             "define i8 @run(ptr %x, ptr %y, ptr %m) {", *self.lines, f"ret i8 {code}", "fail:", "ret i8 0", "}",
         ])  # fmt: skip
+
+    def answer(self) -> str:
+        """3 if an output is nan, else 1."""
+        odd = "false"
+        for _, start, count in self.layout.outputs:
+            for place in range(start, start + count):
+                x = self.load(place)
+                odd = self.new(f"or i1 {odd}, {self.new(f'fcmp uno double {x}, {x}')}")
+        return self.new(f"select i1 {odd}, i8 3, i8 1")
 
     def segment(self, k: int, x: int, y: int, _: Any) -> None:
         entry = self.entries[k]

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..ir.elementary import FUSED, LIBRARY
 from ..ir.lowering import Lowered
@@ -110,25 +110,19 @@ def or_else(
     return call
 
 
-class PairPlaces(NamedTuple):
-    """Where in x a kernel of pairs finds what another one has no need of, in bytes: see batch_loop.py."""
-
-    flag: int
-    second: int
-
-
-def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int, pairs: PairPlaces | None = None) -> Machine:
+def kernel(lowered: Lowered, mapped: Sequence[bool], skip: int, pairs: tuple[int, int] | None = None) -> Machine:
     """Machine code for eight samples, or for eight pairs of them: see batch_loop.py for what x and y hold.
 
     `mapped` says of each leaf of the arguments whether it is mapped; further inputs of the program are shared numbers,
-    behind so many others.
+    behind so many others. `pairs`: where in x the mask is by which sums of pairs are added to what is there, and where
+    the second samples are.
     """
     places = places_of(mapped, skip, lowered.program.inputs)
     if pairs is not None:
         both = paired(lowered.program, [wide for wide, _ in places])
-        second = [(True, pairs.second + 64 * k) for k in range(both.inputs - len(places))]
+        second = [(True, pairs[1] + 64 * k) for k in range(both.inputs - len(places))]
         doubled = Lowered(both, lowered.functions, lowered.callbacks)
-        return _machine(kernel_code(doubled, places + second, pairs.flag))
+        return _machine(kernel_code(doubled, places + second, pairs[0]))
     if at_once(batches=True):
         return _machine(kernel_code(lowered, places))
     return llvm_backend.machine(lowered, places)
@@ -145,19 +139,14 @@ def places_of(mapped: Sequence[bool], skip: int, inputs: int) -> list[tuple[bool
 @lru_cache(maxsize=1)
 def driver() -> Callable[[int], None]:
     """The loop over a batch, made once in a process: see batch_loop.py."""
-    make = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-    if at_once(batches=True):
-        loop = X86Loop()
-        drive(loop)
-        code = Executable(loop.finish())
-        run: Any = make(code.address)
-        run.keep = code
-        return run  # type: ignore[no-any-return]
-    text = LLVMLoop()
-    drive(text)
-    engine = llvm_backend.compiled(text.finish(), 2)
-    run = make(engine.get_function_address("drive"))
-    run.keep = engine
+    loop = X86Loop() if at_once(batches=True) else LLVMLoop()
+    drive(loop)
+    made = loop.finish()
+    keep: Any = Executable(made) if isinstance(made, bytes) else llvm_backend.compiled(made, 2)
+    run: Any = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(
+        getattr(keep, "address", 0) or keep.get_function_address("drive")
+    )
+    run.keep = keep
     return run  # type: ignore[no-any-return]
 
 

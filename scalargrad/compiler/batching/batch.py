@@ -329,7 +329,9 @@ def _cuts(first: int, count: int, size: int) -> list[tuple[int, int]]:
 class Answers:
     """Where the outputs go: an array for each, or sums over ranges of samples."""
 
-    def __init__(self, batch: Batch, outputs: int, reduce: bool) -> None:
+    def __init__(self, batch: Batch, outputs: int, reduce: bool, mean: bool) -> None:
+        self.divisor = float(batch.count) if mean else 1.0
+        self.sums: list[float] | None = None  # over all samples, by the divisor
         self.columns = [] if reduce else [array("d", bytes(8 * batch.count)) for _ in range(outputs)]
         self.outputs, self.first, self.count = outputs, batch.first, batch.count
         self.ranges: Ranges = {}  # what Python has added
@@ -349,19 +351,23 @@ class Answers:
                 first += size
         return found
 
-    def total(self, divisor: float = 1.0) -> tuple[array[float], bool]:
-        """The sum over all samples, by a divisor, and whether there is a nan in it; of what machine code has added."""
+    def finish(self) -> bool:
+        """Add what machine code has added, and tell whether there is a nan in it."""
         parts = sorted(self.parts, key=itemgetter(0))
         given, sizes = _joined((each[1] for each in parts), "d"), _joined(each[2] for each in parts)
         sums, places, slots = array("d", bytes(8 * len(given))), array("q", sizes), array("q", bytes(8 * len(SLOTS)))
         for name, value in (
             ("start", self.first), ("stop", self.first + self.count), ("wide", 8 * wide(self.outputs)), ("reduce", 1),
-            ("finish", 1), ("divisor", of_float(divisor)), ("sums", _address(sums)), ("sizes", _address(places)),
+            ("finish", 1), ("divisor", of_float(self.divisor)), ("sums", _address(sums)), ("sizes", _address(places)),
             ("given", _address(given)), ("given_sizes", _address(sizes)),
         ):  # fmt: skip
             slots[SLOT[name]] = value
         native_backend.driver()(_address(slots))
-        return sums[: self.outputs], slots[SLOT["nan"]] != 0
+        odd = slots[SLOT["nan"]] != 0
+        row = sums[: self.outputs].tolist()
+        # Which nan comes of two, the order of the operands in machine code decides.
+        self.sums = [nan if y != y else y for y in row] if odd else row
+        return odd
 
 
 def _in_python(f: Dispatcher, batch: Batch, bounds: tuple[int, int], answers: Answers, reduce: bool) -> None:
@@ -401,7 +407,7 @@ class Workspace:
         pitch = 64 * (wide(self.outputs) | 1) if reduce else 0
         flag = 64 * columns + 8 * numbers
         second = -(-(flag + 8) // 64) * 64
-        places = native_backend.PairPlaces(flag, second)
+        places = (flag, second) if reduce and _pairs(known) else None
         self.x = AlignedMemory(second // 8 + 8 * columns)
         self.turns = AlignedMemory(3 * pitch // 8)
         self.answers = AlignedMemory(16 * self.outputs)
@@ -409,12 +415,15 @@ class Workspace:
         self.codes, self.places = (array("q", bytes(8 * len(known))) for _ in range(2))
         self.memory: list[AlignedMemory] = []
         self.shared_address = self.x.address + 64 * columns
-        pair = _kernel(known[0], layout, reduce, fast, places) if reduce and _pairs(known) else None
-        if pair is not None:
-            self["pair"], self["pair_memory"] = self._room(pair)
+        if places is not None:
+            machine, self["paired"] = _kernel(known[0], layout, reduce, fast, places)
+            if self["paired"]:
+                self["pair"], self["pair_memory"] = self._room(machine)
+            else:
+                self.codes[0], self.places[0] = self._room(machine)
         for name, value in (
             ("columns", 8 * columns), ("outputs", 8 * self.outputs), ("traces", 8 * len(known)), ("reduce", reduce),
-            ("wide", 8 * wide(self.outputs)), ("pitch", pitch), ("paired", pair is not None), ("x", self.x.address),
+            ("wide", 8 * wide(self.outputs)), ("pitch", pitch), ("x", self.x.address),
             ("flag", self.x.address + flag), ("second", self.x.address + second), ("codes", _address(self.codes)),
             ("turns", self.turns.address), ("memories", _address(self.places)),
             ("temp", self.answers.address), ("merged", self.answers.address + 64 * self.outputs),
@@ -442,7 +451,7 @@ class Workspace:
             self["sums"], self["sizes"] = _address(self.sums), _address(self.sizes)
         if not self.codes[0] and (odd or not self["paired"]):
             for k, v in enumerate(self.known):
-                self.codes[k], self.places[k] = self._room(_kernel(v, self.layout, self.reduce, self.fast))
+                self.codes[k], self.places[k] = self._room(_kernel(v, self.layout, self.reduce, self.fast)[0])
 
     def share(self, numbers: array[float]) -> None:
         """Put the numbers that all samples share where kernels find them, those of captured `Value`s last."""
@@ -464,13 +473,12 @@ def _kernel(
     layout: tuple[tuple[bool, int], ...],
     reduce: bool,
     fast: bool,
-    places: native_backend.PairPlaces | None = None,
-) -> Machine:
-    """A trace's machine code for eight samples, or, if there are places for them, for eight pairs."""
+    places: tuple[int, int] | None = None,
+) -> tuple[Machine, bool]:
+    """A trace's machine code for eight samples; for eight pairs, if there are places for them and it is short."""
     key = (layout, reduce, fast, places)
     with v.lock:
-        found: Machine | None = v.batches.get(key)
-        if found is None:
+        if key not in v.batches:
             start = perf_counter()
             with errors_of_ours(v.name), Resting():
                 native_backend.driver()  # which the first batch of a process waits for
@@ -481,10 +489,13 @@ def _kernel(
                     inputs = native_backend.places_of(mapped, v.first_captured, program.inputs)
                     found = blocks_backend.kernel(program, v.functions, inputs)
                 else:
-                    found = native_backend.kernel(lower(program, v.functions), mapped, v.first_captured, places)
-                v.batches[key] = found
+                    low = lower(program, v.functions)
+                    places = places if len(low.program) <= MOST_PAIRED else None
+                    found = native_backend.kernel(low, mapped, v.first_captured, places)
+                v.batches[key] = found, places is not None
             v.seconds["batch"] = v.seconds.get("batch", 0.0) + perf_counter() - start
-        return found
+        made: tuple[Machine, bool] = v.batches[key]
+        return made
 
 
 def _in_machine_code(
@@ -561,19 +572,24 @@ def _on_threads(
 
     try:
         # Asked only behind the run, which may have come upon further branches, that were traced in it.
-        odd = run(True) or (reduce and answers.total()[1])
+        odd = run(True) or (reduce and answers.finish())
         if odd and any(v.fast() is not None for v in f.specializations[batch.structure]):
             answers.parts.clear()
             run(False)
+            if reduce:
+                answers.finish()
     except CodeRefusedError as error:
         if f.backend == "native" and not isinstance(error, blocks_backend.NotInLanesError):
             raise
         answers.parts.clear()
+        answers.sums = None
         return False
     return True
 
 
-def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[Specialization, Answers] | None:
+def answered(
+    f: Dispatcher, batch: Batch, reduce: bool, threads: int, mean: bool = False
+) -> tuple[Specialization, Answers] | None:
     """Run on all samples, of which there is one at least: a trace, and where the results are.
 
     None where it reads a `Value` that is being differentiated by, whose gradient would be lost.
@@ -583,7 +599,7 @@ def answered(f: Dispatcher, batch: Batch, reduce: bool, threads: int) -> tuple[S
     first = f.specializations[batch.structure][0]
     outputs = len(first.program.outputs)
     every = chunks(batch.first, batch.count, threads, max(v.work for v in f.specializations[batch.structure]))
-    answers = Answers(batch, outputs, reduce)
+    answers = Answers(batch, outputs, reduce, mean)
     if not (outputs and f.native_for(batch.count) and _on_threads(f, batch, every, answers, reduce, threads)):
         for bounds in every if outputs else ():
             _in_python(f, batch, bounds, answers, reduce)
@@ -680,7 +696,7 @@ def map_batch(
         if part is not None:
             return part
         return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
-    done = answered(f, batch, reduce is not None, threads)
+    done = answered(f, batch, reduce is not None, threads, reduce == "mean")
     if done is None:
         return map_on_values(f, arguments, axes_of(in_axes, len(arguments)), reduce, start)
     first, answers = done
@@ -692,9 +708,6 @@ def map_batch(
         f.manner = manner
     if reduce is None:
         return collected(first.result, answers.columns, batch.count, batch.kind)
-    divisor = float(batch.count) if reduce == "mean" else 1.0
-    if not answers.parts:
-        return first.unpack([y / divisor for y in total(answers.ranges)] if answers.ranges else [])
-    sums, odd = answers.total(divisor)
-    # Which nan comes of two, the order of the operands in machine code decides.
-    return first.unpack([nan if y != y else y for y in sums] if odd else sums.tolist())
+    if answers.sums is None:
+        return first.unpack([y / answers.divisor for y in total(answers.ranges)] if answers.ranges else [])
+    return first.unpack(answers.sums)

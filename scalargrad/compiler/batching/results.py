@@ -97,13 +97,12 @@ def map_on_values(f: Dispatcher, arguments: Sequence[Any], axes: Sequence[int | 
     count = max(counts.values(), default=0)
     if set(counts.values()) != {count} or not count:
         raise ValueError(f"map: batch lengths differ: {counts}" if count else "map: an empty batch")
-    f.original("on Values")
-    function: Any = f
     rows: list[list[Any]] = []
     structure: Structure = None
     for i in range(count):
         with sample(i):
-            result = function(*[mapped[k][i] if k in mapped else x for k, x in enumerate(arguments)])
+            given = tuple([mapped[k][i] if k in mapped else x for k, x in enumerate(arguments)])
+            result = f.on_values(given, {}, *f.taken(given, {}))  # though there may be none among those of a sample
         row, found = flatten(result, "the result", static=True)
         if i and found != structure:
             raise TypeError(f"map: {f.name} returns results of different structures, by the branch it takes")

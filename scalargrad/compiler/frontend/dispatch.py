@@ -164,8 +164,7 @@ class Dispatcher:
                     raise GuardLimitError(self._too_many_static(others, structure))
             start = perf_counter()
             function = self.original("a branch or a structure of arguments that was not traced before")
-            roll = rolled if self.backend != "python" and native_backend.at_once() else None
-            program, result, captured = trace(function, structure, leaves, roll)
+            program, result, captured = trace(function, structure, leaves, rolled)
             program = in_place(program) if isinstance(program, Program) else program
             seconds, before = perf_counter() - start, sum(len(v.captured) for v in known)
             made = Specialization(program, result, captured, self.name, self.functions, seconds, leaves, before)

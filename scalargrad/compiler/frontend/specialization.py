@@ -27,6 +27,7 @@ from ..ir.program import Program, without_selections
 from .packing import Unpack, unpacker
 from .rolling import Rolled, with_products
 
+SLOW_TO_MAKE = 20_000  # instructions from which loops that were found are run as Python source, too
 ELSEWHERE = 40  # instructions of a row that is none, about
 Runner = Callable[[Sequence[float]], Sequence[float] | None]
 
@@ -227,8 +228,8 @@ class Specialization:
     def _made(self, backend: str) -> Runner:
         if backend == "native" and self.has_blocks:  # whose segments are without selections where that shows
             return Native(self.program, self.functions)
-        if backend == "native" and self.rolled is not None:
-            return self._rolled(self.rolled)
+        if self.rolled is not None and (backend == "native" or len(self.rolled.recorded) >= SLOW_TO_MAKE):
+            return self._rolled(self.rolled, backend)
         fast = self.fast()
         if backend == "native":
             exact = None if fast is None else Later(lambda: Native(self.program, self.functions))
@@ -238,11 +239,17 @@ class Specialization:
             return runner
         return checked(runner, Later(lambda: python_backend.build(self.program, self.name, self.functions)))
 
-    def _rolled(self, rolled: Rolled) -> Runner:
-        exact = Later(lambda: Native(rolled.loops, self.functions))
+    def _rolled(self, rolled: Rolled, backend: str) -> Runner:
+        def build(program: Program, exact: Runner | None = None) -> Runner:
+            if backend == "native":
+                return Native(program, self.functions, exact)
+            made = python_backend.build(program, self.name, self.functions)
+            return made if exact is None else checked(made, exact)
+
+        exact = Later(lambda: build(rolled.loops))
         if without_selections(rolled.recorded) is None:
             return exact
-        return Native(with_products(rolled.loops), self.functions, exact)
+        return build(with_products(rolled.loops), exact)
 
     def run(self, xs: Sequence[float], backend: str) -> Sequence[float] | None:
         """The outputs for these inputs; None where a guard does not hold."""

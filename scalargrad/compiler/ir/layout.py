@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 from ...engine.several import Output
@@ -92,7 +93,7 @@ class _Planner:
         self.known: dict[Any, int] = {}  # segments, by the identity of their program, and their own places
         self.cuts: dict[int, _Cut] = {}
         self.single: dict[bytes, int] = {}  # constants, by their bits
-        self.masked: dict[int, tuple[Program, Program]] = {}  # a loop's body and condition with masks, by its identity
+        self.masked: dict[int, tuple[Program, Program]] = {}  # loops, by their identity
         self.masks: list[int] = []  # in lanes: the places of those that what runs now is under; the last one is its own
         if lanes:
             self.made.held = self.room(1)
@@ -278,20 +279,21 @@ class _Planner:
             self.segment(selection(call.size), arms + 1, at)
 
     def loop(self, loop: Loop, places: list[int], at: int) -> None:
-        m, n, body, condition = loop.shared, loop.carried, loop.body, loop.condition
+        m, n, first, body = loop.shared, loop.carried, loop.condition, loop.body
         differs = bool(self.masks) and loop.differs  # from sample to sample
         if differs:
             if id(loop) not in self.masked:
                 self.masked[id(loop)] = masked(loop)
-            body, condition = self.masked[id(loop)]
+            first, body = self.masked[id(loop)]
         direct = None if self.masks or self.calls or body.has_blocks() else self.direct(body)
         x = self.room(body.inputs)
-        carry, moved = x + 2 * differs + m, n + differs  # lanes carry the number of the step, too
+        carry, moved = x + differs + m, n + 2 * differs  # lanes carry the number of the step, and the mask
         if direct is None:  # what the body reads is brought to one place
             self.gather(places[: m + n], carry - m)
         else:  # what is carried stays where it is at the end
             carry = at
             self.gather(places[m : m + n], carry)
+        flag = carry + n + 1 if differs else self.room(1)
         top, lost, end, done = self.label(), self.label(), self.label(), self.cell()
         self.begin(loop, places[m + n] if loop.counted else 0, x if differs else None, done, end)
         rows = _Rows(self, loop, done, self.columns(loop, places), at, direct is not None)
@@ -305,17 +307,17 @@ class _Planner:
         if direct is not None:
             to = [(carry if here else y) + k for k, here in enumerate(_in_place(direct.program, m, n))]
         to += rows.written(y + moved)
+        if differs and first is not None:
+            self.masks.append(x)
+            self.program(first, x, flag)
+            self.masks[-1] = flag
         self.order("label", top)
-        self.masks += (x, x + 1) if differs else ()
-        if condition is not None:
-            flag = x if differs else self.room(1)
-            self.gather(self.places(condition, given[: condition.inputs], range(flag, flag + 1)), flag)
-            if loop.condition is not None:
-                self.order("unless", flag, end)
-                if loop.length is not None:
-                    self.order("limit", done, loop.length, lost if self.masks else None)
-        if differs:
-            self.masks[-2:] = x + 1, x
+        if loop.condition is not None:
+            if first is loop.condition:
+                self.gather(self.places(first, given[: first.inputs], range(flag, flag + 1)), flag)
+            self.order("unless", flag, end)
+            if loop.length is not None:
+                self.order("limit", done, loop.length, lost if self.masks else None)
         self.step(body, given, to, y, rows)
         self.gather(to[:moved], carry)
         if loop.condition is None:
@@ -324,12 +326,12 @@ class _Planner:
             self.order("increment", done)
             self.order("jump", top)
         if differs:
-            del self.masks[-2:]
+            self.masks.pop()
             self.order("label", lost)  # with samples that would go on
             for each in self.masks if loop.condition is not None else ():
-                self.order("lose", x, each)
+                self.order("lose", flag, each)
         self.order("label", end)
-        self.copy(Place(carry), Place(at), moved - (differs and loop.counted))
+        self.copy(Place(carry), Place(at), n + (differs and not loop.counted))
         if loop.condition is not None and not differs:
             self.order("write", done, at + n)
 
@@ -350,13 +352,13 @@ class _Planner:
         the inputs of `masked` begin with."""
         step = 0
         if x is not None:
-            step = x + 2 + loop.shared + loop.carried
-            self.gather([self.masks[-1]], x + 1)
+            step = x + 1 + loop.shared + loop.carried
+            self.gather([self.masks[-1]], x)
             self.gather([self.constant(float(loop.counted))], step)
         if x is not None and loop.counted:
             given = self.room(2)
             self.gather([self.masks[-1], count], given)
-            count = x + 1
+            count = x
             self.segment(COUNT, given, count)
         if loop.counted:
             self.order("read", done, count)
@@ -485,7 +487,7 @@ class _Cut:
 
     def __init__(self, program: Program) -> None:
         first, count = program.inputs, len(program)
-        level = [0] * (first + count)
+        level = [0] * (first + count + len(program.constants))  # of constants, from the end
         self.elements: dict[int, list[int]] = {}
         straight: list[list[int]] = [[]]
         self.blocks: list[list[int]] = [[]]
@@ -495,7 +497,10 @@ class _Cut:
             return lists[k]
 
         for k, (row, operands) in enumerate(zip(program.operations, program.operands, strict=True), first):
-            at = max([level[p] for p in operands if p >= 0], default=0)
+            at = 0
+            for p in operands:
+                if level[p] > at:
+                    at = level[p]
             level[k] = at
             if isinstance(row, Output):
                 self.elements.setdefault(operands[0], []).append(k)
@@ -506,23 +511,22 @@ class _Cut:
                 grown(straight, at).append(k)
         guards: dict[int, list[Guard]] = {}
         for g in program.guards:
-            guards.setdefault(max(level[p] if p >= 0 else 0 for p in (g.left, g.right)), []).append(g)
+            guards.setdefault(max(level[g.left], level[g.right]), []).append(g)
         size = max(len(straight), len(self.blocks), *[k + 1 for k in guards])
         grown(straight, size - 1)
         grown(self.blocks, size - 1)
         elements = {k for each in self.elements.values() for k in each}
-        used_at: dict[int, int] = {}  # by value: the last segment, or a later time, at which it is asked for
+        used_at = [-1] * len(level)  # by value: the last segment, or a later time, at which it is asked for
         uses = [(level[k], operands) for k, operands in enumerate(program.operands, first) if k not in elements]
         uses += [(at, (g.left, g.right)) for at, each in guards.items() for g in each]
         for time, operands in uses:
             for p in operands:
-                if p >= 0:
-                    used_at[p] = max(used_at.get(p, 0), time)
+                if used_at[p] < time:
+                    used_at[p] = time
         for p in program.outputs:
-            if p >= 0:
-                used_at[p] = size
+            used_at[p] = size
         self.segments = [
-            self._segment(program, ks, guards.get(at, ()), [k for k in ks if used_at.get(k, -1) > at])
+            self._segment(program, ks, guards.get(at, ()), [k for k in ks if used_at[k] > at])
             for at, ks in enumerate(straight)
         ]
 
@@ -530,21 +534,16 @@ class _Cut:
     def _segment(program: Program, ks: Sequence[int], guards: Sequence[Guard], outputs: list[int]) -> _Segment:
         if not ks and not guards:
             return _Segment()
-        own = set(ks)
-        given = [p for k in ks for p in program.operands[k - program.inputs] if p >= 0 and p not in own]
-        given += [p for g in guards for p in (g.left, g.right) if p >= 0 and p not in own]
-        inputs = sorted(set(given))
+        first, own = program.inputs, set(ks)
+        operands = [program.operands[k - first] for k in ks]
+        read = set(chain.from_iterable([*operands, *((g.left, g.right) for g in guards)]))
+        inputs = sorted(p for p in read - own if p >= 0)
         made = Program(len(inputs), [f"x{k}" for k in range(len(inputs))], list(program.constants))
-        number = {p: j for j, p in enumerate(inputs)}
-
-        def get(p: int) -> int:
-            return number[p] if p >= 0 else p
-
-        for k in ks:
-            row = program.operations[k - program.inputs]
-            number[k] = made.emit(row, tuple(map(get, program.operands[k - program.inputs])))
+        number = {p: j for j, p in enumerate([*inputs, *ks])} | {p: p for p in read if p < 0}
+        made.operations = [program.operations[k - first] for k in ks]
+        made.operands = [tuple([number[p] for p in given]) for given in operands]
         made.outputs = [number[k] for k in outputs]
-        made.guards = [g._replace(left=get(g.left), right=get(g.right)) for g in guards]
+        made.guards = [g._replace(left=number[g.left], right=number[g.right]) for g in guards]
         return _Segment(made, inputs, outputs)
 
 

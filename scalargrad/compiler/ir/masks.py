@@ -38,23 +38,25 @@ def selection(count: int) -> Program:
 
 
 def masked(loop: Loop) -> tuple[Program, Program]:
-    """The body and the condition of a loop whose number of steps differs from sample to sample.
+    """A loop whose number of steps differs from sample to sample: what gives the mask of its first step, and its body.
 
-    Their inputs are a mask, which the condition gives anew before each step; the mask of the loop itself, or, where the
-    steps are counted, how many there are; then those of the loop, with the number of the step behind what is carried:
-    steps so far, or, of counted ones, counted from 1, up or down. It is carried on, too.
+    Inputs are the mask of what is around, or, where the steps are counted, how many there are; then those of the loop,
+    with two more behind what is carried, which are carried on, too: the number of the step (steps so far, or, of
+    counted ones, counted from 1, up or down), and, not for the first of the two programs, the mask.
     """
     m, n = loop.shared, loop.carried
-    k, carried = 2 + m + n, range(2 + m, 2 + m + n)
-    body = _program(loop.body.inputs + 3)
-    step = body.emit(table.sub if loop.counted and loop.backward else table.add, (k, body.constant(1.0)))
-    after = written(body, loop.body, [*range(2, k), *range(k + 1, body.inputs)])
-    kept = [body.emit(where, (0, new, old)) for new, old in zip(after, carried, strict=False)]
-    condition = _program(k + 1)
+    k, mask = 1 + m + n, 2 + m + n
+    first, body = _program(mask), _program(loop.body.inputs + 3)
+    step = body.emit(table.sub if loop.backward else table.add, (k, body.constant(1.0)))
+    after = written(body, loop.body, [*range(1, k), *range(mask + 1, body.inputs)])
+    kept = [body.emit(where, (mask, new, old)) for new, old in zip(after, range(1 + m, k), strict=False)]
     if loop.condition is None:
-        goes_on = condition.emit(le, (k, 1))
+        goes_on = [made.emit(le, (each, 0)) for made, each in ((first, k), (body, step))]
     else:
-        step = body.emit(where, (0, step, k))
-        goes_on = condition.emit(both, (1, *written(condition, loop.condition, range(2, k))))
-    body.outputs, condition.outputs = [*kept, step, *after[n:]], [goes_on]
-    return body, condition
+        step = body.emit(where, (mask, step, k))
+        goes_on = [
+            made.emit(both, (given, *written(made, loop.condition, [*range(1, 1 + m), *carried])))
+            for made, given, carried in ((first, 0, range(1 + m, k)), (body, mask, kept))
+        ]
+    first.outputs, body.outputs = goes_on[:1], [*kept, step, goes_on[1], *after[n:]]
+    return first, body
