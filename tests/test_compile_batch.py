@@ -15,7 +15,9 @@ import pytest
 
 import scalargrad as sg
 from scalargrad import Value
-from scalargrad.compiler import compile
+from scalargrad.compiler import compile, merge
+from scalargrad.compiler.backends import native
+from scalargrad.compiler.batching import batch
 from scalargrad.compiler.batching.batch import LEAST_WORK, MOST_WORK, chunks
 from scalargrad.transforms.trees import flatten
 
@@ -234,3 +236,35 @@ def test_wrong_batches_are_errors(backend: Any, arguments: Any, options: Any, er
 
     with pytest.raises(error, match=message):
         compile(f, backend=backend).map(*arguments, **options)
+
+
+@pytest.mark.skipif(not native.at_once(batches=True), reason="needs code of ours for batches")
+def test_only_short_programs_take_two_samples_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    xs = [0.01 * k for k in range(70)]
+    found = []
+    for most in (10, 4000):
+        monkeypatch.setattr(batch, "MOST_PAIRED", most)
+        f = compile(lambda x: sg.tanh(x) * sg.exp(x) + sg.sqrt(x), backend="native", functions="polynomial")
+        found.append(bits(f.map(xs, reduce="sum")))
+        ((trace,),) = f.specializations.values()
+        assert [paired for _, paired in trace.batches.values()] == ([False] if most == 10 else [True, False])
+    assert found[0] == found[1]
+
+
+@needs_llvm
+@pytest.mark.parametrize("functions", ["library", "fast"])
+def test_threads_and_parts_that_are_merged_give_the_bits_of_one_call(
+    functions: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "LEAST_WORK", 1)
+    xs = [math.sin(k) for k in range(333)]
+    loss = sg.value_and_grad(lambda w, x: sg.tanh(w * x) + sg.sigmoid(x - w))
+    f = compile(loss, backend="native", functions=functions)
+    options: Any = {"in_axes": (None, 0), "reduce": "mean"}
+    expected = tree_bits(f.map(0.7, xs, **options))
+    for threads in (2, 3, 5):
+        assert len(chunks(0, len(xs), threads, 1)) >= threads
+        assert tree_bits(f.map(0.7, xs, threads=threads, **options)) == expected
+    cuts = (0, 5, 16, 100, 333)
+    parts = [f.map(0.7, xs[a:b], start=a, threads=2, **options) for a, b in pairwise(cuts)]
+    assert tree_bits(merge(parts[::-1]).result()) == expected

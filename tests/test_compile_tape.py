@@ -192,7 +192,7 @@ def test_what_is_said_of_products_at_a_glance_holds_instruction_by_instruction()
     for seed in range(3000):
         made = random_rows(random.Random(seed))
         used = set(made.operations)
-        if used.isdisjoint(program._PRODUCTS):
+        if used.isdisjoint(program.PRODUCTS):
             continue
         slowly = program._products_go_unnoticed(made, used)
         quickly = program._products_meet_sums_alone(made)

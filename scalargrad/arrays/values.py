@@ -17,7 +17,7 @@ import numpy
 from ..engine import rendering
 from ..engine.primitive import as_float, exact
 from ..engine.value import Value
-from ..transforms.trees import Container, held, taken
+from ..transforms.trees import Container, container, held, taken
 
 Plain = numpy.ndarray[Any, Any]
 
@@ -119,9 +119,10 @@ def _stacked(shape: tuple[int, ...], trees: list[Any]) -> Any:
     if isinstance(first, numpy.ndarray):
         flat = [x for tree in trees for x in tree.ravel().tolist()]
         return _built(shape + first.shape, flat)
-    if first is None or (found := taken(first)) is None:
+    known = container(type(first))
+    if first is None or (found := taken(first, known)) is None:
         return None if first is None else _built(shape, trees)
-    columns = zip(*[each[2] for tree in trees if (each := taken(tree))], strict=True)
+    columns = zip(*[each[2] for tree in trees if (each := taken(tree, known))], strict=True)
     return held(*found[:2], [_stacked(shape, list(column)) for column in columns])
 
 

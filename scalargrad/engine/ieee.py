@@ -151,7 +151,7 @@ def round_half_even(x: float) -> float:
 
 def gate(a: float, b: float) -> float:
     """`a * b`, and 0 where either is zero, whatever the other is."""
-    return (a * b if b != 0.0 else 0.0) if a != 0.0 else 0.0
+    return a * b if (a != 0.0) & (b != 0.0) else 0.0  # `&`: one condition, also where it is machine code
 
 
 def _falling_factorial(n: float, i: int, k: int) -> float:

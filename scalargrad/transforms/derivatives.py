@@ -99,7 +99,7 @@ class _Run:
         tracer = modes.tracer()
         mark = tracer.mark() if tracer is not None else None
         self.inputs: list[Value] = []
-        structures: list[Structure] = []
+        self.structures: list[Structure] = []
         with _recording():
             for k in chosen:
                 holder: Any = keywords if isinstance(k, str) else given
@@ -118,7 +118,7 @@ class _Run:
                     as_float(holder[k], parameter(f, k))
                 holder[k] = unflatten(structure, nodes, "argument")
                 self.inputs += nodes
-                structures.append(structure)
+                self.structures.append(structure)
             differentiating.begun.append(begun)
             try:
                 result = f(*given, **keywords)
@@ -127,7 +127,6 @@ class _Run:
                 raise
             finally:
                 differentiating.begun.pop()
-        self.structure = (tuple, None, tuple(structures))
         self.aux: Any = None
         if aux:
             if not isinstance(result, tuple) or len(result) != 2:
@@ -148,7 +147,7 @@ class _Run:
         # `Value`, or on one from outside, be it a leaf or an input of another differentiation.
         self.as_graph = tracer is not None or (recording and (nested or bool(old)))
         self.stop = [*self.inputs, *old]
-        self.wanted = depending(self.order, self.inputs) if self.as_graph else None
+        self.wanted = depending(self.order, self.inputs) if self.as_graph and self.walk is None else None
         if aux and not self.as_graph:
             self.aux = replaced(self.aux, lambda x: x._data if isinstance(x, Value) else x)
 
@@ -170,7 +169,7 @@ class _Run:
         return self.outputs[0]
 
     def seeds(self, numbers: Sequence[Any]) -> list[Any]:
-        """Numbers that a caller chose; of a graph, where others might stand in their place, as nodes."""
+        """Numbers that a caller chose; of a graph, where others might stand in their place, all as nodes."""
         if not self.as_graph and not any(isinstance(x, Value) for x in numbers):
             return [*numbers]
         return [x if isinstance(x, Value) else constant(x) for x in numbers]
@@ -182,7 +181,7 @@ class _Run:
         given = [(y, s) for y, s in zip(self.outputs, seeds, strict=True) if isinstance(y, Value)]
         check = gradient_check(seeds) if modes.active and modes.current().anomaly else None
         found: dict[Any, Any]
-        if self.as_graph or any(isinstance(x, Value) for x in seeds):
+        if self.as_graph or (seeds and isinstance(seeds[0], Value)):
             with _recording():
                 found = graph_adjoints(self.order, given, self.inputs, check, self.wanted)
                 found = {x: 0.0 + found.get(x, 0.0) for x in self.inputs}
@@ -194,7 +193,8 @@ class _Run:
         if self.walk is not None:
             return [self.kept(x) for x in self.walk.forward(seeds)]
         with _recording():
-            found = tangents(self.order, seeds, self.as_graph or any(isinstance(x, Value) for x in seeds.values()))
+            as_graph = self.as_graph or isinstance(next(iter(seeds.values()), None), Value)
+            found = tangents(self.order, seeds, as_graph)
             if modes.active and modes.current().anomaly:
                 _check_tangents(self.order, found, self.outputs)
             every = [0.0 + found.get(y, 0.0) if isinstance(y, Value) else 0.0 for y in self.outputs]
@@ -202,8 +202,9 @@ class _Run:
 
     def split(self, flat: Sequence[Any]) -> Tree:
         """A flat list over all inputs as one tree an argument; the one alone, where it was asked for."""
-        trees = unflatten(self.structure, flat, "derivative")
-        return trees[0] if self.one else trees
+        supply = iter(flat)
+        trees = [unflatten(structure, supply, "derivative") for structure in self.structures]
+        return trees[0] if self.one else tuple(trees)
 
 
 Argnums = int | Sequence[int] | None
@@ -424,7 +425,7 @@ def jvp(f: Callable[..., Any], primals: Sequence[Tree], tangents: Sequence[Tree]
         raise ValueError(f"jvp: {len(tangents)} tangent(s) for {len(primals)} primal(s)")
     with Resting():
         run = _Run(f, primals, range(len(primals)), {}, False, False)
-        directions = _numbers_like(tuple(tangents), run.structure, "tangents")
+        directions = _numbers_like(tuple(tangents), (tuple, None, tuple(run.structures)), "tangents")
         seeds = dict(zip(run.inputs, run.seeds(directions), strict=True))
         return run.value(), unflatten(run.output_structure, run.forward(seeds), "derivative")
 

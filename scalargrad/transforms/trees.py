@@ -241,7 +241,8 @@ def _walk(node: Any, inside: tuple[int, ...], leaves: list[Any], what: str, stat
     if kind is float or issubclass(kind, Value):
         leaves.append(node)
         return LEAF
-    found = taken(node)
+    known = _containers[kind] if kind in _containers else container(kind)
+    found = taken(node, known)
     if found is None:
         if kind is Static or (static and is_static(node)):
             return (Static, node if kind is Static else Static(node, what), ())
@@ -250,8 +251,7 @@ def _walk(node: Any, inside: tuple[int, ...], leaves: list[Any], what: str, stat
     if id(node) in inside:
         raise ValueError(f"{what}: a {kind.__name__} that contains itself")
     holder, aux, children = found
-    known = container(holder)
-    if known is not None and known.flat:
+    if known is not None and known.flat and holder is known.kind:
         leaves += children
         return (holder, aux, len(children))
     inside = (*inside, id(node))
@@ -261,15 +261,17 @@ def _walk(node: Any, inside: tuple[int, ...], leaves: list[Any], what: str, stat
     return (holder, aux, tuple([_walk(child, inside, leaves, what, static) for child in children]))
 
 
-def taken(x: Any) -> tuple[Any, Any, Sequence[Any]] | None:
-    """What holds numbers, taken apart: its kind, what else tells it apart, and its children; None for a leaf."""
-    known = container(type(x))
+def taken(x: Any, known: Container | None) -> tuple[Any, Any, Sequence[Any]] | None:
+    """What holds numbers, taken apart: its kind, what else tells it apart, and its children; None for a leaf. `known`
+    is what is known of its type."""
     if known is not None and (found := known.take(x)) is not None:
         return (known.kind, *found)
+    if isinstance(x, list):
+        return list, None, x
     if isinstance(x, dict):
         keys = tuple(x)
-        return dict, keys if all(type(key) is str for key in keys) else Keys(keys), list(x.values())
-    return (list if isinstance(x, list) else type(x), None, x) if isinstance(x, list | tuple) else None
+        return dict, Keys(keys) if set(map(type, keys)) - {str} else keys, [*x.values()]
+    return (type(x), None, x) if isinstance(x, tuple) else None
 
 
 def unflatten(structure: Structure, leaves: Iterable[Any], role: str = "result") -> Any:
@@ -298,7 +300,7 @@ def _build(part: Structure, supply: Iterator[Any], role: str) -> Any:
 
 def held(kind: type, keys: Any, built: list[Any], role: str = "result") -> Any:
     """What holds these children, the other way around than `taken`."""
-    known = container(kind)
+    known = _containers[kind] if kind in _containers else container(kind)
     if known is not None:
         return (known.argument if role == "argument" and known.argument else known.build)(keys, built)
     if kind is dict:
@@ -352,7 +354,7 @@ def leaves_like(tree: Any, structure: Structure, what: str) -> list[Any]:
 def _children_like(tree: Any, structure: Structure, what: str) -> list[Any]:
     """The children of a tree that must have a given structure at its root, in that structure's order."""
     kind, keys, children = structure
-    of, aux, inside = taken(tree) or (None, None, ())
+    of, aux, inside = taken(tree, container(type(tree))) or (None, None, ())
     if of is not None and len(inside) == (children if type(children) is int else len(children)):
         if of is kind is dict:
             if any(key not in tree for key in keys):

@@ -69,7 +69,7 @@ class Again:
         space["start"], space["stop"], space["finish"] = 0, count, 1
         space["divisor"] = of_float(count if reduce == "mean" else 1.0)
         self.drive = driver()
-        self.calls_back = any(each.callbacks for each in trace.batches.values())
+        self.calls_back = any(machine.callbacks for machine, _ in trace.batches.values())
         self.lock = Lock()
 
     def __call__(self, arguments: Sequence[Any]) -> Any:

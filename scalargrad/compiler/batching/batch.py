@@ -407,7 +407,7 @@ class Workspace:
         pitch = 64 * (wide(self.outputs) | 1) if reduce else 0
         flag = 64 * columns + 8 * numbers
         second = -(-(flag + 8) // 64) * 64
-        places = flag, second
+        places = (flag, second) if reduce and _pairs(known) else None
         self.x = AlignedMemory(second // 8 + 8 * columns)
         self.turns = AlignedMemory(3 * pitch // 8)
         self.answers = AlignedMemory(16 * self.outputs)
@@ -415,12 +415,15 @@ class Workspace:
         self.codes, self.places = (array("q", bytes(8 * len(known))) for _ in range(2))
         self.memory: list[AlignedMemory] = []
         self.shared_address = self.x.address + 64 * columns
-        pair = _kernel(known[0], layout, reduce, fast, places) if reduce and _pairs(known) else None
-        if pair is not None:
-            self["pair"], self["pair_memory"] = self._room(pair)
+        if places is not None:
+            machine, self["paired"] = _kernel(known[0], layout, reduce, fast, places)
+            if self["paired"]:
+                self["pair"], self["pair_memory"] = self._room(machine)
+            else:
+                self.codes[0], self.places[0] = self._room(machine)
         for name, value in (
             ("columns", 8 * columns), ("outputs", 8 * self.outputs), ("traces", 8 * len(known)), ("reduce", reduce),
-            ("wide", 8 * wide(self.outputs)), ("pitch", pitch), ("paired", pair is not None), ("x", self.x.address),
+            ("wide", 8 * wide(self.outputs)), ("pitch", pitch), ("x", self.x.address),
             ("flag", self.x.address + flag), ("second", self.x.address + second), ("codes", _address(self.codes)),
             ("turns", self.turns.address), ("memories", _address(self.places)),
             ("temp", self.answers.address), ("merged", self.answers.address + 64 * self.outputs),
@@ -448,7 +451,7 @@ class Workspace:
             self["sums"], self["sizes"] = _address(self.sums), _address(self.sizes)
         if not self.codes[0] and (odd or not self["paired"]):
             for k, v in enumerate(self.known):
-                self.codes[k], self.places[k] = self._room(_kernel(v, self.layout, self.reduce, self.fast))
+                self.codes[k], self.places[k] = self._room(_kernel(v, self.layout, self.reduce, self.fast)[0])
 
     def share(self, numbers: array[float]) -> None:
         """Put the numbers that all samples share where kernels find them, those of captured `Value`s last."""
@@ -471,12 +474,11 @@ def _kernel(
     reduce: bool,
     fast: bool,
     places: tuple[int, int] | None = None,
-) -> Machine:
-    """A trace's machine code for eight samples, or, if there are places for them, for eight pairs."""
+) -> tuple[Machine, bool]:
+    """A trace's machine code for eight samples; for eight pairs, if there are places for them and it is short."""
     key = (layout, reduce, fast, places)
     with v.lock:
-        found: Machine | None = v.batches.get(key)
-        if found is None:
+        if key not in v.batches:
             start = perf_counter()
             with errors_of_ours(v.name), Resting():
                 native_backend.driver()  # which the first batch of a process waits for
@@ -487,10 +489,13 @@ def _kernel(
                     inputs = native_backend.places_of(mapped, v.first_captured, program.inputs)
                     found = blocks_backend.kernel(program, v.functions, inputs)
                 else:
-                    found = native_backend.kernel(lower(program, v.functions), mapped, v.first_captured, places)
-                v.batches[key] = found
+                    low = lower(program, v.functions)
+                    places = places if len(low.program) <= MOST_PAIRED else None
+                    found = native_backend.kernel(low, mapped, v.first_captured, places)
+                v.batches[key] = found, places is not None
             v.seconds["batch"] = v.seconds.get("batch", 0.0) + perf_counter() - start
-        return found
+        made: tuple[Machine, bool] = v.batches[key]
+        return made
 
 
 def _in_machine_code(

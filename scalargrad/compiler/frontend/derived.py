@@ -55,22 +55,44 @@ class Linearised:
     """A program run on nodes, once, for passes over what it leaves behind; by those of its inputs, or by all."""
 
     def __init__(self, program: Program, operands: Sequence[Value], by: Sequence[int] | None = None) -> None:
-        self.operands = operands
+        self.operands, self.tracer = operands, modes.tracer()
+        mark = self.tracer.mark()
         self.outputs = replay(program, operands)
-        self.order = order_of_pass([x for x in self.outputs if isinstance(x, Value)], operands)
-        self.wanted = depending(self.order, operands if by is None else [operands[k] for k in by])
+        self.by = {k: place for place, k in enumerate(range(len(operands)) if by is None else by)}
+        chosen = [operands[k] for k in self.by]
+        made = self.tracer.walk(mark, self.outputs, chosen)  # None where some row has no template
+        self.walk = made and made.walk
+        if made is None:
+            self.order = order_of_pass([x for x in self.outputs if isinstance(x, Value)], operands)
+            self.wanted = depending(self.order, chosen)
+
+    def entry(self, x: Any) -> Any:
+        return self.tracer.entry(x) if isinstance(x, Value) else x
+
+    def node(self, x: Any) -> Any:
+        return self.tracer.node(x) if x.__class__ is int else x
 
     def backward(self, seeds: Iterable[tuple[int, Any]], before: dict[int, Any]) -> Callable[[int], Any]:
         """The adjoints of the inputs from those of outputs, added to what there is `before`: by the number of the
         input, 0.0 if there is none."""
         given = [(self.operands[k], x) for k, x in before.items()]
         given += [(self.outputs[k], x) for k, x in seeds if isinstance(self.outputs[k], Value)]
+        if self.walk is not None:
+            sums = self.walk.backward([(self.entry(node), self.entry(x)) for node, x in given])
+            return lambda k: self.node(sums[self.by[k]])
         found = graph_adjoints(self.order, given, self.operands, None, self.wanted)
         return lambda k: found.get(self.operands[k], 0.0)
 
     def forward(self, seeds: dict[int, Any]) -> list[Any]:
         """The tangents of the outputs from those of inputs."""
-        found = tangents(self.order, {self.operands[k]: x for k, x in seeds.items()}, True)
+        given = {self.operands[k]: x for k, x in seeds.items()}
+        if self.walk is not None:
+            moved = self.walk.forward(
+                {self.entry(node): self.entry(x) for node, x in given.items()},
+                [self.entry(x) if isinstance(x, Value) else -1 for x in self.outputs],
+            )
+            return list(map(self.node, moved))
+        found = tangents(self.order, given, True)
         return [found.get(x, 0.0) if isinstance(x, Value) else 0.0 for x in self.outputs]
 
 

@@ -290,14 +290,12 @@ class Tracer:
 
     def entry(self, x: Any) -> int:
         """The number of a node on the tape."""
+        if x.__class__ in _TRACED and (k := x._origin) < len(self.nodes) and self.nodes[k] is x:
+            return k  # type: ignore[no-any-return]
         if not isinstance(x, Value):
             return self.tape.constant(as_float(x))  # type: ignore[no-any-return]
         if x.operation is CONSTANT and not made_before(x, self.begun):
             return self.tape.constant(x._data)  # type: ignore[no-any-return]
-        if isinstance(x, Traced):
-            k = x._origin
-            if k < len(self.nodes) and self.nodes[k] is x:
-                return k  # type: ignore[no-any-return]
         found = self.strangers.get(id(x))
         if found is None:
             found = self.strangers[id(x)] = self.tape.add(x.operation)
@@ -415,7 +413,7 @@ def _refuse_kept(what: str) -> NoReturn:
     )
 
 
-LONG = 4_000  # entries from which a program may be worth more than to be written down as it stands
+LONG = 10_000  # entries from which a program may be worth more than to be written down as it stands
 
 
 class Differentiation:

@@ -73,26 +73,9 @@ def lower(program: Program, functions: Functions = "library", most: int | None =
 def _lowered(program: Program, functions: Functions, most: int | None) -> Lowered:
     made = Program(program.inputs, program.names, program.constants)
     low = Lowered(made)
-    zero = made.constant(0.0)
-
-    def emit(operation: str, operands: tuple[int, ...]) -> int:
-        return emit_short(made, operation, operands)
-
-    def chain_product(operands: tuple[int, ...]) -> int:
-        return emit("select", (emit("ne", (operands[0], zero)), emit("mul", operands), zero))
-
-    def gate_product(operands: tuple[int, ...]) -> int:
-        passes = emit("and", (emit("ne", (operands[0], zero)), emit("ne", (operands[1], zero))))
-        return emit("select", (passes, emit("mul", operands), zero))
-
     templates: dict[tuple[Primitive, int], Callable[[tuple[int, ...]], int]] = {}
     in_bodies: set[str] = set()  # what an elementary row may be equal to
-    met = dict.fromkeys(program.operations)
-    products = {table.chain: chain_product, table.gate: gate_product}
-    for product in products.keys() & met:
-        templates[product, 2] = products[product]
-        in_bodies.add("mul")
-    others = [row for row in met if row not in _ELEMENTARY and row not in products]
+    others = [row for row in dict.fromkeys(program.operations) if row not in _ELEMENTARY]
     kinds = {(row, row.arity): None for row in others}
     if any(row.arity is None for row in others):
         kinds = dict.fromkeys(zip(program.operations, map(len, program.operands), strict=True))

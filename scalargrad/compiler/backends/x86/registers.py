@@ -256,19 +256,13 @@ class RegisterAllocator:
             self.store(v)
         self.leave(v)
 
-    def grab(self, *keep: int) -> int:
+    def grab(self, *keep: int, masks: bool = False) -> int:
         """A register that is free, without those in `keep`."""
-        if not self.free:
-            self.evict(keep)
-        r = self.free.pop()
+        free = self.free_masks if masks else self.free
+        if not free:
+            self.evict(keep, masks)
+        r = free.pop()
         self.due[r] = -1  # for as long as nothing is said to be there, it is not to be evicted
-        return r
-
-    def grab_mask(self, *keep: int) -> int:
-        if not self.free_masks:
-            self.evict(keep, True)
-        r = self.free_masks.pop()
-        self.due[r] = -1
         return r
 
     def operand_of(self, v: int) -> MemoryOperand:
@@ -283,16 +277,20 @@ class RegisterAllocator:
             return r
         kind, tail = self.operand_of(v)
         if self.lanes > 1 and self.is_condition(v):
-            r = self.grab_mask(*keep)
+            r = self.grab(*keep, masks=True)
             self.out.append(self.mask("load", r - self.number, 0, kind, True) + tail)
         else:
             r = self.grab(*keep)
-            name = "spread" if kind >> 1 & 3 == BROADCAST else "load"
-            self.out.append(self.memory[self.codes[name] | r << 10 | kind] + tail)
+            self.fetch(r, (kind, tail))
         self.register[v] = r
         self.occupant[r] = v
         self.due[r] = 0  # of what is being used now
         return r
+
+    def fetch(self, r: int, at: MemoryOperand) -> None:
+        """Bring what is in memory to a register."""
+        name = "spread" if at[0] >> 1 & 3 == BROADCAST else "load"
+        self.out.append(self.memory[self.codes[name] | r << 10 | at[0]] + at[1])
 
     def is_condition(self, v: int) -> bool:
         k = v - self.program.inputs
@@ -510,7 +508,7 @@ class RegisterAllocator:
         if self.register[x] < 0 <= self.register[y]:
             x, y, predicate = y, x, SWAPPED[operation]
         rx = self.load(x, self.register[y])
-        r = self.grab_mask()
+        r = self.grab(masks=True)
         self.op("compare", r - self.number, rx, y, end=bytes((predicate,)))
         self.finish(i, (a, b), r)
 
@@ -523,7 +521,7 @@ class RegisterAllocator:
         else:
             n = self.number
             b = self.load(operands[1], a) if len(operands) > 1 else 0
-            r = self.grab_mask(a, b)
+            r = self.grab(a, b, masks=True)
             self.out.append(
                 self.mask("not", r - n, 0, a - n) if operation == "not" else self.mask(operation, r - n, a - n, b - n)
             )
@@ -552,9 +550,7 @@ class RegisterAllocator:
                 if register[c] >= 0:
                     self.emit("move", r, 0, register[c])
                 else:
-                    kind, tail = self.operand_of(c)
-                    name = "spread" if kind >> 1 & 3 == BROADCAST else "load"
-                    self.out.append(self.memory[self.codes[name] | r << 10 | kind] + tail)
+                    self.fetch(r, self.operand_of(c))
                 self.op(f"{operation} {order}", r, rv, last, (r, rv))
                 self.finish(i, (a, b, c), r)
                 return
@@ -674,8 +670,7 @@ class RegisterAllocator:
         for x, (kind, tail) in zip(given, places, strict=True):
             source = x if isinstance(x, int) else t
             if not isinstance(x, int):
-                name_of_load = "spread" if x[0] >> 1 & 3 == BROADCAST else "load"
-                out.append(self.memory[self.codes[name_of_load] | t << 10 | x[0]] + x[1])
+                self.fetch(t, x)
             out.append(self.memory[self.codes["store"] | source << 10 | kind] + tail)
         if own:
             code.distance(CALL, name)
@@ -685,8 +680,7 @@ class RegisterAllocator:
         else:
             code.call_with(name, places)
         if result >= 0:
-            kind, tail = place(MEMORY, WIDE, result)
-            out.append(self.memory[self.codes["load"] | r << 10 | kind] + tail)
+            self.fetch(r, place(MEMORY, WIDE, result))
         elif r:
             out.append(self.registers[self.codes["move"] | r << 10])
 
@@ -706,9 +700,7 @@ class RegisterAllocator:
         if r > 0:
             self.out.append(self.registers[self.codes["move"] | r])
         elif r < 0:
-            kind, tail = self.operand_of(v)
-            name = "spread" if kind >> 1 & 3 == BROADCAST else "load"
-            self.out.append(self.memory[self.codes[name] | kind] + tail)
+            self.fetch(0, self.operand_of(v))
 
     def check(self, i: int) -> None:
         """The guards behind an instruction."""
