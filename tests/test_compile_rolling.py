@@ -33,6 +33,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[rolling.Rolled]:
 
     for module, name, value in (
         (rolling, "LEAST", 120),
+        (rolling, "WORTH", 1),
         (rolling, "LENGTH", 60),
         (rolling, "WINDOW", 6),
         (trace, "LONG", 120),

@@ -24,6 +24,7 @@ from ..ir.program import PRODUCTS, Program
 from .derived import DifferentiableLoop
 
 LEAST = 4_000  # instructions that must go, for a loop to be worth it
+WORTH = 2  # times as many, of all loops, for these to be worth what it takes to find them
 SHORTEST = 4  # instructions of a round
 LENGTH = 800  # instructions up to which several rounds are one, as each has its costs
 FEWEST = 4  # rounds
@@ -68,9 +69,16 @@ def rolled(program: Program) -> Rolled | None:
     if any(row.several for row in set(program.operations)):
         return None
     regions = _regions(program, sorted(_stretches(_text(program), 0, len(program))))
-    if sum(region.repeated for region in regions) > REPEATED * len(program):
+    saved = sum(region.stretch.saved for region in regions)
+    if saved < WORTH * LEAST or sum(region.repeated for region in regions) > REPEATED * len(program):
         return None
-    regions = _regions(program, _merged(regions), True)
+    merged = list(_merged(regions))
+    steps = [rows.step for region in regions for rows in region.rows]
+    if merged != [region.stretch for region in regions] or any(abs(step) > 1 for step in steps):
+        regions = _regions(program, merged, True)
+    light = [region.stretch for region in regions if region.copied <= COPIED * region.stretch.period]
+    if len(light) < len(regions):
+        regions = _regions(program, light, True)
     return Rolled(program, _Writer(program, regions).write()) if regions else None
 
 
@@ -79,7 +87,7 @@ def _regions(program: Program, stretches: Iterable[Stretch], final: bool = False
     regions: list[_Region] = []
     for each in stretches:
         region = _Region.of(program, each, regions, final)
-        if region is not None and not (final and region.copied > COPIED * region.stretch.period):
+        if region is not None:
             regions.append(region)
     return regions
 
@@ -474,7 +482,8 @@ class _Writer:
     def __init__(self, program: Program, regions: Sequence[_Region]) -> None:
         self.old, self.regions = program, regions
         self.new = Program(program.inputs, program.names, program.constants)
-        self.number: list[int | None] = [*range(program.inputs), *[None] * len(program)]
+        constants = range(-len(program.constants), 0)
+        self.number: list[int | None] = [*range(program.inputs), *[None] * len(program), *constants]
         self.asked = self._asked()
         read = {(rows.region, rows.offset) for region in regions for rows in region.rows}
         self.results: dict[_Region, dict[int, int]] = {}  # which values each loop leaves of each round, and where
@@ -521,8 +530,6 @@ class _Writer:
 
     def get(self, value: int) -> int:
         """The number of a value in the new program."""
-        if value < 0:
-            return value
         found = self.number[value]
         if found is None:
             region = next(each for each in self.regions if each.first <= value < each.stop)
@@ -550,7 +557,7 @@ class _Writer:
         old, new, number, get = self.old, self.new, self.number, self.get
         pairs = zip(old.operations[start:stop], old.operands[start:stop], strict=True)
         for at, (row, operands) in enumerate(pairs, old.inputs + start):
-            number[at] = new.record(row, tuple([get(p) for p in operands]))
+            number[at] = new.record(row, tuple([x if (x := number[p]) is not None else get(p) for p in operands]))
 
     def _loop(self, region: _Region) -> None:
         rounds, results, finals = region.stretch.rounds, self.results[region], self.finals[region]

@@ -413,7 +413,7 @@ def _refuse_kept(what: str) -> NoReturn:
     )
 
 
-LONG = 4_000  # entries from which a program may be worth more than to be written down as it stands
+LONG = 10_000  # entries from which a program may be worth more than to be written down as it stands
 
 
 class Differentiation:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, NamedTuple
 
 from ...engine.several import Output
@@ -486,7 +487,7 @@ class _Cut:
 
     def __init__(self, program: Program) -> None:
         first, count = program.inputs, len(program)
-        level = [0] * (first + count)
+        level = [0] * (first + count + len(program.constants))  # of constants, from the end
         self.elements: dict[int, list[int]] = {}
         straight: list[list[int]] = [[]]
         self.blocks: list[list[int]] = [[]]
@@ -496,7 +497,10 @@ class _Cut:
             return lists[k]
 
         for k, (row, operands) in enumerate(zip(program.operations, program.operands, strict=True), first):
-            at = max([level[p] for p in operands if p >= 0], default=0)
+            at = 0
+            for p in operands:
+                if level[p] > at:
+                    at = level[p]
             level[k] = at
             if isinstance(row, Output):
                 self.elements.setdefault(operands[0], []).append(k)
@@ -507,23 +511,22 @@ class _Cut:
                 grown(straight, at).append(k)
         guards: dict[int, list[Guard]] = {}
         for g in program.guards:
-            guards.setdefault(max(level[p] if p >= 0 else 0 for p in (g.left, g.right)), []).append(g)
+            guards.setdefault(max(level[g.left], level[g.right]), []).append(g)
         size = max(len(straight), len(self.blocks), *[k + 1 for k in guards])
         grown(straight, size - 1)
         grown(self.blocks, size - 1)
         elements = {k for each in self.elements.values() for k in each}
-        used_at: dict[int, int] = {}  # by value: the last segment, or a later time, at which it is asked for
+        used_at = [-1] * len(level)  # by value: the last segment, or a later time, at which it is asked for
         uses = [(level[k], operands) for k, operands in enumerate(program.operands, first) if k not in elements]
         uses += [(at, (g.left, g.right)) for at, each in guards.items() for g in each]
         for time, operands in uses:
             for p in operands:
-                if p >= 0:
-                    used_at[p] = max(used_at.get(p, 0), time)
+                if used_at[p] < time:
+                    used_at[p] = time
         for p in program.outputs:
-            if p >= 0:
-                used_at[p] = size
+            used_at[p] = size
         self.segments = [
-            self._segment(program, ks, guards.get(at, ()), [k for k in ks if used_at.get(k, -1) > at])
+            self._segment(program, ks, guards.get(at, ()), [k for k in ks if used_at[k] > at])
             for at, ks in enumerate(straight)
         ]
 
@@ -531,21 +534,16 @@ class _Cut:
     def _segment(program: Program, ks: Sequence[int], guards: Sequence[Guard], outputs: list[int]) -> _Segment:
         if not ks and not guards:
             return _Segment()
-        own = set(ks)
-        given = [p for k in ks for p in program.operands[k - program.inputs] if p >= 0 and p not in own]
-        given += [p for g in guards for p in (g.left, g.right) if p >= 0 and p not in own]
-        inputs = sorted(set(given))
+        first, own = program.inputs, set(ks)
+        operands = [program.operands[k - first] for k in ks]
+        read = set(chain.from_iterable([*operands, *((g.left, g.right) for g in guards)]))
+        inputs = sorted(p for p in read - own if p >= 0)
         made = Program(len(inputs), [f"x{k}" for k in range(len(inputs))], list(program.constants))
-        number = {p: j for j, p in enumerate(inputs)}
-
-        def get(p: int) -> int:
-            return number[p] if p >= 0 else p
-
-        for k in ks:
-            row = program.operations[k - program.inputs]
-            number[k] = made.emit(row, tuple(map(get, program.operands[k - program.inputs])))
+        number = {p: j for j, p in enumerate([*inputs, *ks])} | {p: p for p in read if p < 0}
+        made.operations = [program.operations[k - first] for k in ks]
+        made.operands = [tuple([number[p] for p in given]) for given in operands]
         made.outputs = [number[k] for k in outputs]
-        made.guards = [g._replace(left=get(g.left), right=get(g.right)) for g in guards]
+        made.guards = [g._replace(left=number[g.left], right=number[g.right]) for g in guards]
         return _Segment(made, inputs, outputs)
 
 
