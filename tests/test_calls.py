@@ -358,3 +358,13 @@ def test_everything_in_place_has_the_same_bits(monkeypatch: pytest.MonkeyPatch) 
     ((known,),) = compiled.specializations.values()
     assert not known.has_blocks
     assert size(known.program) == len(known.program) > 30 * 100
+
+
+def test_a_call_that_runs_often_is_made_source_with_the_same_bits() -> None:
+    stage = compile(rounds)
+    slope = sg.grad(lambda x: stage(x, 0.5)[0] * stage(0.3, x)[1])
+    points = [0.01 * k for k in range(60)]
+    together = [slope(x) for x in points]
+    calls = [each for each in stage.operations.known.values() if each is not None]
+    assert any(runner.made is not None for each in calls for runner in each._runners.values())
+    assert together == [sg.grad(lambda x: compile(rounds)(x, 0.5)[0] * compile(rounds)(0.3, x)[1])(x) for x in points]

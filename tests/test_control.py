@@ -391,6 +391,16 @@ def test_roots_of_trees() -> None:
     assert bits(batch) == bits([f(a) for a in (3.0, 3.5, 4.0)])
 
 
+def test_a_root_is_found_where_rounding_leaves_no_better_one() -> None:
+    for m, e in ((0.0068904824633844175, 0.9793716749337209), (0.06719892145376027, 0.9338916645307175)):
+        f = lambda x, m, e: x - e * sg.sin(x) - m  # noqa: E731
+        x = sg.root(f, m, m, e)
+        assert abs(f(x, m, e)) <= 2.0**-52 * x
+        assert sg.compile(lambda m, e: sg.root(f, m, m, e), backend="native").map([m], [e]) == [x]  # noqa: B023
+    with pytest.raises(LoopError):
+        sg.root(lambda x: x * x + 1e-12, 1.0)
+
+
 def test_a_system_that_needs_pivots_and_damping() -> None:
     x = sg.root(lambda v: [v[1] - 2.0, v[2] - 3.0, sg.atan(v[0] - 1.0) * 5.0], [20.0, 0.0, 0.0])
     assert x == pytest.approx([1.0, 2.0, 3.0])

@@ -607,6 +607,13 @@ def names_of(drawing):
     return {n.name for n in drawing.picture.nodes}
 
 
+def test_steps_that_repeat_too_often_to_be_read_are_folded_with_the_rest():
+    values = [Value(0.5, label="x")]
+    for k in range(2500):
+        values.append(values[-1] * 0.99 + (values[k // 2] if k % 7 == 0 else 0.1))
+    assert len(draw(values[-1]).picture.nodes) <= 200
+
+
 def test_depth_focus_and_path():
     loss = micrograd()
     d, f = loss.parents

@@ -33,6 +33,7 @@ Residual = Callable[[Sequence[Any]], list[Any]]  # of flat numbers
 
 STEPS = 100  # of Newton's method, or halvings, at most
 CLOSE = 2.0**-50  # relative change by a step from which the root is found
+NEAR = 2.0**-40  # and, of each number, by a step that makes nothing better: rounding, of ill-conditioned roots too
 
 
 class _Implicit(Runs):
@@ -260,6 +261,10 @@ def _newton(
             here, there = value(x), value(after)
             better = (there < here) | (better & (there - here <= CLOSE * abs(here)))
         done = where(_largest(now) <= 0.0, 1.0, _close(moves, x))
+        near: Any = 0.0 if value is not None else 1.0
+        for a, d in zip(x, moves, strict=True):
+            near = where(abs(d) <= NEAR * abs(a), near, 0.0)
+        done = where(better, done, where(done > 0.0, done, near))
         return (
             [where(better, b, a) for a, b in zip(x, after, strict=True)],
             where(better, 1.0, 0.5 * factor),

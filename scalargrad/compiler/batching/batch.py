@@ -36,7 +36,7 @@ from ..frontend.packing import Pack, as_floats, is_array, packer
 from ..frontend.specialization import Specialization, errors_of_ours
 from ..ir.lowering import lower
 from ..ir.program import summands
-from .again import Again, Mapped, Shared, appearance
+from .again import Again
 from .binned import AT_ONCE, BinnedSum, Bins
 from .partial import PartialSum
 from .results import collected, map_on_values, sample
@@ -637,25 +637,20 @@ def nothing(f: Dispatcher, reduce: str, start: Any) -> PartialSum | BinnedSum:
 def _prepared(f: Dispatcher, batch: Batch, arguments: Sequence[Any], reduce: str, threads: int) -> Again | None:
     """What answers further calls like this one, if they are such as it may answer."""
     known = f.specializations[batch.structure]
-    (trace, *others), place = known, 0
     idle = f.idle.get((tuple(known), batch.layout, True, True))
-    if others or trace.captured or f.static_positions or not idle:
+    if len(known) > 1 or known[0].captured or f.static_positions or idle is None:
         return None
-    if len(chunks(0, batch.count, threads, trace.work)) > 1:
+    if len(chunks(0, batch.count, threads, known[0].work)) > 1:
         return None
-    mapped, shared, numbers = list[Mapped](), list[Shared](), idle[-1].shared_address - idle[-1].x.start
-    for k, (x, part) in enumerate(zip(arguments, batch.parts, strict=True)):
-        pack = f.shared_arguments.get(f"argument {k}", (None, None))[0] if part.samples is None else None
-        if pack is not None and type(x) is not array:
-            shared.append(Shared(k, pack, numbers, numbers + 8 * len(part.leaves)))
-            numbers += 8 * len(part.leaves)
-        elif part.kind == "numpy" and part.keep[0] is x:
-            start = array_address(x)
-            mapped.append(Mapped(k, appearance(x), place, [each - start for each in part.leaves]))
-            place += len(part.leaves)
-        else:
-            return None
-    return Again(f, batch.structure, trace, reduce, mapped, shared, idle.pop(), batch.count, batch.strides)
+    try:
+        space = idle.pop()
+    except IndexError:  # another thread has it
+        return None
+    again = Again(f, batch, known[0], reduce, space)
+    if again.takes(f, batch, arguments):
+        return again
+    idle.append(space)
+    return None
 
 
 def _manner(arguments: Sequence[Any], in_axes: Any, reduce: Any, threads: int) -> Any:

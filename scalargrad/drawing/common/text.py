@@ -4,13 +4,11 @@ Labels are somebody else's text: whatever they hold (markup, newlines, right-to-
 made harmless here and nowhere else.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 from html import escape
 from math import isfinite
-from typing import Any
+from typing import Any, Self
 from unicodedata import bidirectional, category, combining, east_asian_width
 
 # Advance widths in thousandths of the font size: of Helvetica (Adobe Font Metrics; Arial, Liberation Sans, Arimo have
@@ -58,7 +56,7 @@ class Changed(float):
     __slots__ = ("before",)
     before: float
 
-    def __new__(cls, value: float, before: float) -> Changed:
+    def __new__(cls, value: float, before: float) -> Self:
         made = super().__new__(cls, value)
         made.before = float(before)
         return made
@@ -66,7 +64,7 @@ class Changed(float):
     def __bool__(self) -> bool:
         return True  # something to show, also where it is zero now: `x or 0.0` keeps it
 
-    def __reduce__(self) -> tuple[type[Changed], tuple[float, float]]:
+    def __reduce__(self) -> Any:
         return Changed, (float(self), self.before)
 
     def __repr__(self) -> str:

@@ -5,8 +5,6 @@ each with room for its label, so no label meets a line or another label. An inpu
 led there: a small tag with its name stands at the use.
 """
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -38,13 +36,13 @@ class _Item(NamedTuple):
     group: str
 
 
-def lay_out_columns(picture: Picture, labels: Labels) -> Layout:
+def lay_out_columns(picture: Picture, labels: "Labels") -> Layout:
     """Lay the picture out; its direction is "LR" or "RL"."""
     return _Columns(picture, labels).layout()
 
 
 class _Columns:
-    def __init__(self, picture: Picture, labels: Labels) -> None:
+    def __init__(self, picture: Picture, labels: "Labels") -> None:
         self.around = [e for e in picture.edges if e.says]
         picture = picture._replace(edges=tuple([e for e in picture.edges if not e.says]))
         self.picture, self.labels = picture, labels

@@ -3,8 +3,6 @@
 What is drawn is fixed when `draw` is called; the engine runs when an image is asked for.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -80,7 +78,7 @@ class Drawing(BaseDrawing):
             return self._drawn_on(lay_out_columns(self.picture, self._labels), self.theme)
         return self.svg()
 
-    def frames(self) -> list[Drawing]:
+    def frames(self) -> "list[Drawing]":
         """The backward pass as drawings for print: before it begins, and after each step; all with the same layout.
 
         Raises `ValueError` before any backward pass, and for a picture in which values are folded into blocks.

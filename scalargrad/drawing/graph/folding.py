@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def neurons(graph: Graph, paths: Sequence[str], groups: Iterable[str]) -> Iterat
     wanted = set(groups)
     own = [i for i, path in enumerate(paths) if path in wanted and graph.operands[i]]
     roots = set(graph.roots)
-    for inner in _parts(graph, own, paths).values():
+    for inner in _parts(graph, own, paths):
         inside = set(inner)
         outputs = [i for i in inner if i in roots or any(k not in inside for k, _ in graph.consumers[i])]
         leaves = dict.fromkeys(j for i in inner for j in graph.operands[i] if is_weight(graph, j))
@@ -75,22 +75,30 @@ def neurons(graph: Graph, paths: Sequence[str], groups: Iterable[str]) -> Iterat
             yield Neuron(_name(paths[inner[-1]]), tuple(inner), total, tuple(kept))
 
 
-def _parts(graph: Graph, own: Sequence[int], paths: Sequence[str]) -> dict[int, list[int]]:
+def _parts(graph: Graph, own: Sequence[int], paths: Sequence[str]) -> list[list[int]]:
     """The operations of every call of a neuron: those of one group that hang together, except by what is weighted."""
-    part: dict[int, int] = {}
-    members: dict[int, list[int]] = {}
-    for i in own:
+
+    def near(i: int) -> list[int]:
         operands, name = graph.operands[i], graph.values[i].operation.name
         weighs = name in ("dot", "mul") and any(is_weight(graph, j) for j in operands)
-        near = {part[j] for j in operands if j in part and paths[j] == paths[i]} if not weighs else set()
-        first = min(near, default=i)
-        for other in near - {first}:
-            for j in members[other]:
-                part[j] = first
-            members[first] += members.pop(other)
-        part[i] = first
-        members.setdefault(first, []).append(i)
-    return {first: sorted(each) for first, each in members.items()}
+        return [] if weighs else [j for j in operands if paths[j] == paths[i]]
+
+    return components(own, near)
+
+
+def components(nodes: Iterable[int], near: Callable[[int], Iterable[int]]) -> list[list[int]]:
+    """The nodes by what hangs together, in their order; `near` names those before a node that it hangs with."""
+    part: dict[int, list[int]] = {}
+    for i in nodes:
+        parts = {id(part[j]): part[j] for j in near(i) if j in part}
+        largest = max(parts.values(), key=len, default=[])
+        for other in parts.values():
+            if other is not largest:
+                largest += other
+                part |= dict.fromkeys(other, largest)
+        largest.append(i)
+        part[i] = largest
+    return [sorted(each) for each in {id(each): each for each in part.values()}.values()]
 
 
 # ---- repeats ---------------------------------------------------------------------------------------------------------

@@ -1,7 +1,5 @@
 """Layout engines, in the order in which they are tried, each called in a process of its own."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal
@@ -14,7 +12,7 @@ from importlib.util import find_spec
 from tempfile import TemporaryFile
 from threading import current_thread, main_thread
 from time import monotonic
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, Self
 
 VARIABLE = "SCALARGRAD_DOT"
 MOST_WRITTEN, MOST_SAID = 1 << 28, 1 << 16  # bytes of a layout or picture, and of errors
@@ -167,7 +165,7 @@ class _EndedBySignals:
         self.came = 0
         self.numbers: list[int] = []
 
-    def __enter__(self) -> _EndedBySignals:
+    def __enter__(self) -> Self:
         if current_thread() is main_thread():
             known = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
             self.numbers = [each for each in known if each and signal.getsignal(each) is signal.SIG_DFL]

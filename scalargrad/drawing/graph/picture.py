@@ -4,8 +4,6 @@ Everything that can be seen is made from this: DOT, SVG, JSON and the text tree.
 was while training goes on, and it knows nothing of places and colours.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from ..common.text import clean, shortened
@@ -49,7 +47,7 @@ class Node(NamedTuple):
     parts: tuple[tuple[str, float], ...] = ()  # of a neuron: its weighted sum and its bias
     weights: tuple[tuple[str, float, float | None], ...] = ()  # of a neuron: name, value and gradient
     says: str = ""  # of an operation with several outputs: what runs inside of it, and how often
-    body: Picture | None = None  # and its graph, in one of its runs
+    body: "Picture | None" = None  # and its graph, in one of its runs
     is_unfolded: bool = False  # whether that is drawn in the node
     gradient_range: tuple[float, float] | None = None  # of |gradient| in a block
     operations: tuple[tuple[str, int], ...] = ()  # in a block: how many of which

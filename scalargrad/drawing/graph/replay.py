@@ -5,6 +5,7 @@ picture's, added up in the order of `backward()`. A frame, for print and slides,
 later.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from math import isclose
 from typing import Any, NamedTuple
@@ -46,24 +47,17 @@ def replay(picture: Picture) -> Replay:
     """Go through the pass in its order: from the root on, each node's edges by operand."""
     position = {n.id: k for k, n in enumerate(picture.nodes)}
     edges = {e.id: k for k, e in enumerate(picture.edges)}
-    incoming: dict[int, list[int]] = {}
-    outgoing: dict[int, list[int]] = {}
-    for k, e in enumerate(picture.edges):
-        if e.contribution is not None or e.contributions is not None:
-            incoming.setdefault(position[e.target], []).append(k)
-            outgoing.setdefault(position[e.source], []).append(k)
+    flowing = [e for e in picture.edges if e.contribution is not None or e.contributions is not None]
+    outgoing: dict[int, list[Edge]] = defaultdict(list)
+    for e in flowing:
+        outgoing[position[e.source]].append(e)
     blocks = {n.id: clean(shortened(n.label, NAME_LIMIT)) for n in picture.nodes if n.kind == "block"}
     receivers = {
-        i: _Receiver(picture.nodes[i], [picture.edges[k] for k in each], edges, blocks, picture.is_compact)
-        for i, each in outgoing.items()
+        i: _Receiver(picture.nodes[i], each, edges, blocks, picture.is_compact) for i, each in outgoing.items()
     }
-    steps = []
-    for i in range(len(picture.nodes) - 1, -1, -1):
-        for k in incoming.get(i, ()):
-            source = position[picture.edges[k].source]
-            steps.append(receivers[source].receive(k, source, picture.edges[k]))
+    flowing.sort(key=lambda e: -position[e.target])
     return Replay(
-        steps,
+        [receivers[position[e.source]].receive(edges[e.id], position[e.source], e) for e in flowing],
         before={i: each.before for i, each in receivers.items() if each.before is not None},
         due={i: each.arrived for i, each in receivers.items()},
         outside={i: each.outside for i, each in receivers.items() if each.outside},
@@ -92,9 +86,7 @@ def to_dict(picture: Picture) -> dict[str, Any]:
 class _Receiver:
     """A node's sum, while its paths arrive."""
 
-    def __init__(
-        self, node: Node, outgoing: Sequence[Edge], edges: dict[str, int], blocks: dict[str, str], compact: bool
-    ) -> None:
+    def __init__(self, node: Node, outgoing: Sequence[Edge], edges: Any, blocks: dict[str, str], compact: bool) -> None:
         self.node, self.blocks = node, blocks
         drawn = [p for p in node.paths if p.edge in edges or p.block]
         hidden = [p.contribution for p in node.paths if p.edge not in edges and not p.block]

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ...engine.chain_rule import topological_order
 from ...engine.value import Value
-from .folding import Neuron, is_neuron, is_weight, neurons, repeats
+from .folding import Neuron, components, is_neuron, is_weight, neurons, repeats
 
 READABLE, MOST_STEPS = 25, 60  # nodes: of more, neurons are folded; and the steps of a recurrence
 WIDE, MOST_NEURONS = 4, 40  # in a layer of more neurons those in the middle are folded; of more in all, whole groups
@@ -260,7 +260,7 @@ def _fold_to_read(
                 place[i] = -2 - len(blocks)
                 drawn.pop(i, None)
             blocks.append(block)
-    if len(drawn) > MOST_NEURONS or not (drawn or blocks) or _count(place) + len(blocks) < 2:
+    if max(len(drawn), len(blocks)) > MOST_NEURONS or not (drawn or blocks) or _count(place) + len(blocks) < 2:
         place[:] = before
         blocks.clear()
         return {}
@@ -317,14 +317,14 @@ def _fold_bands(graph: Graph, single: list[int], place: list[int], blocks: list[
         kept += sizes[last]
         last += 1
     rest = [i for i in single if level[i] >= last]
-    band = _bands(sizes, last, len(rest), BANDS)
-    parts = _components(graph, rest, [band[level[i]] for i in rest])
-    if len(set(parts.values())) > max(room - kept, BANDS):
-        parts = {i: band[level[i]] for i in rest}
-    members: dict[int, list[int]] = {}
-    for i in rest:
-        members.setdefault(parts[i], []).append(i)
-    for group in members.values():
+    # Bands of consecutive levels, with about as many values in each.
+    before = accumulate([sizes[k] for k in range(last, len(sizes))], initial=0)
+    band = {k: min(n * BANDS // len(rest), BANDS - 1) for k, n in enumerate(before, last)}
+    of = {i: band[level[i]] for i in rest}
+    groups = components(rest, lambda i: [j for j in graph.operands[i] if of.get(j) == of[i]])
+    if len(groups) > max(room - kept, BANDS):
+        groups = [[i for i in rest if of[i] == each] for each in dict.fromkeys(of.values())]
+    for group in groups:
         if len(group) == 1:
             continue  # it is its own block: drawn as it is
         levels = [level[i] for i in group]
@@ -333,31 +333,3 @@ def _fold_bands(graph: Graph, single: list[int], place: list[int], blocks: list[
             place[i] = -2 - len(blocks)
         title = f"level {low}" if low == high else f"levels {low}–{high}"
         blocks.append(Block(title, group, False))
-
-
-def _bands(sizes: Mapping[int, int], first: int, total: int, count: int) -> dict[int, int]:
-    """The band of each level: consecutive levels, about as many values in each band."""
-    band: dict[int, int] = {}
-    so_far = 0
-    for level in sorted(each for each in sizes if each >= first):
-        band[level] = min(so_far * count // total, count - 1)
-        so_far += sizes[level]
-    return band
-
-
-def _components(graph: Graph, nodes: list[int], band: list[int]) -> dict[int, int]:
-    """For each node the first node that it hangs together with, by edges within its band."""
-    of = dict(zip(nodes, band, strict=True))
-    parent = {i: i for i in nodes}
-
-    def top(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for i in nodes:
-        for j in graph.operands[i]:
-            if j in of and of[j] == of[i]:
-                parent[top(i)] = top(j)
-    return {i: top(i) for i in nodes}

@@ -92,10 +92,8 @@ class GraphDrawer(Drawer):
 
     def edge(self, edge: Edge) -> None:
         curve, label, pen = self.layout.edges[edge.id], self.labels.edges[edge.id], self.widths[edge.id]
-        path, sep = "", "M"
-        for x, y in curve.points:
-            path += f"{sep}{x:.9g},{y:.9g}"
-            sep = "C" if sep == "M" else " "
+        start, *rest = [f"{x:.9g},{y:.9g}" for x, y in curve.points]
+        path = f"M{start}C{' '.join(rest)}"
         (bx, by), (tx, ty) = curve.points[-1], curve.tip
         length = ((tx - bx) ** 2 + (ty - by) ** 2) ** 0.5 or 1.0
         half = 2.4 + pen * 0.7

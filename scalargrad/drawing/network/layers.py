@@ -40,11 +40,8 @@ def weights_of(layer: Any) -> list[Sequence[Any]]:
     return [neuron.weights for neuron in neurons_of(layer)]
 
 
-def record(model: Any, inputs: list[Any], outputs: list[Any] | None = None) -> list[list[Any]]:
-    """Call a copy of a model, and return what went into its first layer and what came out of each.
-
-    The model's own answer is appended to `outputs`.
-    """
+def record(model: Any, inputs: list[Any]) -> tuple[list[list[Any]], Any]:
+    """Call a copy of a model; return what went into its first layer and what came out of each, and its own answer."""
     layers = chain_of_layers(model)
     seen: dict[int, list[Any]] = {}
     entered: list[Any] = []
@@ -65,9 +62,7 @@ def record(model: Any, inputs: list[Any], outputs: list[Any] | None = None) -> l
     finally:
         for layer in layers:
             del layer.forward
-    if outputs is not None:
-        outputs.append(answer)
     if len(seen) < len(layers):
         unused = ", ".join(str(k + 1) for k in range(len(layers)) if k not in seen)
         raise ValueError(f"draw_network: the model does not call its layer {unused}")
-    return [entered, *(seen[k] for k in range(len(layers)))]
+    return [entered, *(seen[k] for k in range(len(layers)))], answer

@@ -34,8 +34,7 @@ def draw_neuron(
     if hasattr(neuron, "expanded") and len(neuron.weights) <= EXPANDED:
         neuron.expanded, neuron.simple = True, False
     xs = [Value(getattr(x, "data", x), label=label) for x, label in zip(inputs, input_names, strict=True)]
-    answers: list[Any] = []
-    stages = record(copied, xs, answers)
+    stages, answer = record(copied, xs)
     position = int(name.rpartition("neuron")[2])
     reached = stages[layer][position - 1]
     own = [v for v in topological_order([reached]) if v.group == neuron.group]
@@ -46,7 +45,7 @@ def draw_neuron(
             _label(v, f"a{k}[{j}]")
     top = output
     if loss is not None:
-        top = loss(answers[0])
+        top = loss(answer)
         if not isinstance(top, Value):
             raise TypeError(f"draw_network: loss must return a Value, got {type(top).__name__}")
         everything = set(topological_order([top]))

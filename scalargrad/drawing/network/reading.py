@@ -87,7 +87,7 @@ def draw_network(
         raise TypeError(f"draw_network: {given}: for a neuron's graph; name the neuron by unfold=")
     last = _names("output_names", output_names, len(neurons_of(layers[-1])), "y")
     fields = _fields(model, layers, region) if region is not None else None
-    outputs = None if inputs is None else record(model.frozen(), [_float(x) for x in inputs])
+    outputs = None if inputs is None else record(model.frozen(), [_float(x) for x in inputs])[0]
 
     def shown(k: int, j: int, unit: Unit) -> Unit:
         output = None if outputs is None else outputs[k][j]
@@ -177,7 +177,7 @@ def _fields(model: Any, layers: list[Any], region: Region) -> list[list[Any]]:
     (x1, x2), (y1, y2) = checked_region("draw_network", region)
     frozen = model.frozen()
     steps = [(k + 0.5) / CELLS for k in range(CELLS)]
-    rows = [[record(frozen, [x1 + s * (x2 - x1), y2 - t * (y2 - y1)]) for s in steps] for t in steps]
+    rows = [[record(frozen, [x1 + s * (x2 - x1), y2 - t * (y2 - y1)])[0] for s in steps] for t in steps]
     return [
         [tuple(tuple(cell[k][j] for cell in row) for row in rows) for j in range(len(units))]
         for k, units in enumerate(rows[0][0])

@@ -26,24 +26,19 @@ function judge(el, isGood) {
   else el.setAttribute("aria-invalid", "true");
 }
 
-function field(label, x, className) {
-  const el = make("input", className);
-  Object.assign(el, { type: "number", step: "any", value: inField(x) });
+function control(type, label, properties) {
+  const el = Object.assign(make("input", ""), { type, step: "any", ...properties });
   el.setAttribute("aria-label", label);
   return el;
 }
 
 function addRow([text, given], k) {
   const x = parsed(given);
-  const number = field(text, x, "value");
-  const track = make("input", "");
-  Object.assign(track, { type: "range", step: "any" });
-  track.setAttribute("aria-label", `${text}, slider`);
-  number.name = text;
-  number.id = `input-${k}`;
-  const label = make("label", "", ...indexed(text));
-  label.htmlFor = number.id;
-  const [low, high] = usualRange(x).map((end, side) => field(`${side ? "highest" : "lowest"} ${text} of the slider`, end, "end"));
+  const number = control("number", text, { className: "value", name: text, id: `input-${k}`, value: inField(x) });
+  const track = control("range", `${text}, slider`);
+  const label = Object.assign(make("label", "", ...indexed(text)), { htmlFor: number.id });
+  const [low, high] = usualRange(x).map((end, side) => (
+    control("number", `${side ? "highest" : "lowest"} ${text} of the slider`, { className: "end", value: inField(end) })));
   const row = { number, track, low, high };
   inputRows.push(row);
   setRange(row, x);
@@ -60,17 +55,13 @@ function addRow([text, given], k) {
     move(k, to);
   });
   for (const end of [low, high]) on(end, "change", () => setRange(row, xs[k]));
-  on(number, "focus", () => choosePlot(k));
-  on(track, "focus", () => choosePlot(k));
+  for (const el of [number, track]) on(el, "focus", () => choosePlot(k));
   return make("li", "", label, number, track, make("div", "ends", low, high));
 }
 
 /** The slider from its one end to the other; they are put in order, and reach as far as the number. */
 function setRange({ track, low, high }, x) {
-  let [from, to] = [low.valueAsNumber, high.valueAsNumber];
-  const [usualFrom, usualTo] = usualRange(x);
-  if (!Number.isFinite(from)) from = usualFrom;
-  if (!Number.isFinite(to)) to = usualTo;
+  let [from, to] = usualRange(x).map((end, side) => (Number.isFinite(entered([low, high][side])) ? entered([low, high][side]) : end));
   if (from > to) [from, to] = [to, from];
   if (x < from) from = limited(x < 0 ? -roundUp(-x) : x);
   if (x > to) to = limited(x > 0 ? roundUp(x) : x);
@@ -82,9 +73,8 @@ function setRange({ track, low, high }, x) {
 
 function move(k, to) {
   xs[k] = to;
-  moved = k;
   setRange(inputRows[k], to);
-  later();
+  choosePlot(k);
 }
 
 function choosePlot(k) {
@@ -94,12 +84,10 @@ function choosePlot(k) {
 
 /** Everything anew at the next frame: once, however many events there were. */
 function later() {
-  if (!waiting) {
-    waiting = requestAnimationFrame(() => {
-      waiting = 0;
-      recompute();
-    });
-  }
+  waiting = waiting || requestAnimationFrame(() => {
+    waiting = 0;
+    recompute();
+  });
 }
 
 const isAtStart = () => xs.every((x, k) => Object.is(x, parsed(live.inputs[k][1])));

@@ -3,14 +3,12 @@
 Numbers go to the page as the bytes of their doubles, so that the page computes with the very weights of the training.
 """
 
-from __future__ import annotations
-
 import json
 from base64 import b64encode
 from collections.abc import Iterable
 from pathlib import Path
 from struct import pack
-from typing import Any
+from typing import Any, Self
 
 from ...data.dataset import Dataset
 from ..common.assets import as_json, opened, page, script
@@ -86,7 +84,7 @@ class Playground:
             lab=as_json(known),
         )
 
-    def save(self, path: Any) -> Playground:
+    def save(self, path: Any) -> Self:
         """Write the page to a file, whose suffix is .html, and return the playground.
 
         Raises `ValueError` for another suffix, `FileNotFoundError` for a folder that is not there.

@@ -4,6 +4,7 @@
 const INFLUENTIAL = ["lab-set", "lab-noise", "lab-share", "lab-shape", "lab-activation", "lab-seed"]; // begin anew
 const DEFAULTS = { "lab-set": 0, "lab-noise": 0, "lab-share": 0.5, "lab-shape": 2, "lab-activation": 0, "lab-optimizer": 0, "lab-l1": 0, "lab-l2": 0, "lab-batch": 10, "lab-seed": 0 };
 const MOST_FRAMES = 2000;
+const PENALTIES = [0, 0.0001, 0.001, 0.01, 0.1];
 let training = null;
 let kept = []; // of each frame: what the training goes on from
 let places = []; // of each weight that is drawn: its place among all
@@ -149,12 +150,13 @@ function passNear([x, y]) {
 // ---- the choices -----------------------------------------------------------------------------------------------------
 
 function fillChoices() {
-  const options = (id, texts) => $(id).append(...texts.map((text, k) => Object.assign(make("option", "", text), { value: k })));
+  const options = (id, texts, values = texts.keys()) => (
+    $(id).append(...[...values].map((value, k) => Object.assign(make("option", "", texts[k]), { value }))));
   options("lab-set", lab.sets);
   options("lab-shape", lab.shapes.map((hidden) => hidden.join(", ") || "none"));
   options("lab-activation", lab.activations);
   options("lab-optimizer", lab.optimizers.map(([name]) => name));
-  for (const id of ["lab-l1", "lab-l2"]) $(id).append(...[0, 0.0001, 0.001, 0.01, 0.1].map((x) => Object.assign(make("option", "", x || "none"), { value: x })));
+  for (const id of ["lab-l1", "lab-l2"]) options(id, PENALTIES.map((x) => x || "none"), PENALTIES);
   lab.features.forEach((name, k) => {
     const box = Object.assign(make("input", ""), { type: "checkbox", id: `lab-feature-${k}`, checked: k < 2 });
     $("lab-features").append(make("label", "", box, make("span", "", ...indexed(name))));
@@ -173,14 +175,12 @@ function fillChoices() {
   on($("lab-pass"), "change", () => choosePass(Math.max(passing, 0)));
   on($("lab-before"), "click", () => choosePass(passing - 1));
   on($("lab-after"), "click", () => choosePass(passing + 1));
-  on($("pull-slider"), "input", () => {
-    $("pull-number").value = $("pull-slider").value;
-    pullTo(valueOf("pull-slider"));
-  });
-  on($("pull-number"), "input", () => {
-    $("pull-slider").value = $("pull-number").value;
-    pullTo($("pull-number").valueAsNumber);
-  });
+  for (const [from, to] of [["pull-slider", "pull-number"], ["pull-number", "pull-slider"]]) {
+    on($(from), "input", () => {
+      $(to).value = $(from).value;
+      pullTo($(from).valueAsNumber);
+    });
+  }
   on($("pull-done"), "click", letGo);
   tellRanges();
 }

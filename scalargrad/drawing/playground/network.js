@@ -40,10 +40,8 @@ function buildNetwork(set) {
       if (layer) at += set.sizes[layer - 1] + 1;
       const index = units.push(unit) - 1;
       on(button, "click", () => pin(index));
-      on(button, "pointerenter", () => point(index));
-      on(button, "pointerleave", () => point(-1));
-      on(button, "focus", () => point(index));
-      on(button, "blur", () => point(-1));
+      for (const come of ["pointerenter", "focus"]) on(button, come, () => point(index));
+      for (const leave of ["pointerleave", "blur"]) on(button, leave, () => point(-1));
     }
   });
   units.forEach((unit, to) => {

@@ -18,7 +18,6 @@ function addRows(set) {
   epochRows.append(...set.epochs.slice(first).map((epoch, k) => {
     const frame = first + k;
     const button = make("button", "", String(epoch));
-    on(button, "click", () => jump(frame));
     const losses = [set.trainLoss, set.testLoss].map((each) => cell(each.length ? number(each[frame]) : "—", "number"));
     const wrong = [set.train, set.test].map((points) =>
       cell(points.length ? `${wrongOf(set, set.frames[frame], points)} of ${points.length / 3}` : "—", "number"));
