@@ -460,7 +460,7 @@ def check(code: Code, made: bytes, offsets: dict[str, int], places: Sequence[tup
     >>> check(code, made, {}, None)
     >>> check(code, made.replace(bytes((0x5C,)), bytes((0x58,))), {}, None)  # an addition
     Traceback (most recent call last):
-    scalargrad...AllocationError: the program, byte 24, vaddsd (registers 0, 0; [rbx + 8]; 0): \
+    tests...AllocationError: the program, byte 24, vaddsd (registers 0, 0; [rbx + 8]; 0): \
 add(input 0, input 1) is nothing that the program computes; the program has next: value 2 = sub(input 0, input 1)
     """
     program = code.lowered.program
