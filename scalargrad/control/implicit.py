@@ -12,7 +12,7 @@ from functools import wraps
 from itertools import compress
 from typing import Any
 
-from ..compiler.frontend.bodies import traced_bodies
+from ..compiler.frontend.bodies import numbers_now, traced_bodies
 from ..compiler.frontend.derived import DifferentiableCall, Linearised, Runs, element, spread
 from ..compiler.ir.loops import Foreign
 from ..compiler.ir.program import Program
@@ -406,11 +406,7 @@ def _called_back(equation: Callable[..., Any], solver: Callable[..., Any], x0: A
         found.append(made)
         return [as_float(x, at) for x, at in zip(solution, paths(made, f"what {name} returned"), strict=True)]
 
-    tracer = modes.tracer() if modes.active else None
-    if tracer is not None and tracer.unknown:
-        at = [tracer.found_out(tracer.entry(leaves[k])) for k in varies]
-    else:
-        at = [known(leaves[k]) for k in varies]
+    at = numbers_now([leaves[k] for k in varies])
     solution = solve(at)
     made_of = found[0]
     n = len(solution)
