@@ -18,7 +18,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import chain
 from math import inf, isnan, nan
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any
@@ -290,8 +289,10 @@ def _float(x: Any) -> Any:
     return x if isinstance(x, Symbol) else float(x)
 
 
+_MACHINE = ("div", "sqrt", "floor", "ceil", "rint", "abs", "copysign", "scale", "exponent", "mantissa")
 _REPLACED: dict[Any, Callable[..., Any]] = {
-    **{function: partial(op, name) for name, function in chain(LIBRARY.items(), SINGLE.items())},
+    **{function: partial(op, name) for name, function in LIBRARY.items()},
+    **{SINGLE[name]: partial(op, name) for name in _MACHINE},
     ieee.mod: _mod,
     ieee.floordiv: _floordiv,
     math.isnan: _isnan,
