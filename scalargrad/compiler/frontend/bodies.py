@@ -17,6 +17,8 @@ from .trace import TraceError, Tracer, from_outside
 class BodyTracer(Tracer):
     """The tracer of a body, inside another one's or on its own. Which way it branches may not depend on its numbers."""
 
+    elsewhere = True
+
     def __init__(self, inputs: Sequence[Value], what: str) -> None:
         super().__init__(inputs)
         self.what = what

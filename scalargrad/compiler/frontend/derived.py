@@ -139,7 +139,7 @@ class Runs(Block):
         if tracer is None:
             return self.run(operands, True, "library")
         if self.work <= MUCH and not any(x is UNKNOWN or x != x for x in operands):
-            with suppress(LoopError):  # bodies are traced at numbers of no meaning; the run itself raises it
+            with suppress(Exception if tracer.elsewhere else LoopError):  # the run itself raises it, where there is one
                 return self.run(operands, True, "library")
         tracer.unknown = True
         return UNKNOWN

@@ -227,6 +227,8 @@ _KEPT = (table.identity, table.mod)  # what makes categories of categories, besi
 
 
 _TRACED = frozenset((Traced, Category, Whole, Condition))
+for _each in _TRACED:
+    _each.__name__ = "Value"  # as messages are to call them, Python's own too
 
 
 @lru_cache(maxsize=4096)
@@ -236,6 +238,8 @@ def _kind(row: Primitive) -> type[Value]:
 
 class Tracer:
     """What `modes.tracing` hands nodes, comparisons, truth values and derivatives to, which go on a tape."""
+
+    elsewhere = False  # whether it is traced at numbers at which it may never run: what they make functions raise waits
 
     def __init__(self, inputs: Sequence[Value] = ()) -> None:
         self.begun = begin()
