@@ -12,7 +12,7 @@ from functools import wraps
 from itertools import compress
 from typing import Any
 
-from ..compiler.frontend.bodies import traced_bodies
+from ..compiler.frontend.bodies import numbers_now, traced_bodies
 from ..compiler.frontend.derived import DifferentiableCall, Linearised, Runs, element, spread
 from ..compiler.ir.loops import Foreign
 from ..compiler.ir.program import Program
@@ -184,7 +184,6 @@ def minimum(f: Callable[..., Any], x0: Any, *args: Any) -> Any:
     """
     are_functions("minimum", f)
     structure = flatten(x0, "x0")[1]
-    are_functions("minimum", f)
 
     def height(x: Any, *args: Any) -> Any:
         return number(f(x, *args), "minimum: what f returned")
@@ -415,13 +414,12 @@ def _called_back(equation: Callable[..., Any], solver: Callable[..., Any], x0: A
             form.append(flatten(x, what)[1])
         return [as_float(x, at) for x, at in zip(leaves_like(x, form[0], what), paths(form[0], what), strict=True)]
 
-    tracer = modes.tracer() if modes.active else None
     at = [known(leaves[k]) for k in varies]
     try:
-        if tracer is not None and tracer.unknown:
-            at = [tracer.found_out(tracer.entry(leaves[k])) for k in varies]
+        at = numbers_now([leaves[k] for k in varies])
         solution = solve(at)
     except Exception:
+        tracer = modes.tracer() if modes.active else None
         if tracer is None or not tracer.elsewhere:  # else the run itself raises it, where there is one
             raise
         begin, structure_of_x0 = flatten(x0, "x0")
