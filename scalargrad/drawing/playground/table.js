@@ -5,12 +5,6 @@ const weightRows = $("weights").querySelector("tbody");
 
 const cell = (text, kind = "") => make("td", kind, text);
 
-/** A row for every epoch of a set. */
-function buildTables(set) {
-  epochRows.replaceChildren();
-  addRows(set);
-}
-
 /** The rows of epochs that have none yet; those that are no more go. */
 function addRows(set) {
   while (epochRows.children.length > set.epochs.length) epochRows.lastChild.remove();
@@ -18,9 +12,9 @@ function addRows(set) {
   epochRows.append(...set.epochs.slice(first).map((epoch, k) => {
     const frame = first + k;
     const button = make("button", "", String(epoch));
-    const losses = [set.trainLoss, set.testLoss].map((each) => cell(each.length ? number(each[frame]) : "—", "number"));
+    const losses = [set.trainLoss, set.testLoss].map((each) => cell(each.length ? number(each[frame]) : DASH, "number"));
     const wrong = [set.train, set.test].map((points) =>
-      cell(points.length ? `${wrongOf(set, set.frames[frame], points)} of ${points.length / 3}` : "—", "number"));
+      cell(points.length ? `${wrongOf(set, set.frames[frame], points)} of ${points.length / 3}` : DASH, "number"));
     const row = make("tr", "", make("td", "", button), losses[0], losses[1], wrong[0], wrong[1]);
     on(row, "click", () => jump(frame));
     return row;
