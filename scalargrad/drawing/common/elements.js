@@ -45,6 +45,19 @@ function roundUp(x) {
   return Number(([1, 2, 5, 10].find((m) => m * power >= x * (1 - 1e-12)) * power).toPrecision(1));
 }
 
+/** Mark the row of a table that is shown, if there is one, and bring it into view. */
+function markRow(body, row) {
+  body.querySelectorAll("[aria-current]").forEach((el) => el.removeAttribute("aria-current"));
+  if (!row) return;
+  row.setAttribute("aria-current", "step");
+  const room = body.closest(".scroller");
+  requestAnimationFrame(() => {
+    const top = row.offsetTop - 60;
+    const isSeen = top >= room.scrollTop && top + 120 <= room.scrollTop + room.clientHeight;
+    if (row.isConnected && !isSeen) room.scrollTop = top;
+  });
+}
+
 // ---- the player ------------------------------------------------------------------------------------------------------
 
 const slider = $("position");
