@@ -135,7 +135,7 @@ def test_results_come_in_the_kind_of_the_arguments() -> None:
 
 @needs_numpy
 def test_an_array_is_not_copied() -> None:
-    from scalargrad.compiler.batching.batch import Batch
+    from scalargrad.compiler.batching.arguments import Batch
 
     x = np.arange(12.0).reshape(4, 3)
     batch = Batch(compile(abs), [x], 0)

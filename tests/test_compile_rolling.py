@@ -37,6 +37,7 @@ def found(monkeypatch: pytest.MonkeyPatch) -> list[rolling.Rolled]:
         (rolling, "LENGTH", 60),
         (rolling, "WINDOW", 6),
         (trace, "LONG", 120),
+        (dispatch, "LONG", 120),
         (dispatch, "rolled", roll),
         (specialization, "SLOW_TO_MAKE", 0),
     ):
@@ -188,6 +189,13 @@ def test_labels_and_values_from_outside_stay(found: list[rolling.Rolled]) -> Non
         assert bits([compiled(0.3)]) == bits([f(sg.Value(0.3)).data])
     assert len(found) == 1
     assert "last" in str(compiled.draw())
+
+
+def test_loops_of_a_compiled_function_inside_are_found_where_it_is_written_in_place(
+    found: list[rolling.Rolled],
+) -> None:
+    agree(compile(lorenz, backend=BACKENDS[0]), [1.0, 2.8, 0.3])
+    assert len(loops(found[-1])) == 2
 
 
 UNARY = [sg.sin, sg.tanh, sg.relu, sg.exp, abs, sg.sigmoid, lambda x: -x]

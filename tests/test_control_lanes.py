@@ -125,7 +125,7 @@ def test_samples_without_an_end_are_named_and_the_others_do_not_matter(machine: 
         assert g.map(xs) == expected
         assert g.map(xs, reduce="mean") == pytest.approx(math.fsum(expected) / 13)
     singular = compile(lambda a: sg.root(lambda x, a: x * x + a, a - 1.0, a), backend="native")
-    with pytest.raises(LoopError, match="sample 2: root: none found: the Jacobian was singular at step 1 after 100"):
+    with pytest.raises(LoopError, match=r"sample 2: root: none found: .*Jacobian singular, at step 1 after 100"):
         singular.map([-4.0, -2.0, 1.0, -3.0])
     with pytest.raises(LoopError, match="sample 1: root"):
         sg.grad(lambda a: singular.map([a - 4.0, a + 1.0])[0])(0.0)

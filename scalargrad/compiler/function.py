@@ -35,7 +35,8 @@ from .backends import javascript as js_backend
 from .backends import low_level
 from .backends import native as native_backend
 from .backends import python as python_backend
-from .batching.batch import UNKNOWN, axes_of, map_again, map_batch
+from .batching.arguments import axes_of
+from .batching.batch import UNKNOWN, map_again, map_batch
 from .batching.distributed import map_by
 from .batching.sources import is_dask
 from .frontend.as_graph import as_graph

@@ -12,7 +12,7 @@ from functools import wraps
 from itertools import compress
 from typing import Any
 
-from ..compiler.frontend.bodies import traced_bodies
+from ..compiler.frontend.bodies import numbers_now, traced_bodies
 from ..compiler.frontend.derived import DifferentiableCall, Linearised, Runs, element, spread
 from ..compiler.ir.loops import Foreign
 from ..compiler.ir.program import Program
@@ -25,7 +25,7 @@ from ..engine.value import Value
 from ..functions import dot, where
 from ..state import whole
 from ..transforms.derivatives import grad, vjp
-from ..transforms.trees import LEAF, Structure, flatten, paths, unflatten
+from ..transforms.trees import LEAF, Structure, flatten, leaves_like, paths, unflatten
 from .columns import are_functions, known, number, numbers, numbers_like
 from .loops import repeated
 
@@ -143,8 +143,8 @@ def root(f: Callable[..., Any], x0: Any, *args: Any, bracket: tuple[Any, Any] | 
     solution, as at a double root, the derivative is inf, or nan where the theorem says nothing (0/0, most systems), and
     an `AnomalyError` under `detect_anomaly()`.
 
-    Raises `LoopError` where no root is found in 100 steps, with the numbers it has come to and the step at which the
-    Jacobian was singular, if it was; `ValueError` where `f` returns another number of numbers.
+    Raises `LoopError` where no root is found in 100 steps, with the numbers it has come to and the step at which
+    `f` was not finite or its Jacobian singular, if one was; `ValueError` where `f` returns another number of numbers.
 
     >>> import scalargrad as sg
     >>> kepler = lambda m, e: sg.root(lambda x, m, e: x - e * sg.sin(x) - m, m, m, e)  # Kepler's equation
@@ -185,10 +185,13 @@ def minimum(f: Callable[..., Any], x0: Any, *args: Any) -> Any:
     are_functions("minimum", f)
     structure = flatten(x0, "x0")[1]
 
-    def downhill(residual: Residual, given: list[Any], arguments: tuple[Any, ...]) -> list[Any]:
-        return _newton("minimum", residual, given, lambda xs: f(unflatten(structure, xs), *arguments))
+    def height(x: Any, *args: Any) -> Any:
+        return number(f(x, *args), "minimum: what f returned")
 
-    return _solution("minimum", grad(f), x0, args, downhill)
+    def downhill(residual: Residual, given: list[Any], arguments: tuple[Any, ...]) -> list[Any]:
+        return _newton("minimum", residual, given, lambda xs: height(unflatten(structure, xs), *arguments))
+
+    return _solution("minimum", grad(height), x0, args, downhill)
 
 
 def fixed_point(f: Callable[..., Any], x0: Any, *args: Any, max_steps: int = 1000) -> Any:
@@ -273,7 +276,7 @@ def _newton(
             k + 1.0,
         )
 
-    notes = {n: "", n + 2: "the Jacobian was singular at step {}"}
+    notes = {n: "", n + 2: "f was not finite, or its Jacobian singular, at step {}"}
     init = (start, 1.0, 0.0, 0.0, 0.0)
     steps = STEPS if value is None else 10 * STEPS
     return list(repeated(lambda c: c[2] < 1.0, step, init, steps, f"{name}: none found", notes)[0])
@@ -356,8 +359,10 @@ def custom_root(residual: Callable[..., Any]) -> Callable[[Callable[..., Any]], 
     The solver takes `(x0, *args)` and returns x, as jaxopt's; both are numbers or nested lists, tuples and dicts of
     such. It is called with plain numbers; compiled code calls it back, in `.map` one sample at a time. Derivatives by
     `args` are those of `root`.
+    A solver that raises at numbers with which a branch or a body is traced, but not run, is taken to return what has
+    the structure of `x0`, for None a number.
     Raises `TypeError` where the solver returns what are no numbers, `ValueError` where `residual` returns another
-    number of numbers than x has.
+    number of numbers than x has, or the solver another structure than it did where it was traced.
 
     >>> import scalargrad as sg
     >>> @sg.custom_root(lambda x, a: x * x - a)
@@ -390,10 +395,13 @@ def _called_back(equation: Callable[..., Any], solver: Callable[..., Any], x0: A
     name = getattr(solver, "__name__", "solver")
     leaves, structure = flatten((args, x0), "arguments")
     if not any(isinstance(x, Value) for x in leaves):
-        return solver(x0, *args)
+        x = solver(x0, *args)
+        numbers(x, f"what {name} returned")
+        return x
     varies = [k for k, x in enumerate(leaves) if isinstance(x, Value)]
     count = sum(k < len(flatten(args)[0]) for k in varies)
-    found: list[Structure] = []
+    what = f"what {name} returned"
+    form: list[Structure] = []  # of what is returned, at every call
 
     def solve(operands: Sequence[float]) -> list[float]:
         numbers = list(leaves)
@@ -402,17 +410,22 @@ def _called_back(equation: Callable[..., Any], solver: Callable[..., Any], x0: A
         given, begin = unflatten(structure, numbers)
         with modes.not_tracing():
             x = solver(begin, *given)
-        solution, made = flatten(x, f"what {name} returned")
-        found.append(made)
-        return [as_float(x, at) for x, at in zip(solution, paths(made, f"what {name} returned"), strict=True)]
+        if not form:
+            form.append(flatten(x, what)[1])
+        return [as_float(x, at) for x, at in zip(leaves_like(x, form[0], what), paths(form[0], what), strict=True)]
 
-    tracer = modes.tracer() if modes.active else None
-    if tracer is not None and tracer.unknown:
-        at = [tracer.found_out(tracer.entry(leaves[k])) for k in varies]
-    else:
-        at = [known(leaves[k]) for k in varies]
-    solution = solve(at)
-    made_of = found[0]
+    at = [known(leaves[k]) for k in varies]
+    try:
+        at = numbers_now([leaves[k] for k in varies])
+        solution = solve(at)
+    except Exception:
+        tracer = modes.tracer() if modes.active else None
+        if tracer is None or not tracer.elsewhere:  # else the run itself raises it, where there is one
+            raise
+        begin, structure_of_x0 = flatten(x0, "x0")
+        form[:] = [structure_of_x0 if begin else LEAF]
+        solution = [math.nan] * len(begin or [x0])
+    made_of = form[0]
     n = len(solution)
 
     def residual(numbers: Sequence[Any]) -> list[Any]:

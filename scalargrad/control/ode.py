@@ -192,7 +192,7 @@ def _embedded(f: Right, y0: list[Any], start: Any, second: Any, options: _Option
         size, slope = _size(y0, by), _size(k, by)
         h = where((size < 1e-5) | (slope < 1e-5), 1e-6, 0.01 * size / where(slope > 0.0, slope, 1.0))
         after = f([_detached(a + h * d) for a, d in zip(y0, k, strict=True)], _detached(start + h))
-        bend = _size([a - b for a, b in zip(after, k, strict=True)], by) / h
+        bend = div(_size([a - b for a, b in zip(after, k, strict=True)], by), h)
         most = where(bend > slope, bend, slope)
         other = where(most <= 1e-15, 0.001 * h, pow(0.01 / where(most > 0.0, most, 1.0), 0.2))
         h = where(other < 100.0 * h, other, 100.0 * h)

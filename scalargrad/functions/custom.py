@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
+from math import nan
 from os import urandom
 from typing import Any
 from weakref import WeakValueDictionary
@@ -94,8 +95,15 @@ def primitive(
         def value(*operands: float) -> float:
             if arity is not None and len(operands) != arity:
                 raise TypeError(f"{title}: takes {arity} operand(s), got {len(operands)}")
-            with modes.not_tracing() if modes.active else nullcontext():
-                return as_float(compute(*operands), f"{title}, its result")
+            tracer = modes.tracer() if modes.active else None
+            try:
+                with modes.not_tracing() if modes.active else nullcontext():
+                    return as_float(compute(*operands), f"{title}, its result")
+            except Exception:
+                if tracer is None or not tracer.elsewhere:  # else the run itself raises it, where there is one
+                    raise
+                tracer.unknown = True
+                return nan
 
         def rule(y: Any, *operands: Any) -> tuple[Any, ...]:
             given = local(y, *operands) if callable(local) else local if arity is not None else local * len(operands)

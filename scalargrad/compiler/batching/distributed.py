@@ -24,7 +24,8 @@ from ...engine.value import Value
 from ...transforms.pickling import dumps, saved
 from ...transforms.trees import flatten
 from ..frontend.dispatch import Dispatcher
-from .batch import UNKNOWN, Batch, answered, nothing, part_of
+from .arguments import Batch
+from .batch import UNKNOWN, answered, nothing, part_of
 from .binned import BinnedSum
 from .partial import PartialSum, merge
 from .results import collected

@@ -10,11 +10,14 @@ from ...engine.primitive import CONSTANT
 from ...engine.value import Value, constant
 from ...transforms.collector import Resting
 from ..ir.program import Program
+from .tape import Part
 from .trace import TraceError, Tracer, from_outside
 
 
 class BodyTracer(Tracer):
     """The tracer of a body, inside another one's or on its own. Which way it branches may not depend on its numbers."""
+
+    elsewhere = True
 
     def __init__(self, inputs: Sequence[Value], what: str) -> None:
         super().__init__(inputs)
@@ -51,6 +54,14 @@ class BodyTracer(Tracer):
             outer.guards.append((comparison, outer.entry(left), outer.entry(right), outcome, line))
 
 
+def numbers_now(xs: Sequence[Any]) -> list[Any]:
+    """The numbers of `Value`s, and others, in this call, where loops that take long were not run for tracing, too."""
+    tracer = modes.tracer() if modes.active else None
+    if tracer is not None and tracer.unknown:
+        return [tracer.found_out(tracer.entry(x)) for x in xs]
+    return [x._data if isinstance(x, Value) else x for x in xs]
+
+
 def traced_bodies(
     functions: Sequence[Callable[[list[Any]], Sequence[Any]]], points: Sequence[Sequence[float]], what: str
 ) -> tuple[list[Program], list[Value]]:
@@ -84,7 +95,7 @@ def program_of(tracer: BodyTracer, ends: Sequence[int], count: int, outside: dic
     live = tape.needed([*ends, *tracer.failing])
     constants = {k: x._data for k, x in tracer.outside.items() if live[k] and id(x) not in outside}
     names = [*(x.label or f"shared{k}" for k, x in enumerate(outside.values())), *(f"x{k}" for k in range(count))]
-    program, number = tape.program(inputs, names, live, constants, CONSTANT)  # what is detached remains so
+    program, number = tape.program(Part(inputs, names, live, constants, CONSTANT))  # what is detached remains so
     program.outputs = [number[k] for k in ends]
     return program  # type: ignore[no-any-return]
 

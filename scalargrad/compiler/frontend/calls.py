@@ -16,7 +16,7 @@ from ...engine.value import Value
 from ...transforms.collector import Resting
 from ...transforms.trees import Static, Structure, flatten, unflatten
 from ..ir.in_place import size
-from .bodies import BodyTracer, program_of
+from .bodies import BodyTracer, numbers_now, program_of
 from .derived import DifferentiableCall, element
 from .trace import Traced, TraceError, from_outside
 
@@ -41,13 +41,9 @@ class FunctionCall(DifferentiableCall):
 
     def tree(self, leaves: Sequence[Any]) -> Any:
         """The function's result for these arguments."""
-        node, k = self(*leaves), -1
-        found = []
-        for place in range(self.size + len(self.plain)):
-            if place in self.plain:
-                found.append(self.plain[place])
-            else:
-                found.append(element(node, k := k + 1))
+        node, places = self(*leaves), iter(range(self.size))
+        every = range(self.size + len(self.plain))
+        found = [self.plain[k] if k in self.plain else element(node, next(places)) for k in every]
         return unflatten(self.result, found)
 
 
@@ -82,11 +78,7 @@ class Operations:
 
 
 def _made(f: Callable[..., Any], name: str, structure: Structure, leaves: Sequence[Any]) -> FunctionCall | None:
-    tracer = modes.tracer() if modes.active else None
-    if tracer is not None and tracer.unknown:
-        point = [tracer.found_out(tracer.entry(x)) for x in leaves]
-    else:
-        point = [x._data if isinstance(x, Value) else x for x in leaves]
+    point = numbers_now(leaves)
     place = f"at {modes.users_line()}"
     with Resting(), modes.not_tracing():
         inputs = [Value(x) for x in point]

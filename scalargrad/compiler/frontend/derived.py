@@ -11,6 +11,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import accumulate, compress, pairwise
 from math import nan
 from typing import Any
@@ -107,20 +108,6 @@ def spread(made: Any, wanted: Sequence[bool]) -> list[Any]:
     return [element(made, next(places)) if each else None for each in wanted]
 
 
-def pulled(spans: Sequence[tuple[int, int | None]], wanted: Sequence[bool], at: Iterable[Any], made: Any) -> list[Any]:
-    """For every operand what the block `made` holds for it: `at` says from where on, for those that are wanted."""
-    places = iter(at)
-    found: list[Any] = []
-    for (count, first), each in zip(spans, wanted, strict=True):
-        if not each:
-            found.append(None)
-        elif first is None:
-            found.append(element(made, next(places)))
-        else:
-            found.append(Vector({}, [Region(first, count, made, next(places))]))
-    return found
-
-
 class _Sourced:
     """A program as a function: row by row, and from so many runs on as Python source, which takes as long to make."""
 
@@ -152,7 +139,7 @@ class Runs(Block):
         if tracer is None:
             return self.run(operands, True, "library")
         if self.work <= MUCH and not any(x is UNKNOWN or x != x for x in operands):
-            with suppress(LoopError):  # bodies are traced at numbers of no meaning; the run itself raises it
+            with suppress(Exception if tracer.elsewhere else LoopError):  # the run itself raises it, where there is one
                 return self.run(operands, True, "library")
         tracer.unknown = True
         return UNKNOWN
@@ -203,46 +190,37 @@ class DifferentiableCall(Runs, Call):
         seeded = [k for k in range(self.size) if adjoint[k] is not None]
         chosen = [k for k, each in enumerate(wanted[skip:]) if each]
 
-        def back(body: Program) -> Callable[[list[Any]], list[Any]]:
-            def run(leaves: list[Any]) -> list[Any]:
-                given, bars = leaves[: body.inputs], leaves[body.inputs :]
-                found = Linearised(body, given, chosen).backward(zip(seeded, bars, strict=True), {})
-                return [found(k) for k in chosen]
+        def back(body: Program, given: list[Any], bars: list[Any]) -> list[Any]:
+            found = Linearised(body, given, chosen).backward(zip(seeded, bars, strict=True), {})
+            return [found(k) for k in chosen]
 
-            return run
-
-        made = self.derivative(("back", *seeded, -1, *chosen), back, [1.0] * len(seeded))(
-            *operands, *[adjoint[k] for k in seeded]
-        )
+        made = self.derivative(("back", *seeded, -1, *chosen), back, operands, [adjoint[k] for k in seeded])
         return spread(made, [*[False] * skip, *wanted[skip:]])
 
     def push_forward(self, node: Any, operands: Sequence[Any], tangents: Sequence[Any]) -> Vector:
         skip = int(self.chooses)
         seeded = [k for k, x in enumerate(tangents[skip:]) if x is not None]
 
-        def ahead(body: Program) -> Callable[[list[Any]], list[Any]]:
-            def run(leaves: list[Any]) -> list[Any]:
-                given, dots = leaves[: body.inputs], leaves[body.inputs :]
-                return Linearised(body, given).forward(dict(zip(seeded, dots, strict=True)))
+        def ahead(body: Program, given: list[Any], dots: list[Any]) -> list[Any]:
+            return Linearised(body, given).forward(dict(zip(seeded, dots, strict=True)))
 
-            return run
-
-        made = self.derivative(("ahead", *seeded), ahead, [1.0] * len(seeded))(
-            *operands, *[tangents[k + skip] for k in seeded]
-        )
+        made = self.derivative(("ahead", *seeded), ahead, operands, [tangents[k + skip] for k in seeded])
         return Vector({}, [Region(0, self.size, made)])
 
-    def derivative(self, key: Any, make: Callable[[Program], Any], more: list[float]) -> DifferentiableCall:
-        """The call of the derivatives of the bodies, made once."""
-        point, start = self.point + more, int(self.chooses)
+    def derivative(self, key: Any, function: Any, operands: Sequence[Any], more: Sequence[Any]) -> Any:
+        """What a function makes of a body, its inputs and more numbers, by a call that is made once."""
+        point, start = [*self.point, *[1.0] * len(more)], int(self.chooses)
+
+        def run(body: Program, leaves: list[Any]) -> list[Any]:
+            return function(body, leaves[: body.inputs], leaves[body.inputs :])  # type: ignore[no-any-return]
 
         def made() -> DifferentiableCall:
-            bodies = [derived_program(make(body), point[start:]) for body in self.bodies]
+            bodies = [derived_program(partial(run, body), point[start:]) for body in self.bodies]
             call = DifferentiableCall(f"{self.name}′", bodies, point, self.place)
             call.in_place = self.in_place
             return call
 
-        return self.once(key, made)  # type: ignore[no-any-return]
+        return self.once(key, made)(*operands, *more)
 
 
 class DifferentiableLoop(Runs, Loop):
@@ -270,20 +248,13 @@ class DifferentiableLoop(Runs, Loop):
         test = self.built(self.condition, functions) if self.condition is not None else None
         steps = self.length or 0
         shared = list(operands[: self.shared])
-        at = self.shared + self.carried
+        n, done, at = self.carried, 0, self.shared + self.carried
         carry = list(operands[self.shared : at])
-        count = self.length
-        if self.counted:
-            count, at = int(operands[at]), at + 1
-        columns: list[tuple[Sequence[float], int, int]] = []
-        for column in self.columns:
-            if column.first is None:
-                columns.append((operands[at : at + steps * column.width], 0, column.width))
-                at += steps * column.width
-            else:
-                columns.append((operands[at], column.first, column.width))
-                at += 1
-        n, done = self.carried, 0
+        count = int(operands[at]) if self.counted else self.length
+        columns = [
+            (operands[a:b], 0, column.width) if column.first is None else (operands[a], column.first, column.width)
+            for column, (a, b) in zip(self.columns, pairwise(self._column_starts()), strict=True)
+        ]
         results = [array("d", bytes(8 * steps * width)) for width in self.results]
         kept = array("d", bytes(8 * steps * n * keep))
         while count is None or done < count:
@@ -337,17 +308,14 @@ class DifferentiableLoop(Runs, Loop):
         for _, _, numbers in regions:
             given += numbers
         made = loop(*given)
-        places: list[int] = [n + k for k in range(len(shared))]
-        places += [k for k in range(n) if wanted[m + k]]
-        skipped = [False] * self.counted
-        for i, k in enumerate(columns):
-            start, column = loop.starts[i], self.columns[k]
-            if column.first is not None:
-                places.append(start)
-            else:
-                places += [start + j for j, each in enumerate(wanted[starts[k] : starts[k + 1]]) if each]
-        needed = [*wanted[: m + n], *skipped, *wanted[starts[0] :]]
-        return pulled(self.spans(), needed, places, made)
+        places = {m + k: k for k in range(n)} | {k: at for at, k in enumerate(shared, n)}  # in the block, by operand
+        for k, start in zip(columns, loop.starts, strict=True):
+            places |= {operand: at for at, operand in enumerate(range(starts[k], starts[k + 1]), start)}
+        found: list[Any] = [None] * len(wanted)
+        for k, (count, first) in enumerate(self.spans()):
+            if wanted[k] and (at := places.get(k)) is not None:
+                found[k] = element(made, at) if first is None else Vector({}, [Region(first, count, made, at)])
+        return found
 
     def _bars(self, adjoint: Vector) -> list[tuple[str, Column, list[Any]]]:
         """The adjoints of results (by the number of their group) and of kept numbers ("kept"): columns and operands."""
@@ -355,8 +323,8 @@ class DifferentiableLoop(Runs, Loop):
         found: list[tuple[str, Column, list[Any]]] = []
         ends = [*self.starts[1:], self.kept][: len(self.starts)]
         for g, (start, end) in enumerate(zip(self.starts, ends, strict=True)):
-            given = [adjoint.numbers.get(k, 0.0) for k in range(start, end)] if adjoint.numbers else []
-            if any(k in adjoint.numbers for k in range(start, end)):
+            if adjoint.numbers and any(k in adjoint.numbers for k in range(start, end)):
+                given = [adjoint.numbers.get(k, 0.0) for k in range(start, end)]
                 found.append((str(g), Column(self.results[g]), given))
         for start, length, source, first in adjoint.columns:
             if length and start == self.kept:
@@ -501,8 +469,5 @@ def failed(failure: str, notes: dict[int, str], carry: Sequence[float], steps: i
             shown = shown[:k]
         elif carry[k]:
             failure = f"{failure}: {text.format(int(carry[k]))}"
-    return LoopError(f"{failure} after {steps} step{'s' * (steps != 1)}, at {_shown(shown)}\n  {place}")
-
-
-def _shown(carry: Sequence[float]) -> str:
-    return ", ".join(f"{x:.6g}" for x in carry[:6]) + (", ..." if len(carry) > 6 else "")
+    numbers = ", ".join(f"{x:.6g}" for x in shown[:6]) + (", ..." if len(shown) > 6 else "")
+    return LoopError(f"{failure} after {steps} step{'s' * (steps != 1)}, at {numbers}\n  {place}")

@@ -26,7 +26,7 @@ from .calls import Operations
 from .packing import Call, Pack, caller
 from .rolling import rolled
 from .specialization import Runner, Specialization
-from .trace import TraceError, names, places_of_static, trace
+from .trace import LONG, TraceError, names, places_of_static, trace
 
 Backend = Literal["auto", "python", "native"]
 HOT = 300  # calls after which machine code pays
@@ -165,7 +165,9 @@ class Dispatcher:
             start = perf_counter()
             function = self.original("a branch or a structure of arguments that was not traced before")
             program, result, captured = trace(function, structure, leaves, rolled)
-            program = in_place(program) if isinstance(program, Program) else program
+            if isinstance(program, Program) and program.has_blocks():
+                program = in_place(program)
+                program = (len(program) >= LONG and rolled(program)) or program
             seconds, before = perf_counter() - start, sum(len(v.captured) for v in known)
             made = Specialization(program, result, captured, self.name, self.functions, seconds, leaves, before)
             self.misses += 1

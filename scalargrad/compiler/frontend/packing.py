@@ -7,7 +7,7 @@ around a short program is mostly this.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import countOf
 from struct import Struct
 from typing import Any
@@ -74,21 +74,44 @@ class _Source:
         if len(children) > 4 and all(child == LEAF for child in children):
             self.leaf(f"*{name}", len(children), f"countOf(map(type, {name}), float) == {len(children)}")
             return
-        self.children(part, name)
+        self.children(children, name)
 
     def leaf(self, expression: str, count: int, holds: str) -> None:
         self.leaves.append(expression)
         self.counts.append(count)
         self.floats.append(holds)
 
-    def children(self, part: Structure, name: str) -> None:
+    def children(self, parts: Sequence[Structure], name: str) -> None:
         """Go on with what a tree of that name holds, which is known to be as many."""
-        own = [f"t{self.names + k}" for k in range(len(part[2]))]
+        own = [f"t{self.names + k}" for k in range(len(parts))]
         self.names += len(own)
         if own:
             self.lines.append(f"    {', '.join(own)}, = {name}")
-        for each, child in zip(own, part[2], strict=True):
+        for each, child in zip(own, parts, strict=True):
             self.take_apart(child, each)
+
+    def groups(self, behind: Sequence[str] = ()) -> Iterator[tuple[int, tuple[str, Any, Any] | None, list[str]]]:
+        """The leaves, and numbers behind them, in runs: how many, and the array that they are, or their expressions."""
+        count, numbers = 0, list[str]()
+        for k, (leaf, many) in enumerate(zip(self.leaves, self.counts, strict=True)):
+            if k not in self.arrays:
+                numbers.append(leaf)
+                count += many
+                continue
+            if numbers:
+                yield count, None, numbers
+            yield many, self.arrays[k], []
+            count, numbers = 0, []
+        if numbers := [*numbers, *behind]:
+            yield count + len(behind), None, numbers
+
+    def plain(self) -> str:
+        """What holds if arrays are of float64, and the rest are floats."""
+        conditions = self.floats.copy()
+        for k, (name, kind, shape) in self.arrays.items():
+            same = f"{name}.dtype is {self.known(kind(0).dtype)} and {name}.shape == {shape!r}"
+            conditions[k] = f"type({name}) is {self.known(kind)} and {same}"
+        return " and ".join(conditions) or "True"
 
     def take_container_apart(self, known: Container, keys: Any, children: Any, name: str) -> None:
         found = f"t{self.names}"
@@ -108,11 +131,7 @@ class _Source:
         if known.flat:
             self.leaf(f"*{found}", count, f"countOf(map(type, {found}), float) == {count}")
             return
-        for k, child in enumerate(children):
-            own = f"t{self.names}"
-            self.names += 1
-            self.lines.append(f"    {own} = {found}[{k}]")
-            self.take_apart(child, own)
+        self.children(children, found)
 
     def built(self, part: Structure, depth: int = 0, direct: list[Any] | None = None) -> str:
         """The expression for a tree of that structure, whose leaves are those of `o` from `at` on.
@@ -162,30 +181,17 @@ def packer(structure: Structure) -> Pack:
     """A function that flattens trees of that structure, and returns None for any other, or for what is no number."""
     source = _Source("def made(tree):")
     source.take_apart(structure, "tree")
-    if source.arrays:
-        source.lines += _joined_bytes(source)
+    if source.arrays:  # of float64, with floats, all at once
+        pieces = [
+            f"{given[0]}.tobytes()"
+            if given is not None
+            else f"{source.known(Struct(f'{count}d').pack)}({', '.join(numbers)})"
+            for count, given, numbers in source.groups()
+        ]
+        source.lines.append(f"    if {source.plain()}: return array('d', b''.join(({', '.join(pieces)}, )))")
     source.lines += source.slow
     source.lines += [f"    try: return as_floats([{', '.join(source.leaves)}])", f"    {_NO_NUMBER}"]
     return source.function()  # type: ignore[no-any-return]
-
-
-def _joined_bytes(source: _Source) -> list[str]:
-    """Return all leaves at once where arrays are of float64, and the rest are floats."""
-    conditions, pieces, numbers, count = list[str](), list[str](), list[str](), 0
-    for k, (leaf, many, holds) in enumerate(zip(source.leaves, source.counts, source.floats, strict=True)):
-        if k in source.arrays:
-            name, kind, shape = source.arrays[k]
-            holds = f"type({name}) is {source.known(kind)} and {name}.dtype is {source.known(kind(0).dtype)}"
-            conditions.append(f"{holds} and {name}.shape == {shape!r}")
-            pieces.append(f"{name}.tobytes()")
-            continue
-        conditions.append(holds)
-        numbers.append(leaf)
-        count += many
-        if k + 1 == len(source.leaves) or k + 1 in source.arrays:
-            pieces.append(f"{source.known(Struct(f'{count}d').pack)}({', '.join(numbers)})")
-            numbers, count = [], 0
-    return [f"    if {' and '.join(conditions)}: return array('d', b''.join(({', '.join(pieces)}, )))"]
 
 
 def unpacker(structure: Structure, buffers: bool = False) -> Unpack:
@@ -209,7 +215,7 @@ def caller(structure: Structure, result: Structure, trace: Any, run: Any) -> Cal
     source.scope |= {"trace": trace, "run": run, "structure": structure}
     arguments, keywords = structure[2]
     source.lines.append(f"    if len(arguments) != {len(arguments[2])}: return None")
-    source.children(arguments, "arguments")
+    source.children(arguments[2], "arguments")
     if keywords[2]:
         source.take_apart(keywords, "keywords")
     else:
@@ -241,33 +247,16 @@ def _write_direct(source: _Source, result: Structure, captured: list[str], direc
     lines = len(source.lines)
     built = source.built(result, 0, views)
     behind, source.lines[lines:] = source.lines[lines:], []
-    conditions: list[str] = []
     writes: list[str] = []
-    start, end, numbers = 0, 0, list[str]()
-
-    def write() -> None:
-        if end > start:
-            writes.append(
-                f"{source.known(Struct(f'{end - start}d').pack_into)}(b.x, {8 * start}, {', '.join(numbers)})"
-            )
-
-    for k, (leaf, count, holds) in enumerate(zip(source.leaves, source.counts, source.floats, strict=True)):
-        if k in source.arrays:
-            write()
-            name, kind, shape = source.arrays[k]
-            same = f"{name}.dtype is {source.known(kind(0).dtype)} and {name}.shape == {shape!r}"
-            conditions.append(f"type({name}) is {source.known(kind)} and {same}")
+    at = 0
+    for count, given, numbers in source.groups(captured):
+        if given is not None:
+            name, kind, shape = given
             writes.append(f"b.views[{len(views)}][...] = {name}")
-            views.append((kind, shape, "x", end))
-            end += count
-            start, numbers = end, []
+            views.append((kind, shape, "x", at))
         else:
-            conditions.append(holds)
-            numbers.append(leaf)
-            end += count
-    numbers += captured
-    end += len(captured)
-    write()
+            writes.append(f"{source.known(Struct(f'{count}d').pack_into)}(b.x, {8 * at}, {', '.join(numbers)})")
+        at += count
     source.scope |= direct
     if views:
 
@@ -278,7 +267,7 @@ def _write_direct(source: _Source, result: Structure, captured: list[str], direc
 
         source.scope |= {"buffers": buffers, "idle": []}
     source.lines += [
-        f"    if {' and '.join(conditions) or True}:",
+        f"    if {source.plain()}:",
         "        try: b = idle.pop()",
         "        except IndexError: b = buffers()",
         *[f"        {each}" for each in writes],

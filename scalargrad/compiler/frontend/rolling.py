@@ -68,7 +68,7 @@ def rolled(program: Program) -> Rolled | None:
     """The program with loops; None where there are no rounds that are alike."""
     if any(row.several for row in set(program.operations)):
         return None
-    regions = _regions(program, sorted(_stretches(_text(program), 0, len(program))))
+    regions = _regions(program, _stretches(_text(program)))
     saved = sum(region.stretch.saved for region in regions)
     if saved < WORTH * LEAST or sum(region.repeated for region in regions) > REPEATED * len(program):
         return None
@@ -153,10 +153,21 @@ def _text(program: Program) -> str:
     return "".join(map(codes.__getitem__, rows))
 
 
-def _stretches(text: str, start: int, stop: int) -> Iterator[Stretch]:
-    """The stretches of a part of the program that save most, and those of what is left."""
-    if stop - start < LEAST:
-        return
+def _stretches(text: str) -> list[Stretch]:
+    """The stretches that save most, and those of what is left between them, in their order."""
+    found: list[Stretch] = []
+    parts = [(0, len(text))]
+    while parts:
+        start, stop = parts.pop()
+        best = _best(text, start, stop)
+        if best.saved >= LEAST:
+            found.append(best)
+            parts += [(a, b) for a, b in ((start, best.start), (best.stop, stop)) if b - a >= LEAST]
+    return sorted(found)
+
+
+def _best(text: str, start: int, stop: int) -> Stretch:
+    """The stretch of a part of the program that saves most of those that are found."""
     places = [start + (stop - start - WINDOW) * k // PROBES for k in range(PROBES)]
     rare = sorted((text.count(text[at : at + WINDOW], start, stop), at) for at in places)
     best = Stretch(start, 0, 0)
@@ -166,11 +177,7 @@ def _stretches(text: str, start: int, stop: int) -> Iterator[Stretch]:
                 found = _extent(text, anchor, period, start, stop)
                 if found.rounds >= FEWEST and found.saved > best.saved:
                     best = found
-    if best.saved < LEAST:
-        return
-    yield best
-    yield from _stretches(text, start, best.start)
-    yield from _stretches(text, best.stop, stop)
+    return best
 
 
 def _periods(text: str, at: int, start: int, stop: int) -> Iterator[tuple[int, int]]:

@@ -10,7 +10,7 @@ from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cache, cached_property
 from struct import Struct
 from time import perf_counter
 from typing import Any
@@ -122,17 +122,10 @@ def checked(fast: Runner, exact: Runner) -> Runner:
     return run
 
 
-class Later:
+def later(make: Callable[[], Runner]) -> Runner:
     """A runner that is built when it is first called."""
-
-    def __init__(self, make: Callable[[], Runner]) -> None:
-        self.make = make
-        self.made: Runner | None = None
-
-    def __call__(self, xs: Sequence[float]) -> Sequence[float] | None:
-        if self.made is None:
-            self.made = self.make()
-        return self.made(xs)
+    made = cache(make)
+    return lambda xs: made()(xs)
 
 
 class Specialization:
@@ -226,30 +219,20 @@ class Specialization:
         return runner
 
     def _made(self, backend: str) -> Runner:
-        if backend == "native" and self.has_blocks:  # whose segments are without selections where that shows
-            return Native(self.program, self.functions)
-        if self.rolled is not None and (backend == "native" or len(self.rolled.recorded) >= SLOW_TO_MAKE):
-            return self._rolled(self.rolled, backend)
-        fast = self.fast()
-        if backend == "native":
-            exact = None if fast is None else Later(lambda: Native(self.program, self.functions))
-            return Native(fast or self.program, self.functions, exact)
-        runner = python_backend.build(fast or self.program, self.name, self.functions)
-        if fast is None:
-            return runner
-        return checked(runner, Later(lambda: python_backend.build(self.program, self.name, self.functions)))
-
-    def _rolled(self, rolled: Rolled, backend: str) -> Runner:
         def build(program: Program, exact: Runner | None = None) -> Runner:
             if backend == "native":
                 return Native(program, self.functions, exact)
             made = python_backend.build(program, self.name, self.functions)
             return made if exact is None else checked(made, exact)
 
-        exact = Later(lambda: build(rolled.loops))
-        if without_selections(rolled.recorded) is None:
-            return exact
-        return build(with_products(rolled.loops), exact)
+        if backend == "native" and self.has_blocks:  # whose segments are without selections where that shows
+            return build(self.program)
+        rolled = self.rolled
+        if rolled is not None and (backend == "native" or len(rolled.recorded) >= SLOW_TO_MAKE):
+            exact = later(lambda: build(rolled.loops))
+            return exact if without_selections(rolled.recorded) is None else build(with_products(rolled.loops), exact)
+        fast = self.fast()
+        return build(self.program) if fast is None else build(fast, later(lambda: build(self.program)))
 
     def run(self, xs: Sequence[float], backend: str) -> Sequence[float] | None:
         """The outputs for these inputs; None where a guard does not hold."""

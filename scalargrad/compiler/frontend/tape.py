@@ -31,6 +31,16 @@ class Template(NamedTuple):
     brings: tuple[tuple[int, Any, Any, Any], ...]  # operand, and an instruction; or None and what
 
 
+class Part(NamedTuple):
+    """What of a tape becomes a program."""
+
+    inputs: Sequence[Entry]
+    names: Sequence[str]
+    live: bytearray  # which entries are needed
+    constants: dict[Entry, float]  # leaves that are
+    skip: Primitive  # a row that only hands its operand on
+
+
 class Tape:
     """Entries in the order in which they were made."""
 
@@ -87,18 +97,11 @@ class Tape:
             self._plans[key] = found and found._replace(constants=list(map(self.constant, found.constants)))
         return self._plans[key]
 
-    def program(
-        self,
-        inputs: Sequence[Entry],
-        names: Sequence[str],
-        live: bytearray,
-        constants: dict[Entry, float],
-        skip: Primitive,
-    ) -> tuple[Program, list[int]]:
-        """The entries that are needed as a program, and what number each has there; `constants` are leaves that are,
-        `skip` is a row that only hands its operand on."""
+    def program(self, part: Part) -> tuple[Program, list[int]]:
+        """The entries that are needed as a program, and what number each has there."""
         size, number = len(self.rows), [0] * (len(self.rows) + len(self.constants))
-        program = self._begun(inputs, names, live, constants, number)
+        live, skip = bytearray(part.live), part.skip
+        program = self._begun(part, live, number)
         record, known, identity, sum_of = program.record, program._known, table.identity, table.add
         operations, all_operands = program.operations, program.operands
         at = program.inputs
@@ -131,45 +134,31 @@ class Tape:
         program._index()  # what was known is not asked for again
         return program, number
 
-    def recorded(
-        self,
-        inputs: Sequence[Entry],
-        names: Sequence[str],
-        live: bytearray,
-        constants: dict[Entry, float],
-        skip: Primitive,
-    ) -> tuple[Program, list[int]]:
+    def recorded(self, part: Part) -> tuple[Program, list[int]]:
         """The same, with each entry as it stands here."""
-        keep = live[: len(self.rows)]
-        for p in chain(inputs, constants):
+        keep = part.live[: len(self.rows)]
+        for p in chain(part.inputs, part.constants):
             keep[p] = 0
-        number = [*accumulate(keep, initial=len(inputs))]
+        number = [*accumulate(keep, initial=len(part.inputs))]
         number[-1:] = [0] * len(self.constants)
-        made = self._begun(inputs, names, bytearray(live), constants, number)
-        made.operations = [table.identity if row is skip else row for row in compress(self.rows, keep)]
+        made = self._begun(part, bytearray(part.live), number)
+        made.operations = [table.identity if row is part.skip else row for row in compress(self.rows, keep)]
         made.operands = [
             (number[a],) if b is None else tuple([number[p] for p in b]) if a is None else (number[a], number[b])
             for a, b in zip(compress(self.left, keep), compress(self.right, keep), strict=True)
         ]
         return made, number
 
-    def _begun(
-        self,
-        inputs: Sequence[Entry],
-        names: Sequence[str],
-        live: bytearray,
-        constants: dict[Entry, float],
-        number: list[int],
-    ) -> Program:
+    def _begun(self, part: Part, live: bytearray, number: list[int]) -> Program:
         """A program without instructions; what is none is numbered and no longer live."""
-        used = sorted(self._used(live), reverse=True)
-        program = Program(len(inputs), names, [self.constants[~k] for k in used])
+        used = [k for k in range(-1, -len(self.constants) - 1, -1) if live[k]]
+        program = Program(len(part.inputs), part.names, [self.constants[~k] for k in used])
         for k, p in enumerate(used):
             number[p] = ~k
-        for k, p in enumerate(inputs):
+        for k, p in enumerate(part.inputs):
             number[p] = k
             live[p] = 0
-        for p, x in constants.items():
+        for p, x in part.constants.items():
             number[p] = program.constant(x)
             live[p] = 0
         return program
@@ -191,10 +180,6 @@ class Tape:
                     for p in b:
                         live[p] = 1
         return live
-
-    def _used(self, live: bytearray) -> list[Entry]:
-        size = len(self.rows)
-        return [k - len(live) for k in range(size, len(live)) if live[k]]
 
 
 class Walk:

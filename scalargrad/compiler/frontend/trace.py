@@ -22,7 +22,7 @@ from ...transforms.collector import Resting
 from ...transforms.derivatives import name_way_out, parameters
 from ...transforms.trees import Static, Structure, flatten, paths, statics, unflatten
 from ..ir.program import Guard, Program
-from .tape import Instruction, Tape, Template, Walk
+from .tape import Instruction, Part, Tape, Template, Walk
 
 # A number that nothing is differentiated by, but that varies from call to call: what `detach()` and `no_grad()` give.
 _inner = partial(primitive.row, __name__)
@@ -82,7 +82,7 @@ class Traced(Value):
         return repr(self) if not spec else _refuse("formatting a Value")
 
     def detach(self) -> Value:
-        return _category(detached(self))  # on any thread
+        return _as(Category, detached(self))  # on any thread
 
 
 class Category(Traced):
@@ -98,8 +98,8 @@ class Category(Traced):
         return object.__hash__(self) if ours else _refuse("using a Value as a key")
 
 
-def _category(node: Value) -> Value:
-    node.__class__ = Category
+def _as(kind: type[Value], node: Value) -> Value:
+    node.__class__ = kind
     return node
 
 
@@ -109,12 +109,7 @@ class Whole(Category):
     __slots__ = ()
 
     def __neg__(self) -> Value:
-        return _whole(0.0 - self)
-
-
-def _whole(node: Value) -> Value:
-    node.__class__ = Whole
-    return node
+        return _as(Whole, 0.0 - self)
 
 
 def _of_ints(name: str) -> Any:
@@ -122,7 +117,7 @@ def _of_ints(name: str) -> Any:
 
     def method(self: Value, other: Any) -> Any:
         found = operator(self, other)
-        return _whole(found + 0.0) if isinstance(other, int | Whole) and found is not NotImplemented else found
+        return _as(Whole, found + 0.0) if isinstance(other, int | Whole) and found is not NotImplemented else found
 
     return method
 
@@ -160,19 +155,14 @@ class Condition(Whole):
         return float(bool(self))
 
     def __invert__(self) -> Value:
-        return _condition(primitives.is_zero(self))
-
-
-def _condition(node: Value) -> Value:
-    node.__class__ = Condition
-    return node
+        return _as(Condition, primitives.is_zero(self))
 
 
 def _connective(row: Primitive) -> Any:
     def method(self: Value, other: Any) -> Value:
         if not isinstance(other, bool | Condition):
             return NotImplemented  # type: ignore[no-any-return]  # the protocol of operators
-        return _condition(row(self, other))
+        return _as(Condition, row(self, other))
 
     return method
 
@@ -237,6 +227,8 @@ _KEPT = (table.identity, table.mod)  # what makes categories of categories, besi
 
 
 _TRACED = frozenset((Traced, Category, Whole, Condition))
+for _each in _TRACED:
+    _each.__name__ = "Value"  # as messages are to call them, Python's own too
 
 
 @lru_cache(maxsize=4096)
@@ -247,6 +239,8 @@ def _kind(row: Primitive) -> type[Value]:
 class Tracer:
     """What `modes.tracing` hands nodes, comparisons, truth values and derivatives to, which go on a tape."""
 
+    elsewhere = False  # whether it is traced at numbers at which it may never run: what they make functions raise waits
+
     def __init__(self, inputs: Sequence[Value] = ()) -> None:
         self.begun = begin()
         self.mode: Any = None  # while it traces: see `modes.tracing`
@@ -256,13 +250,15 @@ class Tracer:
         self.strangers: dict[int, int] = {}  # their entries, by identity
         self.inner: set[Value] = set()  # leaves that an inner derivative made of plain numbers
         self.labelled: list[Value] = []
+        self.ends: list[int] = []  # entries of the results
+        self.labels: dict[int, str] = {}  # by entry
         self.failing: list[int] = []  # entries of loops that may fail, which is to be seen though nobody needs them
         self.guards: list[tuple[str, int, int, bool, str]] = []
         self.numbers: list[float] = []  # by entry, where numbers of derivatives were asked for
         self.unknown = False  # whether some loop was not run, and what follows from it is nan here
         self.found: dict[int, Any] = {}  # by entry, where numbers were asked for that follow from such
         for node in inputs:
-            _category(node)._origin = self.tape.add(LEAF)
+            _as(Category, node)._origin = self.tape.add(LEAF)
 
     def made(self, node: Value, recording: bool) -> Value:
         operation, tape, nodes = node.operation, self.tape, self.nodes
@@ -383,7 +379,7 @@ class Tracer:
             comparison, number = threshold(comparison, right)
             right = constant(number)
         row, swapped = _COMPARISONS[comparison]
-        return _condition(row(right, left) if swapped else row(left, right))
+        return _as(Condition, row(right, left) if swapped else row(left, right))
 
     def truth(self, node: Value) -> bool:
         """Whether a node is true in this call; in others, it is another program."""
@@ -479,11 +475,11 @@ def _template(row: Primitive, count: int, upstream: float | None) -> Template | 
     return Template(tuple(tape.constants), tuple(map(instruction, range(2 + count, local))), tuple(brings))
 
 
+Roll = Callable[[Program], Any] | None
+
+
 def trace(
-    f: Callable[..., Any],
-    structure: Structure,
-    leaves: Sequence[float],
-    roll: Callable[[Program], Any] | None = None,
+    f: Callable[..., Any], structure: Structure, leaves: Sequence[float], roll: Roll = None
 ) -> tuple[Any, Structure, list[Value]]:
     """Run `f` once: its program, the structure of its result, and the `Value`s from outside that it uses.
 
@@ -492,15 +488,13 @@ def trace(
     is returned in its place; or None.
     """
     with Resting():
-        tape, tracer, ends, labels, output_structure = _recorded(f, structure, leaves)  # the graph is free again
-        program, captured = _program(tape, tracer, names(f, structure), ends, labels, roll)
+        tape, tracer, output_structure = _recorded(f, structure, leaves)  # the graph is free again
+        program, captured = _program(tape, tracer, names(f, structure), roll)
     return program, output_structure, captured
 
 
-def _recorded(
-    f: Callable[..., Any], structure: Structure, leaves: Sequence[float]
-) -> tuple[Tape, Tracer, list[int], dict[int, str], Structure]:
-    """The tape of one run, with the entries of its results and of what has a label."""
+def _recorded(f: Callable[..., Any], structure: Structure, leaves: Sequence[float]) -> tuple[Tape, Tracer, Structure]:
+    """The tape of one run, and the structure of its result."""
     inputs = [Value(x) for x in leaves]
     tracer = Tracer(inputs)
     try:
@@ -514,9 +508,9 @@ def _recorded(
             for x, place in zip(outputs, paths(output_structure, "the compiled function's result"), strict=True):
                 if not isinstance(x, Value):
                     as_float(x, place)
-        ends = list(map(tracer.entry, outputs))
-        labels = {tracer.entry(node): node.label for node in tracer.labelled}
-        return tracer.tape, tracer, ends, labels, output_structure
+        tracer.ends = list(map(tracer.entry, outputs))
+        tracer.labels = {tracer.entry(node): node.label for node in tracer.labelled}
+        return tracer.tape, tracer, output_structure
     except TypeError as error:
         name_way_out(error)
         raise
@@ -524,15 +518,8 @@ def _recorded(
         tracer.end()
 
 
-def _program(
-    tape: Tape,
-    tracer: Tracer,
-    places: list[str],
-    ends: list[int],
-    labels: dict[int, str],
-    roll: Callable[[Program], Any] | None,
-) -> tuple[Any, list[Value]]:
-    live = tape.needed([*ends, *tracer.failing, *(k for g in tracer.guards for k in g[1:3])])
+def _program(tape: Tape, tracer: Tracer, places: list[str], roll: Roll) -> tuple[Any, list[Value]]:
+    live = tape.needed([*tracer.ends, *tracer.failing, *(k for g in tracer.guards for k in g[1:3])])
     needed = [(k, x) for k, x in tracer.outside.items() if live[k]]
     captured = [(k, x) for k, x in needed if from_outside(x, tracer)]
     captured.sort(key=lambda each: each[1].label)
@@ -540,21 +527,18 @@ def _program(
     places += [x.label or f"captured{k}" for k, (_, x) in enumerate(captured)]
     known = {k for k, _ in captured}
     constants = {k: x._data for k, x in needed if k not in known}
-    if roll is not None and live.count(1) >= LONG:
-        found = roll(_ended(*tape.recorded(inputs, places, live, constants, detached), tracer, ends, labels))
-        if found is not None:
-            return found, [x for _, x in captured]
-    program, number = tape.program(inputs, places, live, constants, detached)
-    return _ended(program, number, tracer, ends, labels), [x for _, x in captured]
+    part = Part(inputs, places, live, constants, detached)
+    found = roll(_ended(*tape.recorded(part), tracer)) if roll is not None and live.count(1) >= LONG else None
+    if found is None:
+        found = _ended(*tape.program(part), tracer)
+    return found, [x for _, x in captured]
 
 
-def _ended(
-    program: Program, number: Sequence[int], tracer: Tracer, ends: Sequence[int], labels: dict[int, str]
-) -> Program:
+def _ended(program: Program, number: Sequence[int], tracer: Tracer) -> Program:
     """The program with its ends, by the numbers that entries have there."""
     first = program.inputs
-    program.labels = {number[k]: text for k, text in labels.items() if text and number[k] >= first}
-    program.outputs = [number[k] for k in ends]
+    program.labels = {number[k]: text for k, text in tracer.labels.items() if text and number[k] >= first}
+    program.outputs = [number[k] for k in tracer.ends]
     program.take_guards(Guard(c, number[i], number[j], outcome, line) for c, i, j, outcome, line in tracer.guards)
     return program
 

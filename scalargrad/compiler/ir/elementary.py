@@ -63,31 +63,13 @@ def fma(a: float, b: float, c: float) -> float:
 # Functions of the C library, under its names, with Python's way to them. Those of `ieee` here only take care of what
 # Python's would raise.
 LIBRARY: dict[str, Callable[..., float]] = {
-    "exp": ieee.exp,
-    "expm1": values.expm1,
-    "exp2": values.exp2,
-    "log": ieee.log,
-    "log1p": values.log1p,
-    "log2": values.log2,
-    "log10": values.log10,
-    "cbrt": math.cbrt,
-    "sin": ieee.sin,
-    "cos": ieee.cos,
-    "tan": values.tan,
-    "asin": values.asin,
-    "acos": values.acos,
-    "atan": math.atan,
-    "sinh": values.sinh,
-    "cosh": values.cosh,
-    "tanh": math.tanh,
-    "asinh": math.asinh,
-    "acosh": acosh,
-    "atanh": values.atanh,
-    "erf": math.erf,
-    "pow": ieee.pow,
-    "fmod": fmod,
-    "atan2": math.atan2,
-    "hypot": values.hypot,
+    each.__name__: each
+    for each in (
+        *(ieee.exp, values.expm1, values.exp2, ieee.log, values.log1p, values.log2, values.log10, math.cbrt),
+        *(ieee.sin, ieee.cos, values.tan, values.asin, values.acos, math.atan),
+        *(values.sinh, values.cosh, math.tanh, math.asinh, acosh, values.atanh),
+        *(math.erf, ieee.pow, fmod, math.atan2, values.hypot),
+    )
 }
 BINARY_LIBRARY = {"pow", "fmod", "atan2", "hypot"}
 SINGLE: dict[str, Callable[..., float]] = {

@@ -41,17 +41,16 @@ def in_place(program: Program) -> Program:
 
 def _written(program: Program, chosen: set[Any]) -> Program:
     made = Program(program.inputs, program.names, program.constants)
-    number = list(range(program.inputs))
+    number = program.numbers()
     results: dict[int, list[int]] = {}
     for k, (row, operands) in enumerate(zip(program.operations, program.operands, strict=True), program.inputs):
-        given = tuple([number[p] if p >= 0 else p for p in operands])
+        given = tuple([number[p] for p in operands])
         if row in chosen:
             results[k] = written(made, row.bodies[0], given)
-            number.append(0)
         elif isinstance(row, Output) and operands[0] in results:
-            number.append(results[operands[0]][row.k])
+            number[k] = results[operands[0]][row.k]
         else:
-            number.append(made.record(row, given))
+            number[k] = made.record(row, given)
     made.outputs, made.guards = program.ends(number)
     made.labels = {number[k]: text for k, text in program.labels.items()}
     return made.without_dead()

@@ -39,15 +39,7 @@ class Lowered:
     callbacks: dict[str, tuple[Primitive, int]] = field(default_factory=dict)  # rows that only Python can compute
 
 
-_ELEMENTARY: dict[Primitive, str] = {
-    table.add: "add",
-    table.sub: "sub",
-    table.mul: "mul",
-    table.div: "div",
-    table.neg: "neg",
-}
-
-
+_ELEMENTARY = {row: row.name for row in (table.add, table.sub, table.mul, table.div, table.neg)}
 _FEW = _ELEMENTARY.keys() | {table.chain, table.gate, table.relu, table.step, table.abs, table.sqrt}
 
 
@@ -89,7 +81,7 @@ def _lowered(program: Program, functions: Functions, most: int | None) -> Lowere
         made.outputs, made.guards = program.outputs, program.guards
         return low
     plain = {row: name for row, name in _ELEMENTARY.items() if name not in in_bodies and row.arity == 2}
-    number = [*range(program.inputs), *[0] * len(program), *range(-len(program.constants), 0)]
+    number = program.numbers()
     operations, all_operands = made.operations, made.operands
     named, put, name_of = operations.append, all_operands.append, plain.get
     v, at = program.inputs, program.inputs
@@ -120,14 +112,8 @@ def contracted(program: Program) -> Program:
     the function does.
     """
     first, operations = program.inputs, program.operations
-    decides = bytearray(first + len(program) + len(program.constants))
-    for k in chain.from_iterable((g.left, g.right) for g in program.guards):
-        decides[k] = 1
-    for v in range(first + len(program) - 1, first - 1, -1) if program.guards else ():
-        if decides[v]:
-            for p in program.operands[v - first]:
-                decides[p] = 1
-    uses = [0] * (first + len(program) + len(program.constants))
+    decides = program.needed(chain.from_iterable((g.left, g.right) for g in program.guards))
+    uses = [0] * len(decides)
     for k in chain(program.roots(), *program.operands):
         uses[k] += 1
 
@@ -135,7 +121,7 @@ def contracted(program: Program) -> Program:
         return k >= first and uses[k] == 1 and operations[k - first] == "mul"
 
     made = Program(first, program.names, program.constants)
-    number = [*range(first), *[0] * len(program), *range(-len(program.constants), 0)]
+    number = program.numbers()
     for v, (operation, operands) in enumerate(zip(operations, program.operands, strict=True), first):
         if operation in ("add", "sub") and not decides[v] and (product(operands[0]) or product(operands[1])):
             a, b = operands

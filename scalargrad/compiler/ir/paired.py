@@ -21,9 +21,8 @@ def paired(program: Program, mapped: Sequence[bool]) -> Program:
     inputs, outputs = program.inputs, program.outputs
     made = Program(inputs + sum(mapped), (), program.constants)
     behind = iter(range(inputs, made.inputs))
-    constants = range(-len(program.constants), 0)
-    first = [*range(inputs), *[0] * len(program), *constants]
-    second = [*(next(behind) if each else k for k, each in enumerate(mapped)), *[0] * len(program), *constants]
+    first, second = program.numbers(), program.numbers()
+    second[:inputs] = [next(behind) if each else k for k, each in enumerate(mapped)]
     places: dict[int, list[int]] = {}
     for place, v in enumerate(outputs):
         places.setdefault(v, []).append(place)
@@ -93,7 +92,7 @@ def spread_out(program: Program) -> None:
             ready[user] = max(ready[user], known)
             if not missing[user] and user < reached:
                 heappush(waiting, (ready[user], user))
-    number = [*range(first), *[0] * count, *range(-len(program.constants), 0)]
+    number = program.numbers()
     for at, i in enumerate(order, first):
         number[first + i] = at
     program.operations = [program.operations[i] for i in order]

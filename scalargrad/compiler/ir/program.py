@@ -113,19 +113,17 @@ class Program:
         seen = {(g.comparison, g.left, g.right): g for g in reversed(list(guards)) if g.left >= 0 or g.right >= 0}
         self.guards = list(reversed(seen.values()))
 
-    def live(self) -> list[bool]:
-        """For every instruction, whether an output or a guard depends on it."""
-        needed = [False] * (self.inputs + len(self.operations))
-        for k in self.roots():
-            if k >= 0:
-                needed[k] = True
+    def needed(self, ends: Iterable[int]) -> bytearray:
+        """Which values those depend on, or a loop that may fail; constants are found from the end."""
+        needed = bytearray(self.inputs + len(self.operations) + len(self.constants))
+        for k in ends:
+            needed[k] = 1
         for k in range(len(self.operations) - 1, -1, -1):
             if needed[self.inputs + k] or getattr(self.operations[k], "fails", False):
-                needed[self.inputs + k] = True
+                needed[self.inputs + k] = 1
                 for p in self.operands[k]:
-                    if p >= 0:
-                        needed[p] = True
-        return needed[self.inputs :]
+                    needed[p] = 1
+        return needed
 
     def has_blocks(self) -> bool:
         """Whether there are loops or calls among the instructions."""
@@ -140,31 +138,28 @@ class Program:
 
     def without_dead(self) -> Program:
         """The same program without instructions that nothing depends on."""
-        live = self.live()
-        if all(live):
+        first, live = self.inputs, self.needed(self.roots())
+        if live.find(0, first, first + len(self)) < 0:
             return self
-        made = Program(self.inputs, self.names, self.constants)
-        number = list(range(self.inputs)) + [0] * len(live)
-        at = self.inputs
-        for k, alive in enumerate(live):
-            if alive:
-                number[self.inputs + k] = at
-                at += 1
-                made.operations.append(self.operations[k])
-                made.operands.append(tuple([number[p] if p >= 0 else p for p in self.operands[k]]))
+        made, number = Program(first, self.names, self.constants), self.numbers()
+        for k, (row, operands) in enumerate(zip(self.operations, self.operands, strict=True), first):
+            if live[k]:
+                number[k] = first + len(made.operations)
+                made.operations.append(row)
+                made.operands.append(tuple([number[p] for p in operands]))
         made.outputs, made.guards = self.ends(number)
-        made.labels = {number[k]: text for k, text in self.labels.items() if k < self.inputs or live[k - self.inputs]}
+        made.labels = {number[k]: text for k, text in self.labels.items() if k < first or live[k]}
         return made
 
+    def numbers(self) -> list[int]:
+        """For each value its number in a program with the same inputs and constants, which are found from the end; 0
+        for instructions, until they are there."""
+        return [*range(self.inputs), *[0] * len(self.operations), *range(-len(self.constants), 0)]
+
     def ends(self, number: Sequence[int]) -> tuple[list[int], list[Guard]]:
-        """Outputs and guards, for a program in which this one's values have other numbers."""
-        outputs = [number[k] if k >= 0 else k for k in self.outputs]
-        return outputs, [
-            g._replace(
-                left=number[g.left] if g.left >= 0 else g.left, right=number[g.right] if g.right >= 0 else g.right
-            )
-            for g in self.guards
-        ]
+        """Outputs and guards, for a program in which this one's values have those numbers."""
+        guards = [g._replace(left=number[g.left], right=number[g.right]) for g in self.guards]
+        return [number[k] for k in self.outputs], guards
 
 
 def summands(program: Program) -> Program:

@@ -17,13 +17,14 @@ import operator
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from math import inf, isnan, nan
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType, SimpleNamespace
 from typing import Any
 
 from ...engine import ieee
 from ...engine.primitive import Primitive
-from .elementary import CONDITIONS, EVALUATE, LIBRARY, exponent, mantissa, scale
+from .elementary import CONDITIONS, EVALUATE, LIBRARY, SINGLE
 from .program import Program
 
 MOST_PATHS = 64
@@ -34,14 +35,25 @@ class NotSymbolicError(Exception):
     """A function that does not run on symbols: it converts them, or branches too often."""
 
 
-class Symbol:
-    """A float that is not known yet: the result of an instruction."""
+class _Unknown:
+    """The result of an instruction."""
 
     __slots__ = ("k", "program")
 
     def __init__(self, program: Program, k: int) -> None:
         self.program = program
         self.k = k
+
+    def __eq__(self, other: object) -> Any:  # Python's own would answer by identity
+        raise NotSymbolicError
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Symbol(_Unknown):
+    """A float that is not known yet."""
+
+    __slots__ = ()
 
     def __neg__(self) -> Any:
         return op("neg", self)
@@ -59,25 +71,15 @@ class Symbol:
         raise NotSymbolicError
 
     __index__ = __int__
-    __hash__ = None  # type: ignore[assignment]
 
 
-class Condition:
+class Condition(_Unknown):
     """A truth value that is not known yet. `bool()` takes one of both ways, and `joined` sees to the other."""
 
-    __slots__ = ("k", "program")
-
-    def __init__(self, program: Program, k: int) -> None:
-        self.program = program
-        self.k = k
+    __slots__ = ()
 
     def __bool__(self) -> bool:
         return _paths[-1].decide(self)
-
-    def __eq__(self, other: object) -> bool:  # Python's own would answer by identity
-        raise NotSymbolicError
-
-    __hash__ = None  # type: ignore[assignment]
 
 
 class _Path:
@@ -97,8 +99,6 @@ class _Path:
 
 
 _paths: list[_Path] = []  # of the functions that are being run, the innermost last
-
-
 _IMPOSSIBLE: Any = object()
 
 
@@ -141,9 +141,7 @@ def select(condition: Any, a: Any, b: Any) -> Any:
 
 
 def _operand(program: Program, x: Any) -> int:
-    if isinstance(x, Symbol | Condition):
-        return x.k
-    return program.constant(float(x))
+    return x.k if isinstance(x, _Unknown) else program.constant(float(x))
 
 
 def _value(program: Program, k: int) -> Any:
@@ -152,7 +150,7 @@ def _value(program: Program, k: int) -> Any:
 
 def op(name: str, *operands: Any) -> Any:
     """One elementary operation on symbols, conditions and floats."""
-    program = next((x.program for x in operands if isinstance(x, Symbol | Condition)), None)
+    program = next((x.program for x in operands if isinstance(x, _Unknown)), None)
     if program is None:
         return EVALUATE[name](*operands)
     if name == "select":
@@ -217,7 +215,7 @@ for _title in ("__or__", "__ror__"):
 def _arithmetic(name: str, a: Any, b: Any) -> Any:
     """Of symbols, numbers and truth values, which count as 1 and 0."""
     for condition, other in ((a, b), (b, a)):
-        if isinstance(condition, Condition) and not isinstance(other, Symbol | Condition):
+        if isinstance(condition, Condition) and not isinstance(other, _Unknown):
             one, zero = ((x, other) if condition is a else (other, x) for x in (1.0, 0.0))
             return select(condition, EVALUATE[name](*one), EVALUATE[name](*zero))
     a, b = (select(x, 1.0, 0.0) if isinstance(x, Condition) else x for x in (a, b))
@@ -270,7 +268,7 @@ def _isinf(x: Any) -> Any:
     return op("eq", op("abs", x), inf)
 
 
-def _extremum(better: Callable[[Any, Any], Any], builtin: Callable[..., Any]) -> Callable[..., Any]:
+def _extremum(better: Callable[[Any, Any], Any]) -> Callable[..., Any]:
     def method(*xs: Any) -> Any:
         first, *rest = xs if len(xs) > 1 else xs[0]
         for x in rest:
@@ -291,31 +289,23 @@ def _float(x: Any) -> Any:
     return x if isinstance(x, Symbol) else float(x)
 
 
+_MACHINE = ("div", "sqrt", "floor", "ceil", "rint", "abs", "copysign", "scale", "exponent", "mantissa")
 _REPLACED: dict[Any, Callable[..., Any]] = {
-    **{function: (lambda *xs, name=name: op(name, *xs)) for name, function in LIBRARY.items()},
-    ieee.div: lambda a, b: op("div", a, b),
-    ieee.sqrt: lambda x: op("sqrt", x),
-    ieee.floor: lambda x: op("floor", x),
-    ieee.ceil: lambda x: op("ceil", x),
-    ieee.round_half_even: lambda x: op("rint", x),
+    **{function: partial(op, name) for name, function in LIBRARY.items()},
+    **{SINGLE[name]: partial(op, name) for name in _MACHINE},
     ieee.mod: _mod,
     ieee.floordiv: _floordiv,
-    scale: lambda y, n: op("scale", y, n),
-    exponent: lambda x: op("exponent", x),
-    mantissa: lambda x: op("mantissa", x),
-    math.fabs: lambda x: op("abs", x),
-    math.copysign: lambda a, b: op("copysign", a, b),
     math.isnan: _isnan,
     math.isinf: _isinf,
-    math.sqrt: lambda x: op("sqrt", x),
+    math.sqrt: partial(op, "sqrt"),
 }
 for _name in LIBRARY:
     if hasattr(math, _name) and _name != "hypot":  # math.hypot is an algorithm of Python's own
         _REPLACED[getattr(math, _name)] = _REPLACED[LIBRARY[_name]]
 _BUILTINS = {
     **vars(builtins),
-    "max": _extremum(operator.gt, max),
-    "min": _extremum(operator.lt, min),
+    "max": _extremum(operator.gt),
+    "min": _extremum(operator.lt),
     "any": _any,
     "float": _float,
 }
