@@ -33,6 +33,7 @@ SLOTS = (
     "i", "n", "last", "valid", "step", "r", "adds", "y", "j", "to", "at", "by", "ok", "take", "t", "s", "p", "q", "end",
     "ending",
 )  # fmt: skip
+AHEAD = 64
 SLOT = {name: k for k, name in enumerate(SLOTS)}
 Number = str | int  # a slot, or a constant
 
@@ -67,11 +68,16 @@ block:
   adds = t & 1; adds = adds * 255; [flag] = adds; y = t >> 1; y = y * pitch; y = y + turns
   q = i + r; end = q + step; to = x; if columns == 0 goto gathered
 samples:
+  if last != 7 goto fewer
+  gather
+  goto sampled
+fewer:
   j = 0
 column:
   at = strides + j; by = [at]; at = bases + j; t = [at]; at = q * by; at = at + t; by = by * rows
   copy to at by last
   to = to + 64; j = j + 8; if j < columns goto column
+sampled:
   to = second; q = q + 1; if q < end goto samples
 gathered:
   if step == 1 goto single
@@ -159,10 +165,11 @@ _FOLD = [
 
 
 # Statements with signs, and the methods of a loop that make them. Other words are names of methods: `call` has a kernel
-# answer in the slot `ok`; `copy` writes eight floats that are so many bytes apart, and in place of those behind the
-# last that one; `read` and `write` take a vector; `some` reads the lanes in a mask, `only` zeros besides, `part` writes
-# them; `divide` is by a float in a slot; `neighbours` adds lanes side by side, of two vectors, so that after levels 0,
-# 1 and 2 all are added, in order; and `nans` sets bits of the slot `nan`.
+# answer in the slot `ok`; `copy` writes eight floats that are so many bytes apart, in place of those behind the last
+# that one; `gather` does so for all columns, in whole blocks, and has the cache fetch what is AHEAD samples on, as the
+# lanes' are too far apart for processors to see a pattern; `read` and `write` take a vector; `some` reads the lanes in
+# a mask, `only` zeros besides, `part` writes them; `divide` is by a float in a slot; `neighbours` adds lanes side by
+# side, of two vectors, so that after levels 0, 1 and 2 all are added, in order; and `nans` sets bits of the slot `nan`.
 _FORMS: tuple[tuple[str, str], ...] = (
     (r"(\w+):", "label"),
     (r"goto (\w+)", "goto"),

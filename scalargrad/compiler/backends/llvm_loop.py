@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .batch_loop import SLOT, Number
+from .batch_loop import AHEAD, SLOT, Number
 
 _INTEGER = {"+": "add", "-": "sub", "*": "mul", "&": "and", "^": "xor", "<<": "shl", ">>": "lshr"}
 _RELATIONS = {"<": "slt", "==": "eq", "!=": "ne"}
@@ -23,7 +23,7 @@ class LLVMLoop:
     def finish(self) -> str:
         declared = (
             f"declare void @llvm.masked.store.v8f64.p0({VECTOR}, ptr, i32, <8 x i1>)\n"
-            "declare i64 @llvm.smin.i64(i64, i64)"
+            "declare i64 @llvm.smin.i64(i64, i64)\ndeclare void @llvm.prefetch.p0(ptr, i32, i32, i32)"
         )
         return "\n".join([*self.lines, "ret void }", declared])
 
@@ -80,6 +80,36 @@ class LLVMLoop:
             self.lines.append(f"store double {value}, ptr {self.new(f'getelementptr double, ptr {x}, i64 {k}')}")
             by = self.new(f"select i1 {self.new(f'icmp eq i64 {behind}, {k}')}, i64 0, i64 {by}")
             at = self.new(f"add i64 {at}, {by}")
+
+    def gather(self) -> None:
+        x, strides, bases, q, rows, columns = map(self.fetch, ("to", "strides", "bases", "q", "rows", "columns"))
+        entry = self.count
+        top = f"gather{entry}"
+        self.lines += [f"br label %before{entry}", f"before{entry}:", f"br label %{top}", f"{top}:"]
+        j = self.new(f"phi i64 [ 0, %before{entry} ], [ %next{entry}, %{top} ]")
+        by = self.of(strides, j)
+        at = self.new(f"add i64 {self.of(bases, j)}, {self.new(f'mul i64 {q}, {by}')}")
+        further = self.new(f"add i64 {at}, {self.new(f'mul i64 {by}, {AHEAD}')}")
+        by, vector = self.new(f"mul i64 {by}, {rows}"), "poison"
+        for k in range(8):
+            value = self.new(f"load double, ptr {self.new(f'inttoptr i64 {at} to ptr')}, align 1")
+            vector = self.new(f"insertelement {VECTOR} {vector}, double {value}, i32 {k}")
+            place = self.new(f"inttoptr i64 {further} to ptr")
+            self.lines.append(f"call void @llvm.prefetch.p0(ptr {place}, i32 0, i32 3, i32 1)")
+            at, further = self.new(f"add i64 {at}, {by}"), self.new(f"add i64 {further}, {by}")
+        behind = self.new(f"shl i64 {j}, 3")
+        to = self.new(f"inttoptr i64 {self.new(f'add i64 {x}, {behind}')} to ptr")
+        self.lines += [
+            f"store {VECTOR} {vector}, ptr {to}, align 8",
+            f"%next{entry} = add i64 {j}, 8",
+            f"%more{entry} = icmp slt i64 %next{entry}, {columns}",
+            f"br i1 %more{entry}, label %{top}, label %gathered{entry}", f"gathered{entry}:",
+        ]  # fmt: skip
+
+    def of(self, address: str, j: str) -> str:
+        """A number of eight bytes, so far behind an address."""
+        place = self.new(f"inttoptr i64 {self.new(f'add i64 {address}, {j}')} to ptr")
+        return self.new(f"load i64, ptr {place}")
 
     # ---- vectors -----------------------------------------------------------------------------------------------------
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import struct
 
-from ..batch_loop import SLOT, Number
+from ..batch_loop import AHEAD, SLOT, Number
 from .assembler import RAX, RBP, RDI, RDX, RSI, VECTOR, VZEROUPPER, Form, evex
 
-RCX, R8 = 1, 8
+RCX, R8, R9, R10, R11 = 1, 8, 9, 10, 11
 _INTEGER = {
     "+": "4801c8", "-": "4829c8", "*": "480fafc1", "&": "4821c8", "^": "4831c8", "<<": "48d3e0", ">>": "48d3e8",
     "min": "4839c8 480f4fc1",
@@ -97,20 +97,35 @@ class X86Loop:
     def copy(self, to: str, address: str, step: str, last: str) -> None:
         for register, name in ((RDX, to), (RAX, address), (RCX, step), (R8, last)):
             self.fetch(register, name)
-        fewer, done = f"fewer {len(self.out)}", f"copied {len(self.out)}"
-        self.hex("4983f807")  # cmp r8, 7
-        self.goto(fewer, _JUMPS["!="])
-        self.hex("4c8d1449")  # lea r10, [rcx + 2rcx]
-        for k in (0, 4):  # mov r9, [rax]; mov [rdx + 8k], r9; then from rax + rcx, rax + 2rcx and rax + r10
-            for j, source in enumerate(("4c8b08", "4c8b0c08", "4c8b0c48", "4e8b0c10")):
-                self.hex(f"{source} 4c894a{8 * (k + j):02x}")
-            self.hex("488d0488")  # lea rax, [rax + 4rcx]
-        self.goto(done)
-        self.label(fewer)
         self.hex("4531d2")  # xor r10d, r10d
         for k in range(8):  # mov r9, [rax]; mov [rdx + 8k], r9; cmp r8, k; cmove rcx, r10; add rax, rcx
             self.hex(f"4c8b08 4c894a{8 * k:02x} 4983f8{k:02x} 490f44ca 4801c8")
-        self.label(done)
+
+    def gather(self) -> None:
+        """All in registers: r10 is the column, r9 the sample, rax and rcx where the floats are and their distance."""
+        top, near = f"top {len(self.out)}", f"near {len(self.out)}"
+        for register, name in ((RDX, "to"), (RDI, "strides"), (R11, "bases"), (R9, "q")):
+            self.fetch(register, name)
+        self.hex("4531d2")  # xor r10d, r10d
+        self.label(top)
+        self.hex(
+            "4a8b0c17 4c89c8 480fafc1 4b030413"
+        )  # mov rcx, [rdi + r10]; mov rax, r9; imul rax, rcx; add [r11 + r10]
+        self.hex(f"4869f1 {struct.pack('<i', AHEAD).hex()} 4801c6 480faf8d")  # imul rsi, rcx, AHEAD; add rsi, rax
+        self.out += struct.pack("<i", 8 * SLOT["rows"])  # imul rcx, [rows]
+        self.hex("41f6c238")  # test r10b, 56
+        self.goto(near, _JUMPS["!="])
+        self.hex("0f180e 0f180c0e 488d344e" * 4)  # prefetcht0 [rsi]; prefetcht0 [rsi + rcx]; lea rsi, [rsi + 2rcx]
+        self.label(near)
+        self.hex("488d3449")  # lea rsi, [rcx + 2rcx]
+        for k in (0, 2):  # vmovsd xmmk, [rax]; vmovhpd xmmk, [rax + rcx]; the next ones from rax + 2rcx and rax + rsi
+            low, high = f"{8 * k + 4:02x}", f"{8 * k + 12:02x}"
+            self.hex(f"c5fb10{8 * k:02x} c5{0xF9 - 8 * k:02x}16{low}08 c5fb10{high}48 c5{0xF1 - 8 * k:02x}16{high}30")
+            self.hex("488d0488")  # lea rax, [rax + 4rcx]
+        self.hex("c4e37d18c101 c4e36d18d301 62f3fd481ac201")  # vinsertf128 ymm0, xmm1 and ymm2, xmm3; vinsertf64x4
+        self.hex("62f1fd481102 4883c240 4983c208")  # vmovupd [rdx], zmm0; add rdx, 64; add r10, 8
+        self.slot(0x3B, R10, "columns")  # cmp r10, [columns]
+        self.goto(top, _JUMPS["<"])
 
     # ---- vectors -----------------------------------------------------------------------------------------------------
 
