@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from ..compiler.frontend.bodies import traced_bodies
-from ..compiler.frontend.derived import DifferentiableCall, element
+from ..compiler.frontend.derived import DifferentiableCall
 from ..engine import modes
 from ..engine.primitive import CONSTANT
 from ..engine.value import Value
-from ..transforms.trees import Structure, flatten, unflatten
-from .columns import are_functions, numbers, truth
+from ..transforms.trees import flatten
+from .columns import are_functions, truth
+from .custom import Flat
 
 
 def cond(pred: Any, f: Callable[..., Any], g: Callable[..., Any], *args: Any) -> Any:
@@ -31,31 +32,20 @@ def cond(pred: Any, f: Callable[..., Any], g: Callable[..., Any], *args: Any) ->
     (9.0, 3.0, 6.0, -1.0)
     """
     place = modes.users_line()
-    given, structure = numbers(args, "args")
+    flat = Flat(args, "args")
     are_functions("cond", f, g)
     pred = truth(pred, "cond: pred")
     traced = modes.active and modes.tracer() is not None and isinstance(pred, Value) and pred.operation is not CONSTANT
     if not traced and (modes.active and modes.current().anomaly):
         return (f if pred else g)(*args)
-    if not traced and not any(isinstance(x, Value) for x in given):
+    if not traced and flat.plain:
         result = (f if pred else g)(*args)
         if not any(isinstance(x, Value) for x in flatten(result, "the result")[0]):
             return result
-    found: list[Structure] = []
-
-    def flat(function: Callable[..., Any], name: str) -> Callable[[list[Any]], Sequence[Any]]:
-        def run(leaves: list[Any]) -> list[Any]:
-            result, made = numbers(function(*unflatten(structure, leaves)), f"cond: what {name} returned")
-            found.append(made)
-            return result
-
-        return run
-
-    point = [x._data if isinstance(x, Value) else x for x in given]
-    bodies, outside = traced_bodies([flat(f, "f"), flat(g, "g")], [point, point], "a branch of cond")
-    if found[0] != found[1]:
+    arms = [flat.function(each, f"cond: what {name} returned") for each, name in ((f, "f"), (g, "g"))]
+    bodies, outside = traced_bodies(arms, [flat.point, flat.point], "a branch of cond")
+    if flat.found[0] != flat.found[1]:
         raise TypeError(f"cond: f and g return results of different structures\n  at {place}")
-    point = [1.0, *[x._data for x in outside], *point]
+    point = [1.0, *[x._data for x in outside], *flat.point]
     which = pred if isinstance(pred, Value) else float(bool(pred))
-    made = DifferentiableCall("cond", bodies, point, f"at {place}")(which, *outside, *given)
-    return unflatten(found[0], [element(made, k) for k in range(len(bodies[0].outputs))])
+    return flat.result(DifferentiableCall("cond", bodies, point, f"at {place}"), which, *outside)

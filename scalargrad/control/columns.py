@@ -6,11 +6,12 @@ A list, or an array, is a column, with the steps along its first axis; tuples, d
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
 from ..engine.primitive import as_float
 from ..engine.value import Value
-from ..transforms.trees import LEAF, Container, Structure, container, flatten, leaves_like, paths, unflatten
+from ..transforms.trees import LEAF, Structure, container, flatten, held, leaves_like, paths, steps, taken, unflatten
 
 
 class Columns(NamedTuple):
@@ -72,15 +73,10 @@ def read(xs: Any, what: str) -> Columns:
 
 
 def _read(xs: Any, place: str, found: Columns, lengths: dict[str, int]) -> Structure:
-    if isinstance(xs, tuple | dict):
-        items = xs.items() if isinstance(xs, dict) else enumerate(xs)
-        children = tuple([_read(each, f"{place}[{key!r}]", found, lengths) for key, each in items])
-        return (dict, tuple(xs), children) if isinstance(xs, dict) else (type(xs), None, children)
-    holder = _holder(type(xs))
-    if holder is not None and (taken := holder.take(xs)) is not None:
-        keys, parts = taken
-        named = zip(_places(holder, keys, len(parts)), parts, strict=True)
-        return (holder.kind, keys, tuple([_read(each, place + at, found, lengths) for at, each in named]))
+    if (holder := _holder(xs)) is not None:
+        kind, keys, parts = holder
+        named = zip(steps(holder), parts, strict=True)
+        return kind, keys, tuple([_read(each, place + at, found, lengths) for at, each in named])
     if not isinstance(xs, list) and hasattr(xs, "tolist"):  # an array
         ndim = getattr(xs, "ndim", 1)
         xs = xs.tolist() if ndim <= 1 else list(xs)
@@ -99,14 +95,10 @@ def _read(xs: Any, place: str, found: Columns, lengths: dict[str, int]) -> Struc
     return structure
 
 
-def _holder(kind: type) -> Container | None:
-    """What is known of a type whose objects hold columns, as dataclasses do; arrays are columns themselves."""
-    known = container(kind)
-    return None if known is None or known.flat else known
-
-
-def _places(holder: Container, keys: Any, count: int) -> Iterable[str]:
-    return [f"[{k}]" for k in range(count)] if holder.places is None else holder.places(keys)
+def _holder(xs: Any) -> tuple[Any, Any, Sequence[Any]] | None:
+    """What holds columns, taken apart; None for a column, which is a list or an array."""
+    known = container(type(xs))
+    return None if isinstance(xs, list) or (known is not None and known.flat) else taken(xs, known)
 
 
 def columns_of(structure: Structure) -> list[int]:
@@ -124,12 +116,13 @@ def leaves_of(structure: Structure) -> int:
     return children if type(children) is int else sum(leaves_of(child) for child in children)
 
 
-def written(structure: Structure, columns: Iterable[Sequence[Any]], length: int) -> Any:
+def columns_from(rows: Sequence[Sequence[Any]], widths: Iterable[int]) -> list[list[Any]]:
+    """Steps' numbers as columns of those widths."""
+    return [[x for row in rows for x in row[a:b]] for a, b in pairwise(accumulate(widths, initial=0))]
+
+
+def written(structure: Structure, columns: Iterator[Sequence[Any]], length: int) -> Any:
     """The tree of columns for steps' results of that structure, from each column's numbers."""
-    return _written(structure, iter(columns), length)
-
-
-def _written(structure: Structure, columns: Iterator[Sequence[Any]], length: int) -> Any:
     if structure == LEAF:
         return list(next(columns))
     kind, keys, children = structure
@@ -139,36 +132,25 @@ def _written(structure: Structure, columns: Iterator[Sequence[Any]], length: int
         if known is not None and isinstance(keys, tuple):  # an array: one that has a step a row
             return unflatten((kind, (length, *keys), length * width), numbers)
         return [unflatten(structure, numbers[t * width : (t + 1) * width]) for t in range(length)]
-    made = [_written(child, columns, length) for child in children]
-    if known is not None:
-        return known.build(keys, made)
-    return dict(zip(keys, made, strict=True)) if kind is dict else tuple.__new__(kind, made)
+    return held(kind, keys, [written(child, columns, length) for child in children])
 
 
 def each_column(tree: Any, change: Callable[[Any], Any]) -> Any:
     """The tree with every column changed, a list or an array."""
-    if isinstance(tree, dict):
-        return {key: each_column(each, change) for key, each in tree.items()}
-    if isinstance(tree, tuple):
-        return tuple.__new__(type(tree), [each_column(each, change) for each in tree])
-    holder = _holder(type(tree))
-    if holder is not None and (taken := holder.take(tree)) is not None:
-        return holder.build(taken[0], [each_column(each, change) for each in taken[1]])
-    return None if tree is None else change(tree)
+    if (holder := _holder(tree)) is None:
+        return None if tree is None else change(tree)
+    kind, keys, parts = holder
+    return held(kind, keys, [each_column(each, change) for each in parts])
 
 
 def joined(first: Any, second: Any) -> Any:
     """Two trees of columns as one, each column behind the other's."""
-    if isinstance(first, dict):
-        return {key: joined(each, second[key]) for key, each in first.items()}
-    if isinstance(first, tuple):
-        return tuple.__new__(type(first), [joined(a, b) for a, b in zip(first, second, strict=True)])
-    known = container(type(first))
-    if (holder := _holder(type(first))) is not None and (taken := holder.take(first)) is not None:
-        others = holder.take(second)
-        assert others is not None
-        return holder.build(taken[0], [joined(a, b) for a, b in zip(taken[1], others[1], strict=True)])
-    return first + second if known is None else known.build((len(first) + len(second),), [*first, *second])
+    if (holder := _holder(first)) is None:
+        known = container(type(first))
+        return first + second if known is None else known.build((len(first) + len(second),), [*first, *second])
+    kind, keys, parts = holder
+    others = [second[key] for key in keys] if kind is dict else _holder(second)[2]  # type: ignore[index]  # as the first
+    return held(kind, keys, [joined(a, b) for a, b in zip(parts, others, strict=True)])
 
 
 def without_segments(column: Any) -> Any:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from functools import update_wrapper, wraps
+from functools import cached_property, partial, update_wrapper, wraps
 from itertools import compress
 from typing import Any
 
@@ -17,20 +18,19 @@ from ..transforms.trees import Structure, flatten, unflatten
 from .columns import are_functions, known, leaves_of, numbers, numbers_like
 
 
-class _Flat:
+class Flat:
     """A call with arguments in one list: their numbers, and how trees are made of such again."""
 
-    def __init__(self, args: tuple[Any, ...], chosen: Sequence[int] | None = None) -> None:
+    def __init__(self, args: tuple[Any, ...], what: str = "arguments", chosen: Sequence[int] | None = None) -> None:
         self.args = args
         self.chosen = range(len(args)) if chosen is None else chosen
-        self.leaves, self.structure = numbers(tuple([args[k] for k in self.chosen]), "arguments")
-        self.point = list(map(known, self.leaves))
-        self.found: list[Structure] = []
+        self.leaves, self.structure = numbers(tuple([args[k] for k in self.chosen]), what)
+        self.found: list[Structure] = []  # of results
+        self.plain = not any(isinstance(x, Value) for x in self.leaves)
 
-    @property
-    def plain(self) -> bool:
-        """Whether there are but numbers."""
-        return not any(isinstance(x, Value) for x in self.leaves)
+    @cached_property
+    def point(self) -> list[float]:
+        return list(map(known, self.leaves))
 
     def arguments(self, leaves: Sequence[Any]) -> list[Any]:
         """All arguments, with these numbers."""
@@ -39,11 +39,20 @@ class _Flat:
             args[k] = tree
         return args
 
-    def result(self, tree: Any, what: str) -> list[Any]:
-        """The numbers of a result, whose structure is noted."""
-        leaves, structure = numbers(tree, what)
-        self.found.append(structure)
-        return leaves
+    def function(self, f: Callable[..., Any], what: str) -> Callable[[list[Any]], list[Any]]:
+        """A function of the arguments as one of their numbers, which notes the structure of its result."""
+
+        def run(leaves: list[Any]) -> list[Any]:
+            result, structure = numbers(f(*self.arguments(leaves)), what)
+            self.found.append(structure)
+            return result
+
+        return run
+
+    def result(self, operation: DifferentiableCall, *more: Any) -> Any:
+        """What the call of an operation returns, which takes more operands before the numbers."""
+        made = operation(*more, *self.leaves)
+        return unflatten(self.found[0], [element(made, k) for k in range(operation.size)])
 
 
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,35 +80,48 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 def called(f: Callable[..., Any], args: tuple[Any, ...], name: str) -> Any:
     """The result of a function, as one operation where `Value`s are involved."""
     place = modes.users_line()
-    flat = _Flat(args)
+    flat = Flat(args)
     if flat.plain or (modes.active and modes.current().anomaly):
         result = f(*args)
         if not any(isinstance(x, Value) for x in flatten(result)[0]) or not flat.plain:
             return result
-    (program,), outside = traced_bodies(
-        [lambda leaves: flat.result(f(*flat.arguments(leaves)), f"what {name} returned")], [flat.point], name
-    )
-    operation = DifferentiableCall(name, [program], [*map(known, outside), *flat.point], f"at {place}")
-    made = operation(*outside, *flat.leaves)
-    return unflatten(flat.found[0], [element(made, k) for k in range(operation.size)])
+    (program,), outside = traced_bodies([flat.function(f, f"what {name} returned")], [flat.point], name)
+    point = [*map(known, outside), *flat.point]
+    return flat.result(DifferentiableCall(name, [program], point, f"at {place}"), *outside)
 
 
 class _Custom:
     """A function of trees with a derivative of its own."""
 
+    stated: Any = None  # the derivative
+    missing = ""  # what is to be done where there is none
+    of_adjoints = False  # whether it makes adjoints of arguments, or tangents of results
+
     def __init__(self, function: Callable[..., Any], nondiff_argnums: Sequence[int] = ()) -> None:
         are_functions(type(self).__name__, function)
         self.function = function
         self.nondiff_argnums = tuple(nondiff_argnums)
-        update_wrapper(self, function)  # type: ignore[arg-type]  # which is callable
+        update_wrapper(self, function)
 
     @property
     def name(self) -> str:
         return getattr(self.function, "__name__", "f")
 
-    def flat(self, args: tuple[Any, ...]) -> _Flat:
-        chosen = [k for k in range(len(args)) if k not in self.nondiff_argnums]
-        return _Flat(args, chosen)
+    def __call__(self, *args: Any) -> Any:
+        flat = Flat(args, chosen=[k for k in range(len(args)) if k not in self.nondiff_argnums])
+        if flat.plain:
+            return self.function(*args)
+        if self.stated is None:
+            raise TypeError(f"{self.name}: {type(self).__name__} without a derivative: {self.missing}")
+        place = modes.users_line()
+        program = self.traced(flat.function(self.function, f"what {self.name} returned"), flat.point, place)
+        rules = partial(self.rules, self.stated, flat, place)
+        return flat.result(_Own(self.name, program, flat.point, f"at {place}", rules, self.of_adjoints))
+
+    @abstractmethod
+    def rules(self, stated: Any, flat: Flat, place: str) -> list[Program]:
+        """The programs of what was stated for a call: the last one is linear in what it takes last; one before gives
+        what that takes first, else it is the arguments."""
 
     def others(self, args: tuple[Any, ...]) -> list[Any]:
         """The arguments that are not differentiated by."""
@@ -138,54 +160,40 @@ class custom_vjp(_Custom):  # noqa: N801  # named as its users know it, from JAX
     6.0
     """
 
-    rules: tuple[Callable[..., Any], Callable[..., Any]] | None = None
+    missing = "call defvjp(forward, backward)"
+    of_adjoints = True
 
     def defvjp(self, forward: Callable[..., Any], backward: Callable[..., Any]) -> None:
         """State the derivative."""
-        self.rules = forward, backward
+        self.stated = forward, backward
 
-    def __call__(self, *args: Any) -> Any:
-        flat = self.flat(args)
-        if flat.plain:
-            return self.function(*args)
-        if self.rules is None:
-            raise TypeError(f"{self.name}: custom_vjp without a derivative: call defvjp(forward, backward)")
-        place = modes.users_line()
-        forward, backward = self.rules
+    def rules(self, stated: Any, flat: Flat, place: str) -> list[Program]:
+        forward, backward = stated
+        kept: list[Any] = []
 
-        def value(leaves: list[Any]) -> list[Any]:
-            return flat.result(self.function(*flat.arguments(leaves)), f"what {self.name} returned")
+        def ahead(leaves: list[Any]) -> list[Any]:
+            pair = forward(*flat.arguments(leaves))
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                raise TypeError(f"{self.name}: forward must return a pair (result, residuals)\n  at {place}")
+            found, structure = numbers(() if pair[1] is None else pair[1], f"{self.name}: the residuals")
+            kept[:] = [structure, pair[1] is None]
+            return found
 
-        def rules() -> list[Program]:
-            kept: list[Any] = []
+        def back(leaves: list[Any]) -> list[Any]:
+            residuals = None if kept[1] else unflatten(kept[0], leaves[:count])
+            given = backward(*self.others(flat.args), residuals, unflatten(flat.found[0], leaves[count:]))
+            parts = flat.structure[2]
+            if not isinstance(given, tuple) or len(given) != len(parts):
+                of = f" of {len(given)}" if isinstance(given, tuple) else ""
+                raise TypeError(
+                    f"{self.name}: backward must return a tuple with the adjoint of each of {len(parts)} "
+                    f"argument(s), got a {type(given).__name__}{of}\n  at {place}"
+                )
+            return [x for tree, part in zip(given, parts, strict=True) for x in self._adjoint(tree, part)]
 
-            def ahead(leaves: list[Any]) -> list[Any]:
-                pair = forward(*flat.arguments(leaves))
-                if not isinstance(pair, tuple) or len(pair) != 2:
-                    raise TypeError(f"{self.name}: forward must return a pair (result, residuals)\n  at {place}")
-                found, structure = numbers(() if pair[1] is None else pair[1], f"{self.name}: the residuals")
-                kept[:] = [structure, pair[1] is None]
-                return found
-
-            def back(leaves: list[Any]) -> list[Any]:
-                residuals = None if kept[1] else unflatten(kept[0], leaves[:count])
-                given = backward(*self.others(args), residuals, unflatten(flat.found[0], leaves[count:]))
-                parts = flat.structure[2]
-                if not isinstance(given, tuple) or len(given) != len(parts):
-                    of = f" of {len(given)}" if isinstance(given, tuple) else ""
-                    raise TypeError(
-                        f"{self.name}: backward must return a tuple with the adjoint of each of {len(parts)} "
-                        f"argument(s), got a {type(given).__name__}{of}\n  at {place}"
-                    )
-                return [x for tree, part in zip(given, parts, strict=True) for x in self._adjoint(tree, part)]
-
-            residuals = self.traced(ahead, flat.point, place)
-            count = len(residuals.outputs)
-            return [residuals, self.traced(back, [1.0] * (count + len(program.outputs)), place)]
-
-        program = self.traced(value, flat.point, place)
-        made = _OwnPullBack(self.name, program, flat.point, f"at {place}", rules)(*flat.leaves)
-        return unflatten(flat.found[0], [element(made, k) for k in range(len(program.outputs))])
+        residuals = self.traced(ahead, flat.point, place)
+        count = len(residuals.outputs)
+        return [residuals, self.traced(back, [1.0] * (count + leaves_of(flat.found[0])), place)]
 
     def _adjoint(self, tree: Any, part: Structure) -> list[Any]:
         if tree is None:
@@ -201,10 +209,17 @@ class _Own(DifferentiableCall):
     """A call whose derivative is stated by programs that are traced when they are asked for: they may call it."""
 
     def __init__(
-        self, name: str, body: Program, point: Sequence[float], place: str, rules: Callable[[], list[Program]]
+        self,
+        name: str,
+        body: Program,
+        point: Sequence[float],
+        place: str,
+        rules: Callable[[], list[Program]],
+        of_adjoints: bool,
     ) -> None:
         super().__init__(name, [body], point, place)
         self.traced = rules
+        self.of_adjoints = of_adjoints
         self.stated: list[DifferentiableCall] = []
 
     def rules(self) -> list[DifferentiableCall]:
@@ -215,44 +230,39 @@ class _Own(DifferentiableCall):
             self.stated = [DifferentiableCall(f"{self.name}′", [p], [1.0] * p.inputs, self.place) for p in programs]
         return self.stated
 
-    def transposed(self, rule: Program, given: Sequence[Any], seeds: dict[int, Any], chosen: Sequence[int]) -> Any:
-        """The transpose of a rule, which is linear in what it takes behind `given`: the chosen ones of these from
-        outputs' adjoints, of which None are zeros."""
-        count, n = len(given), rule.inputs
-        seeded = [k for k, x in seeds.items() if x is not None]
+    def applied(self, operands: Sequence[Any], vector: Sequence[Any], transposed: bool, chosen: Sequence[int]) -> Any:
+        """What the rule makes of adjoints or tangents, of which None are zeros; or its transpose of those of what it
+        makes: the chosen ones alone."""
+        *first, rule = self.rules()
+        given = operands
+        for each in first:
+            kept = each(*operands)
+            given = [element(kept, k) for k in range(each.size)]
+        if not transposed:
+            return rule(*given, *[0.0 if x is None else x for x in vector])
+        body, count, n = rule.bodies[0], len(given), rule.bodies[0].inputs
+        seeded = [k for k, x in enumerate(vector) if x is not None]
 
         def back(leaves: list[Any]) -> list[Any]:
-            found = Linearised(rule, leaves[:n], range(count, n)).backward(zip(seeded, leaves[n:], strict=True), {})
+            found = Linearised(body, leaves[:n], range(count, n)).backward(zip(seeded, leaves[n:], strict=True), {})
             return [found(count + k) for k in chosen]
 
         call = self.call(("transposed", *seeded, -1, *chosen), back, [1.0] * (n + len(seeded)))
-        return call(*given, *[0.0] * (n - count), *[seeds[k] for k in seeded])
+        return call(*given, *[0.0] * (n - count), *[vector[k] for k in seeded])
+
+    def pull_back(self, node: Any, operands: Sequence[Any], adjoint: Vector, wanted: Sequence[bool]) -> list[Any]:
+        chosen = list(compress(range(len(operands)), wanted))
+        made = self.applied(operands, [adjoint[k] for k in range(self.size)], not self.of_adjoints, chosen)
+        if self.of_adjoints:
+            return [element(made, k) if each else None for k, each in enumerate(wanted)]
+        return spread(made, wanted)
+
+    def push_forward(self, node: Any, operands: Sequence[Any], tangents: Sequence[Any]) -> Vector:
+        return Vector({}, [Column(0, self.size, self.applied(operands, tangents, self.of_adjoints, range(self.size)))])
 
     def __getstate__(self) -> dict[str, Any]:
         self.rules()
         return {name: x for name, x in super().__getstate__().items() if name != "traced"}
-
-
-def _numbers(xs: Sequence[Any]) -> list[Any]:
-    return [0.0 if x is None else x for x in xs]
-
-
-class _OwnPullBack(_Own):
-    """Adjoints of operands from residuals, which a call leaves, and adjoints of results."""
-
-    def pull_back(self, node: Any, operands: Sequence[Any], adjoint: Vector, wanted: Sequence[bool]) -> list[Any]:
-        forward, backward = self.rules()
-        kept = forward(*operands)
-        residuals = [element(kept, k) for k in range(forward.size)]
-        made = backward(*residuals, *_numbers([adjoint[k] for k in range(self.size)]))
-        return [element(made, k) if each else None for k, each in enumerate(wanted)]
-
-    def push_forward(self, node: Any, operands: Sequence[Any], tangents: Sequence[Any]) -> Vector:
-        forward, backward = self.rules()
-        kept = forward(*operands)
-        given = [element(kept, k) for k in range(forward.size)]
-        made = self.transposed(backward.bodies[0], given, dict(enumerate(tangents)), range(self.size))
-        return Vector({}, [Column(0, self.size, made)])
 
 
 class custom_jvp(_Custom):  # noqa: N801
@@ -276,49 +286,21 @@ class custom_jvp(_Custom):  # noqa: N801
     (1.0, 1.0)
     """
 
-    rule: Callable[..., Any] | None = None
+    missing = "decorate its rule with defjvp"
 
     def defjvp(self, rule: Callable[..., Any]) -> Callable[..., Any]:
         """State the derivative."""
-        self.rule = rule
+        self.stated = rule
         return rule
 
-    def __call__(self, *args: Any) -> Any:
-        flat = self.flat(args)
-        if flat.plain:
-            return self.function(*args)
-        if self.rule is None:
-            raise TypeError(f"{self.name}: custom_jvp without a derivative: decorate its rule with defjvp")
-        place, n, rule = modes.users_line(), len(flat.leaves), self.rule
-
-        def value(leaves: list[Any]) -> list[Any]:
-            return flat.result(self.function(*flat.arguments(leaves)), f"what {self.name} returned")
+    def rules(self, stated: Any, flat: Flat, place: str) -> list[Program]:
+        n = len(flat.leaves)
 
         def moved(leaves: list[Any]) -> list[Any]:
             primals, dots = (unflatten(flat.structure, part) for part in (leaves[:n], leaves[n:]))
-            pair = rule(*self.others(args), primals, dots)
+            pair = stated(*self.others(flat.args), primals, dots)
             if not isinstance(pair, tuple) or len(pair) != 2:
                 raise TypeError(f"{self.name}: the rule must return a pair (result, tangent)\n  at {place}")
-            what = f"{self.name}: the tangent that the rule returned"
-            return numbers_like(pair[1], flat.found[0], what)
+            return numbers_like(pair[1], flat.found[0], f"{self.name}: the tangent that the rule returned")
 
-        program = self.traced(value, flat.point, place)
-
-        def rules() -> list[Program]:
-            return [self.traced(moved, [*flat.point, *[1.0] * n], place)]
-
-        made = _OwnPushForward(self.name, program, flat.point, f"at {place}", rules)(*flat.leaves)
-        return unflatten(flat.found[0], [element(made, k) for k in range(len(program.outputs))])
-
-
-class _OwnPushForward(_Own):
-    """Tangents of results from operands and their tangents."""
-
-    def push_forward(self, node: Any, operands: Sequence[Any], tangents: Sequence[Any]) -> Vector:
-        (push,) = self.rules()
-        return Vector({}, [Column(0, self.size, push(*operands, *_numbers(tangents)))])
-
-    def pull_back(self, node: Any, operands: Sequence[Any], adjoint: Vector, wanted: Sequence[bool]) -> list[Any]:
-        bars = {k: adjoint[k] for k in range(self.size)}
-        chosen = list(compress(range(len(operands)), wanted))
-        return spread(self.transposed(self.rules()[0].bodies[0], operands, bars, chosen), wanted)
+        return [self.traced(moved, [*flat.point, *[1.0] * n], place)]

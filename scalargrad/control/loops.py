@@ -17,6 +17,7 @@ from ..transforms.trees import LEAF, Structure, flatten, unflatten
 from .columns import (
     Columns,
     are_functions,
+    columns_from,
     columns_of,
     each_column,
     joined,
@@ -306,7 +307,7 @@ class _Body:
         return [] if self.y in (None, _NO_RESULT) else columns_of(self.y)
 
     def ys(self, columns: list[list[Any]], steps: int) -> Any:
-        return None if self.y in (None, _NO_RESULT) else written(self.y, columns, steps)
+        return None if self.y in (None, _NO_RESULT) else written(self.y, iter(columns), steps)
 
 
 def _kind(x: Any) -> str:
@@ -328,10 +329,7 @@ def _steps(body: _Body, carry: list[Any], columns: Columns, steps: int, reverse:
         rows.append(found[n:])
     if reverse:
         rows.reverse()
-    start, results = 0, []
-    for width in body.widths():
-        results.append([x for row in rows for x in row[start : start + width]])
-        start += width
+    results = columns_from(rows, body.widths())
     empty = body.y is None and body.x is not None  # no step has told what the results look like
     return unflatten(body.carry, carry), [] if empty else body.ys(results, steps)
 

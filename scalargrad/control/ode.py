@@ -13,7 +13,7 @@ from ..functions import clamp, dot, pow, primitives, sqrt, sum, where  # noqa: A
 from ..state import whole
 from ..transforms.derivatives import vjp
 from ..transforms.trees import flatten, unflatten
-from .columns import are_functions, columns_of, number, numbers, numbers_like, written
+from .columns import are_functions, columns_from, columns_of, number, numbers, numbers_like, written
 from .custom import custom_vjp
 from .loops import repeated, scan
 
@@ -101,11 +101,7 @@ def odeint(
         rows = _by_adjoint(right, sign, options)(start, times, args)
     else:
         rows = _solved(lambda y, t: right(y, t, args), start, times, sign, options)
-    columns, at = [], 0
-    for width in columns_of(structure):
-        columns.append([x for row in rows for x in row[at : at + width]])
-        at += width
-    return written(structure, columns, len(times))
+    return written(structure, iter(columns_from(rows, columns_of(structure))), len(times))
 
 
 class _Options(NamedTuple):
