@@ -233,3 +233,18 @@ def random_program(seed: int) -> Callable[[Any], Any]:
 @pytest.mark.parametrize("seed", range(16))
 def test_random_loops_keep_the_bits(seed: int, found: list[rolling.Rolled]) -> None:
     agree(random_program(seed), [0.4, -0.3, 0.8], [-1.1, 0.6, 0.2])
+
+
+def test_a_derivative_that_is_a_number_is_no_loop(found: list[rolling.Rolled]) -> None:
+    """A straight line does not compute what follows from constants alone; a loop would, at every call."""
+
+    def cooled(p: Any) -> Any:
+        x, v = p
+        for _ in range(60):
+            x, v = x + 0.1 * v - 0.01 * x, v * 0.9 - 0.2 * x
+        return x
+
+    agree(cooled, [0.5, 0.25], [-1.0, 3.0])
+    assert len(found) == len(BACKENDS)  # of the values alone
+    agree(lambda p: cooled(p) ** 2, [0.5, 0.25])
+    assert len(found) == 3 * len(BACKENDS)

@@ -749,7 +749,7 @@ def test_motion(visit, motion):
     page.wait_for_timeout(400)
     before, at_once, running = page.evaluate(
         """() => {
-          const place = () => document.getElementById("world").style.transform;
+          const place = () => getComputedStyle(document.getElementById("world")).transform;
           const before = place();
           document.body.dispatchEvent(new KeyboardEvent("keydown", { key: "End", bubbles: true }));
           return [before, place(), document.getAnimations().length];
@@ -757,7 +757,7 @@ def test_motion(visit, motion):
     )
     assert (running > 0) == (motion == "no-preference")
     assert (before == at_once) == (motion == "no-preference")
-    until(page, lambda: page.locator("#world").evaluate("e => e.style.transform") != before)
+    until(page, lambda: page.locator("#world").evaluate("e => getComputedStyle(e).transform") != before)
 
 
 def test_hostile_labels_in_a_browser(visit):

@@ -32,7 +32,7 @@ PROBES = 24  # places of a stretch at which rounds are looked for
 WINDOW = 24  # instructions that are compared there
 TRIED = 6  # of these places, the rarest
 OCCURRENCES = 2_000
-REPEATED = 0.03  # instructions that a straight line computes once for several rounds, of all, at most
+REPEATED = 0.03  # instructions that a straight line does without, or computes once for several rounds, at most
 TOLD_APART = 8  # columns by which rounds are told apart
 COPIED = 0.5  # numbers carried, and in columns, of the instructions of a round, at most
 
@@ -70,7 +70,7 @@ def rolled(program: Program) -> Rolled | None:
         return None
     regions = _regions(program, _stretches(_text(program)))
     saved = sum(region.stretch.saved for region in regions)
-    if saved < WORTH * LEAST or sum(region.repeated for region in regions) > REPEATED * len(program):
+    if saved < WORTH * LEAST or sum(region.repeated + region.known for region in regions) > REPEATED * len(program):
         return None
     merged = list(_merged(regions))
     steps = [rows.step for region in regions for rows in region.rows]
@@ -326,6 +326,32 @@ class _Region:
         return found
 
     @property
+    def known(self) -> int:
+        """How many instructions are of numbers that follow from constants alone, which a straight line does without."""
+        carried = set(self.carries)
+        while True:
+            found: set[int] = set()
+            slots = iter(self.slots)
+            for offset, count in enumerate(self.counts):
+                if all(
+                    what == "constant"
+                    or (what == "inside" and which in found)
+                    or (what == "carried" and which in carried)
+                    or (what == "column" and max(which) < 0)
+                    for what, which in list(islice(slots, count))
+                ):
+                    found.add(offset)
+            lost = {carry for carry in carried if carry[0] not in found}
+            if not lost:
+                break
+            carried -= lost
+        moving = len(found - self.same.keys())
+        if not moving:
+            return 0
+        inits = {p for _, _, inits in carried for p in inits}
+        return moving * self.stretch.rounds if _constant(self.program, self.stretch.start, inits) else 0
+
+    @property
     def copied(self) -> int:
         """How many numbers are brought to a round."""
         return len(self.carries) + len(self.columns)
@@ -442,6 +468,15 @@ class _Region:
         for k in chosen:
             given = [constant(which) if what == "constant" else places[what, which] for what, which in self.given[k]]
             places["inside", k] = into.record(rows[k], tuple(given))
+
+
+def _constant(program: Program, stop: int, asked: Iterable[int]) -> bool:
+    """Whether those numbers follow from constants alone, as far as these are computed before an instruction."""
+    marks = bytearray(program.inputs + len(program) + len(program.constants))  # of constants, from the end
+    marks[program.inputs + len(program) :] = b"\1" * len(program.constants)
+    for k, operands in enumerate(islice(program.operands, stop), program.inputs):
+        marks[k] = all(map(marks.__getitem__, operands))
+    return all(map(marks.__getitem__, asked))
 
 
 def _longest(numbers: list[int], first: int, period: int) -> tuple[int, int]:

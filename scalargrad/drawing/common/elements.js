@@ -1,6 +1,6 @@
 // What both pages stand on: elements and drawings, light and dark, and the player's buttons and keys. A page has
 // `here()`, its position, and `go(p)`, which shows another; `pace()`, milliseconds a step; `rewind()`, for playing again
-// from the end; and `showTheme()`.
+// from the end; and `repaint()`, for what is no variable of a style sheet.
 
 const $ = (id) => document.getElementById(id);
 const on = (el, type, act, options) => el.addEventListener(type, act, options);
@@ -45,6 +45,19 @@ function roundUp(x) {
   return Number(([1, 2, 5, 10].find((m) => m * power >= x * (1 - 1e-12)) * power).toPrecision(1));
 }
 
+/** Mark the row of a table that is shown, if there is one, and bring it into view. */
+function markRow(body, row) {
+  body.querySelectorAll("[aria-current]").forEach((el) => el.removeAttribute("aria-current"));
+  if (!row) return;
+  row.setAttribute("aria-current", "step");
+  const room = body.closest(".scroller");
+  requestAnimationFrame(() => {
+    const top = row.offsetTop - 60;
+    const isSeen = top >= room.scrollTop && top + 120 <= room.scrollTop + room.clientHeight;
+    if (row.isConnected && !isSeen) room.scrollTop = top;
+  });
+}
+
 // ---- the player ------------------------------------------------------------------------------------------------------
 
 const slider = $("position");
@@ -75,6 +88,15 @@ function play() {
   }, pace() / $("speed").value);
 }
 
+/** Have the slider and the buttons show a position; a player that is endless has none behind which it cannot go. */
+function showPosition(p, last, says, isEndless = false) {
+  slider.value = p;
+  slider.setAttribute("aria-valuetext", says);
+  for (const [id, end] of [["first", 0], ["back", 0], ["forward", isEndless ? -1 : last], ["last", last]]) {
+    $(id).setAttribute("aria-disabled", p === end);
+  }
+}
+
 function jump(p) {
   pause();
   go(p);
@@ -90,6 +112,11 @@ function turnTheme() {
   dataset.theme = isDark() ? "light" : "dark";
   $("dark").media = isDark() ? "screen" : "not all";
   showTheme();
+}
+
+function showTheme() {
+  $("theme").setAttribute("aria-pressed", isDark());
+  repaint();
 }
 
 /** Have buttons, by id, and keys do what they are for: those of every player, and the page's own. */

@@ -32,5 +32,3 @@ function shown(x, digits = 4) {
   const text = Number(`${mantissa}e${e}`).toFixed(digits - 1 - e);
   return sign + (text.includes(".") ? trimmed(text) : text);
 }
-
-const parsed = (text) => Number(text.replace("inf", "Infinity"));

@@ -10,38 +10,26 @@ const pointers = new Map();
 let view = { x: 0, y: 0, k: 1 };
 let chosen = false; // the scale is somebody's choice, so following a step does not change it
 let follows = true;
-let frame = 0;
 let settle = 0;
 let travelled = 0;
 
 const room = () => ({ w: stage.clientWidth, h: stage.clientHeight - FOOT });
 const fitScale = () => Math.min((room().w - 2 * EDGE) / wide, (room().h - EDGE) / high, 2);
 
-function place(next) {
+function moveTo(next, glide = true) {
   view = next;
+  world.classList.toggle("glides", glide);
   world.style.transform = `translate(${view.x}px,${view.y}px) scale(${view.k})`;
   // A layer of its own while it moves, which is fast; drawn anew when it rests, which is sharp.
   world.classList.add("moving");
   clearTimeout(settle);
-  settle = setTimeout(() => world.classList.remove("moving"), 160);
+  settle = setTimeout(() => world.classList.remove("moving"), 400);
 }
 
-function moveTo(next, glide = true) {
-  cancelAnimationFrame(frame);
-  if (!glide || stills.matches) {
-    place(next);
-    return;
-  }
-  const from = view;
-  const began = performance.now();
-  const tick = (now) => {
-    const t = Math.min(Math.max((now - began) / 240, 0), 1);
-    const s = t * t * (3 - 2 * t);
-    const between = (axis) => from[axis] + (next[axis] - from[axis]) * s;
-    place({ x: between("x"), y: between("y"), k: between("k") });
-    if (t < 1) frame = requestAnimationFrame(tick);
-  };
-  frame = requestAnimationFrame(tick);
+/** Stay where a glide has come to. */
+function halt() {
+  const { a: k, e: x, f: y } = new DOMMatrix(getComputedStyle(world).transform);
+  moveTo({ x, y, k }, false);
 }
 
 function centre(x, y, k, glide) {
@@ -61,22 +49,21 @@ function zoom(factor, px = room().w / 2, py = room().h / 2, glide = false) {
 function reveal(elements, always) {
   if (!elements.length || !(follows || always)) return;
   const { w, h } = room();
-  const origin = stage.getBoundingClientRect();
-  const around = (some) => {
+  const origin = svg.getBoundingClientRect(); // wherever a glide has brought it
+  const around = (some) => { // in the picture's own units: left, top, width and height
     const boxes = some.map((el) => el.getBoundingClientRect());
-    const left = Math.min(...boxes.map((b) => b.left)) - origin.left;
-    const top = Math.min(...boxes.map((b) => b.top)) - origin.top;
-    const right = Math.max(...boxes.map((b) => b.right)) - origin.left;
-    const bottom = Math.max(...boxes.map((b) => b.bottom)) - origin.top;
-    return { left, top, right, bottom, bw: (right - left) / view.k, bh: (bottom - top) / view.k };
+    const [x, y] = [Math.min(...boxes.map((b) => b.left)), Math.min(...boxes.map((b) => b.top))];
+    const [right, bottom] = [Math.max(...boxes.map((b) => b.right)), Math.max(...boxes.map((b) => b.bottom))];
+    return [x - origin.left, y - origin.top, right - x, bottom - y].map((each) => (each * wide) / origin.width);
   };
-  let b = around(elements);
+  let [x, y, bw, bh] = around(elements);
   let { k } = view;
   const enlarges = k < READABLE && (!chosen || always) && fitScale() < READABLE;
-  if (enlarges) k = Math.min(Math.max(Math.min((w - 2 * EDGE) / b.bw, (h - 2 * EDGE) / b.bh), READABLE), 1);
-  if (b.bw * k > w - EDGE || b.bh * k > h - EDGE) b = around(elements.slice(0, 1));
-  if (!enlarges && b.left > 0 && b.top > 0 && b.right < w && b.bottom < h + EDGE) return;
-  centre(((b.left + b.right) / 2 - view.x) / view.k, ((b.top + b.bottom) / 2 - view.y) / view.k, k);
+  if (enlarges) k = Math.min(Math.max(Math.min((w - 2 * EDGE) / bw, (h - 2 * EDGE) / bh), READABLE), 1);
+  if (bw * k > w - EDGE || bh * k > h - EDGE) [x, y, bw, bh] = around(elements.slice(0, 1));
+  const [left, top] = [view.x + x * k, view.y + y * k];
+  if (!enlarges && left > 0 && top > 0 && left + bw * k < w && top + bh * k < h + EDGE) return;
+  centre(x + bw / 2, y + bh / 2, k);
 }
 
 // ---- wheel, drag, pinch ----------------------------------------------------------------------------------------------
@@ -93,6 +80,7 @@ function pinch() {
 
 on(stage, "wheel", (event) => {
   event.preventDefault();
+  halt();
   const { x, y } = inStage(event);
   const lines = event.deltaMode ? 16 : 1;
   zoom(Math.exp((-event.deltaY * lines * (event.ctrlKey ? 8 : 1.6)) / 1000), x, y);
@@ -100,6 +88,7 @@ on(stage, "wheel", (event) => {
 
 on(stage, "pointerdown", (event) => {
   if (event.button || event.target.closest("button")) return;
+  halt();
   if (!pointers.size) travelled = 0;
   pointers.set(event.pointerId, inStage(event));
 });
@@ -113,7 +102,7 @@ on(stage, "pointermove", (event) => {
   travelled += Math.hypot(now.x - was.x, now.y - was.y);
   if (before) {
     const after = pinch();
-    place({ ...view, x: view.x + after.x - before.x, y: view.y + after.y - before.y });
+    moveTo({ ...view, x: view.x + after.x - before.x, y: view.y + after.y - before.y }, false);
     if (before.d && after.d) zoom(after.d / before.d, after.x, after.y);
   } else if (travelled > 4) {
     stage.setPointerCapture(event.pointerId);

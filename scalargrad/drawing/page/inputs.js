@@ -21,10 +21,7 @@ const entered = (el) => (el.value ? Number(el.value) : NaN);
 const inField = (x) => (Number.isFinite(x) ? (Object.is(x, -0) ? "-0" : x) : "");
 
 /** Mark a field in which no number stands. */
-function judge(el, isGood) {
-  if (isGood) el.removeAttribute("aria-invalid");
-  else el.setAttribute("aria-invalid", "true");
-}
+const judge = (el, isGood) => el.setAttribute("aria-invalid", !isGood);
 
 function control(type, label, properties) {
   const el = Object.assign(make("input", ""), { type, step: "any", ...properties });
@@ -49,10 +46,8 @@ function addRow([text, given], k) {
     else later();
   });
   on(track, "input", () => {
-    const to = Number(Number(track.value).toPrecision(4));
-    number.value = to;
-    judge(number, true);
-    move(k, to);
+    fill(row, Number(Number(track.value).toPrecision(4)));
+    move(k, entered(number));
   });
   for (const end of [low, high]) on(end, "change", () => setRange(row, xs[k]));
   for (const el of [number, track]) on(el, "focus", () => choosePlot(k));
@@ -98,7 +93,7 @@ function recompute() {
   showAgain();
   drawPlot();
   tellTurned(other);
-  $("reset").disabled = start && !panel.querySelector("[aria-invalid]");
+  $("reset").disabled = start && !panel.querySelector("[aria-invalid=true]");
   $("link").href = `#${new URLSearchParams(live.inputs.map(([text], k) => [text, repr(xs[k])]))}`;
   const [root, called] = live.root;
   const result = `${called} = ${shown(valueOf(root))}`;
@@ -174,21 +169,25 @@ function drawPlot() {
 
 // ---- from the start --------------------------------------------------------------------------------------------------
 
-function fill(numbersByName) {
+function fill({ number }, to) {
+  number.value = inField(to);
+  judge(number, true);
+}
+
+/** Take the inputs that are told, and leave the others. */
+function take(numbersByName) {
   inputRows.forEach((row, k) => {
-    const to = numbersByName.get(live.inputs[k][0]);
-    if (to === undefined) return;
-    xs[k] = to;
-    row.number.value = inField(to);
-    judge(row.number, true);
-    setRange(row, to);
+    if (!numbersByName.has(live.inputs[k][0])) return;
+    xs[k] = numbersByName.get(live.inputs[k][0]);
+    fill(row, xs[k]);
+    setRange(row, xs[k]);
   });
   later();
 }
 
 function fromLink() {
   const asked = [...new URLSearchParams(location.hash.slice(1))].map(([key, text]) => [key, parsed(text.trim() || "-")]);
-  fill(new Map(asked.filter(([, x]) => !Number.isNaN(x))));
+  take(new Map(asked.filter(([, x]) => !Number.isNaN(x))));
 }
 
 function startInputs() {
@@ -198,11 +197,10 @@ function startInputs() {
   panel.hidden = false;
   panel.querySelector("ul").append(...live.inputs.map(addRow));
   on($("reset"), "click", () => {
-    inputRows.forEach((row, k) => {
-      const [low, high] = usualRange(parsed(live.inputs[k][1]));
-      [row.low.value, row.high.value] = [low, high];
+    inputRows.forEach(({ low, high }, k) => {
+      [low.value, high.value] = usualRange(parsed(live.inputs[k][1]));
     });
-    fill(new Map(live.inputs.map(([text, given]) => [text, parsed(given)])));
+    take(new Map(live.inputs.map(([text, given]) => [text, parsed(given)])));
   });
   on(window, "hashchange", fromLink);
 }

@@ -23,9 +23,7 @@ function go(to) {
   markForward(p);
   markBackward(p);
   offer(step);
-  slider.value = p;
-  slider.setAttribute("aria-valuetext", `${where}: ${what}`);
-  for (const [id, end] of [["first", 0], ["back", 0], ["forward", last], ["last", last]]) set(id, "aria-disabled", p === end);
+  showPosition(p, last, `${where}: ${what}`);
   set("to-forward", "aria-pressed", !hasPass || p < start);
   set("to-backward", "aria-pressed", hasPass && p >= start);
   say(`${where}. ${what}: ${said}`);
@@ -49,7 +47,7 @@ function showAgain() {
 const here = () => position;
 const pace = () => 1600;
 const rewind = () => { if (position === last) go(start); };
-const showTheme = () => set("theme", "aria-pressed", isDark());
+const repaint = () => {};
 
 listen({
   "to-forward": () => jump(0),

@@ -30,6 +30,8 @@ const forward = [...kind].flatMap((each, i) => ("ob".includes(each) ? [i] : []))
 const start = hasPass ? forward.length + 1 : 0;
 const last = hasPass ? start + backward.edge.length : forward.length;
 
+const parsed = (text) => Number(text.replace("inf", "Infinity"));
+
 /** A number of the data, where inf and nan are texts. */
 function decoded(x) {
   if (Array.isArray(x)) return x.map(decoded);

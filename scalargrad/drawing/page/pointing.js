@@ -32,13 +32,17 @@ function hush() {
   tip.hidden = true;
 }
 
+function tellTip() {
+  const [head, ...lines] = about(tipOf);
+  tip.replaceChildren(make("b", "", head), ...lines.filter(Boolean).map((line) => make("div", "", line)));
+}
+
 function tipFor(el, { x, y }) {
   if (tipOf !== el) {
     hush();
     tipOf = el;
     el.classList.add("hot");
-    const [head, ...lines] = about(el);
-    tip.replaceChildren(make("b", "", head), ...lines.filter(Boolean).map((line) => make("div", "", line)));
+    tellTip();
     tip.hidden = false;
   }
   tip.style.left = `${Math.max(6, Math.min(x + 14, stage.clientWidth - tip.offsetWidth - 6))}px`;
@@ -49,10 +53,7 @@ function tipFor(el, { x, y }) {
 /** Say the same again of other numbers. */
 function sayAgain() {
   if (stop) setStop(stop);
-  if (!tipOf) return;
-  const [el, { left, top }] = [tipOf, tip.style];
-  hush();
-  tipFor(el, { x: parseFloat(left) - 14, y: parseFloat(top) - 18 });
+  if (tipOf) tellTip();
 }
 
 function setStop(el) {
@@ -150,12 +151,9 @@ function look() {
   const worth = (i) => (searched[i] === `${wanted}\n` ? 0 : searched[i].startsWith(wanted) ? 1 : 2);
   matches = searched.map((_, i) => i).filter((i) => searched[i].includes(wanted))
     .sort((a, b) => worth(a) - worth(b) || a - b).slice(0, 8);
-  list.replaceChildren(...matches.map((i) => make("li", "", make("b", "", name[i]), formula[i] && ` = ${formula[i]}`)));
-  if (!matches.length) list.append(make("li", "none", "no node of this name"));
-  [...list.children].forEach((li, k) => {
-    li.id = `found-${k}`;
-    li.setAttribute("role", "option");
-  });
+  const rows = matches.map((i) => make("li", "", make("b", "", name[i]), formula[i] && ` = ${formula[i]}`));
+  list.replaceChildren(...(rows.length ? rows : [make("li", "none", "no node of this name")]));
+  [...list.children].forEach((li, k) => Object.assign(li, { id: `found-${k}` }).setAttribute("role", "option"));
   list.hidden = !wanted;
   search.setAttribute("aria-expanded", !list.hidden);
   activate(0);

@@ -27,10 +27,8 @@ const buttonOf = (tr) => tr.querySelector("button");
 
 function makeTable(place, first, count, cells) {
   const body = place.querySelector("tbody");
-  const scroller = place.querySelector(".scroller");
   const pager = place.querySelector(".pager");
   let chunk = -1;
-  let current = null;
 
   function turnTo(next) {
     chunk = next;
@@ -75,18 +73,10 @@ function makeTable(place, first, count, cells) {
   return (p, isAgain) => {
     const k = p - first;
     if (isAgain && count) turnTo(chunk);
-    if (current) current.removeAttribute("aria-current");
-    current = null;
-    if (k < 0 || k >= count) return;
-    if (Math.floor(k / ROWS) !== chunk) turnTo(Math.floor(k / ROWS));
-    current = body.children[k % ROWS];
-    current.setAttribute("aria-current", "step");
-    reach(current);
-    requestAnimationFrame(() => {
-      if (!current) return;
-      const top = current.offsetTop - 60;
-      if (top < scroller.scrollTop || top + 120 > scroller.scrollTop + scroller.clientHeight) scroller.scrollTop = top;
-    });
+    const isHere = k >= 0 && k < count;
+    if (isHere && Math.floor(k / ROWS) !== chunk) turnTo(Math.floor(k / ROWS));
+    markRow(body, isHere && body.children[k % ROWS]);
+    if (isHere) reach(body.children[k % ROWS]);
   };
 }
 

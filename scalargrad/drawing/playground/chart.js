@@ -10,9 +10,8 @@ function buildChart(set, logarithmic) {
   const all = [...set.trainLoss, ...set.testLoss].filter((x) => Number.isFinite(x) && (!logarithmic || x > 0));
   if (!all.length) all.push(1); // nothing can be drawn, and the epochs are there all the same
   const [low, high] = [Math.min(...all), Math.max(...all)];
-  const bottom = logarithmic ? Math.log10(low) : Math.min(0, low);
-  const top = logarithmic ? Math.log10(high) : high;
   const place = (x) => (logarithmic ? Math.log10(x) : x);
+  const [bottom, top] = [logarithmic ? place(low) : Math.min(0, low), place(high)];
   const last = set.epochs.length - 1;
   const x = (frame) => PLOT.left + (frame / (last || 1)) * (width - PLOT.left - PLOT.right);
   const y = (loss) => height - PLOT.bottom - ((place(loss) - bottom) / (top - bottom || 1)) * (height - PLOT.top - PLOT.bottom);

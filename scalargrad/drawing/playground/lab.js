@@ -2,13 +2,12 @@
 // pass of one sample. To the other scripts it is one more set, whose frames grow.
 
 const INFLUENTIAL = ["lab-set", "lab-noise", "lab-share", "lab-shape", "lab-activation", "lab-seed"]; // begin anew
-const DEFAULTS = { "lab-set": 0, "lab-noise": 0, "lab-share": 0.5, "lab-shape": 2, "lab-activation": 0, "lab-optimizer": 0, "lab-l1": 0, "lab-l2": 0, "lab-batch": 10, "lab-seed": 0 };
 const MOST_FRAMES = 2000;
 const PENALTIES = [0, 0.0001, 0.001, 0.01, 0.1];
 let training = null;
 let kept = []; // of each frame: what the training goes on from
 let places = []; // of each weight that is drawn: its place among all
-let pulled = null; // the weight that is being changed: its place in the frame, and what it is called
+let pulled = -1; // the weight that is being changed: its place in the frame
 let passing = -1; // the sample whose backward pass is shown
 
 const valueOf = (id) => Number($(id).value);
@@ -78,16 +77,7 @@ function trainOn() {
   }
   training.step(how);
   keep();
-  slider.max = trained.epochs.length - 1;
-  buildChart(trained, $("log").checked);
-  addRows(trained);
   return true;
-}
-
-/** Take the training up at a frame, and forget those behind it. */
-function takeUp(at) {
-  training.restore(kept[at]);
-  for (const each of [trained.epochs, trained.trainLoss, trained.testLoss, trained.frames, kept]) each.length = at;
 }
 
 // ---- a weight that is pulled -----------------------------------------------------------------------------------------
@@ -95,7 +85,7 @@ function takeUp(at) {
 /** Have a weight changed by field and slider; k is its place in a frame. */
 function pull(k, called, fromTable) {
   pause();
-  pulled = { k, called };
+  pulled = k;
   const now = weights()[k];
   $("pull").hidden = false;
   $("pull-name").replaceChildren(...indexed(called));
@@ -106,17 +96,19 @@ function pull(k, called, fromTable) {
 }
 
 function letGo() {
-  pulled = null;
+  pulled = -1;
   $("pull").hidden = true;
 }
 
+/** Take the training up at the frame that is shown, with the weight changed, and forget the frames behind it. */
 function pullTo(x) {
-  if (!pulled || !Number.isFinite(x)) return;
-  const at = frame;
-  takeUp(at);
-  training.weights[places[pulled.k]] = x;
+  if (pulled < 0 || !Number.isFinite(x)) return;
+  training.restore(kept[frame]);
+  for (const each of [trained.epochs, trained.trainLoss, trained.testLoss, trained.frames, kept]) each.length = frame;
+  training.weights[places[pulled]] = x;
   keep();
-  showFrames(at);
+  showFrames();
+  showFrame(frame);
 }
 
 // ---- the backward pass of one sample ---------------------------------------------------------------------------------
@@ -165,7 +157,7 @@ function fillChoices() {
       restart();
     });
   });
-  Object.entries(DEFAULTS).forEach(([id, value]) => { $(id).value = value; });
+  $("lab-shape").value = 2;
   proposeRate();
   for (const id of INFLUENTIAL) on($(id), "change", restart);
   on($("lab-optimizer"), "change", proposeRate);

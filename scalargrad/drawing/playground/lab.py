@@ -84,8 +84,9 @@ def prepared(
 @cache
 def programs() -> tuple[str, dict[str, Any]]:
     """The script with all programs, each a function of the page's, and what else the page needs to know."""
-    names = ["elementary"]
+    names = ["elementary", "power"]
     parts = [module(compile(_elementary, backend="python", functions="polynomial"), "elementary", 0.5)]
+    parts.append(module(compile(_next_power, backend="python"), "power", 0.9, 0.0, 0.9))
     for k, hidden in enumerate(SHAPES):
         for activation in ACTIVATIONS:
             model = MLP(len(FEATURES), [*hidden, 1], activation, "tanh")
@@ -159,6 +160,12 @@ def _update(kind: type[Optimizer]) -> Callable[..., Any]:
     return f
 
 
+def _next_power(high: Any, low: Any, beta: Any) -> Any:
+    """The sum `high + low`, times beta, as such a sum: what rounding leaves is kept (Dekker)."""
+    product, rest = two_product(high, beta)
+    return two_sum(product, rest + low * beta)
+
+
 def power_exceptions(beta: float) -> list[int]:
     """For which t the C library's `beta**t` is not the one that doubled precision comes to, which is one ULP off.
 
@@ -166,8 +173,7 @@ def power_exceptions(beta: float) -> list[int]:
     """
     found, high, low = [], 1.0, 0.0
     for t in count(1):
-        product, rest = two_product(high, beta)
-        high, low = two_sum(product, rest + low * beta)
+        high, low = _next_power(high, low, beta)
         if 1.0 - high == 1.0:  # and so from here on
             break
         known = beta**t

@@ -12,42 +12,46 @@ const recordings = JSON.parse($("data").textContent).map((set) => ({
 }));
 const sets = lab ? [liveSet(), ...recordings] : recordings;
 const RUN = 9000; // milliseconds from the first frame to the last
-let [set, frame, pinned, pointed, probe] = [sets[0], -1, -1, -1, null];
+const nowhere = { pinned: -1, pointed: -1, probe: null }; // a unit that is kept, one that is pointed at; a point
+let [set, frame, at] = [sets[0], -1, nowhere];
 let fields = [];
 
 const weights = () => set.frames[frame];
-const shownUnit = () => (pointed >= 0 ? pointed : pinned);
+const shownUnit = () => (at.pointed >= 0 ? at.pointed : at.pinned);
 const here = () => frame;
-const pace = () => (set.live ? 50 : Math.max(RUN / (scaleOf.last || 1), 16));
-const rewind = () => { if (frame === scaleOf.last && !set.live) go(0); };
+const lastFrame = () => set.epochs.length - 1;
+const pace = () => (set.live ? 50 : Math.max(RUN / (lastFrame() || 1), 16));
+const rewind = () => { if (frame === lastFrame() && !set.live) go(0); };
 
-/** Show a frame. */
+/** Go to a frame; in the training, beyond the last one, too. */
 function go(to) {
-  while (set.live && to > scaleOf.last && trainOn());
-  const next = Math.min(Math.max(to, 0), set.epochs.length - 1);
-  if (next !== frame) {
-    frame = next;
-    fields = fieldsOf(set, weights(), set.region, GRID);
-    drawChart(set, frame);
-    drawTables(set, frame, weights());
-    slider.value = frame;
-    slider.setAttribute("aria-valuetext", `epoch ${set.epochs[frame]} of ${set.epochs[set.epochs.length - 1]}`);
-    $("epoch").textContent = String(set.epochs[frame]).padStart(3, "0");
-    const parts = [["train", "training", set.trainLoss, set.train], ["test", "test", set.testLoss, set.test]];
-    const said = parts.filter(([, , , points]) => points.length).map(([id, kind, losses, points]) => {
-      const wrong = wrongOf(set, weights(), points);
-      $(`${id}-loss`).textContent = precise(losses[frame]);
-      $(`${id}-wrong`).textContent = `${wrong} of ${points.length / 3} wrong`;
-      return `${kind} loss ${number(losses[frame])}, ${wrong} of ${points.length / 3} points wrong`;
-    });
-    say(`Epoch ${set.epochs[frame]}: ${said.join("; ")}`);
-    const ends = [["first", 0], ["back", 0], ["forward", set.live ? -1 : scaleOf.last], ["last", scaleOf.last]];
-    for (const [id, end] of ends) {
-      $(id).setAttribute("aria-disabled", frame === end);
-    }
+  if (set.live && to > lastFrame()) {
+    while (to > lastFrame() && trainOn());
+    showFrames();
   }
+  const next = Math.min(Math.max(to, 0), lastFrame());
+  if (next !== frame) showFrame(next);
+  else redraw();
+  if (frame === lastFrame() && !set.live) pause();
+}
+
+/** Show a frame, and all that is told of it. */
+function showFrame(next) {
+  frame = next;
+  fields = fieldsOf(set, weights(), set.region, GRID);
+  drawChart(set, frame);
+  drawTables(set, frame, weights());
+  $("epoch").textContent = String(set.epochs[frame]).padStart(3, "0");
+  const parts = [["train", "training", set.trainLoss, set.train], ["test", "test", set.testLoss, set.test]];
+  const said = parts.filter(([, , , points]) => points.length).map(([id, kind, losses, points]) => {
+    const wrong = `${wrongOf(set, weights(), points)} of ${points.length / 3}`;
+    $(`${id}-loss`).textContent = precise(losses[frame]);
+    $(`${id}-wrong`).textContent = `${wrong} wrong`;
+    return `${kind} loss ${number(losses[frame])}, ${wrong} points wrong`;
+  });
+  say(`Epoch ${set.epochs[frame]}: ${said.join("; ")}`);
+  showPosition(frame, lastFrame(), `epoch ${set.epochs[frame]} of ${set.epochs[lastFrame()]}`, set.live);
   redraw();
-  if (frame === scaleOf.last && !set.live) pause();
 }
 
 /** Show the frame again, for another unit or another point. */
@@ -56,7 +60,7 @@ function redraw() {
   const shown = shownUnit();
   const unit = shown >= 0 ? shown : units.length - 1;
   const pass = set.live && passOf(frame);
-  const point = pass ? pass.point : probe;
+  const point = pass ? pass.point : at.probe;
   drawNetwork(set, weights(), fields, shown, pass ? pass.gradient : weights());
   drawPlane(set, weights(), fields, unit, point);
   const values = point && outputs(set, weights(), point[0], point[1], new Float64Array(units.length));
@@ -74,13 +78,9 @@ function redraw() {
   $("high").textContent = number(middle + range);
 }
 
-function point(u) {
-  pointed = u;
-  redraw();
-}
-
-function pin(u) {
-  pinned = pinned === u ? -1 : u;
+/** Show the same frame at another unit, or at another point. */
+function look(there) {
+  at = { ...at, ...there };
   redraw();
 }
 
@@ -92,11 +92,6 @@ function tellLink(link) {
   return $("told").replaceChildren(...indexed(`${what} to ${units[link.to].name} from ${units[link.from].name}: ${number(weight)}`));
 }
 
-function ask(at) {
-  probe = at;
-  redraw();
-}
-
 /** Choose a set; one that was playing goes on playing, from its beginning. */
 function choose(k) {
   const wasPlaying = isPlaying();
@@ -104,55 +99,53 @@ function choose(k) {
   set = sets[k];
   $("lab").hidden = !set.live;
   classList.toggle("training", Boolean(set.live));
-  show(wasPlaying || set.live ? 0 : set.epochs.length - 1);
+  show(wasPlaying || set.live ? 0 : lastFrame());
   if (wasPlaying) play();
 }
 
 /** Build everything for the set, and show a frame of it. */
 function show(first) {
-  [frame, pinned, pointed, probe] = [-1, -1, -1, null];
-  slider.max = set.epochs.length - 1;
+  [frame, at] = [-1, nowhere];
   $("note").textContent = set.note;
   classList.toggle("tested", set.test.length > 0);
   if (set.live) letGo();
   buildNetwork(set);
-  buildChart(set, $("log").checked);
-  buildTables(set);
+  epochRows.replaceChildren();
+  showFrames();
   drawScales(set);
   go(first);
 }
 
-/** Show the frames of a training that has gone on, or was taken up at an earlier one. */
-function showFrames(to) {
-  slider.max = set.epochs.length - 1;
-  buildChart(set, $("log").checked);
+/** Show which frames there are: those of a set, of a training that has gone on, or was taken up at an earlier one. */
+function showFrames() {
+  slider.max = lastFrame();
   addRows(set);
-  frame = -1;
-  go(to);
+  showCurves();
 }
 
-function showTheme() {
+function showCurves() {
+  buildChart(set, $("log").checked);
+  if (frame >= 0) drawChart(set, frame);
+}
+
+/** Draw in the theme's colours. */
+function repaint() {
   readColours();
   document.querySelectorAll("#sets canvas").forEach((canvas, k) => drawThumbnail(canvas, sets[k]));
-  $("theme").setAttribute("aria-pressed", isDark());
   if (frame >= 0) redraw();
 }
 
 /** Go back to the output, and ask about no point. */
 function release() {
-  [pinned, probe] = [-1, null];
   if (set.live) letGo();
-  redraw();
+  look({ pinned: -1, probe: null });
 }
 
 listen(
   { release, sooner: () => jump(frame - 10), later: () => jump(frame + 10) },
   { Escape: "release", PageUp: "later", PageDown: "sooner" },
 );
-on($("log"), "change", () => {
-  buildChart(set, $("log").checked);
-  drawChart(set, frame);
-});
+on($("log"), "change", showCurves);
 for (const id of ["train", "test"]) {
   on($(`show-${id}`), "change", (event) => {
     visible[id] = event.target.checked;
@@ -163,23 +156,19 @@ for (const id of ["train", "test"]) {
 on(plane, "pointermove", (event) => {
   const box = plane.getBoundingClientRect();
   const [left, right, bottom, top] = set.region;
-  ask([
-    left + ((event.clientX - box.left) / box.width) * (right - left),
-    top + ((event.clientY - box.top) / box.height) * (bottom - top),
-  ]);
+  const x = left + ((event.clientX - box.left) / box.width) * (right - left);
+  look({ probe: [x, top + ((event.clientY - box.top) / box.height) * (bottom - top)] });
 });
-on(plane, "pointerleave", () => ask(null));
-on(plane, "click", () => { if (set.live && probe) passNear(probe); });
+on(plane, "pointerleave", () => look({ probe: null }));
+on(plane, "click", () => { if (set.live && at.probe) passNear(at.probe); });
 on(plane, "keydown", (event) => {
   const move = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, -1], ArrowUp: [0, 1] }[event.key];
   if (!move) return;
   event.preventDefault();
   const [left, right, bottom, top] = set.region;
-  const [x, y] = probe || [(left + right) / 2, (bottom + top) / 2];
-  ask([
-    Math.min(Math.max(x + (move[0] * (right - left)) / 44, left), right),
-    Math.min(Math.max(y + (move[1] * (top - bottom)) / 44, bottom), top),
-  ]);
+  const [x, y] = at.probe || [(left + right) / 2, (bottom + top) / 2];
+  const to = [x + (move[0] * (right - left)) / 44, y + (move[1] * (top - bottom)) / 44];
+  look({ probe: [Math.min(Math.max(to[0], left), right), Math.min(Math.max(to[1], bottom), top)] });
   say($("asked").textContent);
 });
 
@@ -205,7 +194,6 @@ choose(0);
 showTheme();
 new ResizeObserver(() => {
   placeNetwork(set);
-  buildChart(set, $("log").checked);
-  drawChart(set, frame);
+  showCurves();
   redraw();
 }).observe(net);

@@ -22,7 +22,7 @@ function buildNetwork(set) {
   [units, links] = [[], []];
   lines.replaceChildren();
   net.querySelectorAll(".unit, .layer").forEach((el) => el.remove());
-  let at = 0;
+  let weight = 0;
   set.sizes.forEach((n, layer) => {
     const head = make("div", "layer", make("b", "", layerName(set, layer)));
     head.append(layer ? `${n} × ${set.activations[layer - 1]}` : `${n} numbers`);
@@ -36,12 +36,12 @@ function buildNetwork(set) {
       if (layer) button.append(bias);
       button.type = "button";
       net.append(button);
-      const unit = { button, canvas, value, bias, name, layer, j, at, head };
-      if (layer) at += set.sizes[layer - 1] + 1;
+      const unit = { button, canvas, value, bias, name, layer, j, at: weight, head };
+      if (layer) weight += set.sizes[layer - 1] + 1;
       const index = units.push(unit) - 1;
-      on(button, "click", () => pin(index));
-      for (const come of ["pointerenter", "focus"]) on(button, come, () => point(index));
-      for (const leave of ["pointerleave", "blur"]) on(button, leave, () => point(-1));
+      on(button, "click", () => look({ pinned: at.pinned === index ? -1 : index }));
+      for (const come of ["pointerenter", "focus"]) on(button, come, () => look({ pointed: index }));
+      for (const leave of ["pointerleave", "blur"]) on(button, leave, () => look({ pointed: -1 }));
     }
   });
   units.forEach((unit, to) => {
@@ -106,7 +106,7 @@ function drawNetwork(set, weights, fields, shown, others) {
     const range = isOutput ? [set.threshold, set.scale] : levels(fields[u]);
     paintField(unit.canvas.getContext("2d"), fields[u], range, SMALL, colours.small, 6);
     unit.button.classList.toggle("shown", u === (shown >= 0 ? shown : units.length - 1));
-    unit.button.setAttribute("aria-pressed", u === pinned);
+    unit.button.setAttribute("aria-pressed", u === at.pinned);
     unit.button.setAttribute("aria-label", `${layerName(set, unit.layer)}: ${told(set, weights, u)}`);
     if (!unit.layer) return;
     const bias = weights[unit.at + set.sizes[unit.layer - 1]];

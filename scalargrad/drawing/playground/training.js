@@ -6,22 +6,17 @@ function twister(words) {
   const state = new Uint32Array(624);
   const scrambled = (k, factor) => Math.imul(state[k] ^ (state[k] >>> 30), factor);
   state[0] = 19650218;
-  for (let k = 1; k < 624; k += 1) state[k] = Math.imul(1812433253, state[k - 1] ^ (state[k - 1] >>> 30)) + k;
+  for (let k = 1; k < 624; k += 1) state[k] = scrambled(k - 1, 1812433253) + k;
   let i = 1;
-  let j = 0;
-  const next = () => {
-    i += 1;
-    if (i === 624) [state[0], i] = [state[623], 1];
+  const mix = (count, factor, more) => {
+    for (let k = 0; k < count; k += 1) {
+      state[i] = (state[i] ^ scrambled(i - 1, factor)) + more(k % words.length);
+      i += 1;
+      if (i === 624) [state[0], i] = [state[623], 1];
+    }
   };
-  for (let k = Math.max(624, words.length); k; k -= 1) {
-    state[i] = (state[i] ^ scrambled(i - 1, 1664525)) + words[j] + j;
-    next();
-    j = (j + 1) % words.length;
-  }
-  for (let k = 623; k; k -= 1) {
-    state[i] = (state[i] ^ scrambled(i - 1, 1566083941)) - i;
-    next();
-  }
+  mix(624, 1664525, (j) => words[j] + j);
+  mix(623, 1566083941, () => -i);
   state[0] = 0x80000000;
   let at = 624;
   const draw = () => {
@@ -110,46 +105,24 @@ const SETS = {
 };
 const FEATURES = [(x) => x, (x, y) => y, (x) => x * x, (x, y) => y * y, (x, y) => x * y, (x) => sine(x), (x, y) => sine(y)];
 
-// The sum of rows, in the order of losses/summation.py.
-const join = (a, b) => a.map((x, k) => x + b[k]);
-
+/** The sum of rows, in the order of losses/summation.py: of the first, as many as the largest power of two, and the rest. */
 function added(rows) {
-  const sums = [];
-  rows.forEach((each, k) => {
-    let row = each;
-    for (let count = k + 1; count % 2 === 0; count /= 2) row = join(sums.pop(), row);
-    sums.push(row);
-  });
-  let row = sums.pop();
-  while (sums.length) row = join(sums.pop(), row);
-  return row.map((x) => x + 0);
-}
-
-/** A number as the sum of two of half as many digits (Veltkamp). */
-function split(a) {
-  const t = 134217729 * a;
-  const high = t - (t - a);
-  return [high, a - high];
+  if (rows.length === 1) return rows[0].map((x) => x + 0);
+  const half = 2 ** (Math.ceil(Math.log2(rows.length)) - 1);
+  const rest = added(rows.slice(half));
+  return added(rows.slice(0, half)).map((x, k) => x + rest[k]);
 }
 
 /** beta**t for t = 1, 2, ..., as Python has it: in doubled precision, save where C's library rounds otherwise. */
 function powersOf([beta, exceptions]) {
-  const [bh, bl] = split(beta);
   const odd = new Set(exceptions);
   const found = [];
-  let [high, low] = [1, 0];
+  const power = Float64Array.of(1, 0); // and what rounding left
   return (t) => {
     while (found.length < t) {
-      const product = high * beta;
-      const [h, l] = split(high);
-      const rest = h * bh - product + h * bl + l * bh + l * bl + low * beta;
-      const s = product + rest;
-      const back = s - product;
-      low = product - (s - back) + (rest - back);
-      high = s;
+      programs.power([...power, beta], power);
       const n = found.length + 1;
-      const unit = 2 ** (Math.floor(Math.log2(high)) - 52);
-      found.push(odd.has(n) ? high + unit : odd.has(-n) ? high - unit : high);
+      found.push(power[0] + (odd.has(n) - odd.has(-n)) * 2 ** (Math.floor(Math.log2(power[0])) - 52));
     }
     return found[t - 1];
   };
@@ -161,10 +134,9 @@ function trainingOf(lab, choice) {
   const random = twister([seed]);
   const points = SETS[set](lab.samples, noise, random);
   const shuffled = orderOf(points.length, random).map((k) => points[k]);
-  const order = orderOf(shuffled.length, twister([seed]));
+  const plain = orderOf(shuffled.length, twister([seed])).map((k) => shuffled[k]);
   const count = Math.round(share * shuffled.length);
-  const rows = order.map((k) => [...FEATURES.map((f, j) => (features[j] ? f(shuffled[k][0], shuffled[k][1]) : 0)), shuffled[k][2]]);
-  const plain = order.map((k) => shuffled[k]);
+  const rows = plain.map(([x, y, target]) => [...FEATURES.map((f, j) => (features[j] ? f(x, y) : 0)), target]);
   const sizes = [FEATURES.length, ...lab.shapes[shape], 1];
   const draw = twister([seed]);
   const initial = sizes.slice(1).flatMap((n, k) => {
@@ -176,12 +148,10 @@ function trainingOf(lab, choice) {
   const n = initial.length;
   const input = new Float64Array(n + FEATURES.length + 2);
   const out = new Float64Array(n + 2);
-  let weights = Float64Array.from(initial);
-  let moments = []; // of each weight
-  let [epoch, steps, kind] = [0, 0, ""];
+  let now = { weights: Float64Array.from(initial), moments: [], epoch: 0, steps: 0, kind: "" }; // moments: of each weight
 
   /** The loss, the output and the gradient of one sample's share. */
-  function sample(row, part, at = weights) {
+  function sample(row, part, at = now.weights) {
     input.set(at);
     input.set(row, n);
     input[n + FEATURES.length + 1] = part;
@@ -190,18 +160,14 @@ function trainingOf(lab, choice) {
   }
 
   function update(gradient, { optimizer, rate, l1, l2 }) {
-    const name = lab.optimizers[optimizer][0];
-    const size = lab.optimizers[optimizer][2];
-    if (kind !== name) {
-      [kind, steps] = [name, 0];
-      moments = Array.from({ length: n }, () => Array.from({ length: size }, () => 0));
-    }
-    steps += 1;
+    const [kind, , size] = lab.optimizers[optimizer];
+    if (now.kind !== kind) Object.assign(now, { kind, steps: 0, moments: initial.map(() => Array(size).fill(0)) });
+    now.steps += 1;
     const moved = new Float64Array(1 + size);
-    const [p1, p2] = name === "Adam" ? powers.map((of) => of(steps)) : [0, 0];
-    weights.forEach((w, k) => {
-      programs[`update_${name}`]([w, gradient[k], ...moments[k], p1, p2, rate, l1, l2], moved);
-      [weights[k], ...moments[k]] = moved;
+    const [p1, p2] = kind === "Adam" ? powers.map((of) => of(now.steps)) : [0, 0];
+    now.weights.forEach((w, k) => {
+      programs[`update_${kind}`]([w, gradient[k], ...now.moments[k], p1, p2, rate, l1, l2], moved);
+      [now.weights[k], ...now.moments[k]] = moved;
     });
   }
 
@@ -209,26 +175,22 @@ function trainingOf(lab, choice) {
     sizes, sample, rows,
     train: plain.slice(0, count),
     test: plain.slice(count),
-    get weights() { return weights; },
-    get epoch() { return epoch; },
+    get weights() { return now.weights; },
+    get epoch() { return now.epoch; },
     step(how) {
-      const chosen = orderOf(count, twister(seed ? [epoch, seed] : [epoch]));
+      const chosen = orderOf(count, twister(seed ? [now.epoch, seed] : [now.epoch]));
       for (let at = 0; at < count; at += how.batch) {
         const batch = chosen.slice(at, at + how.batch);
         update(added(batch.map((k) => sample(rows[k], 1 / batch.length).gradient)), how);
       }
-      epoch += 1;
+      now.epoch += 1;
     },
     /** The mean loss over the training and the test points. */
     losses() {
       const each = rows.map((row) => sample(row, 1).loss);
       return [each.slice(0, count), each.slice(count)].map((some) => some.reduce((sum, loss) => sum + loss) / some.length);
     },
-    snapshot: () => ({ weights: weights.slice(), moments: moments.map((each) => [...each]), epoch, steps, kind }),
-    restore(kept) {
-      weights = kept.weights.slice();
-      moments = kept.moments.map((each) => [...each]);
-      [epoch, steps, kind] = [kept.epoch, kept.steps, kept.kind];
-    },
+    snapshot: () => structuredClone(now),
+    restore(kept) { now = structuredClone(kept); },
   };
 }
