@@ -331,14 +331,13 @@ class _Region:
         carried = set(self.carries)
         while True:
             found: set[int] = set()
-            slots = iter(self.slots)
-            for offset, count in enumerate(self.counts):
+            for offset, given in enumerate(self.given):
                 if all(
                     what == "constant"
                     or (what == "inside" and which in found)
                     or (what == "carried" and which in carried)
                     or (what == "column" and max(which) < 0)
-                    for what, which in list(islice(slots, count))
+                    for what, which in given
                 ):
                     found.add(offset)
             lost = {carry for carry in carried if carry[0] not in found}
