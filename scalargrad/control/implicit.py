@@ -405,7 +405,7 @@ def _called_back(equation: Callable[..., Any], solver: Callable[..., Any], x0: A
 
     def solve(operands: Sequence[float]) -> list[float]:
         numbers = list(leaves)
-        for k, x in zip((*varies[:count], *varies[count:]), operands[-len(varies) :], strict=True):
+        for k, x in zip(varies, operands[-len(varies) :], strict=True):
             numbers[k] = x
         given, begin = unflatten(structure, numbers)
         with modes.not_tracing():
