@@ -234,12 +234,7 @@ class DifferentiableLoop(Runs, Loop):
         return self._in_python(operands, keep, functions)
 
     def _native(self, keep: bool) -> Any:
-        def make() -> Any:
-            same = object.__new__(type(self))
-            same.__dict__.update(self.__getstate__(), keeps=keep)
-            return blocks_backend.Runner(same)
-
-        return self.once(("native", keep), make)
+        return self.once(("native", keep), lambda: blocks_backend.Runner(self.but(keeps=keep)))
 
     def _in_python(self, operands: Sequence[Any], keep: bool, functions: Functions) -> Sequence[float]:
         run = self.built(self.body, functions)

@@ -129,15 +129,9 @@ def with_products(program: Program) -> Program:
         if row in PRODUCTS:
             made.operations[k] = table.mul
         elif row.several:
-            made.operations[k] = _loop(with_products(row.body), row)
+            made.operations[k] = row.but(body=with_products(row.body))
     made.outputs, made.guards = program.outputs, program.guards
     return made
-
-
-def _loop(body: Program, like: Loop) -> Loop:
-    return DifferentiableLoop(
-        "loop", body, like.shared, like.carried, like.columns, like.results, like.length, [], "", like.backward
-    )
 
 
 # ---- rows that repeat ------------------------------------------------------------------------------------------------
