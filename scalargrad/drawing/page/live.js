@@ -13,10 +13,9 @@ const MARKS = { pos: " (+)", neg: " (−)", zero: " (0)", bad: " ⚠" };
 const EDGE_LOOKS = ["pos", "neg", "zero", "bad", "mixed", "none", "constant"];
 const LOOKS = ["none", "bad", "vanishing", "exploding", "usual"];
 const SHADES = ["m6", "m5", "m4", "m3", "m2", "m1", "p0", "p1", "p2", "p3"];
-const columns = [value, nodes.gradient, local, edges.upstream, brought, backward.running];
 const recorded = isLive ? columns.map((column) => [...column]) : null;
 const firsts = recorded && { local: local.map(brief), value: value.map(brief), brought: brought.map((x) => (x === null ? "" : signed(x))) };
-const constants = []; // of each constant that has changed: its number
+const tails = new Map(); // of each text that ends in a number: the piece that does, and the number
 const parts = []; // of each edge that was drawn anew: its arrow, its texts, its sign, the text that ends in a number
 
 const listed = (edges) => (Array.isArray(edges) ? edges : [edges]);
@@ -75,18 +74,19 @@ function put(el, key, to) {
   if (el.getAttribute(key) !== to) el.setAttribute(key, to);
 }
 
-/** The last piece of a text, which ends in a number; a sign may stand behind it. */
-function tailOf(el, number) {
-  const texts = document.createTreeWalker(el, NodeFilter.SHOW_TEXT);
-  let last = null;
-  while (texts.nextNode()) if (!texts.currentNode.parentNode.matches("tspan.b")) last = texts.currentNode;
-  return last && last.data.endsWith(number) ? { last, number } : null;
-}
-
-function writeTail(tail, number) {
-  if (!tail || tail.number === number) return;
-  tail.last.data = tail.last.data.slice(0, -tail.number.length) + number;
-  tail.number = number;
+/** Write another number in the place of the first, at the end of a text; a sign may stand behind it. Whether it has one. */
+function writeTail(el, first, number) {
+  if (!tails.has(el)) {
+    const texts = document.createTreeWalker(el, NodeFilter.SHOW_TEXT);
+    let last = null;
+    while (texts.nextNode()) if (!texts.currentNode.parentNode.matches("tspan.b")) last = texts.currentNode;
+    tails.set(el, last && last.data.endsWith(first) ? { last, shown: first } : null);
+  }
+  const tail = tails.get(el);
+  if (!tail || tail.shown === number) return Boolean(tail);
+  tail.last.data = tail.last.data.slice(0, -tail.shown.length) + number;
+  tail.shown = number;
+  return true;
 }
 
 function productOf([e, k]) {
@@ -97,9 +97,7 @@ function productOf([e, k]) {
 function restyleNode(i) {
   const members = live.node[i];
   if (kind[i] === "c") {
-    if (firsts.value[i] === brief(value[i]) && !constants[i]) return;
-    constants[i] = constants[i] || tailOf(nodeEls[i].querySelector("text"), firsts.value[i]);
-    writeTail(constants[i], brief(value[i]));
+    writeTail(nodeEls[i].querySelector("text"), firsts.value[i], brief(value[i]));
     return;
   }
   const card = cardOf(i);
@@ -146,7 +144,6 @@ function partsOf(e) {
   parts[e] = {
     line: lineOf(e), head, texts,
     mark: texts.length ? texts[0].querySelector("tspan.b") : null,
-    tail: texts.length && !Array.isArray(live.edge[e]) ? tailOf(texts[0], (live.labels === "contribution" ? firsts.brought : firsts.local)[e]) : null,
     look: EDGE_LOOKS.find((each) => el.classList.contains(each)),
     tip: [x2, y2], base: [(x1 + x3) / 2, (y1 + y3) / 2], across: [(x1 - x3) / 2, (y1 - y3) / 2],
   };
@@ -156,7 +153,7 @@ function partsOf(e) {
 /** The look of an edge by what it brings, and how wide it is. */
 function restyleEdge(e, largest) {
   const part = partsOf(e);
-  const { texts, mark, tail } = part;
+  const { texts, mark } = part;
   const own = live.edge[e];
   const all = brought[e] !== null ? listed(own).map(broughtBy) : [];
   if (all.length && part.look !== "constant") {
@@ -171,11 +168,11 @@ function restyleEdge(e, largest) {
     if (mark.textContent !== MARKS[part.look]) mark.textContent = MARKS[part.look];
     put(mark, "class", `b ${part.look}`);
   }
-  if (live.labels === "contribution") {
-    if (all.length) writeTail(tail, signed(all[0]));
-    if (tail) put(texts[0], "class", `e ${part.look}`);
-  } else writeTail(tail, brief(local[e]));
-  if (live.labels === "full" && all.length && !Array.isArray(own)) {
+  if (Array.isArray(own)) return;
+  const isContribution = live.labels === "contribution";
+  const number = !isContribution ? brief(local[e]) : all.length ? signed(all[0]) : firsts.brought[e];
+  if (writeTail(texts[0], (isContribution ? firsts.brought : firsts.local)[e], number) && isContribution) put(texts[0], "class", `e ${part.look}`);
+  if (live.labels === "full" && all.length) {
     const says = productOf([own, live.node[target[e]]]);
     if (texts[1].textContent !== says) texts[1].textContent = says;
     put(texts[1], "class", `e ${part.look}`);

@@ -44,9 +44,8 @@ const turn = source.map(() => 0); // the position at which an edge has its turn,
 const incoming = name.map(() => []); // edges, in operand order
 const outgoing = name.map(() => []);
 const arrivals = name.map(() => []); // turns of the backward pass
-for (const column of [value, nodes.gradient, local, edges.upstream, brought, backward.running]) {
-  column.forEach((x, k) => { column[k] = decoded(x); });
-}
+const columns = [value, nodes.gradient, local, edges.upstream, brought, backward.running];
+columns.forEach((column) => column.forEach((x, k) => { column[k] = decoded(x); }));
 Object.values(nodes.before).forEach((each) => { each[0] = decoded(each[0]); });
 forward.forEach((i, k) => { computed[i] = k + 1; });
 source.forEach((i, e) => {

@@ -3,7 +3,6 @@
 
 const INFLUENTIAL = ["lab-set", "lab-noise", "lab-share", "lab-shape", "lab-activation", "lab-seed"]; // begin anew
 const MOST_FRAMES = 2000;
-const PENALTIES = [0, 0.0001, 0.001, 0.01, 0.1];
 let training = null;
 let kept = []; // of each frame: what the training goes on from
 let places = []; // of each weight that is drawn: its place among all
@@ -142,13 +141,11 @@ function passNear([x, y]) {
 // ---- the choices -----------------------------------------------------------------------------------------------------
 
 function fillChoices() {
-  const options = (id, texts, values = texts.keys()) => (
-    $(id).append(...[...values].map((value, k) => Object.assign(make("option", "", texts[k]), { value }))));
+  const options = (id, texts) => $(id).append(...texts.map((text, value) => Object.assign(make("option", "", text), { value })));
   options("lab-set", lab.sets);
   options("lab-shape", lab.shapes.map((hidden) => hidden.join(", ") || "none"));
   options("lab-activation", lab.activations);
   options("lab-optimizer", lab.optimizers.map(([name]) => name));
-  for (const id of ["lab-l1", "lab-l2"]) options(id, PENALTIES.map((x) => x || "none"), PENALTIES);
   lab.features.forEach((name, k) => {
     const box = Object.assign(make("input", ""), { type: "checkbox", id: `lab-feature-${k}`, checked: k < 2 });
     $("lab-features").append(make("label", "", box, make("span", "", ...indexed(name))));

@@ -73,7 +73,7 @@ function redraw() {
   $("asked").replaceChildren(...indexed(values
     ? `At ${set.axes[0]} = ${number(point[0])}, ${set.axes[1]} = ${number(point[1])}: ${name} = ${number(values[unit])}`
     : "Point at the plane, or use arrows."));
-  const [middle, range] = unit === units.length - 1 ? [set.threshold, set.scale] : levels(fields[unit]);
+  const [middle, range] = levels(set, fields, unit);
   $("low").textContent = number(middle - range);
   $("high").textContent = number(middle + range);
 }

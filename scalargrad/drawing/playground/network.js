@@ -102,9 +102,7 @@ function drawNetwork(set, weights, fields, shown, others) {
     path.style.opacity = (0.3 + 0.7 * share) * (aside ? 0.25 : 1);
   }
   units.forEach((unit, u) => {
-    const isOutput = u === units.length - 1;
-    const range = isOutput ? [set.threshold, set.scale] : levels(fields[u]);
-    paintField(unit.canvas.getContext("2d"), fields[u], range, SMALL, colours.small, 6);
+    paintField(unit.canvas.getContext("2d"), fields[u], levels(set, fields, u), SMALL, colours.small, 6);
     unit.button.classList.toggle("shown", u === (shown >= 0 ? shown : units.length - 1));
     unit.button.setAttribute("aria-pressed", u === at.pinned);
     unit.button.setAttribute("aria-label", `${layerName(set, unit.layer)}: ${told(set, weights, u)}`);

@@ -32,10 +32,12 @@ function readColours() {
   };
 }
 
-/** What is taken from a field, and what it is divided by: as strong as 1, or as the largest value if that is more. */
-function levels(field) {
+// What is taken from a unit's field, and what it is divided by: of the output as the targets have it, of another unit 0, and
+// 1 or the largest value if that is more.
+function levels(set, fields, unit) {
+  if (unit === fields.length - 1) return [set.threshold, set.scale];
   let top = 1;
-  for (const x of field) if (Math.abs(x) > top && Math.abs(x) < Infinity) top = Math.abs(x);
+  for (const x of fields[unit]) if (Math.abs(x) > top && Math.abs(x) < Infinity) top = Math.abs(x);
   return [0, top];
 }
 

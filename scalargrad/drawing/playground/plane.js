@@ -11,8 +11,7 @@ function drawPlane(set, weights, fields, shown, probe) {
   const size = Math.max(60, Math.round(plane.clientWidth * devicePixelRatio));
   if (plane.width !== size) plane.width = plane.height = size;
   const context = plane.getContext("2d");
-  const isOutput = shown === fields.length - 1;
-  const range = isOutput ? [set.threshold, set.scale] : levels(fields[shown]);
+  const range = levels(set, fields, shown);
   paintField(context, fields[shown], range, size, colours.large, Math.round(7 * devicePixelRatio));
   const unit = size / (GRID - 1);
   context.lineWidth = 2.4 * devicePixelRatio;
@@ -25,7 +24,7 @@ function drawPlane(set, weights, fields, shown, probe) {
   });
   context.stroke();
   const out = new Float64Array(fields.length);
-  if (visible.test && set.test.length) drawPoints(context, set, weights, set.test, false, size, out);
+  if (visible.test) drawPoints(context, set, weights, set.test, false, size, out);
   if (visible.train) drawPoints(context, set, weights, set.train, true, size, out);
   if (probe) drawProbe(context, across(set, probe[0], size), down(set, probe[1], size), size);
 }

@@ -108,9 +108,8 @@ class X86Loop:
             self.fetch(register, name)
         self.hex("4531d2")  # xor r10d, r10d
         self.label(top)
-        self.hex(
-            "4a8b0c17 4c89c8 480fafc1 4b030413"
-        )  # mov rcx, [rdi + r10]; mov rax, r9; imul rax, rcx; add [r11 + r10]
+        self.hex("4a8b0c17 4c89c8")  # mov rcx, [rdi + r10]; mov rax, r9
+        self.hex("480fafc1 4b030413")  # imul rax, rcx; add rax, [r11 + r10]
         self.hex(f"4869f1 {struct.pack('<i', AHEAD).hex()} 4801c6 480faf8d")  # imul rsi, rcx, AHEAD; add rsi, rax
         self.out += struct.pack("<i", 8 * SLOT["rows"])  # imul rcx, [rows]
         self.hex("41f6c238")  # test r10b, 56
