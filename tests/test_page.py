@@ -760,6 +760,15 @@ def test_motion(visit, motion):
     until(page, lambda: page.locator("#world").evaluate("e => getComputedStyle(e).transform") != before)
 
 
+def test_what_is_brought_into_view_stands_in_the_middle(visit):
+    page = visit(draw(ladder(100), collapse=False), reduced_motion="reduce")
+    stage, node = page.locator("#stage"), page.locator(".node.to").bounding_box()
+    top = stage.bounding_box()["y"] + stage.evaluate("e => e.clientTop")
+    free = stage.evaluate("e => [e.clientWidth, e.clientHeight - 44 + 14]")  # less the foot, and the edge above
+    middle = [node["x"] + node["width"] / 2, node["y"] + node["height"] / 2 - top]
+    assert middle == pytest.approx([side / 2 for side in free], abs=0.2)
+
+
 def test_hostile_labels_in_a_browser(visit):
     values = [Value(1.5 + k, label=label) for k, label in enumerate(HOSTILE)]
     y = named(sg.sum([v * v for v in values]), HOSTILE[0])

@@ -7,6 +7,7 @@ import re
 import shutil
 import struct
 import subprocess
+import sys
 import time
 import webbrowser
 from base64 import b64decode, b64encode
@@ -32,6 +33,7 @@ from scalargrad.training import fit
 PLAYED = sorted(set(activations.__all__) - {"softmax", "log_softmax", "activation"})
 
 FOLDER = Path(html.__file__).parent
+OXLINT = Path(sys.executable).parent / "oxlint"
 HOSTILE = "</script><script>document.title='gone'</script> {{script}} & \u2028 <img src=x onerror=alert(1)>"
 
 
@@ -331,6 +333,19 @@ def test_the_checks_lint_every_script():
     run = (Path(__file__).parent.parent / ".ci" / "run").read_text(encoding="utf-8")
     own = ",".join(name.partition("/")[2] for name in html.SCRIPTS if name.startswith("playground/"))
     assert f"drawing && cat common/{{elements,numbers}}.js playground/{{{own}}}.js" in run
+
+
+@pytest.mark.skipif(not OXLINT.exists(), reason="oxlint is not installed")
+def test_the_scripts_pass_the_lint_of_the_checks(tmp_path):
+    """The very lines of .ci/run, up to the one that lints."""
+    run = (FOLDER.parents[2] / ".ci" / "run").read_text(encoding="utf-8")
+    lines = run[run.index("(cd scalargrad/drawing && cat") : run.index('"$work/dev/bin/oxlint"')]
+    asked = f'{lines}"{OXLINT}" -c "$work/oxlint.json" "$work/page.mjs" "$work/playground.mjs"'
+    told = subprocess.run(
+        ["bash", "-ec", asked], cwd=FOLDER.parents[2], env={"work": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stdout
 
 
 CONTRASTS = """() => {

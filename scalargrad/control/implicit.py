@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import reduce, wraps
 from itertools import compress
 from typing import Any
 
@@ -228,11 +228,7 @@ def fixed_point(f: Callable[..., Any], x0: Any, *args: Any, max_steps: int = 100
 
 
 def _largest(xs: Sequence[Any]) -> Any:
-    worst: Any = 0.0
-    for x in xs:
-        size = abs(x)
-        worst = where(size <= worst, worst, size)  # a nan is the largest
-    return worst
+    return reduce(lambda worst, size: where(size <= worst, worst, size), map(abs, xs), 0.0)  # a nan is the largest
 
 
 def _close(step: Sequence[Any], x: Sequence[Any]) -> Any:
@@ -405,7 +401,7 @@ def _called_back(equation: Callable[..., Any], solver: Callable[..., Any], x0: A
 
     def solve(operands: Sequence[float]) -> list[float]:
         numbers = list(leaves)
-        for k, x in zip((*varies[:count], *varies[count:]), operands[-len(varies) :], strict=True):
+        for k, x in zip(varies, operands[-len(varies) :], strict=True):
             numbers[k] = x
         given, begin = unflatten(structure, numbers)
         with modes.not_tracing():

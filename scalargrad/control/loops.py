@@ -98,18 +98,9 @@ def _scan(f: Any, init: Any, xs: Any, length: Any, reverse: bool, checkpoint: An
     point = [known(x) for x in (*carry, *columns.step(steps - 1 if reverse else 0))]
     (program,), outside = traced_bodies([body.flat], [point], "the body of scan")
     widths = body.widths()
-    loop = DifferentiableLoop(
-        "scan",
-        program,
-        len(outside),
-        len(carry),
-        [Column(width) for width in columns.widths],
-        widths,
-        steps,
-        [*map(known, outside), *point],
-        f"at {place}",
-        reverse,
-    )
+    point = [*map(known, outside), *point]
+    read_by_step, m, n = list(map(Column, columns.widths)), len(outside), len(carry)
+    loop = DifferentiableLoop("scan", program, m, n, read_by_step, widths, steps, point, f"at {place}", reverse)
     made = loop(*outside, *carry, *(x for each in columns.numbers for x in each))
     found_carry = [element(made, k) for k in range(len(carry))]
     results = [

@@ -63,7 +63,10 @@ def numbers_now(xs: Sequence[Any]) -> list[Any]:
 
 
 def traced_bodies(
-    functions: Sequence[Callable[[list[Any]], Sequence[Any]]], points: Sequence[Sequence[float]], what: str
+    functions: Sequence[Callable[[list[Any]], Sequence[Any]]],
+    points: Sequence[Sequence[float]],
+    what: str,
+    kind: type[BodyTracer] = BodyTracer,
 ) -> tuple[list[Program], list[Value]]:
     """Programs of functions of flat numbers, and the `Value`s from outside that they use, which are the first inputs of
     all of them."""
@@ -73,7 +76,7 @@ def traced_bodies(
         try:
             for function, point in zip(functions, points, strict=True):
                 inputs = [Value(x) for x in point]
-                tracer = BodyTracer(inputs, what)
+                tracer = kind(inputs, what)
                 runs.append((tracer, ()))
                 with modes.tracing(tracer):
                     ends = list(map(tracer.entry, function(inputs)))

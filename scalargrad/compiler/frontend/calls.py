@@ -13,12 +13,11 @@ from typing import Any, NoReturn
 
 from ...engine import modes
 from ...engine.value import Value
-from ...transforms.collector import Resting
 from ...transforms.trees import Static, Structure, flatten, unflatten
 from ..ir.in_place import size
-from .bodies import BodyTracer, numbers_now, program_of
+from .bodies import BodyTracer, numbers_now, traced_bodies
 from .derived import DifferentiableCall, element
-from .trace import Traced, TraceError, from_outside
+from .trace import Traced, TraceError
 
 WORTH_CALL = 50  # instructions from which a function is called; a smaller one is written in place
 KEPT = 256  # structures of arguments that a function is known for
@@ -78,26 +77,23 @@ class Operations:
 
 
 def _made(f: Callable[..., Any], name: str, structure: Structure, leaves: Sequence[Any]) -> FunctionCall | None:
-    point = numbers_now(leaves)
-    place = f"at {modes.users_line()}"
-    with Resting(), modes.not_tracing():
-        inputs = [Value(x) for x in point]
-        tracer = _StraightTracer(inputs, name)
-        try:
-            with modes.tracing(tracer):
-                arguments, keywords = unflatten(structure, inputs, "argument")
-                results, result = flatten(f(*arguments, **keywords), "the result", static=True)
-            varying = [x for x in results if isinstance(x, Value)]
-            ends = list(map(tracer.entry, varying))
-            live = tracer.tape.needed([*ends, *tracer.failing])
-            captures = any(live[k] and from_outside(x, tracer) for k, x in tracer.outside.items())
-            if tracer.guards or captures or result[0] is Static or any(type(x) is not Traced for x in varying):
-                return None
-            program = program_of(tracer, ends, len(point), {})
-        finally:
-            tracer.end()
-    if not varying or size(program) < WORTH_CALL:
+    point, place = numbers_now(leaves), f"at {modes.users_line()}"
+    results: list[Any] = []
+    form: list[Structure] = []
+
+    def run(inputs: list[Any]) -> list[Any]:
+        arguments, keywords = unflatten(structure, inputs, "argument")
+        results[:], result = flatten(f(*arguments, **keywords), "the result", static=True)
+        varying = [x for x in results if isinstance(x, Value)]
+        if modes.tracer().guards or result[0] is Static or any(type(x) is not Traced for x in varying):
+            raise TraceError(f"{name} is no operation")
+        form.append(result)
+        return varying
+
+    with modes.not_tracing():
+        (program,), outside = traced_bodies([run], [point], name, _StraightTracer)
+    if outside or not program.outputs or size(program) < WORTH_CALL:
         return None
     made = FunctionCall(name, [program], point, place)
-    made.result, made.plain = result, {k: x for k, x in enumerate(results) if not isinstance(x, Value)}
+    made.result, made.plain = form[0], {k: x for k, x in enumerate(results) if not isinstance(x, Value)}
     return made

@@ -154,7 +154,7 @@ class Runs(Block):
 
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
         """What was made under that key, or is made now."""
-        known = self.__dict__.setdefault("_derivatives", {})
+        known = self.__dict__.setdefault("_made", {})
         if key not in known:
             known[key] = make()
         return known[key]
@@ -167,13 +167,11 @@ class Runs(Block):
 
     def built(self, program: Program, functions: Functions) -> Any:
         """A program of its own as a function of a sequence of floats, made once, if it is worth it."""
-        runners = self.__dict__.setdefault("_runners", {})
-        key = id(program), functions
-        if key not in runners:
-            runners[key] = (
-                _Sourced(program, self.name) if functions == "library" else build(program, self.name, functions)
-            )
-        return runners[key]
+
+        def make() -> Any:
+            return _Sourced(program, self.name) if functions == "library" else build(program, self.name, functions)
+
+        return self.once(("run", id(program), functions), make)
 
 
 class DifferentiableCall(Runs, Call):
@@ -236,12 +234,7 @@ class DifferentiableLoop(Runs, Loop):
         return self._in_python(operands, keep, functions)
 
     def _native(self, keep: bool) -> Any:
-        runners = self.__dict__.setdefault("_runners", {})
-        if keep not in runners:
-            same = object.__new__(type(self))
-            same.__dict__.update(self.__dict__, keeps=keep)
-            runners[keep] = blocks_backend.Runner(same)
-        return runners[keep]
+        return self.once(("native", keep), lambda: blocks_backend.Runner(self.but(keeps=keep)))
 
     def _in_python(self, operands: Sequence[Any], keep: bool, functions: Functions) -> Sequence[float]:
         run = self.built(self.body, functions)

@@ -157,7 +157,7 @@ class Dispatcher:
         with self.lock:
             known = self.specializations.get(structure, [])
             if len(known) >= self.max_traces:
-                raise GuardLimitError(self._too_many(known, leaves))
+                raise GuardLimitError(self._too_many(known))
             if not known and (bare := without_static(structure)) != structure:
                 others = [each for each in self.specializations if without_static(each) == bare]
                 if len(others) >= self.max_traces:
@@ -184,7 +184,7 @@ class Dispatcher:
             "raise max_traces"
         )
 
-    def _too_many(self, known: Sequence[Specialization], leaves: Sequence[float]) -> str:
+    def _too_many(self, known: Sequence[Specialization]) -> str:
         outcomes: dict[str, list[bool]] = {}
         for guard in chain.from_iterable(each.program.guards for each in known):
             outcomes.setdefault(guard.line, []).append(guard.outcome)

@@ -129,15 +129,9 @@ def with_products(program: Program) -> Program:
         if row in PRODUCTS:
             made.operations[k] = table.mul
         elif row.several:
-            made.operations[k] = _loop(with_products(row.body), row)
+            made.operations[k] = row.but(body=with_products(row.body))
     made.outputs, made.guards = program.outputs, program.guards
     return made
-
-
-def _loop(body: Program, like: Loop) -> Loop:
-    return DifferentiableLoop(
-        "loop", body, like.shared, like.carried, like.columns, like.results, like.length, [], "", like.backward
-    )
 
 
 # ---- rows that repeat ------------------------------------------------------------------------------------------------
@@ -267,13 +261,11 @@ class _Region:
         counts = list(map(len, program.operands[start : start + period]))
         flat = list(chain.from_iterable(program.operands[start : stretch.stop]))
         width = sum(counts)
-        self.slots = [self._kind(flat[q::width], earlier) for q in range(width)]
-        self.counts = counts
+        slots = iter([self._kind(flat[q::width], earlier) for q in range(width)])
+        self.given = [list(islice(slots, count)) for count in counts]  # by instruction of a round
         self.shared = dict.fromkeys(sorted(self.shared))
         self.same: dict[int, None] = {}  # what is the same in all rounds, and computed before
-        slots = iter(self.slots)
-        for offset, count in enumerate(counts):
-            given = list(islice(slots, count))
+        for offset, given in enumerate(self.given):
             if all(what in ("constant", "shared") or (what == "inside" and k in self.same) for what, k in given):
                 self.same[offset] = None
 
@@ -309,10 +301,9 @@ class _Region:
         columns = {column: 1 << k for k, column in enumerate(self.columns)}
         varies = 1 << len(columns)  # from round to round
         masks: list[int] = []  # of columns that a value depends on
-        slots = iter(self.slots)
-        for count in self.counts:
+        for given in self.given:
             mask = 0
-            for what, which in islice(slots, count):
+            for what, which in given:
                 if what == "inside":
                     mask |= masks[which]
                 elif what == "column":
@@ -334,14 +325,13 @@ class _Region:
         carried = set(self.carries)
         while True:
             found: set[int] = set()
-            slots = iter(self.slots)
-            for offset, count in enumerate(self.counts):
+            for offset, given in enumerate(self.given):
                 if all(
                     what == "constant"
                     or (what == "inside" and which in found)
                     or (what == "carried" and which in carried)
                     or (what == "column" and max(which) < 0)
-                    for what, which in list(islice(slots, count))
+                    for what, which in given
                 ):
                     found.add(offset)
             lost = {carry for carry in carried if carry[0] not in found}
@@ -451,36 +441,26 @@ class _Region:
         inputs += [("carried", carry) for carry in carried] + [("rows", rows) for rows in read]
         inputs += [("column", column) for column in chain(*self.ordered())]
         places: dict[Any, int] = {what: k for k, what in enumerate(inputs)}
-        start, period, _ = self.stretch
-        operands = self._operands(body, places)
-        for offset, row in enumerate(self.program.operations[start : start + period]):
-            given = next(operands)
-            if offset not in self.same:
-                places["inside", offset] = body.record(row, given)
-        return [places["inside", offset] for offset in range(period)]
-
-    def _operands(self, body: Program, places: dict[Any, int]) -> Iterator[tuple[int, ...]]:
-        """The operands of the instructions of a round in turn, by the places that there are by then."""
-        constants, slots = self.program.constants, iter(self.slots)
-        for count in self.counts:
-            yield tuple(
-                [
-                    body.constant(constants[~which]) if what == "constant" else places[what, which]
-                    for what, which in islice(slots, count)
-                ]
-            )
+        period, constants = range(self.stretch.period), self.program.constants
+        differs = [offset for offset in period if offset not in self.same]
+        self._record(body, differs, places, lambda k: body.constant(constants[~k]))
+        return [places["inside", offset] for offset in period]
 
     def write_same(self, into: Program, number: Callable[[int], int]) -> list[int]:
         """Write what is the same in all rounds; its numbers."""
         places: dict[Any, int] = {("shared", p): number(p) for p in self.shared}
-        start = self.stretch.start
-        slots = iter(self.slots)
-        for offset, count in enumerate(self.counts):
-            given = list(islice(slots, count))
-            if offset in self.same:
-                operands = tuple([number(k) if what == "constant" else places[what, k] for what, k in given])
-                places["inside", offset] = into.record(self.program.operations[start + offset], operands)
+        self._record(into, self.same, places, number)
         return [places["inside", offset] for offset in self.same]
+
+    def _record(
+        self, into: Program, chosen: Iterable[int], places: dict[Any, int], constant: Callable[[int], int]
+    ) -> None:
+        """Write those instructions of a round, whose operands are at places, which their results get, too."""
+        start, period, _ = self.stretch
+        rows = self.program.operations[start : start + period]
+        for k in chosen:
+            given = [constant(which) if what == "constant" else places[what, which] for what, which in self.given[k]]
+            places["inside", k] = into.record(rows[k], tuple(given))
 
 
 def _constant(program: Program, stop: int, asked: Iterable[int]) -> bool:

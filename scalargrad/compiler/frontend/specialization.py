@@ -203,20 +203,14 @@ class Specialization:
 
     def runner(self, backend: str) -> Runner:
         """What runs this program on that backend; built when first asked for."""
-        found = self.runners.get(backend)
-        if found is None:
-            with self.lock:
-                found = self.runners.get(backend)
-                if found is None:
-                    found = self.runners[backend] = self._build(backend)
-        return found
-
-    def _build(self, backend: str) -> Runner:
-        start = perf_counter()
-        with errors_of_ours(self.name), Resting():
-            runner = self._made(backend)
-        self.seconds[backend] = perf_counter() - start
-        return runner
+        if backend not in self.runners:
+            with self.lock, errors_of_ours(self.name), Resting():
+                if backend not in self.runners:
+                    start = perf_counter()
+                    runner = self._made(backend)
+                    self.seconds[backend] = perf_counter() - start
+                    self.runners[backend] = runner
+        return self.runners[backend]
 
     def _made(self, backend: str) -> Runner:
         def build(program: Program, exact: Runner | None = None) -> Runner:

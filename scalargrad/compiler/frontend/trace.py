@@ -94,8 +94,10 @@ class Category(Traced):
     __slots__ = ()
 
     def __hash__(self) -> int:
-        ours = modes.is_ours(sys._getframe(1).f_code.co_filename)
-        return object.__hash__(self) if ours else _refuse("using a Value as a key")
+        return object.__hash__(self) if modes.is_ours(sys._getframe(1).f_code.co_filename) else self._key()
+
+    def _key(self) -> int:
+        _refuse("using a Value as a key")
 
 
 def _as(kind: type[Value], node: Value) -> Value:
@@ -136,9 +138,8 @@ class Condition(Whole):
 
     __slots__ = ()
 
-    def __hash__(self) -> int:
-        ours = modes.is_ours(sys._getframe(1).f_code.co_filename)
-        return object.__hash__(self) if ours else hash(bool(self))
+    def _key(self) -> int:
+        return hash(bool(self))
 
     def __repr__(self) -> str:
         return repr(bool(self))

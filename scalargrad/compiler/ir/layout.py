@@ -11,6 +11,7 @@ sample does, and the others keep what they carry; of a choice both arms run, sav
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -488,14 +489,10 @@ class _Cut:
     def __init__(self, program: Program) -> None:
         first, count = program.inputs, len(program)
         level = [0] * (first + count + len(program.constants))  # of constants, from the end
-        self.elements: dict[int, list[int]] = {}
-        straight: list[list[int]] = [[]]
-        self.blocks: list[list[int]] = [[]]
-
-        def grown(lists: list[list[int]], k: int) -> list[int]:
-            lists += [[] for _ in range(k + 1 - len(lists))]
-            return lists[k]
-
+        self.elements: defaultdict[int, list[int]] = defaultdict(list)
+        straight: defaultdict[int, list[int]] = defaultdict(list)  # by level, as blocks and guards
+        blocks: defaultdict[int, list[int]] = defaultdict(list)
+        guards: defaultdict[int, list[Guard]] = defaultdict(list)
         for k, (row, operands) in enumerate(zip(program.operations, program.operands, strict=True), first):
             at = 0
             for p in operands:
@@ -503,18 +500,15 @@ class _Cut:
                     at = level[p]
             level[k] = at
             if isinstance(row, Output):
-                self.elements.setdefault(operands[0], []).append(k)
+                self.elements[operands[0]].append(k)
             elif row.several:
                 level[k] = at + 1
-                grown(self.blocks, at).append(k)
+                blocks[at].append(k)
             else:
-                grown(straight, at).append(k)
-        guards: dict[int, list[Guard]] = {}
+                straight[at].append(k)
         for g in program.guards:
-            guards.setdefault(max(level[g.left], level[g.right]), []).append(g)
-        size = max(len(straight), len(self.blocks), *[k + 1 for k in guards])
-        grown(straight, size - 1)
-        grown(self.blocks, size - 1)
+            guards[max(level[g.left], level[g.right])].append(g)
+        size = 1 + max(0, *straight, *blocks, *guards)
         elements = {k for each in self.elements.values() for k in each}
         used_at = [-1] * len(level)  # by value: the last segment, or a later time, at which it is asked for
         uses = [(level[k], operands) for k, operands in enumerate(program.operands, first) if k not in elements]
@@ -525,9 +519,10 @@ class _Cut:
                     used_at[p] = time
         for p in program.outputs:
             used_at[p] = size
+        self.blocks = [blocks[at] for at in range(size)]
         self.segments = [
-            self._segment(program, ks, guards.get(at, ()), [k for k in ks if used_at[k] > at])
-            for at, ks in enumerate(straight)
+            self._segment(program, straight[at], guards[at], [k for k in straight[at] if used_at[k] > at])
+            for at in range(size)
         ]
 
     @staticmethod

@@ -66,6 +66,12 @@ class Block(Primitive):
     def __getstate__(self) -> dict[str, Any]:
         return {name: x for name, x in self.__dict__.items() if not name.startswith("_")}
 
+    def but(self, **fields: Any) -> Any:
+        """The same with other fields, on which nothing else of it depends."""
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__getstate__(), **fields)
+        return made
+
     def programs(self) -> Sequence[Program]:
         """The programs that it runs."""
         raise NotImplementedError

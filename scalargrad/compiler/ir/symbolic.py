@@ -17,6 +17,7 @@ import operator
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from math import inf, isnan, nan
 from types import BuiltinFunctionType, CellType, FunctionType, ModuleType, SimpleNamespace
@@ -383,18 +384,10 @@ _make_operators()
 
 def body(compute: Callable[..., Any], count: int) -> Program | None:
     """A function of `count` floats as a program of elementary operations; None for one that does not run on symbols."""
-    with _lock:  # paths and copies are everybody's
-        return _body(compute, count)
-
-
-def _body(compute: Callable[..., Any], count: int) -> Program | None:
     program = Program(count)
-    seen = _seen(compute)
-    if seen is compute and compute not in (operator.add, operator.sub, operator.mul, operator.neg, operator.abs):
-        return None
-    try:
-        y = seen(*[Symbol(program, k) for k in range(count)])
-        program.outputs = [_operand(program, y)]
-    except NotSymbolicError:
-        return None
-    return program.without_dead()
+    with _lock, suppress(NotSymbolicError):  # paths and copies are everybody's
+        seen = _seen(compute)
+        if seen is not compute or compute in (operator.add, operator.sub, operator.mul, operator.neg, operator.abs):
+            program.outputs = [_operand(program, seen(*[Symbol(program, k) for k in range(count)]))]
+            return program.without_dead()
+    return None

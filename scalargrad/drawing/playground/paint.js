@@ -32,8 +32,8 @@ function readColours() {
   };
 }
 
-// What is taken from a unit's field, and what it is divided by: of the output as the targets have it, of another unit 0, and
-// 1 or the largest value if that is more.
+// What is taken from a unit's field, and what it is divided by: of the output as the targets have it; of another unit 0,
+// and 1, or the largest value if that is more.
 function levels(set, fields, unit) {
   if (unit === fields.length - 1) return [set.threshold, set.scale];
   let top = 1;
