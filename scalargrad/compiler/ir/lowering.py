@@ -181,19 +181,12 @@ def body_of(row: Primitive, count: int, functions: Functions) -> Program | None:
 
     for operation, given in zip(found.operations, found.operands, strict=True):
         operands = tuple(map(get, given))
-        polynomial = _polynomial(operation) if operation in POLYNOMIALS else None
+        polynomial = body_of(TABLE[operation], 1, "polynomial") if operation in POLYNOMIALS else None
         number.append(
             emit_short(made, operation, operands) if polynomial is None else inline(made, polynomial, operands)
         )
     made.outputs = [get(k) for k in found.outputs]
     return made.without_dead()
-
-
-@lru_cache(maxsize=32)
-def _polynomial(name: str) -> Program:
-    found = body(POLYNOMIALS[name], 1)
-    assert found is not None
-    return found
 
 
 _COMPARISONS = frozenset(("lt", "le", "eq", "ne", "nle"))
