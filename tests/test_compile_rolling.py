@@ -235,6 +235,18 @@ def test_random_loops_keep_the_bits(seed: int, found: list[rolling.Rolled]) -> N
     agree(random_program(seed), [0.4, -0.3, 0.8], [-1.1, 0.6, 0.2])
 
 
+def test_what_the_last_round_alone_leaves_needs_no_zero_in_the_program(found: list[rolling.Rolled]) -> None:
+    def f(w: Any) -> Any:
+        x, y = w
+        for _ in range(60):
+            t = sg.sin(x * y)
+            x = sg.cos(t + x)
+        return t * y + x
+
+    agree(f, [0.5, 0.25])
+    assert len(found) == 2 * len(BACKENDS)
+
+
 def test_a_derivative_that_is_a_number_is_no_loop(found: list[rolling.Rolled]) -> None:
     """A straight line does not compute what follows from constants alone; a loop would, at every call."""
 

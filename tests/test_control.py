@@ -460,6 +460,13 @@ def test_what_is_not_found_is_an_error(wrong: Any, error: Any, message: str) -> 
         assert re.search(message, re.sub(r"(\.py:\d+): .*", r"\1\n", str(raised.value)))  # without the line quoted here
 
 
+def test_what_would_not_fit_into_memory_is_an_error() -> None:
+    up = sg.grad(lambda x: while_loop(lambda c: c < 10.0, lambda c: c + 1.0, x, max_steps=10**12))
+    for f in (up, *(sg.compile(up, backend=b) for b in BACKENDS)):
+        with pytest.raises(MemoryError, match=r"GiB of numbers.*smaller max_steps"):
+            f(0.0)
+
+
 def _rosenbrock(x: Any, a: Any) -> Any:
     return (a - x[0]) ** 2 + 100.0 * (x[1] - x[0] ** 2) ** 2
 

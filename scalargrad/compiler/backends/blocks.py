@@ -116,7 +116,8 @@ def _made(layout: Layout, segments: _Segments, places: Sequence[tuple[bool, int]
     lanes = 8 if wide else 1
     size = lanes * layout.size
     if 8 * size > FARTHEST:
-        text = f"a loop keeps {8 * size / 2**30:.1f} GiB of numbers for reverse mode: give scan a checkpoint"
+        kept = f"a loop keeps {8 * size / 2**30:.1f} GiB of numbers"
+        text = f"{kept}, mostly for reverse mode: give scan a checkpoint, or while_loop a smaller max_steps"
         raise NotInLanesError(text) if wide else MemoryError(text)
     before = array("d", [x for x in reversed(layout.constants) for _ in range(lanes)]).tobytes()
 

@@ -601,7 +601,8 @@ class _Writer:
         body.outputs += [inside[offset] for offset in results]
         widths = [len(results)] if results else []
         loop = DifferentiableLoop("loop", body, shared, len(carried), columns, widths, rounds, [], "", region.backward)
-        begin = [self.get(inits[0]) for _, _, inits in carried]
+        firsts = [inits[0] for _, _, inits in carried]  # a constant may be of the new program alone
+        begin = [self.get(p) if p >= 0 else p for p in firsts]
         given = (*map(self.get, region.shared), *same.values(), *begin, *operands)
         self.nodes[region] = loop, self.new.emit(loop, given)
         self.at[region] = {offset: k for (offset, ago, _), k in carried.items() if ago == 1 and offset in finals}
