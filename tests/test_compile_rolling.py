@@ -162,6 +162,11 @@ def test_what_a_straight_line_computes_once_is_no_reason_for_a_loop(found: list[
     assert not found
 
 
+def test_what_stands_there_again_and_again_stays_straight(found: list[rolling.Rolled]) -> None:
+    compile(sg.hessian(hinge), backend=BACKENDS[0])([1.0, 2.8, 0.3, 0.7, -0.4])  # each row begins with the same pass
+    assert not found
+
+
 def test_what_is_the_same_in_all_rounds_is_computed_once(found: list[rolling.Rolled]) -> None:
     def f(w: Any) -> Any:
         y = 0.0

@@ -13,7 +13,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import chain, groupby, islice, pairwise
+from itertools import chain, compress, groupby, islice, pairwise
 from math import lcm
 from typing import Any, NamedTuple
 
@@ -72,6 +72,8 @@ def rolled(program: Program) -> Rolled | None:
     saved = sum(region.stretch.saved for region in regions)
     if saved < WORTH * LEAST or sum(region.repeated + region.known for region in regions) > REPEATED * len(program):
         return None
+    if _repeated(program, regions) > REPEATED:
+        return None
     merged = list(_merged(regions))
     steps = [rows.step for region in regions for rows in region.rows]
     if merged != [region.stretch for region in regions] or any(abs(step) > 1 for step in steps):
@@ -80,6 +82,22 @@ def rolled(program: Program) -> Rolled | None:
     if len(light) < len(regions):
         regions = _regions(program, light, True)
     return Rolled(program, _Writer(program, regions).write()) if regions else None
+
+
+def _repeated(program: Program, regions: Sequence[_Region]) -> float:
+    """The share of instructions that stand there twice, from a sample, besides those that loops compute once, too; in a
+    straight line, as of a Hessian, what is computed from these goes with them."""
+    counted = bytearray(b"\1") * len(program)
+    for region in regions:
+        (start, period, rounds), seen = region.stretch, set[Any]()
+        for offset, given in enumerate(region.given):
+            key = program.operations[start + offset], *given
+            if offset in region.same or key in seen:
+                counted[start + offset : region.stretch.stop : period] = bytes(rounds)
+            seen.add(key)
+    pairs = zip(compress(program.operations, counted), compress(program.operands, counted), strict=True)
+    sample = [x for x in map(hash, pairs) if not x & 7]
+    return 1.0 - len(set(sample)) / max(len(sample), 1)
 
 
 def _regions(program: Program, stretches: Iterable[Stretch], final: bool = False) -> list[_Region]:
