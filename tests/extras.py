@@ -14,9 +14,10 @@ try:
 except ImportError:
     np = None
 
-HAS_LLVM = native.available(batches=True)
+HAS_LLVM = native._has_llvm()
 needs_numpy = pytest.mark.skipif(np is None, reason="needs numpy")
 needs_llvm = pytest.mark.skipif(not HAS_LLVM, reason="needs llvmlite")
 needs_native = pytest.mark.skipif(not native.available(), reason="needs x86-64 with AVX on Linux, or llvmlite")
 BACKENDS = ["python", pytest.param("native", marks=needs_native)]
-MAPPING = ["python", pytest.param("native", marks=needs_llvm)]  # machine code for batches: LLVM makes the loop
+needs_batches = pytest.mark.skipif(not native.available(True), reason="needs AVX-512 on Linux, or llvmlite")
+MAPPING = ["python", pytest.param("native", marks=needs_batches)]
